@@ -1,0 +1,119 @@
+"""Every error of the library, in one tree.
+
+    Misuse: the caller passed something wrong; nothing was stored or changed.
+
+        ValueError
+        ├── InvalidTurn             a message that cannot be a turn
+        │   ├── UnsupportedContent  content that is neither text nor picture
+        │   └── UnknownToolCall     a tool result whose call the session never saw
+        ├── UnknownName             no renderer, store or reader of that name
+        └── BudgetTooSmall          what must be kept as text is larger than the budget
+
+        LookupError
+        └── TurnNotFound            no turn of that number in the session
+
+    Failure: the world did not cooperate; the caller did nothing wrong.
+
+        OpticalMemoryError
+        ├── MissingExtra            an optional package is not installed (also an ImportError)
+        ├── StoreError
+        │   ├── StoreUnavailable    the store does not answer
+        │   └── SessionCorrupted    entries of a session are missing or unreadable
+        └── RenderError             a page could not be drawn
+            └── BrowserNotFound     no Chromium to draw with
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BrowserNotFound",
+    "BudgetTooSmall",
+    "InvalidTurn",
+    "MissingExtra",
+    "OpticalMemoryError",
+    "RenderError",
+    "SessionCorrupted",
+    "StoreError",
+    "StoreUnavailable",
+    "TurnNotFound",
+    "UnknownName",
+    "UnknownToolCall",
+    "UnsupportedContent",
+]
+
+
+class OpticalMemoryError(Exception):
+    """Something outside the caller's control failed."""
+
+
+class MissingExtra(OpticalMemoryError, ImportError):
+    """An optional package is missing; the message says what to install."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an optional package. Install it with: pip install 'optical-memory[{extra}]'")
+        self.extra = extra
+
+
+class StoreError(OpticalMemoryError):
+    """A store failed."""
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer. Nothing is known about the session: it is not empty."""
+
+
+class SessionCorrupted(StoreError):
+    """Entries of a session are missing or unreadable."""
+
+
+class RenderError(OpticalMemoryError):
+    """A page could not be drawn. Its turns are untouched in the log."""
+
+
+class BrowserNotFound(RenderError):
+    """No Chromium was found; the message says where it was looked for and what to install."""
+
+
+class InvalidTurn(ValueError):
+    """A message that cannot become a turn. Nothing of its batch was stored."""
+
+
+class UnsupportedContent(InvalidTurn):
+    """Content that is neither text nor a picture."""
+
+
+class UnknownToolCall(InvalidTurn):
+    """A tool result that answers a call which the session never saw."""
+
+
+class UnknownName(ValueError):
+    """No back end of that name; the message lists the known ones."""
+
+    def __init__(self, kind: str, name: str, known: list[str]) -> None:
+        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")
+        self.name = name
+
+
+class BudgetTooSmall(ValueError):
+    """What must be kept as text does not fit the budget.
+
+    Attributes:
+        budget: the budget asked for, in the reader's tokens.
+        needed: the smallest budget that would do now.
+    """
+
+    def __init__(self, budget: int, needed: int) -> None:
+        super().__init__(
+            f"a budget of {budget} tokens is too small: the newest turns and the pinned pages need {needed}. "
+            f"Pass budget={needed} or more, or unpin turns."
+        )
+        self.budget = budget
+        self.needed = needed
+
+
+class TurnNotFound(LookupError):
+    """No turn of that number in the session."""
+
+    def __init__(self, number: int, length: int) -> None:
+        super().__init__(f"no turn #{number} in this session; it has turns #1 to #{length}" if length else f"no turn #{number}: the session is empty")
+        self.number = number

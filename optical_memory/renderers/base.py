@@ -1,0 +1,94 @@
+"""The seam of renderers: exchanges in, drawn pages out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from ..errors import UnknownName
+from ..exchanges import Exchange
+from ..pages import PageStyle, Segment
+
+__all__ = ["RenderedPage", "Renderer", "open_renderer"]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPage:
+    """A drawn page, before it has a name in a session.
+
+    Attributes:
+        png: the sealed picture, grey, at most four bits a pixel.
+        width: in pixels.
+        height: in pixels.
+        segments: the turns on it, in reading order.
+        fill: share of the page's column height that carries content, 0 to 1.
+        missing_glyphs: characters that no font at hand could draw; each is drawn as a visible replacement.
+    """
+
+    png: bytes
+    width: int
+    height: int
+    segments: tuple[Segment, ...]
+    fill: float
+    missing_glyphs: int = 0
+
+    @property
+    def first_turn(self) -> int:
+        return self.segments[0].turn
+
+    @property
+    def last_turn(self) -> int:
+        return self.segments[-1].turn
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    """Draws exchanges on pages. Safe to call from any thread, and from inside a running event loop."""
+
+    @property
+    def name(self) -> str:
+        """The short name: `chromium`, `pillow`."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same input could give other pixels: version, fonts, settings."""
+        ...
+
+    def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
+        """Lay exchanges out from the top of a fresh page and draw the pages.
+
+        Args:
+            exchanges: in order; turn numbers are set.
+            style: the canvas and its density.
+            seal_last: draw the last page too, full or not. If false, only pages that the content that follows has closed come back.
+
+        Raises `RenderError` if it cannot. Every turn given has at least one segment when `seal_last` is true, an empty turn too.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what is held. The renderer can be used again afterwards."""
+        ...
+
+
+_RENDERERS = {
+    "auto": "optical_memory.renderers.auto:open_auto",
+    "chromium": "optical_memory.renderers.chromium:ChromiumRenderer",
+    "pillow": "optical_memory.renderers.pillow:PillowRenderer",
+}
+
+
+def open_renderer(name: str = "auto") -> Renderer:
+    """A renderer by name: `chromium`, `pillow`, or `auto` (chromium where a browser is found, else pillow).
+
+    A dotted path `package.module:factory` opens one of your own. Raises `UnknownName`, `MissingExtra`, or `BrowserNotFound`.
+    """
+    path = _RENDERERS.get(name, name)
+    if ":" not in path:
+        raise UnknownName("renderer", name, list(_RENDERERS))
+    module, _, factory = path.partition(":")
+    renderer: Renderer = getattr(importlib.import_module(module), factory)()
+    return renderer

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .turns import ToolResultPart, Turn
+from .turns import ToolResultContent, Turn
 
 __all__ = ["Exchange", "Unit", "exchanges_of", "open_calls", "starts_exchange", "units_of"]
 
@@ -19,7 +19,7 @@ Exchange = tuple[Unit, ...]
 
 def starts_exchange(turn: Turn) -> bool:
     """Whether a turn opens a new exchange: a user speaks, and does not merely hand over tool results."""
-    return turn.role == "user" and not any(isinstance(part, ToolResultPart) for part in turn.parts)
+    return turn.role == "user" and not any(isinstance(part, ToolResultContent) for part in turn.parts)
 
 
 def units_of(turns: Sequence[Turn]) -> list[Unit]:

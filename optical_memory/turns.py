@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 __all__ = [
     "Content",
-    "ImagePart",
-    "ReasoningPart",
+    "ImageContent",
+    "ReasoningContent",
     "Role",
-    "TextPart",
+    "TextContent",
     "ToolCall",
-    "ToolResultPart",
+    "ToolResultContent",
     "Turn",
 ]
 
@@ -33,14 +33,14 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
-class TextPart(_Part):
+class TextContent(_Part):
     """Text."""
 
     type: Literal["text"] = "text"
     text: str
 
 
-class ImagePart(_Part):
+class ImageContent(_Part):
     """A picture: its bytes as base64, or an address. An address is never fetched; a page shows it as text."""
 
     type: Literal["image"] = "image"
@@ -63,23 +63,23 @@ class ImagePart(_Part):
         return base64.b64decode(self.data)
 
 
-class ToolResultPart(_Part):
+class ToolResultContent(_Part):
     """A tool's answer inside a message's content list (Anthropic's shape)."""
 
     type: Literal["tool_result"] = "tool_result"
     tool_call_id: str
-    content: str | tuple[TextPart | ImagePart, ...] = ""
+    content: str | tuple[TextContent | ImageContent, ...] = ""
     is_error: bool = False
 
 
-class ReasoningPart(_Part):
+class ReasoningContent(_Part):
     """A provider's thinking block, kept as it came. It is never drawn, searched or counted."""
 
     type: Literal["reasoning"] = "reasoning"
     block: dict[str, JsonValue]
 
 
-Part = Annotated[TextPart | ImagePart | ToolResultPart | ReasoningPart, Field(discriminator="type")]
+Part = Annotated[TextContent | ImageContent | ToolResultContent | ReasoningContent, Field(discriminator="type")]
 Content = str | tuple[Part, ...]
 
 
@@ -128,10 +128,10 @@ class Turn(BaseModel):
     extra: dict[str, Any] = Field(default_factory=dict)
 
     @property
-    def parts(self) -> tuple[TextPart | ImagePart | ToolResultPart | ReasoningPart, ...]:
+    def parts(self) -> tuple[TextContent | ImageContent | ToolResultContent | ReasoningContent, ...]:
         """The content as parts; a plain string is one text part, an empty one none."""
         if isinstance(self.content, str):
-            return (TextPart(text=self.content),) if self.content else ()
+            return (TextContent(text=self.content),) if self.content else ()
         return self.content
 
     @property
@@ -144,25 +144,29 @@ class Turn(BaseModel):
         return "\n".join(piece for piece in pieces if piece)
 
     @property
-    def images(self) -> tuple[ImagePart, ...]:
+    def images(self) -> tuple[ImageContent, ...]:
         """The pictures of this turn, those inside tool results included."""
-        found: list[ImagePart] = []
+        found: list[ImageContent] = []
         for part in self.parts:
-            inner = part.content if isinstance(part, ToolResultPart) else (part,)
-            found += [item for item in inner if isinstance(item, ImagePart)]
+            inner = part.content if isinstance(part, ToolResultContent) else (part,)
+            found += [item for item in inner if isinstance(item, ImageContent)]
         return tuple(found)
 
     @property
     def answered_calls(self) -> tuple[str, ...]:
         """Ids of the calls whose results this turn carries."""
-        inline = tuple(part.tool_call_id for part in self.parts if isinstance(part, ToolResultPart))
+        inline = tuple(part.tool_call_id for part in self.parts if isinstance(part, ToolResultContent))
         return (self.tool_call_id, *inline) if self.tool_call_id else inline
 
 
-def _part_text(part: TextPart | ImagePart | ToolResultPart | ReasoningPart) -> str:
-    if isinstance(part, TextPart):
+def _part_text(part: TextContent | ImageContent | ToolResultContent | ReasoningContent) -> str:
+    if isinstance(part, TextContent):
         return part.text
-    if isinstance(part, ToolResultPart):
+    if isinstance(part, ToolResultContent):
         inner = part.content if isinstance(part.content, str) else "\n".join(_part_text(item) for item in part.content)
         return inner
     return ""
+
+
+# Former names, until every module uses the new ones.
+TextPart, ImagePart, ToolResultPart, ReasoningPart = TextContent, ImageContent, ToolResultContent, ReasoningContent

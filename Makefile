@@ -1,0 +1,39 @@
+# `make demo` and `make test` work on a bare Debian or Ubuntu: they install what is missing, say so, and remember it in .venv.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench clean
+
+BIN := .venv/bin
+PYTEST_ARGS ?=
+
+help:                                   ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/ready-demo                  ## a real conversation becomes pages that fade: table and HTML report
+	$(BIN)/optical-memory demo
+
+test: .venv/ready-test                  ## all tests, with a real browser and a real Redis
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: .venv/ready-test                 ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/ready-test                ## put the code into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/ready-test                 ## every benchmark, as tables
+	$(BIN)/python -m benchmarks
+
+clean:                                  ## remove what the targets made
+	rm -rf .venv build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/ready-test: pyproject.toml scripts/setup.sh
+	scripts/setup.sh test
+	@touch $@ .venv/ready-demo
+
+.venv/ready-demo: pyproject.toml scripts/setup.sh
+	scripts/setup.sh demo
+	@touch $@

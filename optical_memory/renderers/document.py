@@ -6,93 +6,108 @@ there is no block that could hold markup.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 
-from ..turns import Turn
+from ..turns import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResultPart, Turn
+from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
+from .compaction import ROW_WIDTH, compact_code, minify_json, visible
+from .markdown import markdown_blocks
 
-__all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Table", "blocks_of"]
+__all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table", "blocks_of"]
 
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A run of inline text of one look. `maths` holds TeX source, `code` literal text; "\\n" inside `text` is a hard line break."""
-
-    text: str
-    bold: bool = False
-    italic: bool = False
-    strike: bool = False
-    code: bool = False
-    maths: bool = False
+_MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"))
+_DATA_ADDRESS = re.compile(r"data:([^,]{0,100}),.*", re.DOTALL)
+_YAML_LINE = re.compile(r"\s*(?:- )?[\w.-]+:(?: .*)?|\s*- .*|\s*#.*|---")
 
 
-Spans = tuple[Span, ...]
+def blocks_of(turn: Turn, *, row_width: int = ROW_WIDTH) -> tuple[Block, ...]:
+    """The blocks of a turn, its tool calls and results included, compacted for the page.
+
+    Args:
+        turn: any turn; one without words or pictures gives no blocks.
+        row_width: characters of a row of code, for joining short lines.
+
+    Never raises: text that is no sensible Markdown becomes plain paragraphs.
+    """
+    blocks: list[Block] = []
+    for part in turn.parts:
+        blocks += _part_blocks(part, row_width, verbatim=turn.role == "tool")
+    for call in turn.tool_calls:
+        blocks += _call_blocks(call, row_width)
+    return tuple(blocks)
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    spans: Spans
+def _part_blocks(part: TextPart | ImagePart | ToolResultPart | ReasoningPart, width: int, *, verbatim: bool) -> list[Block]:
+    if isinstance(part, TextPart):
+        return _output_blocks(part.text, width) if verbatim or _is_output(part.text) else markdown_blocks(part.text, row_width=width)
+    if isinstance(part, ImagePart):
+        return [_picture(part)]
+    if isinstance(part, ToolResultPart):
+        return _result_blocks(part, width)
+    return []
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
-    level: int
-    spans: Spans
+def _result_blocks(part: ToolResultPart, width: int) -> list[Block]:
+    blocks: list[Block] = [Paragraph((Span("error", bold=True),))] if part.is_error else []
+    items = (TextPart(text=part.content),) if isinstance(part.content, str) else part.content
+    for item in items:
+        blocks += _part_blocks(item, width, verbatim=True)
+    return blocks
 
 
-@dataclass(frozen=True, slots=True)
-class ListItem:
-    """One item; `marker` is what stands before it: a bullet, `3.`, or a box for a task. `depth` counts from 0."""
-
-    depth: int
-    marker: str
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    blocks: tuple[Block, ...]
+def _call_blocks(call: ToolCall, width: int) -> list[Block]:
+    """The name, and the arguments behind it if both fit a row, else below it."""
+    name = visible(call.name).replace("\n", " ")
+    arguments = compact_code(minify_json(call.arguments), width)
+    if not arguments:
+        return [Paragraph((Span(name, bold=True),))]
+    if len(name) + 1 + len(arguments) <= width and "\n" not in arguments:
+        return [Paragraph((Span(name, bold=True), Span(" "), Span(arguments, code=True)))]
+    return [Paragraph((Span(name, bold=True),)), Code(arguments, _language_of(call.arguments))]
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
-    """Preformatted text, compacted already. `language` is a Pygments name or empty."""
-
-    text: str
-    language: str = ""
+def _is_output(text: str) -> bool:
+    """Whether a message is a program's output and no prose, though a person's role says it: tagged from the first character, or JSON."""
+    return bool(re.match(r"\s*<([a-zA-Z_][\w-]*)>[\s\S]*</\1>", text)) or _language_of(text) == "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of cells, the first row the header; `aligns` holds left, center, right or an empty string for each column."""
-
-    rows: tuple[tuple[Spans, ...], ...]
-    aligns: tuple[str, ...]
+def _output_blocks(text: str, width: int) -> list[Block]:
+    language = _language_of(text)
+    drawn = compact_code(minify_json(text) if language == "json" else text, width)
+    return [Code(drawn, language)] if drawn else []
 
 
-@dataclass(frozen=True, slots=True)
-class Math:
-    """A displayed formula in TeX."""
-
-    tex: str
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture's bytes, sniffed to be a raster image."""
-
-    data: bytes
-    media_type: str
-    alt: str = ""
+def _language_of(text: str) -> str:
+    """A cheap guess at what a program printed: json, diff, pytb, xml, html, yaml, or nothing."""
+    start = text.lstrip()[:2000]
+    if start[:1] in ("{", "[") and start.rstrip() and minify_json(text) is not text:
+        return "json"
+    if start.startswith(("diff --git ", "--- a/", "Index: ")) or re.match(r"--- .*\n\+\+\+ ", start):
+        return "diff"
+    if "Traceback (most recent call last)" in start:
+        return "pytb"
+    if start[:1] == "<" and re.match(r"<(?:[!?]|[a-zA-Z][\w:-]*[\s>/])", start):
+        return "html" if re.match(r"<(?:!doctype html|html)", start, re.IGNORECASE) else "xml"
+    return "yaml" if _looks_like_yaml(start) else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A thematic break."""
+def _looks_like_yaml(start: str) -> bool:
+    lines = [line for line in start.split("\n")[:-1] or [start] if line.strip()]
+    return len(lines) > 1 and sum(_YAML_LINE.fullmatch(line) is not None for line in lines) >= 0.9 * len(lines)
 
 
-Block = Paragraph | Heading | ListItem | Quote | Code | Table | Math | Picture | Rule
+def _picture(part: ImagePart) -> Block:
+    data = part.decode()
+    media_type = _sniff(data)
+    if media_type:
+        return Picture(data, media_type)
+    address = _DATA_ADDRESS.sub(r"data:\1,...", part.url)
+    what = address or f"{part.media_type or 'unknown type'}, {len(data)} bytes"
+    return Paragraph((Span(f"[picture: {visible(what)}]"),))
 
 
-def blocks_of(turn: Turn) -> tuple[Block, ...]:
-    """The blocks of a turn, its tool calls and results included, compacted for the page."""
-    raise NotImplementedError
+def _sniff(data: bytes) -> str:
+    """The raster type that the first bytes tell, or nothing: SVG is text, and never drawn."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _MAGIC if data.startswith(magic)), "")

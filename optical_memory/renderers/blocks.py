@@ -1,0 +1,87 @@
+"""The blocks that a page is made of. Every renderer draws them, and there is none that could hold markup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of inline text of one look. `maths` holds TeX source, `code` literal text; "\\n" inside `text` is a hard line break."""
+
+    text: str
+    bold: bool = False
+    italic: bool = False
+    strike: bool = False
+    code: bool = False
+    maths: bool = False
+
+
+Spans = tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    level: int
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class ListItem:
+    """One item; `marker` is what stands before it: a bullet, `3.`, or a box for a task. `depth` counts from 0."""
+
+    depth: int
+    marker: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Preformatted text, compacted already. `language` is a Pygments name or empty."""
+
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells, the first row the header; `aligns` holds left, center, right or an empty string for each column."""
+
+    rows: tuple[tuple[Spans, ...], ...]
+    aligns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Math:
+    """A displayed formula in TeX."""
+
+    tex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture's bytes, sniffed to be a raster image."""
+
+    data: bytes
+    media_type: str
+    alt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A thematic break."""
+
+
+Block = Paragraph | Heading | ListItem | Quote | Code | Table | Math | Picture | Rule

@@ -1,0 +1,132 @@
+"""Making text dense without making it ambiguous: pages must be full, since a page costs the same empty or full.
+
+Everything here changes only what is drawn; the turn log keeps the original. The visible marks:
+
+- `↵` (U+21B5) stands for a line end inside a row. A `↵` of the text itself is written twice, and a line that begins or ends with one is
+  never joined; so a single mark is always a line end, and a pair always one character of the text.
+- Control characters appear as control pictures (U+2400 and on); invisible ones without a picture, bidirectional overrides among
+  them, as `‹U+202E›`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from functools import reduce
+
+__all__ = ["JOIN_MARK", "ROW_WIDTH", "collapse_blank_runs", "compact_code", "cut_indentation", "join_short_lines", "minify_json", "visible"]
+
+JOIN_MARK = "↵"
+ROW_WIDTH = 66  # monospace characters of 12 px in one of two columns of about 500 px
+TAB_WIDTH = 4
+SHOWN_LEVEL = 2  # spaces that one level of indentation keeps: still seen by an OCR reader, half of the usual four
+
+_JSON_STRING_OR_SPACE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+')
+_JSON_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Show what cannot be seen: control characters as pictures, bidi controls as `‹U+202E›`, lone surrogates as U+FFFD.
+
+    Line feeds and tabs stay; a carriage return, alone or before a line feed, is a line feed.
+    """
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _UNSEEN.sub(_picture, text)
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"‹U+{code:04X}›"
+
+
+def minify_json(text: str) -> str:
+    """JSON without the spaces between its tokens; anything else as it is.
+
+    Numbers keep their spelling, objects the order of their keys and any repeated ones. Escapes of printable characters outside ASCII are
+    written as the characters.
+    """
+    stripped = text.strip()
+    if not stripped or stripped[0] not in '{["':
+        return text
+    try:
+        json.loads(stripped, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return text
+    return _JSON_STRING_OR_SPACE.sub(_minified_token, stripped)
+
+
+def _minified_token(match: re.Match[str]) -> str:
+    token = match[0]
+    if token[0] != '"':
+        return ""
+    return _JSON_ESCAPES.sub(_readable_escape, token) if "\\u" in token else token
+
+
+def _readable_escape(match: re.Match[str]) -> str:
+    escape = match[0]
+    if escape[1] != "u":
+        return escape
+    text = str(json.loads(f'"{escape}"'))
+    return "".join(char if ord(char) > 0x7F and char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def collapse_blank_runs(text: str) -> str:
+    """Trailing spaces dropped, blank lines at both ends too, and runs of blank lines inside made one."""
+    lines = [line.rstrip() for line in text.split("\n")]
+    kept = [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
+    return "\n".join(kept).strip("\n")
+
+
+def cut_indentation(text: str) -> str:
+    """Indentation in levels of two spaces, where all lines are indented by multiples of something larger.
+
+    The level is the greatest common divisor of all indentations, so that no two depths become one.
+    """
+    lines = text.split("\n")
+    depths = [len(line) - len(line.lstrip(" ")) for line in lines]
+    level = reduce(math.gcd, (depth for depth, line in zip(depths, lines, strict=True) if line.strip()), 0)
+    if level <= SHOWN_LEVEL:
+        return text
+    return "\n".join(" " * (depth // level * SHOWN_LEVEL) + line[depth:] for depth, line in zip(depths, lines, strict=True))
+
+
+def join_short_lines(text: str, width: int) -> str:
+    """Consecutive lines joined with `↵`, as many as fit a row of `width` character cells; longer lines are left to be wrapped.
+
+    A row that ends with the mark ends with an empty line. Indentation follows the mark. A `↵` of the text is doubled.
+    """
+    rows: list[str] = []
+    used = 0
+    for line in text.split("\n"):
+        touches = line.startswith(JOIN_MARK) or line.endswith(JOIN_MARK)
+        line = line.replace(JOIN_MARK, JOIN_MARK * 2)
+        cells = _cells(line)
+        if rows and not touches and used + 1 + cells <= width:
+            rows[-1] += JOIN_MARK + (line or " ")
+            used += 1 + (cells or 1)
+        else:
+            rows.append(line)
+            used = width if touches else (cells - 1) % width + 1 if cells else 0
+    return "\n".join(row.rstrip(" ") for row in rows)
+
+
+def compact_code(text: str, width: int = ROW_WIDTH) -> str:
+    """Preformatted text, ready to be drawn in rows of `width` characters: every step of this module in its order."""
+    text = visible(_COLOUR.sub("", text)).expandtabs(TAB_WIDTH)
+    return join_short_lines(cut_indentation(collapse_blank_runs(text)), width)
+
+
+def _cells(text: str) -> int:
+    """Columns that text takes in a monospace font: two for East Asian wide characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)

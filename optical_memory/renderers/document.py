@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ..turns import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResultPart, Turn
+from ..turns import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
 from .compaction import ROW_WIDTH, compact_code, minify_json, visible
 from .markdown import markdown_blocks
@@ -37,19 +37,19 @@ def blocks_of(turn: Turn, *, row_width: int = ROW_WIDTH) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _part_blocks(part: TextPart | ImagePart | ToolResultPart | ReasoningPart, width: int, *, verbatim: bool) -> list[Block]:
-    if isinstance(part, TextPart):
+def _part_blocks(part: TextContent | ImageContent | ToolResultContent | ReasoningContent, width: int, *, verbatim: bool) -> list[Block]:
+    if isinstance(part, TextContent):
         return _output_blocks(part.text, width) if verbatim or _is_output(part.text) else markdown_blocks(part.text, row_width=width)
-    if isinstance(part, ImagePart):
+    if isinstance(part, ImageContent):
         return [_picture(part)]
-    if isinstance(part, ToolResultPart):
+    if isinstance(part, ToolResultContent):
         return _result_blocks(part, width)
     return []
 
 
-def _result_blocks(part: ToolResultPart, width: int) -> list[Block]:
+def _result_blocks(part: ToolResultContent, width: int) -> list[Block]:
     blocks: list[Block] = [Paragraph((Span("error", bold=True),))] if part.is_error else []
-    items = (TextPart(text=part.content),) if isinstance(part.content, str) else part.content
+    items = (TextContent(text=part.content),) if isinstance(part.content, str) else part.content
     for item in items:
         blocks += _part_blocks(item, width, verbatim=True)
     return blocks
@@ -96,7 +96,7 @@ def _looks_like_yaml(start: str) -> bool:
     return len(lines) > 1 and sum(_YAML_LINE.fullmatch(line) is not None for line in lines) >= 0.9 * len(lines)
 
 
-def _picture(part: ImagePart) -> Block:
+def _picture(part: ImageContent) -> Block:
     data = part.decode()
     media_type = _sniff(data)
     if media_type:

@@ -10,10 +10,10 @@ CommonMark with tables, strikethrough, task lists and maths. Four departures, ea
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["markdown_blocks"]
 
 MAX_NESTING = 40  # deeper structure is an accident or an attack: shown as plain text
+MANY_BRACKETS = 500
+BRACKET_WORK = 20_000_000  # brackets times characters of a paragraph: about 0.1 s of parsing
 WRAPPED_LINE = 50  # characters; an editor wraps at more than this
 LINE_END = f" {JOIN_MARK} "
 
-_log = logging.getLogger(__name__)
 _BRACKET_MATHS = {"\\(": "\\)", "\\[": "\\]"}
 _LOOKS_LIKE_MATHS = re.compile(r"[\\^_={}+<>0-9]|^\s*\w\s*$")
 
@@ -39,6 +40,8 @@ _LOOKS_LIKE_MATHS = re.compile(r"[\\^_={}+<>0-9]|^\s*\w\s*$")
 def markdown_blocks(text: str, *, row_width: int = ROW_WIDTH) -> list[Block]:
     """Blocks of a Markdown text. Never raises; what cannot be parsed comes back as plain paragraphs."""
     text = visible(text)
+    if _is_costly(text):
+        return _plain(text)
     try:
         tokens = _parser().parse(text)
     except RecursionError:
@@ -46,6 +49,14 @@ def markdown_blocks(text: str, *, row_width: int = ROW_WIDTH) -> list[Block]:
     if any(token.level >= MAX_NESTING - 1 for token in tokens):
         return _plain(text)
     return _Reader(tokens, text, row_width).blocks()
+
+
+def _is_costly(text: str) -> bool:
+    """Whether some paragraph has so many opening brackets that looking for the other end of each would take seconds."""
+    if text.count("[") < MANY_BRACKETS:
+        return False
+    paragraphs = re.split(r"\n[ \t]*\n", text)
+    return any(paragraph.count("[") >= MANY_BRACKETS and paragraph.count("[") * len(paragraph) > BRACKET_WORK for paragraph in paragraphs)
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +98,7 @@ def _line_end(content: str) -> str:
     """What a paragraph's line ends become: a space if an editor wrapped it, that is, no line had room for the next one's first word."""
     lines = content.split("\n")
     widest = max(map(len, lines))
-    pairs = zip(lines, lines[1:], strict=False)
+    pairs = pairwise(lines)
     wrapped = widest >= WRAPPED_LINE and all(len(line) + len(after.split(" ", 1)[0]) + 1 > min(widest, 120) - 4 for line, after in pairs)
     return " " if wrapped else LINE_END
 
@@ -128,7 +139,9 @@ class _Reader:
             yield Heading(int(token.tag[1]), spans)
 
     def quote(self, token: Token) -> Iterator[Block]:
+        outside, self._depth = self._depth, 0
         yield Quote(tuple(self.blocks("blockquote_close")))
+        self._depth = outside
 
     def item_list(self, token: Token) -> Iterator[Block]:
         self._depth += 1
@@ -267,7 +280,7 @@ class _InlineReader:
             case "hardbreak":
                 return self._span("\n")
             case "image":
-                return self._span(" ".join(f"[picture: {token.content} {token.attrs.get('src', '')}".split(" ")).rstrip() + "]")
+                return self._span(f"[picture: {token.content} {token.attrs.get('src', '')}".rstrip() + "]")
             case "html_inline":
                 return self._span("☑" if 'checked="checked"' in token.content else "☐")
             case "link_open":

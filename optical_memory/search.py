@@ -1,1 +1,159 @@
-"""Full-text search: what counts as a term, alike for every store, and ranking for stores that have no index of their own."""
+"""Full-text search: what counts as a term, alike for every store, and ranking for stores that have no index of their own.
+
+Both the log and the query are cut by the same rules:
+
+- words are casefolded, accents are folded, compatibility forms (full-width letters, ligatures) are made plain;
+- identifiers, paths, codes and numbers are kept whole and in parts: `QX-77419` gives `qx-77419`, `qx` and `77419`; `getUserName` gives
+  `getusername`, `get`, `user` and `name`;
+- scripts without spaces between words (Chinese, Japanese, Korean, Thai, Lao, Burmese, Khmer) give every character and every pair of
+  neighbours, so that one, two or many characters of a query find them.
+
+There is no stemming and no list of stop words: rarity decides what matters. Emoji and punctuation are not searched.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+__all__ = ["MAX_QUERY_TERMS", "MAX_TERM", "TERM_PUNCTUATION", "TermIndex", "query_terms", "rarity", "terms"]
+
+MAX_TERM = 64  # characters; nobody types more of a word, and a blob's tail should not fill the index
+MAX_QUERY_TERMS = 64  # a whole page pasted as a query is answered from its first terms
+TERM_PUNCTUATION = "_-./:@+#"  # the only ASCII characters besides letters and digits that a term may hold
+
+# Scripts written without spaces, letters and marks only. Korean has spaces, but glues particles to its words: pairs find the stem.
+_UNSPACED = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ebd\u0ec0-\u0ece\u1000-\u103f\u1050-\u109f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
+    "\u1100-\u11ff\uac00-\ud7a3\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31f0-\u31ff"  # Hangul, kana, Bopomofo
+    "\u3005-\u3007\u3021-\u3029\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"  # Han
+)
+# `\w` leaves out combining vowels, which are half of an Indic word. Whole blocks are taken, without the danda.
+_MARKS = "\u0900-\u0963\u0966-\u0dff\u0f18-\u0fbc\u0710-\u074f\u07a6-\u07f5\u1700-\u177f\u1a00-\u1cff\ua800-\uabff"
+_LETTER = rf"[\w{_MARKS}]"
+# Accents, Hebrew points, Arabic vowel signs and stretching, invisible joiners and the soft hyphen: never typed in a query.
+_DROPPED = re.compile("[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u200c-\u200f\u00ad\u2060\ufeff]+")
+_RUN = re.compile(f"([{_UNSPACED}]+)")
+_WORD = re.compile(rf"{_LETTER}+(?:(?:[-./:@+]|://){_LETTER}+)*(?:\+\+|#(?!\w))?")
+_ASCII_WORD = re.compile(r"\w+(?:(?:[-./:@+]|://)\w+)*(?:\+\+|#(?!\w))?", re.ASCII)
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def terms(text: str) -> list[str]:
+    """The terms of a text, repeated as often as they stand there. Lower case; letters, digits and `TERM_PUNCTUATION` only."""
+    found: list[str] = []
+    for piece in _pieces(text):
+        found += piece
+        if isinstance(piece, str):
+            found += _pairs(piece)
+    return found
+
+
+def query_terms(query: str) -> list[list[str]]:
+    """What to look for: the terms of a query, each once; then, should nothing match those, a second and looser list.
+
+    The first list takes unspaced scripts by pairs of characters, the second by single ones. No list: nothing to look for.
+    """
+    strict: dict[str, None] = {}
+    loose: dict[str, None] = {}
+    for piece in _pieces(query):
+        strict |= dict.fromkeys((_pairs(piece) or piece) if isinstance(piece, str) else piece)
+        loose |= dict.fromkeys(piece)
+    lists = [list(strict)[:MAX_QUERY_TERMS], list(loose)[:MAX_QUERY_TERMS]]
+    return [wanted for wanted in lists[: 1 if lists[0] == lists[1] else 2] if wanted]
+
+
+def rarity(matches: int, turns: int) -> float:
+    """How much a term says that `matches` of `turns` turns hold: the inverse document frequency of BM25 in its always positive form."""
+    return math.log(1 + (max(turns - matches, 0) + 0.5) / (matches + 0.5))
+
+
+def _pieces(text: str) -> Iterator[str | list[str]]:
+    """Runs of unspaced script as strings, and the terms of what stands between them as lists."""
+    if text.isascii():
+        yield _word_terms(text, _ASCII_WORD)
+        return
+    for position, part in enumerate(_RUN.split(_fold(text))):
+        yield part if position % 2 else _word_terms(part, _WORD)
+
+
+def _pairs(run: str) -> list[str]:
+    return [left + right for left, right in pairwise(run)]
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFC", _DROPPED.sub("", unicodedata.normalize("NFKD", text)))
+
+
+def _word_terms(text: str, words: re.Pattern[str]) -> list[str]:
+    found: list[str] = []
+    for token in words.findall(_THOUSANDS.sub("", text)):
+        folded = token.casefold()
+        if token.isalpha() and token[1:] == folded[1:] and len(folded) <= MAX_TERM:
+            found.append(folded)
+        else:
+            found += _parts(token)
+    return found
+
+
+def _parts(token: str) -> list[str]:
+    """A token whole, by its outer separators, by its inner ones, and by its changes of case and from letters to digits; each once."""
+    found = [token]
+    for piece in re.split(r"[/:.@+#]+", token):
+        found.append(piece)
+        for word in re.split(r"[-_]+", piece):
+            found.append(word)
+            if word.isascii() and not (word.isalpha() and word.islower()):
+                # Single characters here are the crumbs of hashes; those between separators were kept above.
+                found += [part for part in _CAMEL.findall(word) if len(part) > 1]
+    return list(dict.fromkeys(part.casefold()[:MAX_TERM] for part in found if part.strip("_")))
+
+
+class TermIndex:
+    """An inverted index in memory: which turn holds which term, how often. Not safe for threads.
+
+    Results are ordered by coverage, the summed rarity of the query's terms that a turn holds, so that a turn with all of them comes before
+    one with some; then by BM25 (k1 = 1.2, b = 0.75, the values of SQLite's FTS5); then the newer first.
+    """
+
+    def __init__(self) -> None:
+        self._postings: dict[str, dict[int, int]] = {}
+        self._lengths: dict[int, int] = {}
+
+    def add(self, number: int, text: str) -> None:
+        """Take in a turn's text. A number must be added once."""
+        found = terms(text)
+        self._lengths[number] = len(found)
+        for term, count in Counter(found).items():
+            self._postings.setdefault(term, {})[number] = count
+
+    def remove(self, number: int) -> None:
+        """Forget a turn; an unknown one is fine. Takes time with the size of the vocabulary."""
+        if self._lengths.pop(number, None) is None:
+            return
+        for term in [term for term, turns in self._postings.items() if turns.pop(number, None) and not turns]:
+            del self._postings[term]
+
+    def search(self, query: str, limit: int) -> list[int]:
+        """Numbers of the turns that hold any term of `query`, best first, `limit` at most."""
+        for wanted in query_terms(query) if limit > 0 else []:
+            if scores := self._scores(wanted):
+                return sorted(scores, key=lambda number: (*scores[number], number), reverse=True)[:limit]
+        return []
+
+    def _scores(self, wanted: Sequence[str]) -> dict[int, tuple[float, float]]:
+        average = sum(self._lengths.values()) / max(len(self._lengths), 1)
+        scores: dict[int, tuple[float, float]] = {}
+        for term in wanted:
+            turns = self._postings.get(term, {})
+            weight = rarity(len(turns), len(self._lengths))
+            for number, count in turns.items():
+                coverage, score = scores.get(number, (0.0, 0.0))
+                saturation = count * 2.2 / (count + 1.2 * (0.25 + 0.75 * self._lengths[number] / average))
+                scores[number] = coverage + weight, score + weight * saturation
+        return scores

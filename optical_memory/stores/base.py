@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol, runtime_checkable
+from urllib.parse import quote
 
+from ..errors import UnknownName
 from ..turns import Turn
 
-__all__ = ["DerivedCache", "SessionId", "SessionInfo", "Store", "TurnLog"]
+__all__ = ["DerivedCache", "SessionId", "SessionInfo", "Store", "TurnLog", "default_url", "open_store"]
 
 
 class SessionId(NamedTuple):
@@ -21,7 +24,7 @@ class SessionId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """One line of a list of sessions."""
+    """One line of a list of sessions: how many turns it holds, erased ones not counted, and when the last was appended (UTC)."""
 
     id: SessionId
     turns: int
@@ -35,12 +38,16 @@ class TurnLog(Protocol):
         """Store all of `turns` or none, numbered on from the session's length, in one atomic and durable step.
 
         A turn whose id the session holds already is not stored again; the stored one is returned in its place. Ids within one batch count
-        too. Raises `StoreUnavailable`.
+        too. An id that was erased stays erased: nothing is stored, and an empty turn with its old number comes back. What comes back is
+        what `read` gives. Raises `StoreUnavailable`, or `InvalidTurn` for a turn without an id or with content that JSON cannot hold.
         """
         ...
 
     def read(self, session: SessionId, start: int = 1, stop: int | None = None) -> list[Turn]:
-        """Turns with start <= number < stop (all from `start` if None), in order. Erased numbers are absent."""
+        """Turns with start <= number < stop (all from `start` if None), in order. Erased numbers are absent.
+
+        Raises `SessionCorrupted` if others are absent too.
+        """
         ...
 
     def length(self, session: SessionId) -> int:
@@ -107,3 +114,37 @@ class Store(TurnLog, DerivedCache, Protocol):
     def close(self) -> None:
         """Release connections and files."""
         ...
+
+
+_STORES = {
+    "memory": "optical_memory.stores.memory:MemoryStore",
+    "sqlite": "optical_memory.stores.sqlite:SqliteStore",
+    "redis": "optical_memory.stores.redis:RedisStore",
+    "rediss": "optical_memory.stores.redis:RedisStore",
+    "unix": "optical_memory.stores.redis:RedisStore",
+}
+
+
+def default_url() -> str:
+    """The URL of the store in the user's data folder, `sqlite:////home/alice/.local/share/optical-memory/memory.sqlite3` on Linux."""
+    from platformdirs import user_data_path  # not needed by those who name their store
+
+    return f"sqlite:///{quote((user_data_path('optical-memory') / 'memory.sqlite3').as_posix())}"
+
+
+def open_store(url: str | None = None) -> Store:
+    """A store by URL. Without one, or for a bare `sqlite://`, it is the SQLite file of `default_url()`.
+
+    `memory://` (or `memory://name`, shared within the process), `sqlite:///relative/path`, `sqlite:////absolute/path`,
+    `redis://host:port/db`, `rediss://...` (TLS), `unix:///path/to/socket`. Options go into the query: `sqlite:///x.db?synchronous=full`.
+
+    Raises `UnknownName` for another scheme, `ValueError` for a URL or an option that makes no sense, `MissingExtra`, `StoreUnavailable`.
+    """
+    url = default_url() if url in (None, "sqlite://") else str(url)
+    scheme, colon, _ = url.partition("://")
+    if scheme not in _STORES or not colon:
+        # A URL that is not understood is not quoted: it may hold a password.
+        raise UnknownName("store", f"{scheme}://" if colon else scheme.partition("@")[0], [f"{known}://" for known in _STORES])
+    module, _, factory = _STORES[scheme].partition(":")
+    store: Store = getattr(importlib.import_module(module), factory)(url)
+    return store

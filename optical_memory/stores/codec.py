@@ -1,0 +1,96 @@
+"""A turn as bytes and back: the one place that knows how turns are written down.
+
+The record is JSON with a `v`. A turn's number and its pin are not part of it: stores keep them beside the record, where they can be given
+and changed without rewriting what was said. What equals its default is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import InvalidTurn, SessionCorrupted, StoreError
+from ..turns import Turn
+
+__all__ = ["VERSION", "blank", "decode", "digest", "encode", "from_bytes", "to_bytes"]
+
+VERSION = 1
+
+
+def encode(turn: Turn) -> bytes:
+    """The record of a turn, without its number and its pin.
+
+    Raises `InvalidTurn` for a turn without an id, and for one whose extra fields JSON cannot hold.
+    """
+    if not turn.id:
+        raise InvalidTurn(f"a turn of role {turn.role!r} has no id; a store needs one to append it only once. Set Turn.id")
+    record = _record(turn)
+    try:
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        # A lone surrogate cannot be UTF-8; JSON's escapes keep it without loss.
+        return json.dumps(record, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise InvalidTurn(f"turn {turn.id!r} holds what JSON cannot: {exc}. Pass strings, numbers, lists and mappings only") from exc
+
+
+def decode(data: bytes, number: int, pinned: bool = False) -> Turn:
+    """The turn of a record. Raises `SessionCorrupted` if the record cannot be read, `StoreError` if a newer version wrote it."""
+    whole = b'{"number":%d,"pinned":%s,%s' % (number, b"true" if pinned else b"false", data[1:])
+    try:
+        return Turn.model_validate_json(whole)
+    except ValidationError:
+        return _decode_slowly(whole, number)  # lone surrogates, and time zones with seconds
+
+
+def blank(turn: Turn, number: int) -> Turn:
+    """What stands for a turn whose id was erased: its number, id and role, and nothing that was said."""
+    return Turn(number=number, id=turn.id, role=turn.role)
+
+
+def digest(text: str) -> bytes:
+    """Sixteen bytes that stand for an id: equal length for all, safe in any key, and no trace of the id after an erasure."""
+    return hashlib.blake2b(to_bytes(text), digest_size=16).digest()
+
+
+def to_bytes(text: str) -> bytes:
+    """UTF-8 that also takes lone surrogates. Sorts like the text."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def from_bytes(data: bytes) -> str:
+    """The inverse of `to_bytes`."""
+    return data.decode("utf-8", "surrogatepass")
+
+
+def _record(turn: Turn) -> dict[str, Any]:
+    record: dict[str, Any] = {"v": VERSION, "id": turn.id, "role": turn.role}
+    if turn.content != "":
+        record["content"] = turn.content if isinstance(turn.content, str) else [part.model_dump() for part in turn.content]
+    if turn.name is not None:
+        record["name"] = turn.name
+    if turn.tool_calls:
+        record["tool_calls"] = [call.model_dump() for call in turn.tool_calls]
+    if turn.tool_call_id is not None:
+        record["tool_call_id"] = turn.tool_call_id
+    if turn.created_at is not None:
+        record["created_at"] = turn.created_at.isoformat()
+    if turn.importance != 0.5:
+        record["importance"] = turn.importance
+    return record | {key: value for key, value in (("metadata", turn.metadata), ("extra", turn.extra)) if value}
+
+
+def _decode_slowly(whole: bytes, number: int) -> Turn:
+    try:
+        record = json.loads(whole)
+        if (version := record.get("v")) != VERSION:
+            raise StoreError(f"turn #{number} has a record of version {version!r}; this one knows {VERSION}. Upgrade optical-memory")
+        if "created_at" in record:
+            record["created_at"] = datetime.fromisoformat(record["created_at"])
+        return Turn.model_validate(record)
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise SessionCorrupted(f"the record of turn #{number} cannot be read; restore the store from a backup, or erase the turn") from exc

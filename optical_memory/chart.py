@@ -1,4 +1,4 @@
-"""A line chart as inline SVG, drawn by hand: no script, no library, readable by a screen reader through its title and the table beside it."""
+"""A line chart as inline SVG: no script, no library. A screen reader gets its title, and the numbers from the table beside it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def line_chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str)
         raise ValueError("a chart needs at least one point")
     x_ticks = _ticks(max(x for x, _ in points))
     y_ticks = _ticks(max(y for _, y in points))
-    x_top, y_top = max(x for x, _ in points) or 1.0, y_ticks[-1] or 1.0
+    x_top, y_top = max(1.0, *(x for x, _ in points)), y_ticks[-1]
     body = [_y_axis(tick, y_top) for tick in y_ticks]
     body += [_x_axis(tick, x_top) for tick in x_ticks if tick <= x_top]
     body += _end_labels(lines, x_top, y_top)
@@ -46,9 +46,8 @@ def line_chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str)
 
 
 def _ticks(top: float, wanted: int = 5) -> list[float]:
-    """Round numbers from 0 to at least `top`: multiples of 1, 2, 2.5 or 5 times a power of ten."""
-    if top <= 0:
-        return [0.0, 1.0]
+    """Round numbers from 0 to at least `top`, and to 1: multiples of 1, 2, 2.5 or 5 times a power of ten."""
+    top = max(top, 1.0)
     raw = top / wanted
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw)

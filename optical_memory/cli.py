@@ -1,0 +1,320 @@
+"""The command `optical-memory`.
+
+Exit codes: 0 done; 1 something failed (the store, the browser, a file); 2 the command or its input was wrong; 3 no such session, turn or
+page, or nothing found. Results go to standard output; progress, notes and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from .memory import OpticalMemory
+    from .pages import Page
+
+__all__ = ["app", "main"]
+
+FAILED, MISUSED, NOT_FOUND = 1, 2, 3
+
+app = typer.Typer(
+    name="optical-memory",
+    help="Optical memory for LLM agents: the past as pages whose resolution fades with age, and every word of it kept.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Session = Annotated[str, typer.Option("--session", "-s", envvar="OPTICAL_MEMORY_SESSION", help="The session's name.")]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--store", envvar="OPTICAL_MEMORY_STORE", help="sqlite:///path, redis://..., memory://.", show_default="a file in your data folder"
+    ),
+]
+Tenant = Annotated[str, typer.Option("--tenant", envvar="OPTICAL_MEMORY_TENANT", help="Sessions of different tenants never meet.")]
+Renderer = Annotated[str, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, or auto.")]
+Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and leave with its exit code; every foreseen error is one line on standard error."""
+    from .errors import OpticalMemoryError, TurnNotFound
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # half a surrogate pair in a turn must not stop the output
+    try:
+        app(args=list(arguments) if arguments is not None else None)
+    except TurnNotFound as exc:
+        _stop(str(exc), NOT_FOUND)
+    except ValueError as exc:
+        _stop(str(exc), MISUSED)
+    except (OpticalMemoryError, OSError) as exc:
+        _stop(str(exc), FAILED)
+    sys.exit(0)
+
+
+@app.command()
+def append(
+    text: Annotated[str, typer.Argument(help="What was said; - reads it from standard input.")],
+    role: Annotated[str, typer.Option(help="user, assistant, system or developer.")] = "user",
+    id: Annotated[str | None, typer.Option(help="Appending the same id again changes nothing.")] = None,
+    name: Annotated[str | None, typer.Option(help="The speaker's name.")] = None,
+    pin: Annotated[bool, typer.Option("--pin", help="Hold its page up.")] = False,
+    session: Session = "default",
+    store: StoreUrl = None,
+    tenant: Tenant = "",
+    as_json: AsJson = False,
+) -> None:
+    """Append one turn and print its number."""
+    content = sys.stdin.read() if text == "-" else text
+    message = {"role": role, "content": content, "id": id, "name": name, "pinned": pin}
+    with _open(session, store, tenant) as memory:
+        turn = memory.append({key: value for key, value in message.items() if value is not None})
+    print(turn.model_dump_json() if as_json else f"#{turn.number}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(help="JSON or JSONL with chat messages (OpenAI, Anthropic); - reads standard input.")],
+    session: Session = "default",
+    store: StoreUrl = None,
+    tenant: Tenant = "",
+    as_json: AsJson = False,
+) -> None:
+    """Append a whole chat: all of it or, if one message is wrong, nothing. The same file again adds nothing."""
+    from .chatfile import identified, read_chat
+    from .display import progress
+
+    data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    messages = read_chat(data, "standard input" if file == "-" else file)
+    with _open(session, store, tenant) as memory, progress("importing", len(messages)) as advance:
+        stored = {turn.id: note["place"] == note["of"] for turn in memory.turns() if isinstance(note := turn.metadata.get("import"), dict)}
+        batch = identified(messages, stored)
+        turns = memory.extend(batch)
+        advance(len(turns))
+    new = sum(1 for turn in turns if turn.id not in stored)
+    counts = {"session": session, "new": new, "known": len(turns) - new, "last": max((turn.number for turn in turns), default=0)}
+    _print_json(counts) if as_json else print(
+        f"{new} new turns, {len(turns) - new} already there; session {session!r} ends at #{counts['last']}"
+    )
+
+
+@app.command()
+def context(
+    budget: Annotated[int | None, typer.Option(help="Most tokens that the context may cost the reader.", min=1)] = None,
+    format: Annotated[str, typer.Option(help="text, openai, anthropic, or json (plan and usage).")] = "text",
+    save_pages: Annotated[Path | None, typer.Option(help="Write the pages as PNG files into this folder.", file_okay=False)] = None,
+    session: Session = "default",
+    store: StoreUrl = None,
+    tenant: Tenant = "",
+    renderer: Renderer = "auto",
+    reader: Reader = "deepseek-ocr",
+) -> None:
+    """Print what a model would be given: pages of the past and recent turns; the cost goes to standard error."""
+    from .display import context_as, note, save_png
+
+    with _open(session, store, tenant, renderer=renderer, reader=reader) as memory:
+        _need_turns(memory, session)
+        given = memory.context(budget=budget)
+        print(context_as(given, format))
+        for part in given.pages if save_pages else ():
+            save_png(save_pages, f"page-{part.page.index:04}-{part.tier.label}.png", part.image())
+    note(str(given.usage))
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(help="A page (3 or p3), or a turn ('#42' or t42).")],
+    save: Annotated[Path | None, typer.Option(help="Write the page's picture to this file.", dir_okay=False)] = None,
+    tier: Annotated[str, typer.Option(help="The tier of the saved picture.")] = "gundam",
+    session: Session = "default",
+    store: StoreUrl = None,
+    tenant: Tenant = "",
+    renderer: Renderer = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Print one turn word for word, or what stands on one page."""
+    from .display import page_as_dict, page_as_text, turns_as_text
+    from .tiers import Tier
+
+    with _open(session, store, tenant, renderer=renderer) as memory:
+        _need_turns(memory, session)
+        if what[:1] in "#t":
+            turns = memory.recall([_number(what[1:], what)])
+            print(turns[0].model_dump_json() if as_json else turns_as_text(turns))
+            return
+        page = _page(memory, _number(what.removeprefix("p"), what))
+        if save:
+            save.write_bytes(page.image(Tier.parse(tier)))
+        turns = memory.turns(page.first_turn, page.last_turn + 1)
+        _print_json(page_as_dict(page)) if as_json else print(page_as_text(page, turns))
+
+
+@app.command()
+def recall(
+    query: Annotated[list[str], typer.Argument(help="Words to look for, or turn numbers only (7 '#12').")],
+    limit: Annotated[int, typer.Option(help="Most turns to give back.", min=1)] = 5,
+    words: Annotated[bool, typer.Option("--words", help="Take numbers as words too.")] = False,
+    session: Session = "default",
+    store: StoreUrl = None,
+    tenant: Tenant = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give turns back word for word, by what they say or by their numbers."""
+    from .display import turns_as_text
+
+    numbers = [int(word.removeprefix("#")) for word in query if word.removeprefix("#").isdecimal()]
+    with _open(session, store, tenant) as memory:
+        _need_turns(memory, session)
+        turns = memory.recall(numbers if len(numbers) == len(query) and not words else " ".join(query), limit=limit)
+    _print_json([turn.model_dump(mode="json") for turn in turns]) if as_json else print(turns_as_text(turns), end="")
+    if not turns:
+        _stop(f"nothing in session {session!r} matches {' '.join(query)!r}", NOT_FOUND)
+
+
+@app.command()
+def pages(
+    save: Annotated[Path | None, typer.Option(help="Write every page as a PNG file into this folder.", file_okay=False)] = None,
+    tier: Annotated[str, typer.Option(help="The tier of the saved pictures.")] = "gundam",
+    session: Session = "default",
+    store: StoreUrl = None,
+    tenant: Tenant = "",
+    renderer: Renderer = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """List the pages of a session."""
+    from .display import page_as_dict, pages_table, progress, save_png
+    from .tiers import Tier
+
+    with _open(session, store, tenant, renderer=renderer) as memory:
+        _need_turns(memory, session)
+        found = memory.pages()
+        with progress("drawing", len(found) if save else 0) as advance:
+            for page in found if save else ():
+                save_png(save, f"page-{page.index:04}-{tier}.png", page.image(Tier.parse(tier)))
+                advance(1)
+        _print_json([page_as_dict(page) for page in found]) if as_json else pages_table(found)
+
+
+@app.command()
+def erase(
+    turns: Annotated[str | None, typer.Option(help="Numbers and ranges: 3,7-9.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="The whole session.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    session: Session = "default",
+    store: StoreUrl = None,
+    tenant: Tenant = "",
+    as_json: AsJson = False,
+) -> None:
+    """Delete turns for ever: their text, their pages, and what was made from them."""
+    from .display import as_plain
+
+    if everything == (turns is not None):
+        raise ValueError("pass either --turns 3,7-9 or --all")
+    numbers = _numbers(turns) if turns else None
+    with _open(session, store, tenant) as memory:
+        _need_turns(memory, session)
+        what = f"turns {turns} of session {session!r}" if turns else f"the whole session {session!r}"
+        if not yes and not typer.confirm(f"Erase {what} for ever?", err=True):
+            raise typer.Exit(FAILED)
+        report = memory.erase(numbers)
+    _print_json(as_plain(report)) if as_json else print(f"erased {what}")
+
+
+@app.command()
+def sessions(store: StoreUrl = None, tenant: Tenant = "", as_json: AsJson = False) -> None:
+    """List the sessions of a store."""
+    from .display import as_plain, sessions_table
+    from .stores import default_url, open_store
+
+    opened = open_store(store or default_url())
+    try:
+        found = opened.sessions(tenant)
+    finally:
+        opened.close()
+    _print_json([as_plain(info) for info in found]) if as_json else sessions_table(found)
+
+
+@app.command()
+def doctor(store: StoreUrl = None, as_json: AsJson = False) -> None:
+    """Say what was found on this machine, and what to install. Fails only if nothing can draw a page."""
+    from .display import as_plain, findings_table
+    from .doctor import can_render, examine
+
+    findings = examine(redis_url=store if store and store.startswith("redis") else None)
+    _print_json([as_plain(finding) for finding in findings]) if as_json else findings_table(findings)
+    if not can_render(findings):
+        _stop("nothing here can draw a page; see above for what to install", FAILED)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the report and the demo's store.", file_okay=False)] = Path("demo-output"),
+    renderer: Renderer = "auto",
+    picture: Annotated[Path | None, typer.Option(help="Also write a picture of the report (needs a browser).", dir_okay=False)] = None,
+) -> None:
+    """A real conversation of hundreds of turns becomes pages that fade: a table here, and an HTML report."""
+    from .demo import MARKS, conversation, photograph, run
+    from .display import demo_closing, growth_table, progress
+
+    talk = conversation()
+    with progress(f"{len(talk.messages)} turns, page by page", len(talk.messages)) as advance:
+        result = run(talk, out, renderer=renderer, advance=advance)
+    growth_table([point for point in result.report.growth if point.turns in MARKS or point is result.report.growth[-1]])
+    demo_closing(result)
+    if picture:
+        photograph(result.path, picture)
+
+
+def _open(session: str, store: str | None, tenant: str, **options: str) -> OpticalMemory:
+    from .memory import OpticalMemory
+    from .stores import default_url
+
+    return OpticalMemory(session, store=store or default_url(), tenant=tenant or None, **options)
+
+
+def _need_turns(memory: OpticalMemory, session: str) -> None:
+    if not memory.stats().turns:
+        _stop(f"no session {session!r} in {memory.store.url}; `optical-memory sessions` lists those there are", NOT_FOUND)
+
+
+def _page(memory: OpticalMemory, index: int) -> Page:
+    found = memory.pages()
+    for page in found:
+        if page.index == index:
+            return page
+    _stop(f"no page {index}; the session has {len(found)}" + ("" if found else ": its turns are all text yet"), NOT_FOUND)
+
+
+def _number(digits: str, given: str) -> int:
+    if not digits.isdecimal():
+        raise ValueError(f"{given!r} is neither a page (3 or p3) nor a turn ('#42' or t42)")
+    return int(digits)
+
+
+def _numbers(ranges: str) -> list[int]:
+    numbers: list[int] = []
+    for item in ranges.replace("#", "").split(","):
+        first, _, last = (edge.strip() for edge in item.partition("-"))
+        if not first.isdecimal() or (last and not last.isdecimal()):
+            raise ValueError(f"{item!r} in --turns is neither a number nor a range; write them like 3,7-9")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    print(f"optical-memory: {message}", file=sys.stderr)
+    raise SystemExit(code)

@@ -1,0 +1,243 @@
+"""What the command line prints: tables, progress, turns and pages as text.
+
+Conversations are not trusted with a terminal: on one, control characters are shown as pictures. Into a pipe or a file a turn goes word
+for word.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .demo import Demo
+    from .doctor import Finding
+    from .pages import Page
+    from .report import Growth
+    from .stores.base import SessionInfo
+    from .turns import Turn
+
+__all__ = [
+    "as_plain",
+    "context_as",
+    "demo_closing",
+    "findings_table",
+    "growth_table",
+    "note",
+    "page_as_dict",
+    "page_as_text",
+    "pages_table",
+    "printable",
+    "progress",
+    "save_png",
+    "sessions_table",
+    "turns_as_text",
+]
+
+CONTROL_PICTURES = (
+    {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+)
+WIDE = 120  # columns of a table that goes into a pipe
+
+
+def printable(text: str) -> str:
+    """`text` as it may be printed: word for word, but on a terminal without the characters that would steer it."""
+    return text.translate(CONTROL_PICTURES) if sys.stdout.isatty() else text
+
+
+def note(text: str) -> None:
+    """A line on standard error."""
+    print(text, file=sys.stderr)
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error while the block runs; call what it gives with the steps done. Nothing is drawn where nobody looks."""
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal or not total) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda steps: bar.advance(task, steps)
+
+
+def turns_as_text(turns: Sequence[Turn]) -> str:
+    """Each turn under a line with its number, speaker and time."""
+    return "".join(f"{_head(turn)}\n{printable(turn.text)}\n\n" for turn in turns)
+
+
+def _head(turn: Turn) -> str:
+    when = f" · {turn.created_at:%Y-%m-%d %H:%M}" if turn.created_at else ""
+    who = printable(f"{turn.role} {turn.name}" if turn.name else turn.role)
+    return f"#{turn.number} {who}{when}{' · pinned' if turn.pinned else ''}"
+
+
+def context_as(given: Context, form: str) -> str:
+    """A context as `text`, as messages for `openai` or `anthropic`, or as `json`. Raises `ValueError` for another form."""
+    if form == "text":
+        return _context_text(given)
+    if form == "json":
+        return json.dumps(_context_dict(given), ensure_ascii=False)
+    if form in ("openai", "anthropic"):
+        from .adapters import messages
+
+        convert = messages.to_openai if form == "openai" else messages.to_anthropic
+        return json.dumps(convert(given), ensure_ascii=False)
+    raise ValueError(f"unknown format {form!r}; known: text, openai, anthropic, json")
+
+
+def _context_text(given: Context) -> str:
+    from .context import PagePart
+
+    lines = [given.framing] if given.framing else []
+    for part in given.parts:
+        if isinstance(part, PagePart):
+            lines.append(f"{printable(part.text)}\n({part.tier.label}, {part.vision_tokens:,} vision tokens)")
+        else:
+            lines.append(turns_as_text(part.turns).rstrip("\n"))
+    return "\n\n".join(lines)
+
+
+def _context_dict(given: Context) -> dict[str, Any]:
+    from .context import PagePart
+
+    parts: list[dict[str, Any]] = []
+    for part in given.parts:
+        if isinstance(part, PagePart):
+            parts.append({"page": part.page.index, "tier": part.tier.label, "text": part.text, "tokens": part.tokens})
+        else:
+            parts.append({"turns": [turn.model_dump(mode="json") for turn in part.turns], "tokens": part.tokens})
+    usage = as_plain(given.usage) | {"compression_ratio": round(given.usage.compression_ratio, 3)}
+    return {"usage": usage, "plan": given.plan.model_dump(mode="json"), "framing": given.framing, "parts": parts}
+
+
+def page_as_dict(page: Page) -> dict[str, Any]:
+    """What is known of a page, without its picture."""
+    from .tiers import Tier
+
+    return {
+        "index": page.index,
+        "key": page.key,
+        "turns": [page.first_turn, page.last_turn],
+        "text_tokens": page.text_tokens,
+        "tokens": {tier.label: page.tokens(tier) for tier in Tier},
+        "width": page.width,
+        "height": page.height,
+        "fill": round(page.fill, 3),
+        "missing_glyphs": page.missing_glyphs,
+        "sidecar": list(page.sidecar),
+        "segments": [as_plain(segment) for segment in page.segments],
+    }
+
+
+def page_as_text(page: Page, turns: Sequence[Turn]) -> str:
+    """A page's label and sidecar, then its turns word for word."""
+    head = f"page {page.index}: turns #{page.first_turn} to #{page.last_turn}, {page.text_tokens:,} tokens as text, key {page.key}"
+    sidecar = f"\nexact: {printable(' | '.join(page.sidecar))}" if page.sidecar else ""
+    return f"{head}{sidecar}\n\n{turns_as_text(turns)}".rstrip("\n")
+
+
+def pages_table(pages: Sequence[Page]) -> None:
+    """Print the pages of a session."""
+    from .tiers import Tier
+
+    table = _table("page", "turns", "tokens as text", *(tier.label for tier in sorted(Tier, reverse=True)), "fill", "key")
+    for page in pages:
+        tokens = [f"{page.tokens(tier):,}" for tier in sorted(Tier, reverse=True)]
+        table.add_row(
+            str(page.index), f"#{page.first_turn}-#{page.last_turn}", f"{page.text_tokens:,}", *tokens, f"{page.fill:.0%}", page.key[:12]
+        )
+    _print(table)
+
+
+def sessions_table(sessions: Sequence[SessionInfo]) -> None:
+    """Print the sessions of a store."""
+    table = _table("session", "turns", "last append", left=1)
+    for info in sessions:
+        last = f"{info.last_append:%Y-%m-%d %H:%M}" if info.last_append else ""
+        table.add_row(Text(printable(info.id.name)), f"{info.turns:,}", last)
+    _print(table)
+
+
+def findings_table(findings: Sequence[Finding]) -> None:
+    """Print what `doctor` found."""
+    marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "missing": "[red]missing[/]"}
+    table = _table("what", "", "found", "advice", left=4)
+    for finding in findings:
+        table.add_row(Text(finding.topic), marks.get(finding.status, finding.status), Text(finding.detail), Text(finding.advice))
+    _print(table)
+
+
+def growth_table(growth: Sequence[Growth]) -> None:
+    """Print tokens as text against tokens as sent while a conversation grows."""
+    table = _table(
+        "turns", "tokens as text", "tokens as sent", "of it pictures", "times fewer", "left out", "pages by tier, sharpest first"
+    )
+    for point in growth:
+        pages = ", ".join(f"{count} {tier.label}" for tier, count in sorted(point.pages_by_tier.items(), reverse=True) if count)
+        tokens = [f"{number:,}" for number in (point.turns, point.text_tokens, point.sent_tokens, point.vision_tokens)]
+        table.add_row(*tokens, f"{point.text_tokens / max(1, point.sent_tokens):.1f}", f"{point.turns_left_out:,}", pages or "none yet")
+    table.columns[-1].justify = "left"
+    _print(table)
+
+
+def demo_closing(demo: Demo) -> None:
+    """Print the demo's recalls, briefly, and where to look further."""
+    for recalled in demo.report.recalls:
+        print(recalled.question)
+        for number, speaker, text in recalled.turns:
+            print(f"  #{number} {speaker}: {_shortened(printable(text))}")
+    print(f"\n{demo.usage}")
+    print(f"\nThe report: {demo.path} (open it in a browser). It took {demo.seconds:.1f} s.")
+    print(f"Look around: optical-memory pages --session demo --store {demo.store}")
+
+
+def _shortened(text: str, limit: int = 150) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def save_png(folder: Path, name: str, png: bytes) -> None:
+    """Write a picture into a folder, which is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(png)
+
+
+def as_plain(value: Any) -> Any:
+    """Dataclasses, named tuples, tiers and times as JSON can hold them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: as_plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if hasattr(value, "_asdict"):
+        return {key: as_plain(item) for key, item in value._asdict().items()}
+    if isinstance(value, dict):
+        return {key.name.lower() if isinstance(key, Enum) else key: as_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [as_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.name.lower()
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _table(*heads: str, left: int = 0) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="left" if place < left else "right", overflow="fold")
+    return table
+
+
+def _print(table: Table) -> None:
+    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    console.print(table)

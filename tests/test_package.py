@@ -1,0 +1,85 @@
+"""The package as a whole: what importing it costs, what it names, and what it carries."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module, metadata, resources
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "transformers", "playwright", "redis", "langchain_core", "tiktoken", "PIL.ImageFont", "pygments", "typer", "rich")
+IMPORT_SECONDS = 0.3  # the promise of the README
+
+
+def in_fresh_process(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+
+def test_importing_is_quick() -> None:
+    code = "import time; t = time.process_time(); import optical_memory; print(time.process_time() - t)"
+    best = min(float(in_fresh_process(code)) for _ in range(3))
+    assert best < IMPORT_SECONDS
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    loaded = set(json.loads(in_fresh_process("import json, sys, optical_memory; print(json.dumps(list(sys.modules)))")))
+    assert "optical_memory.memory" in loaded
+    assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize("missing", ["playwright", "redis", "tiktoken", "torch"])
+def test_importing_works_without_an_optional_package(missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None\nfrom optical_memory import OpticalMemory; print(OpticalMemory.__name__)"
+    assert in_fresh_process(code).strip() == "OpticalMemory"
+
+
+def test_all_is_what_the_package_really_offers() -> None:
+    import optical_memory
+
+    public = {name for name, value in vars(optical_memory).items() if not name.startswith("_") and not hasattr(value, "__path__")}
+    modules = {name for name in public if f"optical_memory.{name}" in sys.modules}
+    assert set(optical_memory.__all__) - {"__version__"} == public - modules - {"annotations"}
+    assert list(optical_memory.__all__) == sorted(optical_memory.__all__, key=lambda name: (not name.isupper(), name))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "optical_memory").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_module_names_only_what_it_has(path: Path) -> None:
+    if path.name == "__main__.py" or "deepseek_ocr" in path.parts:
+        return
+    module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+    assert [name for name in getattr(module, "__all__", []) if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("name", ["renderers", "adapters"])
+def test_the_top_level_links_lead_into_the_package(name: str) -> None:
+    link = ROOT / name
+    assert link.is_symlink()
+    assert link.resolve() == ROOT / "optical_memory" / name
+    assert list(link.glob("*.py"))
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    import optical_memory
+
+    assert optical_memory.__version__ == metadata.version("optical-memory")
+
+
+@pytest.mark.parametrize(
+    "name", ["py.typed", "data/airline-agent.json", "data/LICENSE-tau-bench.txt", "data/report.css", "readers/profiles.toml"]
+)
+def test_the_package_carries_its_data(name: str) -> None:
+    assert resources.files("optical_memory").joinpath(name).is_file()
+
+
+def test_nothing_reaches_outside_the_repository() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", "*.toml", "Makefile", "*.sh"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    outside = "../" + "shared"
+    assert [name for name in listed.stdout.split() if outside in (ROOT / name).read_text("utf-8", "replace")] == []

@@ -106,7 +106,7 @@ def _header(report: Report) -> str:
         (f"{last.turns:,}", "turns, every one kept word for word"),
         (f"{last.text_tokens:,}", "tokens as text"),
         (f"{last.sent_tokens:,}", "tokens as sent"),
-        (f"{_ratio(last.text_tokens, last.sent_tokens)}", "times fewer"),
+        (_ratio(last.text_tokens, last.sent_tokens), "times fewer"),
         (
             f"{in_context:,}",
             "pages in the context" + (f", {len(report.pages) - in_context} faded out" if in_context < len(report.pages) else ""),
@@ -136,9 +136,9 @@ def _growth(growth: Sequence[Growth]) -> str:
 
 def _growth_row(point: Growth) -> str:
     pages = ", ".join(f"{count} {tier.label}" for tier, count in sorted(point.pages_by_tier.items(), reverse=True) if count)
-    numbers = (point.turns, point.text_tokens, point.sent_tokens, point.vision_tokens)
-    cells = "".join(f"<td>{number:,}</td>" for number in numbers)
-    return f"<tr>{cells}<td>{_ratio(point.text_tokens, point.sent_tokens)}</td><td>{point.turns_left_out:,}</td><td>{pages or 'none'}</td></tr>"
+    numbers = [f"{number:,}" for number in (point.turns, point.text_tokens, point.sent_tokens, point.vision_tokens)]
+    numbers += [_ratio(point.text_tokens, point.sent_tokens), f"{point.turns_left_out:,}", pages or "none"]
+    return _row("td", numbers)
 
 
 def _timeline(report: Report) -> str:
@@ -203,8 +203,8 @@ def _tiers(pages: Sequence[ReportPage]) -> str:
     rows = "".join(_tier_row(tier, [page for page in pages if page.tier is tier]) for tier in sorted(Tier, reverse=True))
     out = [page for page in pages if page.tier is None]
     rows += _tier_row(None, out) if out else ""
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("tier", "pages", "tokens as text", "tokens as pictures", "times fewer"))
-    return f'<section><h2>Tier by tier</h2><div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div></section>'
+    table = _table(("tier", "pages", "tokens as text", "tokens as pictures", "times fewer"), rows)
+    return f"<section><h2>Tier by tier</h2>{table}</section>"
 
 
 def _tier_row(tier: Tier | None, pages: Sequence[ReportPage]) -> str:
@@ -231,6 +231,14 @@ def _recalled_turns(recalled: Recalled) -> str:
 def _foot(facts: Sequence[tuple[str, str]]) -> str:
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)
     return f"<footer><dl>{rows}</dl></footer>" if rows else ""
+
+
+def _table(heads: Sequence[str], rows: str) -> str:
+    return f'<div class="scroll"><table><thead>{_row("th", heads)}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _row(cell: str, texts: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<{cell}>{text}</{cell}>" for text in texts) + "</tr>"
 
 
 def _ratio(text: int, sent: int) -> str:

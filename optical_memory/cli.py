@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -162,6 +163,9 @@ def recall(
     query: Annotated[list[str], typer.Argument(help="Words to look for, or turn numbers only (7 '#12').")],
     limit: Annotated[int, typer.Option(help="Most turns to give back.", min=1)] = 5,
     words: Annotated[bool, typer.Option("--words", help="Take numbers as words too.")] = False,
+    exchange: Annotated[bool, typer.Option("--exchange", help="Give the whole exchange around each match.")] = False,
+    since: Annotated[datetime | None, typer.Option(help="Only turns said from this time on (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Only turns said before this time (UTC).")] = None,
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
@@ -173,7 +177,8 @@ def recall(
     numbers = [int(word.removeprefix("#")) for word in query if word.removeprefix("#").isdecimal()]
     with _open(session, store, tenant) as memory:
         _need_turns(memory, session)
-        turns = memory.recall(numbers if len(numbers) == len(query) and not words else " ".join(query), limit=limit)
+        asked = numbers if len(numbers) == len(query) and not words else " ".join(query)
+        turns = memory.recall(asked, limit, exchange=exchange, since=since, until=until)
     _print_json([turn.model_dump(mode="json") for turn in turns]) if as_json else print(turns_as_text(turns), end="")
     if not turns:
         _stop(f"nothing in session {session!r} matches {' '.join(query)!r}", NOT_FOUND)
@@ -232,9 +237,9 @@ def erase(
 def sessions(store: StoreUrl = None, tenant: Tenant = "", as_json: AsJson = False) -> None:
     """List the sessions of a store."""
     from .display import as_plain, sessions_table
-    from .stores import default_url, open_store
+    from .stores import open_store
 
-    opened = open_store(store or default_url())
+    opened = open_store(store)
     try:
         found = opened.sessions(tenant)
     finally:
@@ -275,14 +280,13 @@ def demo(
 
 def _open(session: str, store: str | None, tenant: str, **options: str) -> OpticalMemory:
     from .memory import OpticalMemory
-    from .stores import default_url
 
-    return OpticalMemory(session, store=store or default_url(), tenant=tenant or None, **options)
+    return OpticalMemory(session, store=store, tenant=tenant or None, **options)
 
 
 def _need_turns(memory: OpticalMemory, session: str) -> None:
-    if not memory.stats().turns:
-        _stop(f"no session {session!r} in {memory.store.url}; `optical-memory sessions` lists those there are", NOT_FOUND)
+    if not len(memory):
+        _stop(f"no session {session!r} in {memory.stats().store}; `optical-memory sessions` lists those there are", NOT_FOUND)
 
 
 def _page(memory: OpticalMemory, index: int) -> Page:

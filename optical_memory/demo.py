@@ -20,6 +20,7 @@ from .context import Context, Usage
 from .errors import BrowserNotFound, RenderError
 from .memory import OpticalMemory
 from .pages import Page
+from .renderers import open_renderer
 from .report import Growth, Recalled, Report, ReportPage, to_html
 from .tiers import Tier
 from .turns import Turn
@@ -67,12 +68,12 @@ def run(talk: Talk, out: Path, *, renderer: str = "auto", advance: Callable[[int
     """
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
-    with OpticalMemory(SESSION, store=_fresh_store(out), renderer=renderer) as memory:
+    url = _fresh_store(out)
+    with OpticalMemory(SESSION, store=url, renderer=open_renderer(renderer)) as memory:
         growth = _grow(memory, talk.messages, advance)
         given = memory.context()
         seconds = time.perf_counter() - began
         report = _report(talk, memory, given, growth, seconds)
-        url = memory.store.url
     path = out / "report.html"
     path.write_text(to_html(report), "utf-8")
     return Demo(report, path, url, given.usage, time.perf_counter() - began)
@@ -156,8 +157,8 @@ def _quoted(turn: Turn) -> tuple[int, str, str]:
 
 def _facts(memory: OpticalMemory, usage: Usage, seconds: float) -> tuple[tuple[str, str], ...]:
     return (
-        ("renderer", memory.renderer.name),
-        ("reader", memory.reader.name),
+        ("renderer", memory.stats().renderer),
+        ("reader", memory.profile.name),
         ("text counted with", usage.counted_with),
         ("stable prefix", f"{usage.stable_prefix_tokens:,} tokens stay the same from call to call"),
         ("time", f"{seconds:.1f} s for {usage.text_tokens:,} tokens of conversation, drawing included"),

@@ -1,0 +1,299 @@
+"""The default store: one SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ..errors import SessionCorrupted, TurnNotFound
+from ..search import terms
+from ..turns import Turn
+from . import sqlite_index
+from .base import SessionId, SessionInfo
+from .codec import blank, decode, digest, encode, from_bytes, to_bytes
+from .local_index import LocalIndexes
+from .sqlite_file import SqliteFile
+
+__all__ = ["SqliteStore"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SqliteStore:
+    """`sqlite:///relative.db`, `sqlite:////absolute.db`, with options as a query.
+
+    Options:
+        synchronous: `normal` (default): what `append` has returned survives the end of the process, `kill -9` too. `full`: it survives a
+            loss of power as well, for one fsync per append.
+        timeout: seconds to wait for another process that writes; 30 if not given.
+        index: `none` makes a new file without a full-text index, smaller by about a half; search then reads the log once per process.
+            A SQLite without FTS5 makes such files by itself.
+
+    Any number of threads and processes may use one file, on a local disk. Appending and reading cost the same in a session of any length.
+    Deleting, by `erase` or `discard`, rewrites the whole file, so that no byte of what was deleted stays in it: give many at once.
+    Filesystems and disks may keep old blocks of a file; that is out of reach here.
+    """
+
+    def __init__(self, url: str) -> None:
+        path, options = _parse(url)
+        self._url = url
+        self._file = SqliteFile(
+            path,
+            synchronous=options.get("synchronous", "normal"),
+            timeout=float(options.get("timeout", 30.0)),
+            index=options.get("index", "auto"),
+        )
+        self._local = LocalIndexes()
+
+    @property
+    def url(self) -> str:
+        """The URL that opened it."""
+        return self._url
+
+    def append(self, session: SessionId, turns: Sequence[Turn]) -> list[Turn]:
+        """Store turns; see `TurnLog.append`."""
+        entries = [_Entry(turn, digest(turn.id), encode(turn)) for turn in turns]
+        if not entries:
+            return []
+        known = self._known(session, entries)
+        # What takes time happens before the file is locked.
+        words = {entry.digest: self._terms(entry) for entry in entries if entry.digest not in known}
+        with self._file.write() as db:
+            key, length = _open(db, session)
+            numbers = []
+            for entry in entries:
+                number = _number(db, key, entry.digest)
+                if number is None:
+                    number = length = length + 1
+                    found = words[entry.digest] if entry.digest in words else self._terms(entry)
+                    self._insert(db, key, number, entry, found)
+                numbers.append(number)
+            now = time.time_ns() // 1000
+            db.execute("UPDATE session SET length = ?, appended = ? WHERE key = ? AND length < ?", (length, now, key, length))
+            rows = [_row(db, key, number) for number in numbers]
+        return [
+            decode(row[1], number, bool(row[0])) if row else blank(entry.turn, number)
+            for entry, number, row in zip(entries, numbers, rows, strict=True)
+        ]
+
+    def read(self, session: SessionId, start: int = 1, stop: int | None = None) -> list[Turn]:
+        """Turns by number; see `TurnLog.read`."""
+        with self._file.read() as db:
+            key, length = _find(db, session)
+            first, last = max(start, 1), length if stop is None else min(stop - 1, length)
+            if first > last:
+                return []
+            span = (_turn_key(key, first), _turn_key(key, last))
+            rows = db.execute("SELECT key, pinned, record FROM turn WHERE key BETWEEN ? AND ? ORDER BY key", span).fetchall()
+            (erased,) = db.execute("SELECT count(*) FROM erased WHERE key BETWEEN ? AND ?", span).fetchone()
+        if len(rows) + erased != last - first + 1:
+            raise SessionCorrupted(
+                f"session {session.name!r} is missing turns: of #{first} to #{last}, {len(rows)} are there and {erased} were erased. "
+                "Restore the file from a backup"
+            )
+        return [decode(record, turn_key & 0xFFFFFFFF, bool(pinned)) for turn_key, pinned, record in rows]
+
+    def length(self, session: SessionId) -> int:
+        """The highest number ever given."""
+        with self._file.read() as db:
+            return _find(db, session)[1]
+
+    def known_calls(self, session: SessionId, ids: Collection[str]) -> set[str]:
+        """Which of `ids` the session called."""
+        with self._file.read() as db:
+            key, _ = _find(db, session)
+            return {
+                call_id
+                for call_id in ids
+                if db.execute("SELECT 1 FROM call WHERE session = ? AND digest = ?", (key, digest(call_id))).fetchone()
+            }
+
+    def pinned(self, session: SessionId) -> list[int]:
+        """Numbers of the pinned turns."""
+        with self._file.read() as db:
+            span = _span(_find(db, session)[0])
+            rows = db.execute("SELECT key FROM turn WHERE pinned AND key BETWEEN ? AND ? ORDER BY key", span).fetchall()
+        return [turn_key & 0xFFFFFFFF for (turn_key,) in rows]
+
+    def pin(self, session: SessionId, number: int, pinned: bool) -> None:
+        """Set or clear a pin. Raises `TurnNotFound`."""
+        with self._file.write() as db:
+            key, length = _find(db, session)
+            found = 1 <= number <= length
+            if not found or not db.execute("UPDATE turn SET pinned = ? WHERE key = ?", (pinned, _turn_key(key, number))).rowcount:
+                raise TurnNotFound(number, length)
+
+    def search(self, session: SessionId, query: str, limit: int) -> list[int]:
+        """Numbers of the turns that match, best first."""
+        with self._file.read() as db:
+            key, length = _find(db, session)
+            if not length or limit <= 0:
+                return []
+            (erased,) = db.execute("SELECT count(*) FROM erased WHERE key BETWEEN ? AND ?", _span(key)).fetchone()
+            if self._file.indexed:
+                return [found & 0xFFFFFFFF for found in sqlite_index.search(db, key, length - erased, query, limit)]
+        return self._local.search(
+            session, query, limit, generation=(key, erased), length=length, read=lambda start: self.read(session, start)
+        )
+
+    def sessions(self, tenant: str = "") -> list[SessionInfo]:
+        """All sessions of a tenant, by name."""
+        with self._file.read() as db:
+            rows = db.execute(
+                "SELECT name, length - (SELECT count(*) FROM erased WHERE erased.key BETWEEN session.key << 32 AND session.key + 1 << 32), "
+                "appended FROM session WHERE tenant = ? AND length > 0 ORDER BY name",
+                (to_bytes(tenant),),
+            ).fetchall()
+        return [SessionInfo(SessionId(from_bytes(name), tenant), turns, EPOCH + timedelta(microseconds=at)) for name, turns, at in rows]
+
+    def erase(self, session: SessionId, numbers: Sequence[int] | None = None) -> list[int]:
+        """Remove turns, or the session with its cache; see `TurnLog.erase`.
+
+        Raises `StoreUnavailable` if another connection keeps the file from being rewritten: the turns are gone from the log then, and a
+        second call finishes the work.
+        """
+        with self._file.write() as db:
+            key, length = _find(db, session)
+            wanted = range(1, length + 1) if numbers is None else sorted({number for number in numbers if 1 <= number <= length})
+            held = [(number, row[1]) for number in wanted if (row := _row(db, key, number))]
+            _delete_turns(db, key, [number for number, _ in held])
+            if held and self._file.indexed:
+                sqlite_index.remove(db, [(_turn_key(key, number), record) for number, record in held])
+            if numbers is None:
+                _delete_session(db, key)
+            if held or numbers is None:
+                db.execute("UPDATE scrub SET asked = asked + 1")
+        self._local.drop(session)
+        self._file.scrub()
+        return [number for number, _ in held]
+
+    def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:
+        """Those of `names` that are there."""
+        with self._file.read() as db:
+            key, _ = _find(db, session)
+            select = "SELECT data FROM cache WHERE session = ? AND name = ?"
+            found = {name: db.execute(select, (key, to_bytes(name))).fetchone() for name in names}
+        return {name: row[0] for name, row in found.items() if row}
+
+    def put(self, session: SessionId, items: dict[str, bytes]) -> None:
+        """Store or replace."""
+        if not items:
+            return
+        with self._file.write() as db:
+            key, _ = _open(db, session)
+            db.executemany(
+                "INSERT INTO cache(session, name, data) VALUES(?, ?, ?) ON CONFLICT(session, name) DO UPDATE SET data = excluded.data",
+                [(key, to_bytes(name), data) for name, data in items.items()],
+            )
+
+    def names(self, session: SessionId, prefix: str = "") -> list[str]:
+        """Names that start with `prefix`, sorted."""
+        start = to_bytes(prefix)
+        with self._file.read() as db:
+            # No name holds the byte 255, so it bounds all that begin with the prefix.
+            values = (_find(db, session)[0], start, start + b"\xff")
+            rows = db.execute("SELECT name FROM cache WHERE session = ? AND name >= ? AND name < ? ORDER BY name", values).fetchall()
+        return [from_bytes(name) for (name,) in rows]
+
+    def discard(self, session: SessionId, names: Sequence[str]) -> None:
+        """Remove names and all bytes of them; absent ones are fine. Raises `StoreUnavailable` like `erase`."""
+        with self._file.write() as db:
+            key, _ = _find(db, session)
+            deleted = db.executemany("DELETE FROM cache WHERE session = ? AND name = ?", [(key, to_bytes(name)) for name in names]).rowcount
+            if deleted > 0:
+                db.execute("UPDATE scrub SET asked = asked + 1")
+        self._file.scrub()
+
+    def close(self) -> None:
+        """Release the file. The store can be used again afterwards."""
+        self._file.close()
+
+    def _known(self, session: SessionId, entries: Sequence[_Entry]) -> set[bytes]:
+        with self._file.read() as db:
+            key, length = _find(db, session)
+            return {entry.digest for entry in entries if length and _number(db, key, entry.digest)}
+
+    def _terms(self, entry: _Entry) -> list[str]:
+        return terms(entry.turn.text) if self._file.indexed else []
+
+    def _insert(self, db: sqlite3.Connection, key: int, number: int, entry: _Entry, found: Sequence[str]) -> None:
+        db.execute("INSERT INTO turn VALUES(?, ?, ?)", (_turn_key(key, number), entry.turn.pinned, entry.record))
+        db.execute("INSERT INTO turn_id VALUES(?, ?, ?)", (key, entry.digest, number))
+        for call_id in {call.id for call in entry.turn.tool_calls}:
+            db.execute("INSERT INTO call VALUES(?, ?, ?)", (key, digest(call_id), number))
+        if self._file.indexed:
+            sqlite_index.add(db, _turn_key(key, number), found)
+
+
+class _Entry(NamedTuple):
+    turn: Turn
+    digest: bytes
+    record: bytes
+
+
+def _turn_key(session: int, number: int) -> int:
+    return session << 32 | number
+
+
+def _span(session: int) -> tuple[int, int]:
+    return _turn_key(session, 0), _turn_key(session, 0xFFFFFFFF)
+
+
+def _find(db: sqlite3.Connection, session: SessionId) -> tuple[int, int]:
+    """Key and length of a session; (0, 0) if it does not exist. No session has key 0."""
+    names = (to_bytes(session.tenant), to_bytes(session.name))
+    return db.execute("SELECT key, length FROM session WHERE tenant = ? AND name = ?", names).fetchone() or (0, 0)
+
+
+def _open(db: sqlite3.Connection, session: SessionId) -> tuple[int, int]:
+    key, length = _find(db, session)
+    if not key:
+        names = (to_bytes(session.tenant), to_bytes(session.name))
+        key = db.execute("INSERT INTO session(tenant, name) VALUES(?, ?)", names).lastrowid or 0
+    return key, length
+
+
+def _number(db: sqlite3.Connection, key: int, digest: bytes) -> int | None:
+    row = db.execute("SELECT number FROM turn_id WHERE session = ? AND digest = ?", (key, digest)).fetchone()
+    return row[0] if row else None
+
+
+def _row(db: sqlite3.Connection, key: int, number: int) -> tuple[int, bytes] | None:
+    row: tuple[int, bytes] | None = db.execute("SELECT pinned, record FROM turn WHERE key = ?", (_turn_key(key, number),)).fetchone()
+    return row
+
+
+def _delete_turns(db: sqlite3.Connection, key: int, numbers: Sequence[int]) -> None:
+    turn_keys = [(_turn_key(key, number),) for number in numbers]
+    db.executemany("DELETE FROM turn WHERE key = ?", turn_keys)
+    db.executemany("INSERT INTO erased VALUES(?)", turn_keys)
+    db.execute("DELETE FROM call WHERE session = ? AND (session << 32 | number) IN (SELECT key FROM erased)", (key,))
+
+
+def _delete_session(db: sqlite3.Connection, key: int) -> None:
+    for table in ("turn_id", "call", "cache"):
+        db.execute(f"DELETE FROM {table} WHERE session = ?", (key,))
+    db.execute("DELETE FROM erased WHERE key BETWEEN ? AND ?", _span(key))
+    db.execute("DELETE FROM session WHERE key = ?", (key,))
+
+
+def _parse(url: str) -> tuple[Path, dict[str, str]]:
+    parts = urlsplit(url)
+    path = unquote(parts.path.removeprefix("/"))
+    if parts.netloc or not path or path == ":memory:":
+        raise ValueError(f"cannot read {url!r}: write sqlite:///relative/path.db, sqlite:////absolute/path.db, or memory://")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    known = {"synchronous": ("normal", "full"), "timeout": (), "index": ("auto", "none")}
+    for name, value in options.items():
+        if name not in known:
+            raise ValueError(f"unknown option {name!r} in {url!r}; known: {', '.join(sorted(known))}")
+        if known[name] and value not in known[name]:
+            raise ValueError(f"unknown value {value!r} of {name!r} in {url!r}; known: {', '.join(known[name])}")
+        if name == "timeout" and not value.replace(".", "", 1).isdecimal():
+            raise ValueError(f"timeout {value!r} in {url!r} is no number of seconds")
+    return Path(path).expanduser(), options

@@ -1,0 +1,104 @@
+"""The full-text index of the SQLite store: an FTS5 table that holds the terms of `optical_memory.search`, and nothing else.
+
+Every term is written as `session:term`. So a search reads the postings of its own session only, however many share the file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from ..errors import SessionCorrupted
+from ..search import TERM_PUNCTUATION, query_terms, rarity, terms
+from .codec import decode
+
+__all__ = ["add", "available", "create", "prepare", "remove", "search"]
+
+# Raise it whenever `search.terms` changes. An index is emptied of a turn by its terms, and Python versions differ in their Unicode tables.
+TERMS = f"1/{unicodedata.unidata_version}"
+
+
+def available(db: sqlite3.Connection) -> bool:
+    """Whether this SQLite was built with FTS5."""
+    return bool(db.execute("SELECT sqlite_compileoption_used('ENABLE_FTS5')").fetchone()[0])
+
+
+def create(db: sqlite3.Connection) -> None:
+    """Make the tables."""
+    # The tokenizer only cuts at spaces: whatever is not ASCII is part of a token, and the listed punctuation too.
+    db.execute(f"CREATE VIRTUAL TABLE turn_index USING fts5(terms, content='', tokenize=\"ascii tokenchars '{TERM_PUNCTUATION}'\")")
+    db.execute("CREATE TABLE index_terms(version TEXT PRIMARY KEY) WITHOUT ROWID")
+
+
+def prepare(db: sqlite3.Connection) -> bool:
+    """Note that this process's terms are in the index from now on. False if the file has none."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'turn_index'").fetchone():
+        return False
+    if not db.execute("SELECT 1 FROM index_terms WHERE version = ?", (TERMS,)).fetchone():
+        db.execute("INSERT INTO index_terms VALUES(?)", (TERMS,))
+    return True
+
+
+def add(db: sqlite3.Connection, key: int, found: Sequence[str]) -> None:
+    """Index a turn by its terms."""
+    if found:
+        db.execute("INSERT INTO turn_index(rowid, terms) VALUES(?, ?)", (key, _text(key, found)))
+
+
+def remove(db: sqlite3.Connection, rows: Iterable[tuple[int, bytes]]) -> None:
+    """Take turns, given as key and record, out of the index. Call it after their rows are deleted.
+
+    Leaves no trace of their terms, for which the index is written anew as a whole.
+    """
+    found = {key: _terms(record) for key, record in rows}
+    if None in found.values() or db.execute("SELECT version FROM index_terms").fetchall() != [(TERMS,)]:
+        _rebuild(db)
+        return
+    gone = [(key, _text(key, words)) for key, words in found.items() if words]
+    db.executemany("INSERT INTO turn_index(turn_index, rowid, terms) VALUES('delete', ?, ?)", gone)
+    db.execute("INSERT INTO turn_index(turn_index) VALUES('optimize')")
+
+
+def search(db: sqlite3.Connection, session: int, turns: int, query: str, limit: int) -> list[int]:
+    """Keys of the turns of a session that hold any term of `query`, best first: by coverage, by BM25, the newer first."""
+    for wanted in query_terms(query):
+        matches = {term: db.execute("SELECT count(*) FROM turn_index(?)", (f'"{session}:{term}"',)).fetchone()[0] for term in wanted}
+        weights = {term: rarity(count, turns) for term, count in matches.items() if count}
+        if weights:
+            return _best(db, session, weights, limit)
+    return []
+
+
+def _best(db: sqlite3.Connection, session: int, weights: dict[str, float], limit: int) -> list[int]:
+    each = " UNION ALL ".join("SELECT rowid AS key, ? AS weight, rank AS score FROM turn_index(?)" for _ in weights)
+    values = [value for term, weight in weights.items() for value in (weight, f'"{session}:{term}"')]
+    rows = db.execute(
+        f"SELECT key FROM ({each}) GROUP BY key ORDER BY sum(weight) DESC, sum(score), key DESC LIMIT ?",
+        (*values, limit),
+    )
+    return [key for (key,) in rows.fetchall()]
+
+
+def _text(key: int, found: Sequence[str]) -> str:
+    prefix = f"{key >> 32}:"
+    return prefix + f" {prefix}".join(found)
+
+
+def _terms(record: bytes) -> list[str] | None:
+    try:
+        return terms(decode(record, 1).text)
+    except SessionCorrupted:
+        return None
+
+
+def _rebuild(db: sqlite3.Connection) -> None:
+    """Index all turns anew. Terms that are not known exactly cannot be taken out one by one.
+
+    That is so where another version of Python or of this library has written, and for a record that cannot be read.
+    """
+    db.execute("INSERT INTO turn_index(turn_index) VALUES('delete-all')")
+    for key, record in db.execute("SELECT key, record FROM turn"):
+        add(db, key, _terms(record) or [])
+    db.execute("DELETE FROM index_terms")
+    db.execute("INSERT INTO index_terms VALUES(?)", (TERMS,))

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # half a surrogate pair in a turn must not stop the output
     try:
-        app(args=list(arguments) if arguments is not None else None)
+        app(args=list(arguments) if arguments is not None else None, prog_name="optical-memory")
     except TurnNotFound as exc:
         _stop(str(exc), NOT_FOUND)
     except ValueError as exc:
@@ -119,14 +119,14 @@ def context(
     reader: Reader = "deepseek-ocr",
 ) -> None:
     """Print what a model would be given: pages of the past and recent turns; the cost goes to standard error."""
-    from .display import context_as, note, save_png
+    from .display import context_as, note, save_pictures
 
     with _open(session, store, tenant, renderer=renderer, reader=reader) as memory:
         _need_turns(memory, session)
         given = memory.context(budget=budget)
         print(context_as(given, format))
-        for part in given.pages if save_pages else ():
-            save_png(save_pages, f"page-{part.page.index:04}-{part.tier.label}.png", part.image())
+        if save_pages:
+            save_pictures(save_pages, ((part.page.index, part.tier, part.image()) for part in given.pages))
     note(str(given.usage))
 
 
@@ -195,16 +195,15 @@ def pages(
     as_json: AsJson = False,
 ) -> None:
     """List the pages of a session."""
-    from .display import page_as_dict, pages_table, progress, save_png
+    from .display import page_as_dict, pages_table, progress, save_pictures
     from .tiers import Tier
 
     with _open(session, store, tenant, renderer=renderer) as memory:
         _need_turns(memory, session)
-        found = memory.pages()
-        with progress("drawing", len(found) if save else 0) as advance:
-            for page in found if save else ():
-                save_png(save, f"page-{page.index:04}-{tier}.png", page.image(Tier.parse(tier)))
-                advance(1)
+        found, at = memory.pages(), Tier.parse(tier)
+        if save:
+            with progress("drawing", len(found)) as advance:
+                save_pictures(save, ((page.index, at, page.image(at)) for page in found), advance)
         _print_json([page_as_dict(page) for page in found]) if as_json else pages_table(found)
 
 
@@ -278,10 +277,10 @@ def demo(
         photograph(result.path, picture)
 
 
-def _open(session: str, store: str | None, tenant: str, **options: str) -> OpticalMemory:
+def _open(session: str, store: str | None, tenant: str, *, renderer: str = "auto", reader: str = "deepseek-ocr") -> OpticalMemory:
     from .memory import OpticalMemory
 
-    return OpticalMemory(session, store=store, tenant=tenant or None, **options)
+    return OpticalMemory(session, store=store, tenant=tenant or None, renderer=renderer, reader=reader)
 
 
 def _need_turns(memory: OpticalMemory, session: str) -> None:

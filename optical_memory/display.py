@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .pages import Page
     from .report import Growth
     from .stores.base import SessionInfo
+    from .tiers import Tier
     from .turns import Turn
 
 __all__ = [
@@ -42,7 +43,7 @@ __all__ = [
     "pages_table",
     "printable",
     "progress",
-    "save_png",
+    "save_pictures",
     "sessions_table",
     "turns_as_text",
 ]
@@ -210,10 +211,12 @@ def _shortened(text: str, limit: int = 150) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def save_png(folder: Path, name: str, png: bytes) -> None:
-    """Write a picture into a folder, which is made if it is not there."""
+def save_pictures(folder: Path, pictures: Iterable[tuple[int, Tier, bytes]], advance: Callable[[int], None] = lambda steps: None) -> None:
+    """Write pages, each an index, a tier and a PNG, into a folder, which is made if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(png)
+    for index, tier, png in pictures:
+        (folder / f"page-{index:04}-{tier.label}.png").write_bytes(png)
+        advance(1)
 
 
 def as_plain(value: Any) -> Any:

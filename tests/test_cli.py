@@ -141,7 +141,6 @@ def test_erase_asks_first_and_then_removes(filled: Shell) -> None:
         (("context", "--format", "xml"), 2, "'xml'"),
         (("context", "--budget", "1"), 2, "budget of 1"),
         (("context", "--reader", "crystal-ball"), 2, "crystal-ball"),
-        (("context", "--renderer", "crayon"), 2, "crayon"),
         (("erase", "--yes"), 2, "--all"),
         (("erase", "--turns", "1-x", "--yes"), 2, "'1-x'"),
         (("import", "absent.json"), 1, "absent.json"),

@@ -1,0 +1,367 @@
+"""One Chromium for the process, on one thread of its own.
+
+Callers on any thread, inside an event loop or not, hand a coroutine over and wait for its result. The browser starts on first use, is started
+again if it dies, and ends with the process. A forked child starts its own.
+
+What is drawn is hostile, so nothing can leave: no scripts, no names resolved, a proxy that does not exist, every request aborted, the
+context offline; the page's own policy (`geometry.document`) and the escaping (`html`) stand before all that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import base64
+import concurrent.futures
+import importlib.resources
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from xml.sax.saxutils import escape
+
+from ..errors import BrowserNotFound, MissingExtra, RenderError
+from .finding import BrowserFound, find_browser, require_browser
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Playwright, Route
+
+__all__ = ["BrowserFound", "Engine", "Session", "Tab", "TabLost", "find_browser", "release_engine", "shared_engine"]
+
+T = TypeVar("T")
+
+MOST_TABS = 4  # more than the cores gain nothing; a tab holds 30 to 60 MB
+ANSWER_LIMIT = 120.0  # s; a tab that has not answered by then is taken for dead
+STOP_LIMIT = 5.0  # s; for a browser to end by itself
+SANDBOX_VARIABLE = "OPTICAL_MEMORY_NO_SANDBOX"
+ARGUMENTS = (
+    "--proxy-server=http://nowhere.invalid:1",
+    "--proxy-bypass-list=<-loopback>",  # loopback goes to the proxy that does not exist, too
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+    "--disable-remote-fonts",
+    "--no-pings",
+    "--dns-prefetch-disable",
+    "--disable-lcd-text",
+    "--lang=en-US",
+)
+_log = logging.getLogger(__name__)
+
+
+class TabLost(Exception):
+    """The tab, or the browser under it, is gone. What it was doing can be done again in another one."""
+
+
+class Tab:
+    """One page of the browser, and the functions of `layout.js` in it."""
+
+    def __init__(self, page: Page, devtools: CDPSession) -> None:
+        self._page = page
+        self._devtools = devtools
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._document = ""
+        self._functions = ""
+        page.on("crash", lambda _: self._lose())
+        page.on("close", lambda _: self._lose())
+
+    @property
+    def lost(self) -> bool:
+        return self._gone.done()
+
+    async def prepare(self, document: str, size: tuple[int, int], slots: int) -> None:
+        """Show `document`, an empty page without content, in a viewport of `size` pixels. Cheap if it is there already."""
+        if document == self._document:
+            return
+        self._document = ""
+        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
+        await self._send("Emulation.setDeviceMetricsOverride", metrics)
+        frame = (await self._send("Page.getFrameTree"))["frameTree"]["frame"]["id"]
+        await self._send("Page.setDocumentContent", {"frameId": frame, "html": document})
+        world = (await self._send("Page.createIsolatedWorld", {"frameId": frame}))["executionContextId"]
+        source = importlib.resources.files(__package__).joinpath("layout.js").read_text("utf-8")
+        made = await self._send("Runtime.callFunctionOn", {"functionDeclaration": source, "arguments": [{"value": slots}], "executionContextId": world})
+        self._functions = _result(made)["objectId"]
+        self._document = document
+
+    async def call(self, name: str, *arguments: object) -> Any:
+        """The result of a function of `layout.js`, as plain JSON."""
+        parameters = {
+            "functionDeclaration": f"function(...given) {{ return this.{name}(...given); }}",
+            "objectId": self._functions,
+            "arguments": [{"value": argument} for argument in arguments],
+            "returnByValue": True,
+        }
+        return _result(await self._send("Runtime.callFunctionOn", parameters)).get("value")
+
+    async def capture(self) -> bytes:
+        """A PNG of the viewport, in colour."""
+        answer = await self._send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
+        return base64.b64decode(answer["data"])
+
+    async def close(self) -> None:
+        await self._page.close()
+
+    def _lose(self) -> None:
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    async def _send(self, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+        from playwright.async_api import Error
+
+        if self.lost:
+            raise TabLost("the tab is closed")
+        answer = asyncio.ensure_future(self._devtools.send(method, parameters or {}))
+        try:
+            await asyncio.wait({answer, self._gone}, timeout=ANSWER_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                self._lose()
+                raise TabLost(f"no answer to {method}")
+            return dict(answer.result())
+        except Error as exc:
+            self._lose()
+            raise TabLost(f"{method}: {exc}") from exc
+        finally:
+            answer.cancel()
+
+
+class Session:
+    """A running browser with its tabs. Lives on the engine's loop."""
+
+    def __init__(self, playwright: Playwright, browser: Browser, context: BrowserContext, folder: Path | None) -> None:
+        self._playwright = playwright
+        self._browser = browser
+        self._context = context
+        self._folder = folder
+        self._idle: list[Tab] = []
+        self._room = asyncio.Semaphore(min(MOST_TABS, max(2, os.cpu_count() or 2)))
+
+    @classmethod
+    async def start(cls, setting: str | None) -> Session:
+        """Raises `BrowserNotFound` if there is none or it does not start."""
+        found = require_browser(setting)
+        try:
+            from playwright.async_api import Error, async_playwright
+        except ImportError as exc:
+            raise MissingExtra("the chromium renderer", "chromium") from exc
+        folder = _font_configuration()
+        playwright = await async_playwright().start()
+        try:
+            browser = await _launch(playwright, found.path, folder)
+            context = await _sealed_context(browser)
+        except Error as exc:
+            await playwright.stop()
+            raise BrowserNotFound(_launch_failure(found.path, str(exc))) from exc
+        return cls(playwright, browser, context, folder)
+
+    @property
+    def alive(self) -> bool:
+        return self._browser.is_connected()
+
+    @asynccontextmanager
+    async def tab(self) -> AsyncIterator[Tab]:
+        """A tab for oneself; waits until one is free. A lost tab is not used again."""
+        async with self._room:
+            tab = self._idle.pop() if self._idle else await self._new_tab()
+            try:
+                yield tab
+            except BaseException:
+                tab._lose()  # whatever state it is in, nobody should build on it
+                raise
+            finally:
+                if tab.lost:
+                    await _within(STOP_LIMIT, tab.close())
+                else:
+                    self._idle.append(tab)
+
+    async def stop(self) -> None:
+        await _within(STOP_LIMIT, self._browser.close())
+        await _within(STOP_LIMIT, self._playwright.stop())
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _new_tab(self) -> Tab:
+        from playwright.async_api import Error
+
+        try:
+            page = await self._context.new_page()
+            return Tab(page, await self._context.new_cdp_session(page))
+        except Error as exc:
+            raise TabLost(f"no new tab: {exc}") from exc
+
+
+class Engine:
+    """The thread, its event loop, and the session on it."""
+
+    def __init__(self, setting: str | None) -> None:
+        self._setting = setting
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="optical-memory-browser", daemon=True)
+        self._thread.start()
+        self._session: Session | None = None
+        self._starting = asyncio.Lock()
+        self.users: set[int] = set()
+
+    def run(self, task: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
+        """The result of `task(self)`, awaited on the browser's thread while this one waits."""
+        future = asyncio.run_coroutine_threadsafe(task(self), self._loop)
+        try:
+            return future.result()
+        except (KeyboardInterrupt, concurrent.futures.CancelledError):
+            future.cancel()
+            raise
+
+    async def session(self) -> Session:
+        """The running session; a new one if there is none or its browser died."""
+        async with self._starting:
+            if self._session and not self._session.alive:
+                _log.warning("the browser ended unexpectedly; starting it again")
+                await self._session.stop()
+                self._session = None
+            if not self._session:
+                self._session = await Session.start(self._setting)
+            return self._session
+
+    def stop(self) -> None:
+        """End browser and thread; waits a few seconds at most."""
+        if self._session:
+            ending = asyncio.run_coroutine_threadsafe(self._session.stop(), self._loop)
+            concurrent.futures.wait([ending], timeout=3 * STOP_LIMIT)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(STOP_LIMIT)
+
+
+_engines: dict[str | None, Engine] = {}
+_inherited: list[Engine] = []  # of the parent process: kept, so that nothing of it is torn down here
+_guard = threading.Lock()
+
+
+def shared_engine(setting: str | None, user: int) -> Engine:
+    """The process's engine for a browser setting; `user` holds it until `release_engine`."""
+    with _guard:
+        if setting not in _engines:
+            _engines[setting] = Engine(setting)
+        _engines[setting].users.add(user)
+        return _engines[setting]
+
+
+def release_engine(setting: str | None, user: int) -> None:
+    """Give the engine back; the last user ends it."""
+    with _guard:
+        engine = _engines.get(setting)
+        if engine is None or user not in engine.users:
+            return
+        engine.users.discard(user)
+        if engine.users:
+            return
+        del _engines[setting]
+    engine.stop()
+
+
+def _stop_all() -> None:
+    while _engines:
+        _engines.popitem()[1].stop()
+
+
+def _after_fork() -> None:
+    global _guard
+    _guard = threading.Lock()  # another thread may have held it at the moment of the fork
+    _inherited.extend(_engines.values())
+    _engines.clear()
+
+
+atexit.register(_stop_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+async def _launch(playwright: Playwright, path: Path, fonts: Path | None) -> Browser:
+    environment: dict[str, str | float | bool] = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    if fonts:
+        environment["FONTCONFIG_FILE"] = str(fonts / "fonts.conf")
+    return await playwright.chromium.launch(
+        executable_path=path,
+        args=list(ARGUMENTS),
+        chromium_sandbox=_sandboxed(),
+        handle_sigint=False,
+        handle_sigterm=False,
+        handle_sighup=False,
+        env=environment,
+        timeout=60_000,
+    )
+
+
+async def _sealed_context(browser: Browser) -> BrowserContext:
+    context = await browser.new_context(
+        java_script_enabled=False,
+        offline=True,
+        no_viewport=True,
+        service_workers="block",
+        accept_downloads=False,
+        locale="en-US",
+        timezone_id="UTC",
+        color_scheme="light",
+        reduced_motion="reduce",
+        forced_colors="none",
+    )
+    await context.route("**/*", _abort)
+    return context
+
+
+async def _abort(route: Route) -> None:
+    await route.abort()
+
+
+def _sandboxed() -> bool:
+    """Chromium refuses to run with its sandbox as root."""
+    as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return not as_root and not os.environ.get(SANDBOX_VARIABLE)
+
+
+def _launch_failure(path: Path, reason: str) -> str:
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    said = next((line for line in lines if "ERROR" in line or "FATAL" in line or "error while loading" in line), lines[0] if lines else "")
+    hint = f" If this machine allows no user namespaces, set {SANDBOX_VARIABLE}=1." if _sandboxed() else ""
+    return f"the browser {str(path)!r} does not start: {said[:300]}{hint}"
+
+
+def _font_configuration() -> Path | None:
+    """A folder with a fontconfig file: the system's fonts, and before them those that the library carries."""
+    if sys.platform in ("win32", "darwin"):
+        return None
+    system = os.environ.get("FONTCONFIG_FILE", "/etc/fonts/fonts.conf")
+    carried = Path(__file__).parent / "fonts"
+    folder = Path(tempfile.mkdtemp(prefix="optical-memory-"))
+    folder.joinpath("fonts.conf").write_text(
+        '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
+        f'<dir>{escape(str(carried))}</dir><include ignore_missing="yes">{escape(system)}</include>'
+        f"<cachedir>{escape(str(folder))}</cachedir></fontconfig>",
+        encoding="utf-8",
+    )
+    return folder
+
+
+def _result(answer: dict[str, Any]) -> dict[str, Any]:
+    if "exceptionDetails" in answer:
+        details = answer["exceptionDetails"]
+        raise RenderError(f"the page's layout failed: {details.get('exception', {}).get('description', details.get('text'))!r}")
+    return dict(answer["result"])
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Await the end of something that may be dead already."""
+    from playwright.async_api import Error
+
+    try:
+        await asyncio.wait_for(work, seconds)
+    except (Error, TimeoutError, OSError) as exc:
+        _log.debug("while closing: %r", exc)

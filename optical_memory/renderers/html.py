@@ -1,0 +1,182 @@
+"""Blocks to HTML: every string escaped, every element from the list in this file, no attribute that could name an address.
+
+Lengths are device pixels. The page is laid out at the size at which it is captured, so that a rectangle that the browser reports is the
+segment's box as it stands, at any scale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import singledispatch
+from html import escape
+
+from ..exchanges import Exchange
+from ..turns import Turn
+from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
+from .document import blocks_of
+from .geometry import Canvas
+from .heads import head_labels
+from .highlight import highlight
+from .mathml import to_mathml
+from .pictures import picture_html
+
+__all__ = ["has_emoji", "unit_html"]
+
+DEEPEST = 12  # levels of quotes and lists that are still indented; the parser of a browser gives up at 512
+WIDEST_TABLE = 10  # columns; a wider table is written as records, for its cells would be a word wide
+_UNFIT = re.compile("[\0-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+EMOJI = re.compile("[\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]")
+_KANA = re.compile("[\u3040-\u30ff]")
+_HANGUL = re.compile("[\uac00-\ud7af]")
+
+
+def has_emoji(html: str) -> bool:
+    """Whether a character in `html` may be drawn in colour."""
+    return not html.isascii() and EMOJI.search(html) is not None
+
+
+def unit_html(exchange: Exchange, canvas: Canvas) -> list[str]:
+    """One HTML fragment for each unit of `exchange`. The first is marked as opening an exchange."""
+    labels = iter(head_labels(exchange))
+    units: list[str] = []
+    for position, unit in enumerate(exchange):
+        turns = "".join(_turn(turn, next(labels), canvas) for turn in unit)
+        units.append(f'<section class="{"x" if position == 0 else "u"}">{turns}</section>')
+    return units
+
+
+def _turn(turn: Turn, label: str, canvas: Canvas) -> str:
+    blocks = blocks_of(turn, row_width=canvas.row_width)
+    head = f'<span class="h" dir="ltr"><b class="n">#{turn.number}</b> <b>{_text(label)}</b> </span>'
+    body = _headed(head, blocks, canvas)
+    return f"<article{_language(turn.text)}>{body}</article>"
+
+
+def _headed(head: str, blocks: Sequence[Block], canvas: Canvas) -> str:
+    """The head runs into the first block where that is text; before anything else it is a line of its own."""
+    if blocks and isinstance(blocks[0], Paragraph | Heading):
+        spans = blocks[0].spans
+        strong = isinstance(blocks[0], Heading)
+        first = f'<p dir="auto">{head}{"<b>" if strong else ""}{_spans(spans)}{"</b>" if strong else ""}</p>'
+        return first + _all(blocks[1:], canvas)
+    if blocks and isinstance(blocks[0], Code):
+        return _code(blocks[0], head) + _all(blocks[1:], canvas)
+    return f'<p class="alone">{head}</p>' + _all(blocks, canvas)
+
+
+def _all(blocks: Sequence[Block], canvas: Canvas, depth: int = 0) -> str:
+    return "".join(_block(block, canvas, depth) for block in blocks)
+
+
+@singledispatch
+def _block(block: Block, canvas: Canvas, depth: int) -> str:
+    raise TypeError(f"{block!r} is no block")
+
+
+@_block.register
+def _(block: Paragraph, canvas: Canvas, depth: int) -> str:
+    return f'<p dir="auto">{_spans(block.spans)}</p>'
+
+
+@_block.register
+def _(block: Heading, canvas: Canvas, depth: int) -> str:
+    return f'<h{min(max(block.level, 1), 6)} dir="auto">{_spans(block.spans)}</h{min(max(block.level, 1), 6)}>'
+
+
+@_block.register
+def _(block: ListItem, canvas: Canvas, depth: int) -> str:
+    marker = f'<span class="m">{_text(block.marker)} </span>' if block.marker else ""
+    first, rest = block.blocks[:1], block.blocks[1:]
+    if first and isinstance(first[0], Paragraph):
+        body = f'<p dir="auto">{marker}{_spans(first[0].spans)}</p>'
+    else:
+        body = f"<p>{marker}</p>{_nested(first, canvas, depth)}"
+    level = min(block.depth, DEEPEST)
+    return f'<div class="l l{level}">{body}{_nested(rest, canvas, depth)}</div>'
+
+
+@_block.register
+def _(block: Quote, canvas: Canvas, depth: int) -> str:
+    inner = _nested(block.blocks, canvas, depth)
+    return f'<div class="q">{inner}</div>' if depth < DEEPEST else inner
+
+
+def _nested(blocks: Sequence[Block], canvas: Canvas, depth: int) -> str:
+    return _all(blocks, canvas, depth + 1)
+
+
+@_block.register
+def _(block: Code, canvas: Canvas, depth: int) -> str:
+    return _code(block)
+
+
+@_block.register
+def _(block: Table, canvas: Canvas, depth: int) -> str:
+    if block.rows and len(block.rows[0]) > WIDEST_TABLE:
+        return _records(block.rows)
+    rows = []
+    for number, row in enumerate(block.rows):
+        cell = "th" if number == 0 else "td"
+        aligns = [f' class="{align}"' if align in ("center", "right") else "" for align in (*block.aligns, *[""] * len(row))]
+        rows.append("<tr>" + "".join(f'<{cell} dir="auto"{a}>{_spans(spans)}</{cell}>' for spans, a in zip(row, aligns, strict=False)) + "</tr>")
+    return f"<table><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _records(rows: tuple[tuple[Spans, ...], ...]) -> str:
+    """A table too wide for a column: the header once, then one paragraph a row, cells parted by bars."""
+    lines = [" | ".join(_spans(cell) for cell in row) for row in rows]
+    return f'<p class="r"><b>{lines[0]}</b></p>' + "".join(f'<p class="r" dir="auto">{line}</p>' for line in lines[1:])
+
+
+@_block.register
+def _(block: Math, canvas: Canvas, depth: int) -> str:
+    return f'<p class="k">{to_mathml(_clean(block.tex), display=True)}</p>'
+
+
+@_block.register
+def _(block: Picture, canvas: Canvas, depth: int) -> str:
+    picture = picture_html(block.data, canvas.column_width, canvas.height // 2, canvas.scale)
+    return picture or f'<p>[picture that cannot be drawn: {_text(block.media_type)}, {len(block.data)} bytes] {_text(block.alt)}</p>'
+
+
+@_block.register
+def _(block: Rule, canvas: Canvas, depth: int) -> str:
+    return "<hr>"
+
+
+def _code(block: Code, head: str = "") -> str:
+    kind = ' class="w"' if block.language == "json" else ""
+    return f"<pre{kind}>{head}{highlight(_clean(block.text), block.language)}</pre>"
+
+
+def _spans(spans: Spans) -> str:
+    return "".join(_span(span) for span in spans)
+
+
+def _span(span: Span) -> str:
+    if span.maths:
+        return to_mathml(_clean(span.text))
+    text = _text(span.text).replace("\n", "<br>")
+    for wanted, tag in ((span.code, "code"), (span.bold, "b"), (span.italic, "i"), (span.strike, "del")):
+        if wanted:
+            text = f"<{tag}>{text}</{tag}>"
+    return text
+
+
+def _text(text: str) -> str:
+    return escape(_clean(text))
+
+
+def _clean(text: str) -> str:
+    """Without what HTML cannot carry: control characters, lone surrogates, non-characters. Documents show them as pictures already."""
+    return _UNFIT.sub("\ufffd", text)
+
+
+def _language(text: str) -> str:
+    """A `lang` attribute where the characters tell the language: it chooses between the Chinese, Japanese and Korean forms of a sign."""
+    if text.isascii():
+        return ""
+    if _KANA.search(text):
+        return ' lang="ja"'
+    return ' lang="ko"' if _HANGUL.search(text) else ""

@@ -1,0 +1,64 @@
+"""TeX to MathML that is safe to put on a page.
+
+The converter passes a good deal of its input through: `\\href` becomes a link, `\\class` and `\\style` become attributes. So its tree is
+never printed as it is: it is rebuilt from a short list of elements and attributes, and everything in it is escaped.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import lru_cache
+from html import escape, unescape
+from xml.etree.ElementTree import Element
+
+__all__ = ["to_mathml"]
+
+LONGEST_TEX = 2000  # characters; longer sources are shown as they are
+DEEPEST = 60
+
+_ELEMENTS = frozenset(
+    "math mrow mi mn mo mtext ms mfrac msqrt mroot msub msup msubsup munder mover munderover mmultiscripts mprescripts none "
+    "mtable mtr mtd mlabeledtr mspace mstyle mpadded menclose".split()
+)
+_WORD = re.compile(r"[a-z-]{1,24}(?: [a-z-]{1,24}){0,12}")
+_LENGTH = re.compile(r"[0-9]?(?:\.[0-9]{1,4}|[0-9](?:\.[0-9]{1,4})?)?(?:em|ex|px|pt|mu)?")
+_ATTRIBUTES = {
+    **dict.fromkeys(("lspace", "rspace", "width", "linethickness", "minsize", "maxsize", "rowspacing", "columnspacing"), _LENGTH),
+    **dict.fromkeys(("mathvariant", "stretchy", "fence", "form", "separator", "accent", "accentunder", "largeop", "movablelimits"), _WORD),
+    **dict.fromkeys(("displaystyle", "columnalign", "rowalign", "columnlines", "rowlines", "notation", "symmetric"), _WORD),
+}
+_log = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=512)
+def to_mathml(tex: str, *, display: bool = False) -> str:
+    """MathML of a TeX formula, or its escaped source in `<code>` if it cannot be converted."""
+    source = f'<code dir="ltr">{escape(tex)}</code>'
+    if len(tex) > LONGEST_TEX:
+        return source
+    from latex2mathml.converter import convert_to_element
+
+    try:
+        tree = convert_to_element(tex)
+        body = "".join(_safe(child, 0) for child in tree)
+    except Exception as exc:  # the converter fails in whatever way the source provokes; the source itself is the answer then
+        _log.debug("no MathML for %r: %r", tex[:80], exc)
+        return source
+    shape = "block" if display else "inline"
+    return f'<math display="{shape}" alttext="{escape(tex)}">{body}</math>'
+
+
+def _safe(element: Element, depth: int) -> str:
+    if depth > DEEPEST:
+        raise ValueError("nested too deeply")
+    inner = _text(element.text) + "".join(_safe(child, depth + 1) + _text(child.tail) for child in element)
+    name = element.tag.rpartition("}")[2]
+    if name not in _ELEMENTS or name == "math":
+        return f"<mrow>{inner}</mrow>"  # mphantom and maction would hide words, the others are not ours to draw
+    kept = {key: value for key, value in element.attrib.items() if key in _ATTRIBUTES and _ATTRIBUTES[key].fullmatch(value)}
+    return f"<{name}{''.join(f' {key}={chr(34)}{escape(value)}{chr(34)}' for key, value in kept.items())}>{inner}</{name}>"
+
+
+def _text(text: str | None) -> str:
+    return escape(unescape(text or ""))  # the converter writes operators as character references inside its text

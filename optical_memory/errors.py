@@ -115,5 +115,6 @@ class TurnNotFound(LookupError):
     """No turn of that number in the session."""
 
     def __init__(self, number: int, length: int) -> None:
-        super().__init__(f"no turn #{number} in this session; it has turns #1 to #{length}" if length else f"no turn #{number}: the session is empty")
+        where = f"this session has turns #1 to #{length}, less what was erased" if length else "this session is empty"
+        super().__init__(f"no turn #{number}: {where}")
         self.number = number

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
+from .tiers import Tier
 from .turns import Turn
 
-__all__ = ["Box", "PageStyle", "Segment", "drawn_form", "run_key"]
+__all__ = ["Box", "Page", "PageStyle", "Segment", "drawn_form", "run_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +76,70 @@ class PageStyle:
         return round(self.width * self.scale), round(self.height * self.scale)
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A sealed page of a session.
+
+    Attributes:
+        key: hash of what determines its pixels; equal keys promise equal bytes.
+        index: place among the session's pages, from 1.
+        first_turn, last_turn: numbers of the turns that it begins and ends with.
+        segments: the turns on it, in reading order, with their boxes in pixels of the sealed picture.
+        text_tokens: what the words on it cost as plain text.
+        sidecar: its exact strings.
+        width, height: of the sealed picture in pixels.
+        importance: the greatest importance among its turns.
+        last_said: when its last turn was said.
+        fill: share of its column height that carries content.
+        missing_glyphs: characters drawn as a visible replacement, for want of a font.
+    """
+
+    key: str
+    index: int
+    segments: tuple[Segment, ...]
+    text_tokens: int
+    sidecar: tuple[str, ...]
+    width: int
+    height: int
+    importance: float = 0.5
+    last_said: datetime | None = None
+    fill: float = 1.0
+    missing_glyphs: int = 0
+    picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
+    cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def first_turn(self) -> int:
+        return self.segments[0].turn
+
+    @property
+    def last_turn(self) -> int:
+        return self.segments[-1].turn
+
+    def image(self, tier: Tier | str) -> bytes:
+        """The page at a tier, as PNG bytes. Drawn again if its picture was lost; raises `RenderError` if that fails."""
+        assert self.picture_of is not None, "this page was not opened through a memory"
+        return self.picture_of(self, Tier.parse(tier))
+
+    def size(self, tier: Tier | str) -> tuple[int, int]:
+        """Width and height in pixels at a tier; the longer side is the tier's."""
+        scale = Tier.parse(tier).side / max(self.width, self.height)
+        return max(1, round(self.width * scale)), max(1, round(self.height * scale))
+
+    def tokens(self, tier: Tier | str) -> int:
+        """What the page costs the memory's reader at a tier, in vision tokens."""
+        assert self.cost_of is not None, "this page was not opened through a memory"
+        return self.cost_of(self, Tier.parse(tier))
+
+
 def drawn_form(turn: Turn) -> dict[str, object]:
     """What of a turn reaches the canvas, as plain JSON: no id, no time, no metadata."""
-    content = turn.content if isinstance(turn.content, str) else [part.model_dump(mode="json") for part in turn.content if part.type != "reasoning"]
+    drawn = [part.model_dump(mode="json") for part in turn.parts if part.type != "reasoning"]
     return {
         "number": turn.number,
         "role": turn.role,
         "name": turn.name,
-        "content": content,
+        "content": turn.content if isinstance(turn.content, str) else drawn,
         "calls": [[call.name, call.arguments] for call in turn.tool_calls],
     }
 

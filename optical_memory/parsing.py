@@ -30,7 +30,8 @@ def turn_of(message: TurnLike) -> Turn:
     if isinstance(message, tuple) and len(message) == 2:
         message = {"role": message[0], "content": message[1]}
     if not isinstance(message, Mapping):
-        raise TypeError(f"cannot append {_short(message)} of type {type(message).__name__}: pass a Turn, a chat message mapping, or (role, content)")
+        kind = type(message).__name__
+        raise TypeError(f"cannot append {_short(message)} of type {kind}: pass a Turn, a chat message mapping, or (role, content)")
     try:
         return _from_mapping(message)
     except ValidationError as exc:
@@ -151,7 +152,8 @@ def _openai_image(block: Mapping[str, Any]) -> ImageContent:
     inner = block.get("image_url")
     fields = dict(inner) if isinstance(inner, Mapping) else {"url": inner}
     detail = fields.pop("detail", None) or block.get("detail") or ""
-    return ImageContent(**_picture_source(fields.pop("url", None)), detail=detail, **_rest(block, "type", "image_url", "detail"))
+    rest = _rest(block, "type", "image_url", "detail")
+    return ImageContent.model_validate({**rest, **_picture_source(fields.pop("url", None)), "detail": detail})
 
 
 def _anthropic_image(block: Mapping[str, Any]) -> ImageContent:
@@ -162,8 +164,8 @@ def _anthropic_image(block: Mapping[str, Any]) -> ImageContent:
         raise UnsupportedContent(f"picture source {_short(source)} is neither base64 nor a URL")
     rest = _rest(block, "type", "source")
     if source["type"] == "url":
-        return ImageContent(**_picture_source(source.get("url")), **rest)
-    return ImageContent(media_type=str(source.get("media_type", "")), data=source.get("data", ""), **rest)
+        return ImageContent.model_validate({**rest, **_picture_source(source.get("url"))})
+    return ImageContent.model_validate({**rest, "media_type": source.get("media_type", ""), "data": source.get("data", "")})
 
 
 def _picture_source(url: object) -> dict[str, str]:
@@ -197,7 +199,7 @@ def _call(call: Any) -> ToolCall:
         raise InvalidTurn(f"a tool call is a mapping; got {_short(call)}")
     function = call.get("function")
     fields = dict(function) if isinstance(function, Mapping) else dict(call)
-    arguments = next((fields.pop(key) for key in ("arguments", "input", "args") if key in fields), {})
+    arguments: Any = next((fields.pop(key) for key in ("arguments", "input", "args") if key in fields), {})
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     call_id, name = call.get("id"), fields.pop("name", None)
     if not isinstance(call_id, str) or not call_id or not isinstance(name, str):

@@ -1,0 +1,262 @@
+"""The sealed pages of a session: drawn once, recorded, found again, and drawn again if their pictures were lost.
+
+Pages are kept by *runs*: as few neighbouring pages as begin and end between units. What planning must know of a run without opening it
+stands in its name, so that a session of any length is planned from a list of names and the records of the pages that can be shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+
+from .errors import RenderError, SessionCorrupted
+from .exchanges import Exchange, exchanges_of
+from .pages import Page, PageStyle, run_key
+from .page_codec import decode_pages, encode_pages
+from .renderers.base import RenderedPage, Renderer
+from .sidecar import sidecar_of
+from .stores.base import SessionId, Store
+from .turns import Turn
+
+__all__ = ["Ledger", "PagesLost", "Span", "discard_runs", "runs_with"]
+
+CHUNK_TOKENS = 24_000  # text laid out at a time, about a dozen pages: enough to fill the tabs, little enough to hold in memory
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A run of pages, as its name tells: turns first to last, how many pages, turns and text tokens."""
+
+    first: int
+    last: int
+    pages: int
+    turns: int
+    text_tokens: int
+
+    def name(self, layout: str) -> str:
+        return f"run/{layout}/{self.first:09d}-{self.last:09d}-{self.pages}-{self.turns}-{self.text_tokens}"
+
+    @classmethod
+    def parse(cls, name: str) -> Span:
+        return cls(*(int(number) for number in name.rpartition("/")[2].split("-")))
+
+
+class PagesLost(RenderError):
+    """Records or pictures of sealed pages are gone or damaged and did not come back; the turns of `spans` can be sealed anew."""
+
+    def __init__(self, spans: Sequence[Span], why: str) -> None:
+        where = f"pages of turns #{spans[0].first} to #{spans[-1].last}" if spans else "pages of the plan"
+        super().__init__(f"{where} are lost: {why}")
+        self.spans = tuple(spans)
+
+
+@dataclass(slots=True)
+class LedgerCounts:
+    """What the ledger did since it was opened."""
+
+    pages_sealed: int = 0
+    pages_redrawn: int = 0
+    render_failures: int = 0
+
+
+class Ledger:
+    """The pages of one session under one layout (renderer, style, counting)."""
+
+    def __init__(
+        self,
+        store: Store,
+        session: SessionId,
+        renderer: Renderer,
+        style: PageStyle,
+        *,
+        cost: Callable[[Turn], int],
+        count: Callable[[str], int],
+        counted_with: str,
+        sidecar_tokens: int,
+    ) -> None:
+        self._store, self._session, self._renderer, self._style = store, session, renderer, style
+        self._cost, self._count, self._sidecar_tokens = cost, count, sidecar_tokens
+        basis = [renderer.name, renderer.fingerprint, asdict(style), counted_with, sidecar_tokens]
+        self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
+        self.counts = LedgerCounts()
+
+    def spans(self) -> list[Span]:
+        """All runs, in order."""
+        names = self._store.names(self._session, f"run/{self.layout}/")
+        return sorted(Span.parse(name) for name in names)
+
+    def pages(self, spans: Sequence[Span], first_index: int = 1) -> list[Page]:
+        """The pages of neighbouring runs; `first_index` is the index of the first. Raises `PagesLost`."""
+        records = self._store.get(self._session, [span.name(self.layout) for span in spans])
+        pages: list[Page] = []
+        index = first_index
+        for span in spans:
+            found = self._read(span, records.get(span.name(self.layout)))
+            pages += [replace(page, index=index + place) for place, page in enumerate(found)]
+            index += span.pages
+        return pages
+
+    def _read(self, span: Span, record: bytes | None) -> list[Page]:
+        if record is None:
+            raise PagesLost([span], "the store no longer has their record")
+        try:
+            return decode_pages(record)
+        except SessionCorrupted as exc:
+            raise PagesLost([span], str(exc)) from exc
+
+    def seal(self, turns: Sequence[Turn], *, seal_last: bool) -> int:
+        """Draw and record pages of `turns`; returns the number of the first turn that is on none.
+
+        Args:
+            seal_last: seal the last page too, full or not. If false, turns that do not fill a page stay off it.
+
+        Raises `RenderError`; what was sealed before stays sealed.
+        """
+        rest, chunk = list(turns), CHUNK_TOKENS
+        while rest:
+            exchanges, is_all = self._chunk(rest, chunk)
+            try:
+                rendered = self._renderer.render(exchanges, self._style, seal_last=seal_last and is_all)
+            except RenderError:
+                self.counts.render_failures += 1
+                raise
+            last = self._record(list(_whole_runs(rendered, exchanges)))
+            rest = [turn for turn in rest if turn.number > last]
+            if is_all:
+                break
+            chunk = CHUNK_TOKENS if last else chunk * 2
+        return rest[0].number if rest else turns[-1].number + 1
+
+    def redraw(self, page: Page) -> None:
+        """Draw the pictures of a page's run again and store them. Raises `PagesLost` if they are not what was sealed."""
+        span = next(span for span in self.spans() if span.first <= page.first_turn <= span.last)
+        recorded = self.pages([span])
+        try:
+            rendered = self._renderer.render(exchanges_of(self._store.read(self._session, span.first, span.last + 1)), self._style)
+        except RenderError as exc:
+            self.counts.render_failures += 1
+            raise PagesLost([span], str(exc)) from exc
+        if [page.segments for page in rendered] != [page.segments for page in recorded]:
+            raise PagesLost([span], "drawn again, they came out unlike the sealed ones")
+        self._keep_pictures(recorded, rendered)
+        self.counts.pages_redrawn += len(rendered)
+
+    def discard(self, spans: Sequence[Span]) -> int:
+        """Remove runs of this layout with their pictures; returns how many pages those were."""
+        return discard_runs(self._store, self._session, [span.name(self.layout) for span in spans])
+
+    def _chunk(self, turns: Sequence[Turn], tokens: int) -> tuple[list[Exchange], bool]:
+        """The exchanges that `turns` begin with, up to about `tokens`, and whether that is all. A long exchange is cut between units."""
+        taken: list[Exchange] = []
+        used = total = 0
+        for exchange in exchanges_of(turns):
+            units = []
+            for unit in exchange:
+                if total >= tokens:
+                    break
+                units.append(unit)
+                total += sum(self._cost(turn) for turn in unit)
+                used += len(unit)
+            if units:
+                taken.append(tuple(units))
+            if len(units) < len(exchange):
+                break
+        return taken, used == len(turns)
+
+    def _record(self, runs: Sequence[tuple[Sequence[RenderedPage], Sequence[Turn]]]) -> int:
+        """Store runs and their pictures; returns the last turn's number, 0 for no runs."""
+        last = 0
+        for rendered, turns in runs:
+            pages = self._pages_of(rendered, turns)
+            last = turns[-1].number
+            span = Span(turns[0].number, last, len(pages), len(turns), sum(page.text_tokens for page in pages))
+            self._keep_pictures(pages, rendered)
+            self._store.put(self._session, {span.name(self.layout): encode_pages(pages)})
+            self.counts.pages_sealed += len(pages)
+        return last
+
+    def _keep_pictures(self, pages: Sequence[Page], rendered: Sequence[RenderedPage]) -> None:
+        self._store.put(self._session, {f"picture/{page.key}/sealed": drawn.png for page, drawn in zip(pages, rendered, strict=True)})
+
+    def _pages_of(self, rendered: Sequence[RenderedPage], turns: Sequence[Turn]) -> list[Page]:
+        key = run_key(self._renderer.name, self._renderer.fingerprint, self._style, exchanges_of(turns))
+        by_number = {turn.number: turn for turn in turns}
+        done = dict.fromkeys(by_number, 0)
+        area = dict.fromkeys(by_number, 0)
+        for page in rendered:
+            for number, size in _areas(page).items():
+                area[number] += size
+        pages = []
+        for place, drawn in enumerate(rendered):
+            tokens, texts = 0, []
+            for number, size in _areas(drawn).items():
+                turn, start, end = by_number[number], done[number], done[number] + size
+                tokens += _cut(self._cost(turn), end, area[number]) - _cut(self._cost(turn), start, area[number])
+                texts.append(turn.text[_cut(len(turn.text), start, area[number]) : _cut(len(turn.text), end, area[number])])
+                done[number] = end
+            sidecar = sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._count)
+            pages.append(_page(f"{key}-{place}", drawn, by_number, tokens, sidecar))
+        return pages
+
+
+def _page(key: str, drawn: RenderedPage, turns: dict[int, Turn], tokens: int, sidecar: tuple[str, ...]) -> Page:
+    return Page(
+        key=key,
+        index=0,
+        segments=drawn.segments,
+        text_tokens=tokens,
+        sidecar=sidecar,
+        width=drawn.width,
+        height=drawn.height,
+        importance=max(turns[segment.turn].importance for segment in drawn.segments),
+        last_said=turns[drawn.last_turn].created_at,
+        fill=drawn.fill,
+        missing_glyphs=drawn.missing_glyphs,
+    )
+
+
+def _areas(page: RenderedPage) -> dict[int, int]:
+    """Square pixels that each turn has on a page; at least one, so that shares of nothing add up."""
+    return {segment.turn: max(1, sum(box.width * box.height for box in segment.boxes)) for segment in page.segments}
+
+
+def _cut(whole: int, part: int, of: int) -> int:
+    """`part` of `of` as a place in 0..whole; the ends are exact."""
+    return whole * part // of
+
+
+def _whole_runs(rendered: Sequence[RenderedPage], exchanges: Sequence[Exchange]) -> Iterator[tuple[list[RenderedPage], list[Turn]]]:
+    """Group drawn pages into runs, and leave off the pages of a last unit that is not wholly drawn."""
+    units = [unit for exchange in exchanges for unit in exchange]
+    unit_of = {turn.number: place for place, unit in enumerate(units) for turn in unit}
+    group: list[RenderedPage] = []
+    for place, page in enumerate(rendered):
+        group.append(page)
+        unit = units[unit_of[page.last_turn]]
+        ends_unit = page.last_turn == unit[-1].number and not page.segments[-1].continues
+        follows = rendered[place + 1].first_turn if place + 1 < len(rendered) else None
+        if ends_unit and (follows is None or unit_of[follows] != unit_of[page.last_turn]):
+            first, last = unit_of[group[0].first_turn], unit_of[page.last_turn]
+            yield group, [turn for member in units[first : last + 1] for turn in member]
+            group = []
+
+
+def runs_with(store: Store, session: SessionId, numbers: Sequence[int]) -> list[str]:
+    """Names of all runs, under any layout, that hold one of the turns `numbers`."""
+    names = store.names(session, "run/")
+    spans = [Span.parse(name) for name in names]
+    return [name for name, span in zip(names, spans, strict=True) if any(span.first <= number <= span.last for number in numbers)]
+
+
+def discard_runs(store: Store, session: SessionId, names: Sequence[str]) -> int:
+    """Remove runs with the pictures of their pages; returns how many pages those were. Damaged records go too."""
+    pages: list[Page] = []
+    for record in store.get(session, names).values():
+        with suppress(SessionCorrupted):
+            pages += decode_pages(record)
+    pictures = [name for page in pages for name in store.names(session, f"picture/{page.key}/")]
+    store.discard(session, [*names, *pictures])
+    return len(pages)

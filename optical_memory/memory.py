@@ -1,0 +1,450 @@
+"""The memory of one session: append turns, get a context that fits, get any turn back word for word."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from .composing import Composer
+from .context import Context
+from .errors import TurnNotFound, UnknownToolCall
+from .exchanges import exchanges_of, starts_exchange
+from .forgetting import ByAge, Forgetting
+from .ledger import Ledger, LedgerCounts, PagesLost, discard_runs, runs_with
+from .pages import Page, PageStyle
+from .parsing import TurnLike, turn_of
+from .planning import Plan, WaterMarks, replan_reason
+from .readers.base import ReaderProfile
+from .readers.profiles import profile_of
+from .renderers.base import Renderer, open_renderer
+from .replanning import Replanner
+from .stores.base import SessionId, Store, open_store
+from .tokens import open_counter
+from .turn_costs import TurnCosts
+from .turns import Turn
+
+__all__ = ["ErasureReport", "MemoryStats", "OpticalMemory"]
+
+SIDECAR_TOKENS = 64  # text tokens of exact strings beside a page: about as many as a page at Tiny costs
+ATTEMPTS = 3  # at a context whose pages turn out to be lost: each attempt seals the lost ones anew
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReport:
+    """What an erasure removed: numbers of turns, and how many pages with all their pictures."""
+
+    turns: tuple[int, ...]
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStats:
+    """A session's size, and what this object did since it was opened (`replans`, `pages_sealed`, `pages_redrawn`, `render_failures`)."""
+
+    turns: int
+    pages: int
+    pinned: int
+    missing_glyphs: int
+    replans: int
+    pages_sealed: int
+    pages_redrawn: int
+    render_failures: int
+    renderer: str
+    store: str
+    counted_with: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """The last context given, and what it was made from."""
+
+    length: int
+    pins: tuple[int, ...]
+    budget: int | None
+    plan: Plan
+    context: Context
+
+    def serves(self, length: int, pins: tuple[int, ...], budget: int | None, plan: Plan | None) -> bool:
+        """Whether nothing has changed. Plans are read once, so an equal plan is the same object."""
+        return self.plan is plan and (self.length, self.pins, self.budget) == (length, pins, budget)
+
+
+class OpticalMemory:
+    """Past turns as page images that fade with age, recent turns as text, and every turn kept word for word.
+
+    Args:
+        session: the session's name; any characters.
+        store: a store's URL, or a store; the SQLite file in the user's data folder by default.
+        renderer: `auto`, `chromium`, `pillow`, or a renderer. It is opened when the first page is drawn.
+        reader: the model that will look at the pages, by name, or a profile: it sets what tokens mean.
+        forgetting: how faint a page may be at its age; `ByAge()` by default.
+        tenant: sessions of different tenants never meet.
+        marks: how much recent text there may be before the oldest of it moves to pages.
+        style: canvas and density of the pages.
+        sidecar_tokens: exact strings beside each page, in text tokens at most.
+
+    Every method is safe to call from several threads and has an async twin (`aappend`, ...) that runs it in a worker thread.
+    """
+
+    def __init__(
+        self,
+        session: str = "default",
+        *,
+        store: str | Store | None = None,
+        renderer: str | Renderer = "auto",
+        reader: str | ReaderProfile = "deepseek-ocr",
+        forgetting: Forgetting | None = None,
+        tenant: str | None = None,
+        marks: WaterMarks | None = None,
+        style: PageStyle | None = None,
+        sidecar_tokens: int = SIDECAR_TOKENS,
+    ) -> None:
+        if not isinstance(session, str) or not session:
+            raise ValueError(f"a session's name is a non-empty string; got {session!r}")
+        self.session = SessionId(session, tenant or "")
+        self.profile = profile_of(reader)
+        self._owns_store = store is None or isinstance(store, str)
+        self._store = open_store(store) if store is None or isinstance(store, str) else store
+        self._renderer_wanted = renderer
+        self._policy, self._marks, self._style = forgetting or ByAge(), marks or WaterMarks(), style or PageStyle()
+        self._sidecar_tokens = sidecar_tokens
+        self._counter = open_counter(self.profile.encoding)
+        self._cost = TurnCosts(self.profile, self._counter)
+        self._ledger: Ledger | None = None
+        self._replans = 0
+        self._lock = threading.RLock()
+        self._latest: _Latest | None = None
+        self._plan_read: tuple[bytes, Plan] | None = None
+        self._replanner = Replanner(
+            self._store, self.session, self._open_ledger, self.profile, self._policy, self._marks, self._cost, self._counter.count
+        )
+        self._composer = Composer(
+            self._store,
+            self.session,
+            self._open_ledger,
+            self.profile,
+            cost=self._cost,
+            count=self._counter.count,
+            counted_with=self._counter.name,
+            grey_levels=self._style.grey_levels,
+        )
+
+    # -- the log -------------------------------------------------------------------------------------------------------------------
+
+    def append(self, turn: TurnLike) -> Turn:
+        """Store one turn, durably, and return it with its number.
+
+        Takes a `Turn`, a chat message mapping in OpenAI's or Anthropic's shape, or `(role, content)`. A turn whose `id` is known changes
+        nothing and returns the stored one. Nothing is rendered and no model is asked.
+
+        Raises `InvalidTurn` (`UnsupportedContent`, `UnknownToolCall`) or `TypeError`; nothing is stored then. `StoreUnavailable`.
+        """
+        return self.extend([turn])[0]
+
+    def extend(self, turns: Iterable[TurnLike]) -> list[Turn]:
+        """Store many turns in one step: all of them, or none if one is refused."""
+        batch = [_completed(turn_of(turn)) for turn in turns]
+        if not batch:
+            return []
+        self._refuse_unknown_calls(batch)
+        return self._store.append(self.session, batch)
+
+    def _refuse_unknown_calls(self, batch: Sequence[Turn]) -> None:
+        made: set[str] = set()
+        strangers: dict[str, Turn] = {}
+        for turn in batch:
+            strangers.update({call_id: turn for call_id in turn.answered_calls if call_id not in made})
+            made.update(call.id for call in turn.tool_calls)
+        known = self._store.known_calls(self.session, list(strangers)) if strangers else set()
+        for call_id, turn in strangers.items():
+            if call_id not in known:
+                raise UnknownToolCall(
+                    f"tool result {turn.text[:60]!r} answers call {call_id!r}, which session {self.session.name!r} never saw; "
+                    "append the assistant turn that makes the call first"
+                )
+
+    def turns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
+        """Turns with start <= number < stop, word for word; all of them by default. Numbers begin at 1; erased turns are absent."""
+        return self._store.read(self.session, max(1, start or 1), stop)
+
+    def __len__(self) -> int:
+        """The number of the newest turn."""
+        return self._store.length(self.session)
+
+    def pin(self, number: int) -> None:
+        """Hold the page of a turn up: never fainter than the reader's legible floor, never left out. Raises `TurnNotFound`."""
+        self._store.pin(self.session, number, True)
+
+    def unpin(self, number: int) -> None:
+        """Let the page of a turn fade again. Raises `TurnNotFound`."""
+        self._store.pin(self.session, number, False)
+
+    # -- the model's view ----------------------------------------------------------------------------------------------------------
+
+    def context(self, budget: int | None = None) -> Context:
+        """Pages of the past and recent turns as text, oldest first, in at most `budget` of the reader's tokens.
+
+        Raises `BudgetTooSmall` if what must stay text is larger than the budget, `StoreUnavailable`.
+        """
+        if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
+            raise ValueError(f"a budget is a positive number of tokens, or None; got {budget!r}")
+        with self._lock:
+            for _ in range(ATTEMPTS):
+                try:
+                    return self._context(budget)
+                except PagesLost as exc:
+                    lost = exc
+                    self._open_ledger().discard(lost.spans)
+                    self._store.discard(self.session, [self._plan_name])
+            raise lost
+
+    def _context(self, budget: int | None) -> Context:
+        length, pins = self._store.length(self.session), tuple(self._store.pinned(self.session))
+        last = self._read_plan()
+        if self._latest and self._latest.serves(length, pins, budget, last):
+            return self._latest.context
+        tail = self._tail(last)
+        reason = self._replan_reason(last, tail, budget, pins)
+        if reason:
+            last = self._replanner.replan(last, length=length, basis=self._basis, budget=budget, pins=pins, reason=reason)
+            self._write_plan(last)
+            tail = self._tail(last)
+        assert last is not None, "without a plan there is a reason to make one"
+        context = self._composer.compose(last, tail)
+        self._latest = _Latest(length, pins, budget, last, context)
+        return context
+
+    def _tail(self, plan: Plan | None) -> list[Turn]:
+        return self._store.read(self.session, plan.tail_from if plan else 1)
+
+    def _replan_reason(self, last: Plan | None, tail: Sequence[Turn], budget: int | None, pins: Sequence[int]) -> str | None:
+        tokens = sum(self._cost(turn) for turn in tail)
+        seconds = self.profile.cache_seconds
+        return replan_reason(
+            last, tail, tokens, basis=self._basis, budget=budget, pins=pins, cache_seconds=seconds, marks=self._marks
+        )
+
+    @property
+    def _plan_name(self) -> str:
+        return f"plan/{self.profile.name}"
+
+    @property
+    def _basis(self) -> str:
+        """What a plan depends on beside the log. The renderer's fingerprint is left to the ledger: finding it out may take a browser."""
+        renderer = self._renderer_wanted if isinstance(self._renderer_wanted, str) else self._renderer_wanted.name
+        style = json.dumps(asdict(self._style))
+        return f"{self.profile.name} {self.profile.as_of} {self._counter.name} {renderer} {self._policy!r} {self._marks!r} {style}"
+
+    def _read_plan(self) -> Plan | None:
+        data = self._store.get(self.session, [self._plan_name]).get(self._plan_name)
+        if data is None:
+            return None
+        if self._plan_read is None or self._plan_read[0] != data:
+            try:
+                self._plan_read = (data, Plan.model_validate_json(data))
+            except ValueError:  # damaged, or of another release: plans are made anew at no loss
+                return None
+        return self._plan_read[1]
+
+    def _write_plan(self, plan: Plan) -> None:
+        data = plan.model_dump_json().encode()
+        self._store.put(self.session, {self._plan_name: data})
+        self._plan_read = (data, plan)
+        self._replans += 1
+
+    def _open_ledger(self) -> Ledger:
+        if self._ledger is None:
+            renderer = self._renderer_wanted
+            self._ledger = Ledger(
+                self._store,
+                self.session,
+                open_renderer(renderer) if isinstance(renderer, str) else renderer,
+                self._style,
+                cost=self._cost,
+                count=self._counter.count,
+                counted_with=self._counter.name,
+                sidecar_tokens=self._sidecar_tokens,
+            )
+        return self._ledger
+
+    def pages(self) -> list[Page]:
+        """All sealed pages, oldest first, those that the context leaves out too."""
+        with self._lock:
+            if not self._store.names(self.session, "run/"):
+                return []
+            ledger = self._open_ledger()
+            return [self._composer.bind(page) for page in ledger.pages(ledger.spans())]
+
+    # -- getting back, and forgetting for good -------------------------------------------------------------------------------------
+
+    def recall(
+        self,
+        query: str | int | Sequence[int] | None = None,
+        limit: int = 5,
+        *,
+        exchange: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Turn]:
+        """Turns, word for word.
+
+        Args:
+            query: words to search for, best match first; or numbers, given back in that order; None for all turns of a time.
+            limit: at most so many matches. Numbers asked for are all given.
+            exchange: give the whole exchange around each match, in log order, instead of the match alone.
+            since, until: only turns said from `since` on and before `until`.
+
+        Raises `TurnNotFound` for a number that the session does not have.
+        """
+        if query is None or isinstance(query, str):
+            found = self._search(query, limit, since, until)
+        else:
+            numbers = [query] if isinstance(query, int) else list(query)
+            found = [turn for turn in (self._turn(number) for number in numbers) if _said_within(turn, since, until)]
+        return self._with_exchanges(found) if exchange else found
+
+    def _search(self, query: str | None, limit: int, since: datetime | None, until: datetime | None) -> list[Turn]:
+        if query is None:
+            return [turn for turn in self.turns() if _said_within(turn, since, until)][:limit]
+        timed = since is not None or until is not None
+        numbers = self._store.search(self.session, query, len(self) if timed else limit)
+        turns = [turn for number in numbers for turn in self.turns(number, number + 1)]
+        return [turn for turn in turns if _said_within(turn, since, until)][:limit]
+
+    def _turn(self, number: int) -> Turn:
+        found = self.turns(number, number + 1) if number >= 1 else []
+        if not found:
+            raise TurnNotFound(number, len(self))
+        return found[0]
+
+    def _with_exchanges(self, turns: Sequence[Turn]) -> list[Turn]:
+        around = {turn.number: turn for found in turns for turn in self._exchange_of(found)}
+        return [around[number] for number in sorted(around)]
+
+    def _exchange_of(self, turn: Turn, reach: int = 64) -> list[Turn]:
+        """The exchange that holds `turn`; at most `reach` turns to either side of it."""
+        near = self.turns(turn.number - reach, turn.number + reach)
+        start = max((near_turn.number for near_turn in near if near_turn.number <= turn.number and starts_exchange(near_turn)), default=0)
+        for exchange in exchanges_of([near_turn for near_turn in near if near_turn.number >= start]):
+            members = [member for unit in exchange for member in unit]
+            if any(member.number == turn.number for member in members):
+                return members
+        return [turn]
+
+    def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
+        """Delete turns for good, or the whole session: text, index entries, and every page and picture that showed them.
+
+        Other turns keep their numbers. Raises `TurnNotFound` before anything is deleted.
+        """
+        with self._lock:
+            try:
+                return self._erase_session() if numbers is None else self._erase_turns([numbers] if isinstance(numbers, int) else numbers)
+            finally:
+                self._forget_caches()
+
+    def _erase_turns(self, numbers: Sequence[int]) -> ErasureReport:
+        for number in numbers:
+            self._turn(number)
+        # Pages first: should this be cut short, the log still knows what is to be erased, and asking again finishes it.
+        pages = discard_runs(self._store, self.session, runs_with(self._store, self.session, numbers))
+        self._store.discard(self.session, self._store.names(self.session, "plan/"))
+        return ErasureReport(tuple(self._store.erase(self.session, numbers)), pages)
+
+    def _erase_session(self) -> ErasureReport:
+        names = self._store.names(self.session, "run/")
+        pages = discard_runs(self._store, self.session, names)
+        return ErasureReport(tuple(self._store.erase(self.session, None)), pages)
+
+    def _forget_caches(self) -> None:
+        self._latest = self._plan_read = None
+        self._cost.forget()
+        self._composer.forget()
+
+    # -- the object itself ---------------------------------------------------------------------------------------------------------
+
+    def stats(self) -> MemoryStats:
+        """Counters, for dashboards and tests."""
+        pages = self.pages()
+        counts = self._ledger.counts if self._ledger else LedgerCounts()
+        wanted = self._renderer_wanted
+        return MemoryStats(
+            turns=len(self),
+            pages=len(pages),
+            pinned=len(self._store.pinned(self.session)),
+            missing_glyphs=sum(page.missing_glyphs for page in pages),
+            replans=self._replans,
+            pages_sealed=counts.pages_sealed,
+            pages_redrawn=counts.pages_redrawn,
+            render_failures=counts.render_failures,
+            renderer=wanted if isinstance(wanted, str) else wanted.name,
+            store=self._store.url,
+            counted_with=self._counter.name,
+        )
+
+    def close(self) -> None:
+        """Close the store if this object opened it. The browser is shared by the process and stays."""
+        if self._owns_store:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"OpticalMemory({self.session.name!r}, store={self._store.url!r}, reader={self.profile.name!r})"
+
+    # -- async twins: the same in a worker thread --------------------------------------------------------------------------------------
+
+    async def aappend(self, turn: TurnLike) -> Turn:
+        return await asyncio.to_thread(self.append, turn)
+
+    async def aextend(self, turns: Iterable[TurnLike]) -> list[Turn]:
+        return await asyncio.to_thread(self.extend, turns)
+
+    async def aturns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
+        return await asyncio.to_thread(self.turns, start, stop)
+
+    async def acontext(self, budget: int | None = None) -> Context:
+        return await asyncio.to_thread(self.context, budget)
+
+    async def apages(self) -> list[Page]:
+        return await asyncio.to_thread(self.pages)
+
+    async def arecall(self, query: str | int | Sequence[int] | None = None, limit: int = 5, *, exchange: bool = False) -> list[Turn]:
+        return await asyncio.to_thread(self.recall, query, limit, exchange=exchange)
+
+    async def apin(self, number: int) -> None:
+        await asyncio.to_thread(self.pin, number)
+
+    async def aunpin(self, number: int) -> None:
+        await asyncio.to_thread(self.unpin, number)
+
+    async def aerase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
+        return await asyncio.to_thread(self.erase, numbers)
+
+    async def astats(self) -> MemoryStats:
+        return await asyncio.to_thread(self.stats)
+
+
+def _completed(turn: Turn) -> Turn:
+    """A turn ready to be stored: with an id and a time, and no number of its own."""
+    return turn.model_copy(update={"number": 0, "id": turn.id or uuid.uuid4().hex, "created_at": turn.created_at or datetime.now(UTC)})
+
+
+def _said_within(turn: Turn, since: datetime | None, until: datetime | None) -> bool:
+    moment = turn.created_at
+    if moment is None:
+        return since is None and until is None
+    return (since is None or moment >= _zoned(since)) and (until is None or moment < _zoned(until))
+
+
+def _zoned(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

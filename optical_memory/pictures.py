@@ -1,0 +1,75 @@
+"""The pictures of sealed pages at every tier: kept in memory up to a limit, then in the store, then drawn again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from .pages import Page
+from .stores.base import SessionId, Store
+from .tiers import Tier
+
+__all__ = ["Pictures"]
+
+MEMORY_LIMIT = 64 * 2**20  # bytes of PNG kept in the process for one memory: about a thousand pages
+
+
+class Pictures:
+    """Pictures of one session's pages.
+
+    Args:
+        redraw: draws the run of a page again and stores its sealed pictures; raises `RenderError`.
+    """
+
+    def __init__(self, store: Store, session: SessionId, redraw: Callable[[Page], None], *, grey_levels: int) -> None:
+        self._store, self._session, self._redraw, self._grey_levels = store, session, redraw, grey_levels
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes = 0
+
+    def picture(self, page: Page, tier: Tier) -> bytes:
+        """A page at a tier, PNG. Raises `RenderError` if it was lost and cannot be drawn again."""
+        name = _name(page, tier)
+        found = self._held.get(name) or self._store.get(self._session, [name]).get(name)
+        return self._hold(name, found if found is not None else self._make(page, tier))
+
+    def fetch(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
+        """Have all of `wanted` at hand, with one look into the store. Raises `RenderError`."""
+        absent = [_name(page, tier) for page, tier in wanted if _name(page, tier) not in self._held]
+        for name, data in (self._store.get(self._session, absent) if absent else {}).items():
+            self._hold(name, data)
+        for page, tier in wanted:
+            if _name(page, tier) not in self._held:
+                self.picture(page, tier)
+
+    def forget(self) -> None:
+        """Drop what is held in memory."""
+        self._held.clear()
+        self._bytes = 0
+
+    def _make(self, page: Page, tier: Tier) -> bytes:
+        name = _name(page, tier)
+        if name.endswith("/sealed"):
+            self._redraw(page)
+            return self._store.get(self._session, [name])[name]
+        from .renderers.png import downscale
+
+        data = downscale(self.picture(page, Tier.GUNDAM), page.size(tier), self._grey_levels)
+        self._store.put(self._session, {name: data})
+        return data
+
+    def _hold(self, name: str, data: bytes) -> bytes:
+        if name in self._held:
+            self._held.move_to_end(name)
+            return data
+        self._held[name] = data
+        self._bytes += len(data)
+        while self._bytes > MEMORY_LIMIT and len(self._held) > 1:
+            _, dropped = self._held.popitem(last=False)
+            self._bytes -= len(dropped)
+        return data
+
+
+def _name(page: Page, tier: Tier) -> str:
+    """A picture's name in the store. Tiers that are as large as the sealed page, or larger, show it as it is."""
+    as_sealed = tier is Tier.GUNDAM or page.size(tier)[0] >= page.width
+    return f"picture/{page.key}/{'sealed' if as_sealed else tier.label}"

@@ -1,0 +1,380 @@
+"""The plan: which turns are text, which stand on which page, and how sharp each page is.
+
+Everything here is a pure function of what it is given; no clock, no store, no pixels. A plan holds for an *epoch*: while it holds, new
+turns only add text at its end, so that what was sent before stays byte for byte what it was and prompt caches keep hitting. A re-plan
+ends the epoch. It waits until the text has grown past a high-water mark, goes down to a low-water mark in one step, and happens between
+exchanges. Two things may force one inside an exchange: a budget that would be exceeded, and an exchange that outgrows the mark four
+times over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .exchanges import exchanges_of, open_calls, starts_exchange
+from .forgetting import Forgetting, PageAge
+from .readers.base import ReaderProfile
+from .tiers import Tier
+from .turns import Turn
+
+__all__ = [
+    "PageItem",
+    "PageView",
+    "Plan",
+    "Show",
+    "TextItem",
+    "TextView",
+    "WaterMarks",
+    "arrange",
+    "between_exchanges",
+    "replan_reason",
+    "room_target",
+    "squeeze",
+    "tail_start",
+]
+
+ROOM_AFTER_REPLAN = 0.8  # share of the budget that a re-plan fills at most, so that the epoch after it lasts for some turns
+ROOM_FOR_PAGES = 0.3  # share of the budget that pages get at least, if need be at the cost of that room
+LONG_EXCHANGE = 4  # times the high-water mark; an exchange with more text than this is re-planned from within
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PageItem(_Value):
+    """A page shown as a picture."""
+
+    kind: Literal["page"] = "page"
+    key: str
+    index: int
+    first: int
+    last: int
+    tier: Tier
+
+
+class TextItem(_Value):
+    """Turns first to last, shown as text among the pages."""
+
+    kind: Literal["text"] = "text"
+    first: int
+    last: int
+
+
+class Plan(_Value):
+    """What a context is made of, as plain JSON.
+
+    Attributes:
+        epoch: counts re-plans, from 1.
+        basis: reader, layout, counter and policy that it was made for; another basis makes another plan.
+        budget: the budget that it was made for, in the reader's tokens.
+        items: pages and texts, oldest first, that hold still for the epoch.
+        tail_from: turns from this number on are text after the items.
+        left_out: ranges of turns, first to last, that are neither.
+        turns_left_out: how many those are.
+        prefix_tokens: tokens of the framing text and the items.
+        text_tokens: tokens of all turns before `tail_from`, as plain text.
+        length: the log's length when it was made.
+        high_water: tail tokens beyond which the next re-plan is due.
+        squeezed: the budget took away more than age alone would have.
+        pins: the pinned turns that it honours.
+        reason: why it was made.
+    """
+
+    v: Literal[1] = 1
+    epoch: int
+    basis: str
+    budget: int | None
+    items: tuple[Annotated[PageItem | TextItem, Field(discriminator="kind")], ...] = ()
+    tail_from: int = 1
+    left_out: tuple[tuple[int, int], ...] = ()
+    turns_left_out: int = 0
+    prefix_tokens: int = 0
+    text_tokens: int = 0
+    length: int = 0
+    high_water: int
+    squeezed: bool = False
+    pins: tuple[int, ...] = ()
+    reason: str
+
+    @property
+    def pages(self) -> tuple[PageItem, ...]:
+        """The pages shown, oldest first."""
+        return tuple(item for item in self.items if isinstance(item, PageItem))
+
+
+@dataclass(frozen=True, slots=True)
+class WaterMarks:
+    """When text becomes pages.
+
+    Attributes:
+        high: tokens of recent text beyond which the oldest of it moves to pages.
+        low: tokens of recent text that a re-plan leaves as text, at least the current exchange.
+    """
+
+    high: int = 6_000
+    low: int = 1_500
+
+    def within(self, budget: int | None) -> WaterMarks:
+        """The marks under a budget: at most half of it for recent text, a quarter of that after a re-plan."""
+        if budget is None:
+            return self
+        high = min(self.high, budget // 2)
+        return WaterMarks(high=high, low=min(self.low, high // 4))
+
+    def next_high(self, tail_tokens: int) -> int:
+        """Where the next re-plan is due: the high mark, but never so close that it would find nothing to do."""
+        return max(self.high, tail_tokens + (self.high - self.low) // 2)
+
+
+def between_exchanges(tail: Sequence[Turn]) -> bool:
+    """Whether a plan may change now: no tool loop is under way at the end of the log."""
+    if not tail or tail[-1].role == "tool":
+        return not tail
+    start = max((i for i, turn in enumerate(tail) if starts_exchange(turn)), default=0)
+    return not tail[-1].answered_calls and not open_calls(tail[start:])
+
+
+def replan_reason(
+    last: Plan | None,
+    tail: Sequence[Turn],
+    tail_tokens: int,
+    *,
+    basis: str,
+    budget: int | None,
+    pins: Sequence[int],
+    cache_seconds: float,
+    marks: WaterMarks,
+) -> str | None:
+    """Why the last plan no longer serves; None while it does.
+
+    Args:
+        tail: the turns from `last.tail_from` on.
+        tail_tokens: what they cost as text.
+        cache_seconds: the provider's prompt cache lives this long without a call.
+    """
+    if last is None:
+        return "first plan"
+    if last.basis != basis:
+        return "settings changed"
+    if last.pins != tuple(pins):
+        return "pins changed"
+    if budget is not None and last.prefix_tokens + tail_tokens > budget:
+        return "over budget"
+    if last.squeezed and (budget is None or budget > 1.25 * (last.budget or 0)):
+        return "budget grew"
+    if tail_tokens > LONG_EXCHANGE * last.high_water:
+        return "long exchange"
+    if not between_exchanges(tail):
+        return None
+    if tail_tokens > last.high_water:
+        return "high water"
+    if tail_tokens > marks.within(budget).low and _cache_lapsed(last, tail, cache_seconds):
+        return "cache lapsed"
+    return None
+
+
+def _cache_lapsed(last: Plan, tail: Sequence[Turn], seconds: float) -> bool:
+    """Whether, since the plan was made, so much time passed between a turn and the next that no prompt cache lived through it."""
+    times = [turn.created_at for turn in tail if turn.number >= last.length]
+    pairs = zip(times, times[1:], strict=False)
+    return any(a is not None and b is not None and (b - a).total_seconds() > seconds for a, b in pairs)
+
+
+def tail_start(turns: Sequence[Turn], tokens: Sequence[int], keep: int, *, inside: bool = False) -> int:
+    """The number of the turn from which on turns stay text.
+
+    Args:
+        turns: the newest turns of the log, in order.
+        tokens: what each costs as text.
+        keep: tokens of text to keep, as far as whole exchanges allow. The current exchange is kept whatever it costs.
+        inside: cut between the units of exchanges instead, and keep at least the newest unit.
+
+    The log's next number for no turns.
+    """
+    if not turns:
+        return 1
+    cost = dict(zip((turn.number for turn in turns), tokens, strict=True))
+    exchanges = exchanges_of(turns)
+    blocks = [[turn for unit in exchange for turn in unit] for exchange in exchanges]
+    if inside:
+        blocks = [list(unit) for exchange in exchanges for unit in exchange]
+    start, kept = blocks[-1][0].number, sum(cost[turn.number] for turn in blocks[-1])
+    for block in reversed(blocks[:-1]):
+        kept += sum(cost[turn.number] for turn in block)
+        if kept > keep:
+            break
+        start = block[0].number
+    return start
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """What planning needs to know of a page.
+
+    Attributes:
+        run: pages of one run share a unit with their neighbour: they are text together or pictures together.
+        turns: numbers of the turns on it.
+        overhead: tokens of the text beside the page: its label and its sidecar.
+        vision: vision tokens at each tier of the reader's ladder.
+    """
+
+    key: str
+    index: int
+    first: int
+    last: int
+    run: int
+    text_tokens: int
+    overhead: int
+    vision: dict[Tier, int]
+    age: PageAge
+    turns: tuple[int, ...]
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextView:
+    """Turns before the tail that are text or nothing, together. Protected ones are never left out."""
+
+    first: int
+    last: int
+    text_tokens: int
+    turns: tuple[int, ...]
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """A decision: a page at a tier, turns as text, or (neither) left out."""
+
+    view: PageView | TextView
+    tier: Tier | None = None
+    as_text: bool = False
+
+    @property
+    def tokens(self) -> int:
+        if self.as_text:
+            return self.view.text_tokens
+        if self.tier is None or isinstance(self.view, TextView):
+            return 0
+        return self.view.vision[self.tier] + self.view.overhead
+
+    @property
+    def shown(self) -> bool:
+        return self.as_text or self.tier is not None
+
+    @property
+    def held(self) -> bool:
+        """Whether it must stay in the context."""
+        return self.view.protected if isinstance(self.view, TextView) else self.view.pinned
+
+
+def arrange(views: Sequence[PageView | TextView], policy: Forgetting, profile: ReaderProfile) -> list[Show]:
+    """Decide by age and by money: each page at the policy's tier, or the next fainter one that is cheaper than its text; else text."""
+    shows: list[Show] = []
+    for _, group in groupby(views, key=lambda view: ("run", view.run) if isinstance(view, PageView) else ("text", view.first)):
+        run = list(group)
+        pages = [view for view in run if isinstance(view, PageView)]
+        shows += _arrange_run(pages, policy, profile) if pages else [Show(view, as_text=True) for view in run]
+    return _within_picture_limit(shows, profile.max_pictures)
+
+
+def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile) -> list[Show]:
+    shows = [Show(page, tier=_tier_by_age(page, policy, profile)) for page in pages]
+    while _dearer_than_text(shows):
+        candidates = [(show.tier, -place) for place, show in enumerate(shows) if show.tier and _next_tier(show, profile)]
+        if not candidates:
+            return [Show(_as_one_text(pages), as_text=True)]
+        place = -max(candidates)[1]
+        shows[place] = replace(shows[place], tier=_next_tier(shows[place], profile))
+    return shows
+
+
+def _as_one_text(pages: Sequence[PageView]) -> TextView:
+    """A run whose pictures do not pay, as text: whole, since turns run over the edges of its pages."""
+    turns = sorted({number for page in pages for number in page.turns})
+    tokens = sum(page.text_tokens for page in pages)
+    return TextView(turns[0], turns[-1], tokens, tuple(turns), protected=any(page.pinned for page in pages))
+
+
+def _tier_by_age(page: PageView, policy: Forgetting, profile: ReaderProfile) -> Tier | None:
+    wanted = policy.tier(page.age)
+    if page.pinned:
+        wanted = max(wanted or profile.floor, profile.floor)
+    if wanted is None:
+        return None
+    usable = [tier for tier in profile.ladder if tier <= wanted]
+    return usable[-1] if usable else profile.ladder[0]
+
+
+def _dearer_than_text(shows: Sequence[Show]) -> bool:
+    shown = [show for show in shows if show.tier is not None]
+    return bool(shown) and sum(show.tokens for show in shown) >= sum(show.view.text_tokens for show in shown)
+
+
+def _next_tier(show: Show, profile: ReaderProfile) -> Tier | None:
+    """The next fainter tier that is cheaper; None where there is none, or where a pin forbids it."""
+    assert isinstance(show.view, PageView)
+    tier = show.tier
+    while tier is not None:
+        tier = profile.below(tier)
+        if tier is None or (show.view.pinned and tier < profile.floor):
+            return None
+        if show.tier is not None and show.view.vision[tier] < show.view.vision[show.tier]:
+            return tier
+    return None
+
+
+def _within_picture_limit(shows: list[Show], limit: int) -> list[Show]:
+    """Leave out the oldest pictures that a request has no place for."""
+    surplus = sum(show.tier is not None for show in shows) - limit
+    kept: list[Show] = []
+    for show in shows:
+        if surplus > 0 and show.tier is not None and not show.held:
+            show, surplus = Show(show.view), surplus - 1
+        kept.append(show)
+    return kept
+
+
+def room_target(budget: int, tail_tokens: int) -> int:
+    """Tokens that a squeezed context should take: less than the budget, so that the epoch after lasts for some turns."""
+    return min(budget, max(int(ROOM_AFTER_REPLAN * budget), tail_tokens + int(ROOM_FOR_PAGES * budget)))
+
+
+def squeeze(shows: Sequence[Show], room: int, profile: ReaderProfile) -> list[Show]:
+    """Fit into `room` tokens, or as near as what is held allows.
+
+    The oldest pages are demoted first, to the legible floor; then below it; then the oldest are left out.
+    """
+    result = list(shows)
+    total = sum(show.tokens for show in result)
+    for place, fainter in _demotions(result, profile):
+        if total <= room:
+            break
+        total += fainter.tokens - result[place].tokens
+        result[place] = fainter
+    for place, show in enumerate(result):
+        if total <= room:
+            break
+        if show.shown and not show.held:
+            total -= show.tokens
+            result[place] = Show(show.view)
+    return result
+
+
+def _demotions(shows: list[Show], profile: ReaderProfile) -> Iterator[tuple[int, Show]]:
+    """Steps down the ladder, in the order in which a budget takes them; reads `shows` as it changes."""
+    for lowest in (profile.floor, profile.ladder[0]):
+        for place in range(len(shows)):
+            while (tier := shows[place].tier) is not None and tier > lowest:
+                fainter = _next_tier(shows[place], profile)
+                if fainter is None or fainter < lowest:
+                    break
+                yield place, replace(shows[place], tier=fainter)
+                if shows[place].tier == tier:  # the step was not taken: there is room
+                    return

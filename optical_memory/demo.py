@@ -28,7 +28,7 @@ from .turns import Turn
 __all__ = ["MARKS", "Demo", "Talk", "conversation", "photograph", "run"]
 
 MARKS = (50, 100, 200, 400, 600)  # lengths at which the printed table has a row; the last row is the whole conversation
-STEP = 25  # turns between two looks at the context
+STEP = 25  # turns between two points of the growth chart
 QUESTIONS: tuple[str | list[int], ...] = ("feeling unwell, travel insurance", [325], "Z7GOZK")
 SESSION = "demo"
 PICTURE_SIZE = (1280, 1340)  # px of window; enough for the head, the chart and the first pages
@@ -104,9 +104,11 @@ def _grow(memory: OpticalMemory, messages: Sequence[dict[str, Any]], advance: Ca
     growth: list[Growth] = []
     for count, message in enumerate(messages, 1):
         memory.append(message)
-        if count % STEP == 0 or count == len(messages):
-            growth.append(_growth(count, memory.context().usage))
-            advance(count - (growth[-2].turns if len(growth) > 1 else 0))
+        looked_at = count % STEP == 0 or count == len(messages)
+        if message["role"] in ("user", "tool") or looked_at:  # an agent asks for its context whenever the model is to speak
+            context = memory.context()
+            growth += [_growth(count, context.usage)] if looked_at else []
+        advance(1)
     return tuple(growth)
 
 

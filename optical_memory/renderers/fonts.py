@@ -1,6 +1,6 @@
-"""Which font draws what: three bundled faces first, then the machine's own fonts by what they cover.
+"""Which font draws what: four bundled faces first, then the machine's own fonts by what they cover.
 
-DejaVu Sans, its bold and its monospace come with the package (see `fonts/`), so Latin, Greek, Cyrillic, symbols and much more look alike on
+DejaVu Sans, its bold and its two monospaced faces come with the package (see `fonts/`), so Latin, Greek, Cyrillic, symbols and much more look alike on
 every machine. Other scripts need a font of the machine; `renderers.bitmap` stands in where there is none.
 """
 
@@ -21,7 +21,12 @@ from .sfnt import Coverage, read_faces
 __all__ = ["BUNDLED", "Face", "FontBook", "find_system_fonts"]
 
 FOLDER = Path(__file__).parent / "fonts"
-BUNDLED = {"sans": FOLDER / "DejaVuSans.ttf", "bold": FOLDER / "DejaVuSans-Bold.ttf", "mono": FOLDER / "DejaVuSansMono.ttf"}
+BUNDLED = {
+    "sans": FOLDER / "DejaVuSans.ttf",
+    "bold": FOLDER / "DejaVuSans-Bold.ttf",
+    "mono": FOLDER / "DejaVuSansMono.ttf",
+    "monobold": FOLDER / "DejaVuSansMono-Bold.ttf",
+}
 SUFFIXES = {".ttf", ".otf", ".ttc", ".otc"}
 FC_LIST_SECONDS = 10.0  # fontconfig may have to build its cache on a fresh machine
 
@@ -133,7 +138,7 @@ class FontBook:
 
         Args:
             codes: code points that must stand together.
-            style: `sans`, `bold` or `mono`, the bundled face that is asked first.
+            style: `sans`, `bold`, `mono` or `monobold`, the bundled face that is asked first.
         """
         key = ("".join(map(chr, codes)), style)
         if key not in self._chosen:
@@ -152,7 +157,7 @@ class FontBook:
         for path in self.extra:
             for face, coverage in _faces_of(path):
                 if all(code in coverage for code in codes):
-                    return _bold_sibling(face, codes) if style == "bold" else face
+                    return _bold_sibling(face, codes) if style.endswith("bold") else face
         return None
 
 

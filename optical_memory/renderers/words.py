@@ -35,6 +35,7 @@ _ASCII = re.compile("[!-~]+")
 _IGNORABLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
 _VISIBLE_FORMATS = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
 _ZWJ = "\u200d"
+_KEYCAP = "\u20e3"  # colour fonts draw the digit white on blue, which is lost in grey: digit and frame are drawn one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class WordBook:
         """A cluster with its face; character by character where no font has all of it."""
         seen = [ord(char) for char in cluster if not is_ignorable(char)]
         face = self.fonts.face_for(seen or [0x20], style)
-        if face is not None or len(cluster) == 1:
+        if (face is not None and _KEYCAP not in cluster) or len(cluster) == 1:
             return [(cluster, face)]
         return [(char, self.fonts.face_for([ord(char)], style)) for char in cluster if not is_ignorable(char)]
 

@@ -122,7 +122,8 @@ class Tab:
             raise TabLost("the tab is closed")
         answer = asyncio.ensure_future(self._devtools.send(method, parameters or {}))
         try:
-            await asyncio.wait({answer, self._gone}, timeout=ANSWER_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {answer, self._gone}
+            await asyncio.wait(either, timeout=ANSWER_LIMIT, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 self._lose()
                 raise TabLost(f"no answer to {method}")

@@ -118,6 +118,7 @@ column-fill:auto;column-rule:{hair}px solid #bbb}}
 section{{display:flow-root}}
 section.x{{border-top:{hair}px solid #555}}
 article{{padding-top:{2 * hair}px;unicode-bidi:isolate}}
+section.x>article:first-child{{padding-top:{3 * hair}px}}
 .n{{font-size:{style.number_size * px:g}px;line-height:1px}}
 .h{{unicode-bidi:isolate}}
 p,h1,h2,h3,h4,h5,h6,td,th{{unicode-bidi:plaintext;text-align:start}}
@@ -127,10 +128,10 @@ p.r+p.r{{margin-top:0}}
 h1,h2,h3,h4,h5,h6{{font-size:1em;margin-top:{2 * hair}px}}
 h1{{font-size:1.12em}}
 pre,code{{font-family:{MONO};font-size:{style.code_size * px:g}px}}
-pre{{line-height:{canvas.code_line}px;white-space:pre-wrap;unicode-bidi:plaintext;text-align:start;tab-size:4}}
+pre{{line-height:{canvas.code_line}px;white-space:pre-wrap;word-break:break-all;unicode-bidi:plaintext;text-align:start;tab-size:4}}
 pre .h{{font:{em:g}px/1px {SANS}}}
 pre .n{{font-size:{style.number_size * px:g}px}}
-pre.w,p.r{{word-break:break-all}}
+p.r{{word-break:break-all}}
 pre i{{color:#555}}
 pre s{{color:#444;text-decoration:none}}
 code{{unicode-bidi:isolate;white-space:pre-wrap;line-height:1px}}

@@ -30,7 +30,7 @@
       flows.forEach((flow, n) => {
         flow.className = "flow measure";
         flow.style.transform = "";
-        flow.innerHTML = parts[n];
+        flow.innerHTML = parts[n].join("");
       });
       units = flows.flatMap((flow) => [...flow.children]);
       fit();

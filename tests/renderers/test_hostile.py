@@ -1,0 +1,195 @@
+"""Conversation content is hostile: nothing in it may make the browser ask for anything.
+
+A real server listens on the loopback addresses and counts. The control shows that it would be asked: the same browser, given the same vectors
+as raw HTML without our defences, does ask.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from optical_memory.exchanges import exchanges_of
+from optical_memory.pages import PageStyle
+from optical_memory.renderers.browser import Engine, Session
+from optical_memory.renderers.finding import find_browser
+from optical_memory.renderers.geometry import Canvas, document
+from optical_memory.turns import ImageContent, TextContent, ToolCall, ToolResultContent, Turn
+
+pytest.importorskip("playwright", reason="the chromium extra is not installed")
+pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine")
+
+STYLE = PageStyle(scale=1.0)
+
+
+class Listener:
+    """A web server that remembers every path it was asked for, on 127.0.0.1 and, where the machine has it, on ::1."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        asked = self.paths
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                self.send_response(200)
+                self.end_headers()
+
+            do_POST = do_HEAD = do_OPTIONS = do_GET
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Nothing on the console."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def bases(self) -> list[str]:
+        return [f"http://127.0.0.1:{self.port}", f"http://localhost:{self.port}", f"http://[::ffff:127.0.0.1]:{self.port}"]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    server = Listener()
+    yield server
+    server.close()
+
+
+def vectors(base: str) -> list[str]:
+    """Markup and Markdown that would fetch something, run something or navigate, if it were taken for what it says."""
+    u = f"{base}/hit"
+    svg = base64.b64encode(f'<svg xmlns="http://www.w3.org/2000/svg"><image href="{u}/svgdata"/></svg>'.encode()).decode()
+    return [
+        f'<img src="{u}/img">',
+        f'<img srcset="{u}/srcset 1x">',
+        f'<picture><source srcset="{u}/source"><img></picture>',
+        f'<img src=x onerror="fetch(\'{u}/onerror\')">',
+        f'<link rel="stylesheet" href="{u}/css">',
+        f'<link rel="prefetch" href="{u}/prefetch"><link rel="preload" as="image" href="{u}/preload">',
+        f'<link rel="dns-prefetch" href="{base}"><link rel="preconnect" href="{base}">',
+        f'<link rel="icon" href="{u}/icon">',
+        f'<link rel="manifest" href="{u}/manifest"><link rel="modulepreload" href="{u}/module">',
+        f'<meta http-equiv="refresh" content="0;url={u}/refresh">',
+        f'<iframe src="{u}/iframe"></iframe>',
+        f'<iframe srcdoc="<img src={u}/srcdoc>"></iframe>',
+        f'<object data="{u}/object"></object>',
+        f'<embed src="{u}/embed">',
+        f'<frameset><frame src="{u}/frame"></frameset>',
+        f'<portal src="{u}/portal"></portal><fencedframe src="{u}/fenced"></fencedframe>',
+        f'<svg><image href="{u}/svgimage"/></svg>',
+        f'<svg><use href="{u}/use#a"/></svg>',
+        f'<svg><style>@import "{u}/svgstyle";</style></svg>',
+        f'<svg><foreignObject><img src="{u}/foreign"></foreignObject></svg>',
+        f'<svg><script href="{u}/svgscript"></script></svg>',
+        f'<svg><feImage href="{u}/feimage"/></svg>',
+        f'<img src="data:image/svg+xml;base64,{svg}">',
+        f'<style>@import url("{u}/import");</style>',
+        f'<style>body{{background:url({u}/background)}}</style>',
+        f'<style>@font-face{{font-family:x;src:url({u}/font)}} *{{font-family:x}}</style>',
+        f'<div style="background-image:url({u}/inline)">x</div>',
+        f'<div style="list-style:url({u}/list);display:list-item;border-image:url({u}/border) 1">x</div>',
+        f'<style>body::before{{content:url({u}/content)}}</style>',
+        f'<style>html{{cursor:url({u}/cursor),auto;mask:url({u}/mask);filter:url({u}/filter#f)}}</style>',
+        f'<video src="{u}/video" poster="{u}/poster" autoplay></video>',
+        f'<audio src="{u}/audio" autoplay></audio><video><track src="{u}/track" default></video>',
+        f'<form action="{u}/form"><input type="image" src="{u}/inputimage"></form><script>document.forms[0].submit()</script>',
+        f'<base href="{base}/hit/base/"><img src="relative">',
+        f'<body background="{u}/bodyback">',
+        f'<table background="{u}/tableback"><tr><td background="{u}/cellback">x</table>',
+        f'<script src="{u}/script"></script>',
+        f'<script>new WebSocket("ws://127.0.0.1:{base.rpartition(":")[2]}/hit/ws")</script>',
+        f'<script>navigator.sendBeacon("{u}/beacon"); new Image().src="{u}/newimage"; fetch("{u}/fetch")</script>',
+        f'<script>location="{u}/location"</script>',
+        f'<a href="{u}/ping" ping="{u}/ping2">a</a><a href="javascript:fetch(\'{u}/js\')">b</a>',
+        f'<details open ontoggle="fetch(\'{u}/toggle\')">x</details><input autofocus onfocus="fetch(\'{u}/focus\')">',
+        f'<math><maction actiontype="statusline" href="{u}/maction"><mi href="{u}/mihref">x</mi></maction></math>',
+        f'<noscript><img src="{u}/noscript"></noscript><template><img src="{u}/template"></template>',
+        f'</pre></article></section></div></body><img src="{u}/breakout">',
+        f'"><img src="{u}/attribute"> \'><img src="{u}/single">',
+        f'--><img src="{u}/comment"> ]]><img src="{u}/cdata"> </style></title></textarea><img src="{u}/rawtext">',
+        f"![alt]({u}/markdown) ![ref][r]\n\n[r]: {u}/reference",
+        f"[link](javascript:fetch('{u}/mdjs')) <{u}/autolink> [x]({u}/link \"title\" )",
+        f"![a\"onerror=\"fetch('{u}/altattr')]({u}/alt)",
+        f"$\\href{{{u}/texhref}}{{x}} \\url{{{u}/texurl}} \\class{{x\" style=\"background:url({u}/texclass)}}{{y}} \\style{{background:url({u}/texstyle)}}{{z}}$",
+        f"$$\\text{{<img src={u}/textext>}} \\includegraphics{{{u}/texgraphics}} \\unicode{{x3c}}img$$",
+        f'```html\n<img src="{u}/fence">\n```\n```python\nx = "<img src={u}/pygments>" # </pre><img src={u}/pygments2>\n```',
+        f'```"><img src={u}/language>\ncode\n```',
+        f'| <img src="{u}/cell"> | b |\n|---|---|\n| <iframe src="{u}/cell2"> | c |',
+        f"- [ ] <img src={u}/task>\n> <img src={u}/quote>\n# <img src={u}/heading>",
+        f"&lt;img src={u}/entity&gt; &#60;img src={u}/numeric&#62;",
+        f"<xml:namespace ns='{u}/ns'/><?xml-stylesheet href=\"{u}/xmlstyle\"?><!DOCTYPE x SYSTEM \"{u}/dtd\">",
+    ]
+
+
+def turns_with(texts: list[str]) -> list[Turn]:
+    """Each text in every place where a conversation can carry one."""
+    turns: list[Turn] = []
+    for text in texts:
+        call = ToolCall(id="c", name=text[:200], arguments=json.dumps({"html": text}))
+        turns += [
+            Turn(role="user", content=text, name=text[:60]),
+            Turn(role="assistant", content=(TextContent(text=text), ImageContent(url=text)), tool_calls=(call,)),
+            Turn(role="tool", content=text, tool_call_id="c", name=text),
+            Turn(role="user", content=(ToolResultContent(tool_call_id="c", content=text), ImageContent(media_type=text, data=base64.b64encode(text.encode()).decode()))),
+        ]
+    return [turn.model_copy(update={"number": number}) for number, turn in enumerate(turns, start=1)]
+
+
+def test_enough_vectors() -> None:
+    assert len(vectors("http://127.0.0.1:1")) >= 40
+
+
+def test_no_vector_reaches_a_server(listener: Listener) -> None:
+    from optical_memory.renderers.chromium import ChromiumRenderer
+
+    texts = [vector for base in listener.bases()[:2] for vector in vectors(base)]
+    pages = ChromiumRenderer().render(exchanges_of(turns_with(texts)), STYLE)
+    assert {segment.turn for page in pages for segment in page.segments} == set(range(1, 4 * len(texts) + 1))
+    assert listener.paths == []
+
+
+async def _load_raw(session: Session, html: str) -> None:
+    """Raw HTML, unescaped, in the page that we draw on: what stands behind the escaping."""
+    canvas = Canvas(STYLE)
+    async with session.tab() as tab:
+        await tab.prepare(document(canvas), canvas.page_size, 3)
+        await tab.call("load", [[html], [], []], False)
+        await tab.capture()
+
+
+def test_the_layers_hold_without_the_escaping(listener: Listener) -> None:
+    engine = Engine(None)
+
+    async def load(engine: Engine) -> None:
+        session = await engine.session()
+        for base in listener.bases():
+            await _load_raw(session, "".join(vectors(base)))
+
+    engine.run(load)
+    engine.stop()
+    assert listener.paths == []
+
+
+def test_control_the_same_vectors_reach_the_server_without_defences(listener: Listener) -> None:
+    from playwright.sync_api import sync_playwright
+
+    found = find_browser()
+    assert found
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found.path, chromium_sandbox=False)
+        page = browser.new_page()
+        for vector in vectors(listener.bases()[0])[:45]:
+            page.set_content(vector, wait_until="commit")
+        page.wait_for_timeout(300)
+        browser.close()
+    asked = {path.removeprefix("/hit/") for path in listener.paths}
+    assert {"img", "css", "iframe", "svgimage", "import", "background", "font", "video", "fetch"} <= asked, asked

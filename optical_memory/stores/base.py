@@ -144,7 +144,7 @@ def open_store(url: str | None = None) -> Store:
     scheme, colon, _ = url.partition("://")
     if scheme not in _STORES or not colon:
         # A URL that is not understood is not quoted: it may hold a password.
-        raise UnknownName("store", f"{scheme}://" if colon else scheme.partition("@")[0], [f"{known}://" for known in _STORES])
+        raise UnknownName("store", scheme.partition(":")[0] + colon, [f"{known}://" for known in _STORES])
     module, _, factory = _STORES[scheme].partition(":")
     store: Store = getattr(importlib.import_module(module), factory)(url)
     return store

@@ -9,8 +9,8 @@ from html import escape
 
 __all__ = ["Line", "line_chart"]
 
-WIDTH, HEIGHT = 860, 330  # of the view box; the picture scales with the page
-LEFT, RIGHT, TOP, BOTTOM = 62, 132, 34, 42
+WIDTH, HEIGHT = 860, 280  # of the view box; the picture scales with the page
+LEFT, RIGHT, TOP, BOTTOM = 68, 132, 34, 42
 
 
 @dataclass(frozen=True, slots=True)

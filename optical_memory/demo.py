@@ -31,7 +31,8 @@ MARKS = (50, 100, 200, 400, 600)  # lengths at which the printed table has a row
 STEP = 25  # turns between two points of the growth chart
 QUESTIONS: tuple[str | list[int], ...] = ("feeling unwell, travel insurance", [325], "Z7GOZK")
 SESSION = "demo"
-PICTURE_SIZE = (1280, 1340)  # px of window; enough for the head, the chart and the first pages
+PICTURE_SIZE = (1280, 2300)  # px of window; enough for the head, the chart and the pages
+PICTURE_COLOURS = 64  # of the palette; the report has few, and a picture in a repository should be small
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,9 @@ def run(talk: Talk, out: Path, *, renderer: str = "auto", advance: Callable[[int
 
 def photograph(html: Path, picture: Path) -> None:
     """A PNG of the upper part of a report. Raises `BrowserNotFound` or `RenderError`."""
-    from .renderers.browser import find_browser
+    from PIL import Image
+
+    from .renderers.finding import find_browser
 
     found = find_browser()
     if found is None:
@@ -92,6 +95,7 @@ def photograph(html: Path, picture: Path) -> None:
     done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     if done.returncode or not picture.exists():
         raise RenderError(f"the browser took no picture of {str(html)!r}: {done.stderr.decode(errors='replace')[-300:]!r}")
+    Image.open(picture).convert("RGB").quantize(PICTURE_COLOURS).save(picture, "PNG", compress_level=9)
 
 
 def _fresh_store(out: Path) -> str:

@@ -183,15 +183,15 @@ def findings_table(findings: Sequence[Finding]) -> None:
 
 
 def growth_table(growth: Sequence[Growth]) -> None:
-    """Print tokens as text against tokens as sent while a conversation grows."""
-    table = _table(
-        "turns", "tokens as text", "tokens as sent", "of it pictures", "times fewer", "left out", "pages by tier, sharpest first"
-    )
+    """Print tokens as text against tokens as sent while a conversation grows, and the pages in the context by tier."""
+    from .tiers import Tier
+
+    tiers = sorted(Tier, reverse=True)
+    table = _table("turns", "tokens as text", "as sent", "of it pictures", "times fewer", "left out", *(tier.label for tier in tiers))
     for point in growth:
-        pages = ", ".join(f"{count} {tier.label}" for tier, count in sorted(point.pages_by_tier.items(), reverse=True) if count)
         tokens = [f"{number:,}" for number in (point.turns, point.text_tokens, point.sent_tokens, point.vision_tokens)]
-        table.add_row(*tokens, f"{point.text_tokens / max(1, point.sent_tokens):.1f}", f"{point.turns_left_out:,}", pages or "none yet")
-    table.columns[-1].justify = "left"
+        ratio = f"{point.text_tokens / max(1, point.sent_tokens):.1f}"
+        table.add_row(*tokens, ratio, f"{point.turns_left_out:,}", *(str(point.pages_by_tier.get(tier, "")) for tier in tiers))
     _print(table)
 
 

@@ -17,7 +17,7 @@ from .tiers import Tier
 
 __all__ = ["Growth", "Recalled", "Report", "ReportPage", "to_html"]
 
-SCALE = 4  # the timeline shows one CSS pixel for four of a page's; a popover shows them all
+SCALE = 5  # the timeline shows one CSS pixel for five of a page's; a popover shows them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _timeline(report: Report) -> str:
         first, last = report.recent_turns
         items += f'<li class="recent"><p>#{first} to #{last}</p><p>the newest turns, handed over as text</p></li>'
     return (
-        "<section><h2>The past, oldest first</h2><p>Each page as the model is given it now, a quarter of its real size. "
+        "<section><h2>The past, oldest first</h2><p>Each page as the model is given it now, a fifth of its real size. "
         f'Press one to read it, next to the page as it was sealed.</p><ol class="timeline">{items}</ol></section>'
     )
 

@@ -103,7 +103,7 @@ def test_each_page_is_shown_with_the_pixels_of_its_tier(elements: Elements) -> N
     faces = [attributes for attributes in elements.all("img") if attributes.get("width")]
     sizes = [Image.open(io.BytesIO(base64.b64decode((face["src"] or "").partition(",")[2]))).size for face in faces]
     assert sizes == [(512, 512), (1280, 1280)]
-    assert [face["width"] for face in faces] == ["128", "320"]
+    assert [face["width"] for face in faces] == ["102", "256"]
 
 
 def test_every_button_opens_a_page_that_is_there(elements: Elements) -> None:

@@ -1,7 +1,7 @@
 """One Chromium for the process, on one thread of its own.
 
-Callers on any thread, inside an event loop or not, hand a coroutine over and wait for its result. The browser starts on first use, is started
-again if it dies, and ends with the process. A forked child starts its own.
+Callers on any thread, inside an event loop or not, hand a coroutine over and wait for its result. The browser starts on first use, is
+started again if it dies, and ends with the process. A forked child starts its own.
 
 What is drawn is hostile, so nothing can leave: no scripts, no names resolved, a proxy that does not exist, every request aborted, the
 context offline; the page's own policy (`geometry.document`) and the escaping (`html`) stand before all that.
@@ -89,8 +89,8 @@ class Tab:
         await self._send("Page.setDocumentContent", {"frameId": frame, "html": document})
         world = (await self._send("Page.createIsolatedWorld", {"frameId": frame}))["executionContextId"]
         source = importlib.resources.files(__package__).joinpath("layout.js").read_text("utf-8")
-        made = await self._send("Runtime.callFunctionOn", {"functionDeclaration": source, "arguments": [{"value": slots}], "executionContextId": world})
-        self._functions = _result(made)["objectId"]
+        making = {"functionDeclaration": source, "arguments": [{"value": slots}], "executionContextId": world}
+        self._functions = _result(await self._send("Runtime.callFunctionOn", making))["objectId"]
         self._document = document
 
     async def call(self, name: str, *arguments: object) -> Any:

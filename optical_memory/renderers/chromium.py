@@ -33,9 +33,10 @@ SLOTS = len(TINTS)
 ATTEMPTS = 3  # a browser that dies is started again this often
 BATCH = 90_000  # characters of HTML laid out at a time: about a dozen pages
 PICTURE_WAIT = 0.005  # s between two looks at whether the pictures of a batch are decoded
-DECIDING = (
-    "blocks browser chromium compaction document geometry heads highlight html markdown mathml pictures png runs".split()
-)  # modules beside this one
+DECIDING = (  # modules beside this one
+    *("blocks", "browser", "chromium", "compaction", "document", "geometry", "heads"),
+    *("highlight", "html", "markdown", "mathml", "pictures", "png", "runs"),
+)
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/Library/Fonts", "/System/Library/Fonts")
 FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc", ".pfb", ".pcf", ".gz")
 
@@ -170,7 +171,8 @@ class _Job:
             shown = [slot[position] if position < len(slot) else None for slot in slots]
             await tab.call("show", [draft and self._view(draft) for draft in shown])
             channels = [channel for channel, draft in enumerate(shown) if draft]
-            encoding.append(asyncio.ensure_future(asyncio.to_thread(_encode, await tab.capture(), channels, self._canvas.style.grey_levels)))
+            capture = await tab.capture()
+            encoding.append(asyncio.ensure_future(asyncio.to_thread(_encode, capture, channels, self._canvas.style.grey_levels)))
         pictures = [dict(zip(_present(slots, at), pngs, strict=True)) for at, pngs in enumerate(await asyncio.gather(*encoding))]
         return [self._page(draft, pictures[at][channel]) for channel, slot in enumerate(slots) for at, draft in enumerate(slot)]
 

@@ -55,8 +55,8 @@ class BrowserFound:
 def find_browser(setting: str | None = None) -> BrowserFound | None:
     """The browser to draw with, or None. Looks at files only, in well under a millisecond.
 
-    A `setting`, or else the variable OPTICAL_MEMORY_BROWSER, names it: a path, or a command on PATH; nothing else is tried then. Without one:
-    Playwright's own download, then the usual commands on PATH, then the usual places of applications.
+    A `setting`, or else the variable OPTICAL_MEMORY_BROWSER, names it: a path, or a command on PATH; nothing else is tried then. Without
+    one: Playwright's own download, then the usual commands on PATH, then the usual places of applications.
     """
     named = setting or os.environ.get(BROWSER_VARIABLE)
     if named:
@@ -71,10 +71,11 @@ def require_browser(setting: str | None = None) -> BrowserFound:
     if found:
         return found
     named = setting or os.environ.get(BROWSER_VARIABLE)
-    tried = f"the browser named {named!r} is no executable" if named else f"looked for Playwright's own in {_own_folder()!s} and for {', '.join(ON_PATH)} on PATH"
+    usual = f"looked for Playwright's own in {str(_own_folder())!r} and for {', '.join(ON_PATH)} on PATH"
+    tried = f"the browser named {named!r} is no executable" if named else usual
     raise BrowserNotFound(
-        f"no Chromium to draw with: {tried}. Install one: 'playwright install chromium-headless-shell', or 'apt install chromium-headless-shell' "
-        f"on Debian; or set {BROWSER_VARIABLE} to a Chromium or Chrome; or use renderer='pillow'."
+        f"no Chromium to draw with: {tried}. Install one: 'playwright install chromium-headless-shell', or on Debian "
+        f"'apt install chromium-headless-shell'; or set {BROWSER_VARIABLE} to a Chromium or Chrome; or use renderer='pillow'."
     )
 
 

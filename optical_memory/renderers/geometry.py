@@ -93,9 +93,9 @@ def document(canvas: Canvas) -> str:
 def style_sheet(canvas: Canvas) -> str:
     """CSS for the canvas.
 
-    Three pages are captured in one picture, one in each of its colour channels: a slot is drawn in black and white, lightened by a tint that
-    leaves it in one channel, and the slots are multiplied. That gives each page back to the last bit and takes half the time of three
-    captures (docs/experiments.md).
+    Three pages are captured in one picture, one in each of its colour channels: a slot is drawn in black and white, lightened by a tint
+    that leaves it in one channel, and the slots are multiplied. That gives each page back to the last bit, and takes half the time of
+    three captures (docs/experiments.md).
     """
     style, px = canvas.style, canvas.scale
     width, height = canvas.page_size

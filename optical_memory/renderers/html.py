@@ -27,14 +27,16 @@ __all__ = ["has_emoji", "unit_html"]
 DEEPEST = 12  # levels of quotes and lists that are still indented; the parser of a browser gives up at 512
 WIDEST_TABLE = 10  # columns; a wider table is written as records, for its cells would be a word wide
 _UNFIT = re.compile("[\0-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-EMOJI = re.compile("[\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]")
+_EMOJI = re.compile(  # what Unicode's emoji-data.txt lists as Emoji, in whole stretches
+    "[\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]"
+)
 _KANA = re.compile("[\u3040-\u30ff]")
 _HANGUL = re.compile("[\uac00-\ud7af]")
 
 
 def has_emoji(html: str) -> bool:
     """Whether a character in `html` may be drawn in colour."""
-    return not html.isascii() and EMOJI.search(html) is not None
+    return not html.isascii() and _EMOJI.search(html) is not None
 
 
 def unit_html(exchange: Exchange, canvas: Canvas) -> list[str]:
@@ -156,7 +158,7 @@ def _(block: Math, canvas: Canvas, depth: int) -> str:
 @_block.register
 def _(block: Picture, canvas: Canvas, depth: int) -> str:
     picture = picture_html(block.data, canvas.column_width, canvas.height // 2, canvas.scale)
-    return picture or f'<p>[picture that cannot be drawn: {_text(block.media_type)}, {len(block.data)} bytes] {_text(block.alt)}</p>'
+    return picture or f"<p>[picture that cannot be drawn: {_text(block.media_type)}, {len(block.data)} bytes] {_text(block.alt)}</p>"
 
 
 @_block.register

@@ -11,7 +11,7 @@
       if (table.getBoundingClientRect().width > table.parentElement.clientWidth + 0.5) table.classList.add("tight");
     }
     for (const math of [...document.getElementsByTagName("math")]) {
-      const room = math.closest("p,td,th,pre,h1,h2,h3,h4,h5,h6").clientWidth;
+      const room = (math.closest("p,td,th,pre,h1,h2,h3,h4,h5,h6") ?? math.parentElement).clientWidth;
       const ratio = room / Math.max(math.scrollWidth, math.getBoundingClientRect().width);
       if (ratio >= 1) continue;
       if (ratio >= 0.6) math.style.fontSize = 0.98 * ratio + "em";

@@ -17,9 +17,9 @@ __all__ = ["to_mathml"]
 LONGEST_TEX = 2000  # characters; longer sources are shown as they are
 DEEPEST = 60
 
-_ELEMENTS = frozenset(
-    "math mrow mi mn mo mtext ms mfrac msqrt mroot msub msup msubsup munder mover munderover mmultiscripts mprescripts none "
-    "mtable mtr mtd mlabeledtr mspace mstyle mpadded menclose".split()
+_ELEMENTS = re.compile(
+    "mrow|mi|mn|mo|mtext|ms|mfrac|msqrt|mroot|msub|msup|msubsup|munder|mover|munderover|mmultiscripts|mprescripts|none"
+    "|mtable|mtr|mtd|mlabeledtr|mspace|mstyle|mpadded|menclose"
 )
 _WORD = re.compile(r"[a-z-]{1,24}(?: [a-z-]{1,24}){0,12}")
 _LENGTH = re.compile(r"[0-9]?(?:\.[0-9]{1,4}|[0-9](?:\.[0-9]{1,4})?)?(?:em|ex|px|pt|mu)?")
@@ -54,7 +54,7 @@ def _safe(element: Element, depth: int) -> str:
         raise ValueError("nested too deeply")
     inner = _text(element.text) + "".join(_safe(child, depth + 1) + _text(child.tail) for child in element)
     name = element.tag.rpartition("}")[2]
-    if name not in _ELEMENTS or name == "math":
+    if not _ELEMENTS.fullmatch(name):
         return f"<mrow>{inner}</mrow>"  # mphantom and maction would hide words, the others are not ours to draw
     kept = {key: value for key, value in element.attrib.items() if key in _ATTRIBUTES and _ATTRIBUTES[key].fullmatch(value)}
     return f"<{name}{''.join(f' {key}={chr(34)}{escape(value)}{chr(34)}' for key, value in kept.items())}>{inner}</{name}>"

@@ -57,10 +57,7 @@ class Plan:
         A unit that was meant for the page but spilled begins a page of its own; so does one that happens to stand at a page's top. A unit
         that cannot be moved counts as much as it really takes.
         """
-        for begin, end in pairwise([*starts, len(self.units)]):
-            if self._correct_run(begin, end, laid_out):
-                return True
-        return False
+        return any(self._correct_run(begin, end, laid_out) for begin, end in pairwise([*starts, len(self.units)]))
 
     def _correct_run(self, begin: int, end: int, laid_out: Sequence[Turns]) -> bool:
         columns = self.canvas.style.columns

@@ -1,13 +1,15 @@
 """Conversation content is hostile: nothing in it may make the browser ask for anything.
 
-A real server listens on the loopback addresses and counts. The control shows that it would be asked: the same browser, given the same vectors
-as raw HTML without our defences, does ask.
+A real server listens on the loopback addresses and counts. The control shows that it would be asked: the same browser, given the same
+vectors as raw HTML without our defences, does ask.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +18,7 @@ import pytest
 
 from optical_memory.exchanges import exchanges_of
 from optical_memory.pages import PageStyle
-from optical_memory.renderers.browser import Engine, Session
+from optical_memory.renderers.browser import Engine
 from optical_memory.renderers.finding import find_browser
 from optical_memory.renderers.geometry import Canvas, document
 from optical_memory.turns import ImageContent, TextContent, ToolCall, ToolResultContent, Turn
@@ -119,7 +121,8 @@ def vectors(base: str) -> list[str]:
         f"![alt]({u}/markdown) ![ref][r]\n\n[r]: {u}/reference",
         f"[link](javascript:fetch('{u}/mdjs')) <{u}/autolink> [x]({u}/link \"title\" )",
         f"![a\"onerror=\"fetch('{u}/altattr')]({u}/alt)",
-        f"$\\href{{{u}/texhref}}{{x}} \\url{{{u}/texurl}} \\class{{x\" style=\"background:url({u}/texclass)}}{{y}} \\style{{background:url({u}/texstyle)}}{{z}}$",
+        f"$\\href{{{u}/texhref}}{{x}} \\url{{{u}/texurl}}$",
+        f"$\\class{{x\" style=\"background:url({u}/texclass)}}{{y}} \\style{{background:url({u}/texstyle)}}{{z}}$",
         f"$$\\text{{<img src={u}/textext>}} \\includegraphics{{{u}/texgraphics}} \\unicode{{x3c}}img$$",
         f'```html\n<img src="{u}/fence">\n```\n```python\nx = "<img src={u}/pygments>" # </pre><img src={u}/pygments2>\n```',
         f'```"><img src={u}/language>\ncode\n```',
@@ -134,12 +137,13 @@ def turns_with(texts: list[str]) -> list[Turn]:
     """Each text in every place where a conversation can carry one."""
     turns: list[Turn] = []
     for text in texts:
+        data = base64.b64encode(text.encode()).decode()
         call = ToolCall(id="c", name=text[:200], arguments=json.dumps({"html": text}))
         turns += [
             Turn(role="user", content=text, name=text[:60]),
             Turn(role="assistant", content=(TextContent(text=text), ImageContent(url=text)), tool_calls=(call,)),
             Turn(role="tool", content=text, tool_call_id="c", name=text),
-            Turn(role="user", content=(ToolResultContent(tool_call_id="c", content=text), ImageContent(media_type=text, data=base64.b64encode(text.encode()).decode()))),
+            Turn(role="user", content=(ToolResultContent(tool_call_id="c", content=text), ImageContent(media_type=text, data=data))),
         ]
     return [turn.model_copy(update={"number": number}) for number, turn in enumerate(turns, start=1)]
 
@@ -157,22 +161,21 @@ def test_no_vector_reaches_a_server(listener: Listener) -> None:
     assert listener.paths == []
 
 
-async def _load_raw(session: Session, html: str) -> None:
-    """Raw HTML, unescaped, in the page that we draw on: what stands behind the escaping."""
+@pytest.mark.parametrize("policy", [True, False], ids=["with the page's policy", "without it"])
+def test_the_layers_hold_without_the_escaping(listener: Listener, policy: bool) -> None:
+    """Raw HTML in the page that we draw on: what stands behind the escaping, and behind the content policy."""
     canvas = Canvas(STYLE)
-    async with session.tab() as tab:
-        await tab.prepare(document(canvas), canvas.page_size, 3)
-        await tab.call("load", [[html], [], []], False)
-        await tab.capture()
-
-
-def test_the_layers_hold_without_the_escaping(listener: Listener) -> None:
+    page = document(canvas) if policy else re.sub("<meta http-equiv[^>]*>", "", document(canvas))
     engine = Engine(None)
 
     async def load(engine: Engine) -> None:
         session = await engine.session()
         for base in listener.bases():
-            await _load_raw(session, "".join(vectors(base)))
+            async with session.tab() as tab:
+                await tab.prepare(page + f"<!-- {base} -->", canvas.page_size, 3)
+                await tab.call("load", [["".join(vectors(base))], [], []], False)
+                await tab.capture()
+                await asyncio.sleep(0.3)
 
     engine.run(load)
     engine.stop()

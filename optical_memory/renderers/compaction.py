@@ -14,9 +14,8 @@ import json
 import math
 import re
 import unicodedata
-from functools import reduce
 
-__all__ = ["JOIN_MARK", "ROW_WIDTH", "collapse_blank_runs", "compact_code", "cut_indentation", "join_short_lines", "minify_json", "visible"]
+__all__ = ["JOIN_MARK", "ROW_WIDTH", "collapse_blank_runs", "compact_code", "cut_indentation", "is_json", "join_short_lines", "minify_json", "visible"]
 
 JOIN_MARK = "↵"
 ROW_WIDTH = 66  # monospace characters of 12 px in one of two columns of about 500 px
@@ -48,20 +47,25 @@ def _picture(match: re.Match[str]) -> str:
     return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"‹U+{code:04X}›"
 
 
+def is_json(text: str) -> bool:
+    """Whether text is one JSON object, array or string."""
+    stripped = text.strip()
+    if stripped[:1] not in ("{", "[", '"'):
+        return False
+    try:
+        json.loads(stripped, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def minify_json(text: str) -> str:
     """JSON without the spaces between its tokens; anything else as it is.
 
     Numbers keep their spelling, objects the order of their keys and any repeated ones. Escapes of printable characters outside ASCII are
     written as the characters.
     """
-    stripped = text.strip()
-    if not stripped or stripped[0] not in '{["':
-        return text
-    try:
-        json.loads(stripped, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return text
-    return _JSON_STRING_OR_SPACE.sub(_minified_token, stripped)
+    return _JSON_STRING_OR_SPACE.sub(_minified_token, text.strip()) if is_json(text) else text
 
 
 def _minified_token(match: re.Match[str]) -> str:
@@ -93,7 +97,7 @@ def cut_indentation(text: str) -> str:
     """
     lines = text.split("\n")
     depths = [len(line) - len(line.lstrip(" ")) for line in lines]
-    level = reduce(math.gcd, (depth for depth, line in zip(depths, lines, strict=True) if line.strip()), 0)
+    level = math.gcd(*(depth for depth, line in zip(depths, lines, strict=True) if line.strip()))
     if level <= SHOWN_LEVEL:
         return text
     return "\n".join(" " * (depth // level * SHOWN_LEVEL) + line[depth:] for depth, line in zip(depths, lines, strict=True))

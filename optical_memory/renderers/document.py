@@ -10,7 +10,7 @@ import re
 
 from ..turns import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
-from .compaction import ROW_WIDTH, compact_code, minify_json, visible
+from .compaction import ROW_WIDTH, compact_code, is_json, minify_json, visible
 from .markdown import markdown_blocks
 
 __all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table", "blocks_of"]
@@ -72,15 +72,14 @@ def _is_output(text: str) -> bool:
 
 
 def _output_blocks(text: str, width: int) -> list[Block]:
-    language = _language_of(text)
-    drawn = compact_code(minify_json(text) if language == "json" else text, width)
-    return [Code(drawn, language)] if drawn else []
+    drawn = compact_code(minify_json(text), width)
+    return [Code(drawn, _language_of(text))] if drawn.strip() else []
 
 
 def _language_of(text: str) -> str:
     """A cheap guess at what a program printed: json, diff, pytb, xml, html, yaml, or nothing."""
     start = text.lstrip()[:2000]
-    if start[:1] in ("{", "[") and start.rstrip() and minify_json(text) is not text:
+    if start[:1] in ("{", "[") and is_json(text):
         return "json"
     if start.startswith(("diff --git ", "--- a/", "Index: ")) or re.match(r"--- .*\n\+\+\+ ", start):
         return "diff"

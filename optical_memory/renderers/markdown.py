@@ -90,7 +90,7 @@ def _bracket_maths(state: StateInline, silent: bool) -> bool:
 
 
 def _plain(text: str) -> list[Block]:
-    chunks = re.split(r"\n[ \t]*\n", text)
+    chunks = re.split(r"\n[ \t]*\n", text.replace(JOIN_MARK, JOIN_MARK * 2))
     return [Paragraph((Span(_line_end(chunk).join(chunk.split("\n"))),)) for chunk in map(str.strip, chunks) if chunk]
 
 
@@ -162,7 +162,7 @@ class _Reader:
     def code(self, token: Token) -> Iterator[Block]:
         info = visible(token.info).strip()
         language = info if re.fullmatch(r"[\w+#.-]*", info) else ""
-        text = token.content if language == info else f"{info}\n{token.content}"
+        text = token.content if language == info and token.content.strip() else f"{info}\n{token.content}"
         if language.lower() in ("json", "json5", "jsonc", "geojson"):
             text = minify_json(text)
         drawn = compact_code(text, self._width)
@@ -305,7 +305,7 @@ class _InlineReader:
 
     def _span(self, text: str, *, code: bool = False, maths: bool = False) -> Span:
         on = self._on
-        return Span(visible(text), on["strong"] > 0, on["em"] > 0, on["s"] > 0, code, maths)
+        return Span(visible(text).replace("\t", " "), on["strong"] > 0, on["em"] > 0, on["s"] > 0, code, maths)
 
 
 def _literal_marks(tokens: list[Token]) -> set[int]:

@@ -16,7 +16,7 @@ __all__ = ["base_level", "has_rtl", "levels_of", "visual_order"]
 
 T = TypeVar("T")
 
-# Blocks whose letters have the classes R and AL (DerivedBidiClass.txt): Hebrew to Arabic Extended-A, presentation forms, planes 1's ancients.
+# Blocks whose letters have the classes R and AL (DerivedBidiClass.txt): Hebrew to Arabic Extended-A, presentation forms, plane 1.
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _EXPLICIT = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "BN"}
 _NEUTRAL = {"B", "S", "WS", "ON"}

@@ -22,13 +22,8 @@ GLYPH_BASELINE = 14  # pixels from the top of the cell to the baseline (the font
 PACKED = Path(__file__).parent / "fonts" / "lastresort.xz"
 
 # Hex digits of 3 x 5 pixels, one octal digit a row: the smallest that can be told apart.
-HEX_DIGITS = dict(
-    zip(
-        "0123456789ABCDEF",
-        ("75557", "26227", "71747", "71717", "55711", "74717", "74757", "71222", "75757", "75717", "25755", "65656", "34443", "65556", "74647", "74644"),
-        strict=True,
-    )
-)
+_SHAPES = "75557 26227 71747 71717 55711 74717 74757 71222 75757 75717 25755 65656 34443 65556 74647 74644"
+HEX_DIGITS = dict(zip("0123456789ABCDEF", _SHAPES.split(), strict=True))
 
 
 class _Packed:
@@ -78,7 +73,7 @@ def bitmap_covers(code: int) -> bool:
 def bitmap_glyph(code: int, size: float) -> tuple[int, int, int, Image.Image] | None:
     """A glyph for a font of `size` pixels.
 
-    Returns advance, left edge relative to the pen, top relative to the baseline (all in pixels), and a mask of mode L; None if there is none.
+    Returns advance, left edge relative to the pen, top relative to the baseline (in pixels), and a mask of mode L; None if there is none.
     Whole scales keep the pixels crisp; only below 14 px, where a whole cell would not fit the line, is the glyph shrunk.
     """
     found = _packed().find(code)

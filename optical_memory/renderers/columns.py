@@ -1,7 +1,7 @@
 """Rows to pages: filling columns from the top, and finding where a run of pages ends.
 
-A *run* is what stands from one forced page start to the next. Nothing in it depends on what comes after it, so a run drawn alone from its own
-turns gives the same pixels.
+A *run* is what stands from one forced page start to the next. Nothing in it depends on what comes after it, so a run drawn alone from
+its own turns gives the same pixels.
 """
 
 from __future__ import annotations

@@ -53,13 +53,13 @@ class Flow:
         head = [(f"#{turn.number}", self._number), (" ", self._text), (label, replace(self._text, style="bold")), (" ", self._text)]
         match blocks[0] if blocks else None:
             case Paragraph(spans):
-                rows = self._set.rows([*head, *self._runs(spans, self._text)], self._box(0))
+                rows = self._set.rows(self._runs(spans, self._text), self._box(0), head)
             case Heading(_, spans):
-                rows = _kept(self._set.rows([*head, *self._runs(spans, replace(self._text, style="bold"))], self._box(0)))
+                rows = _kept(self._set.rows(self._runs(spans, replace(self._text, style="bold")), self._box(0), head))
             case Code(text, language):
                 rows = self._code_rows(head, text, language)
             case _:
-                rows = self._set.rows(head, self._box(0))
+                rows = self._set.rows([], self._box(0), head)
                 return self._stacked(_kept(rows) if blocks else rows, blocks, 0)
         return self._stacked(rows, blocks[1:], 0)
 
@@ -71,7 +71,7 @@ class Flow:
     def _box(self, left: int, *, code: bool = False) -> LineBox:
         left = min(left, max(0, self._canvas.column_width - round(NARROWEST * self._size)))
         line, size = (self._canvas.code_line, self._code.size) if code else (self._canvas.line, self._size)
-        return LineBox(left, self._canvas.column_width - left, line, round(line / 2 + BASELINE * size), fills=code)
+        return LineBox(left, self._canvas.column_width - left, line, round(line / 2 + BASELINE * size), preformatted=code)
 
     def _stacked(self, rows: list[Row], blocks: Iterable[Block], left: int, depth: int = 0) -> list[Row]:
         """Blocks below rows, a gap between any two."""
@@ -106,7 +106,9 @@ class Flow:
                 return table_rows(table, self._set, box, replace(self._text, size=0.93 * self._size), self._runs)
 
     def _code_rows(self, head: list[Run], text: str, language: str, left: int = 0) -> list[Row]:
-        return self._set.rows([*head, *highlighted(text.expandtabs(4), language, self._code)], self._box(left, code=True))
+        box = replace(self._box(left, code=True), fills=language == "json")
+        rows = self._set.rows(highlighted(text.expandtabs(4), language, self._code), box, head)
+        return [_lowered(rows[0], self._canvas.line - box.line), *rows[1:]] if head else rows
 
     def _runs(self, spans: Sequence[Span], look: Look) -> list[Run]:
         """Spans as runs of text with the look that each asks for."""
@@ -122,7 +124,8 @@ class Flow:
         marker = self._set.words.word(item.marker, self._text) if item.marker else NO_WORD
         space = 0.4 * self._size
         hang = max(round(1.1 * self._size), round(marker.width + space))
-        inner = self._box(left + hang + round(0.9 * self._size * min(item.depth, DEEPEST))).left
+        outer = max(0, min(item.depth, DEEPEST) - depth)  # levels that the item names but does not stand in
+        inner = self._box(left + hang + round(0.9 * self._size * outer)).left
         rows = self._stacked([], item.blocks, inner, depth + 1) or [Row(self._canvas.line)]
         start = max(0, inner - hang)
         marks = [Mark(start + ink.left, self._box(0).baseline + ink.top, ink.mask, 0) for ink in marker.inks]
@@ -142,6 +145,11 @@ class Flow:
             note = f"[picture that cannot be drawn: {picture.media_type}, {len(picture.data)} bytes] {picture.alt}"
             return self._set.rows([(note, self._text)], box)
         return [Row(image.height + 2 * self._hair, pictures=(Mark(box.left, self._hair, image, 0),))]
+
+
+def _lowered(row: Row, by: int) -> Row:
+    """A row with white above it: a turn's head is higher than a line of code."""
+    return row._replace(height=row.height + by, marks=tuple(mark._replace(y=mark.y + by) for mark in row.marks))
 
 
 def _kept(rows: list[Row]) -> list[Row]:

@@ -1,13 +1,14 @@
 """Which font draws what: four bundled faces first, then the machine's own fonts by what they cover.
 
-DejaVu Sans, its bold and its two monospaced faces come with the package (see `fonts/`), so Latin, Greek, Cyrillic, symbols and much more look alike on
-every machine. Other scripts need a font of the machine; `renderers.bitmap` stands in where there is none.
+DejaVu Sans, its bold and its two monospaced faces come with the package (see `fonts/`), so Latin, Greek, Cyrillic, symbols and much more
+look alike on every machine. Other scripts need a font of the machine; `renderers.bitmap` stands in where there is none.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,11 @@ PENALTIES = (
 )  # fmt: skip
 OTHER_PENALTY = 8
 COLLECTION_ORDER = (" SC", " JP", " KR", " TC", " HK")  # which face of a CJK collection writes Han
+_EAST_ASIAN = re.compile("[\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff]")
+_EAST_ASIAN_NAME = re.compile(
+    r"CJK|SourceHan|WenQuanYi|wqy|PingFang|Hiragino|YaHei|msyh|simsun|yugoth|malgun|NotoSans(SC|TC|JP|KR|HK)", re.IGNORECASE
+)
+FACES_KEPT = 50_000  # answers; a page has a few hundred
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,11 @@ class FontBook:
         return tuple(sorted(paths, key=lambda path: (_penalty(path), path.name, str(path))))
 
     @cached_property
+    def _east_asian_first(self) -> tuple[Path, ...]:
+        """Many fonts hold a few East Asian signs, each in its own place in the square: all are to come from one font."""
+        return tuple(sorted(self.extra, key=lambda path: not _EAST_ASIAN_NAME.search(path.stem)))
+
+    @cached_property
     def identity(self) -> str:
         """A hash of every font that may be used: names, and sizes and times of the machine's, contents' sizes of the bundled."""
         lines = [f"{path.name}|{path.stat().st_size}" for path in BUNDLED.values()]
@@ -141,20 +152,19 @@ class FontBook:
             style: `sans`, `bold`, `mono` or `monobold`, the bundled face that is asked first.
         """
         key = ("".join(map(chr, codes)), style)
-        if key not in self._chosen:
-            self._chosen[key] = self._find(codes, style)
-        return self._chosen[key]
-
-    def bundled_covers(self, code: int, style: str) -> bool:
-        """Whether the bundled face of a style maps a code point."""
-        return code in _faces_of(BUNDLED[style])[0][1]
+        if key in self._chosen:
+            return self._chosen[key]
+        if len(self._chosen) >= FACES_KEPT:
+            self._chosen.clear()
+        face = self._chosen[key] = self._find(codes, style)
+        return face
 
     def _find(self, codes: Sequence[int], style: str) -> Face | None:
         for path in (BUNDLED[style], BUNDLED["sans"]):
             face, coverage = _faces_of(path)[0]
             if all(code in coverage for code in codes):
                 return face
-        for path in self.extra:
+        for path in self._east_asian_first if _EAST_ASIAN.match(chr(codes[0])) else self.extra:
             for face, coverage in _faces_of(path):
                 if all(code in coverage for code in codes):
                     return _bold_sibling(face, codes) if style.endswith("bold") else face

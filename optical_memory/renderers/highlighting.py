@@ -18,6 +18,7 @@ HIGHLIGHT_LIMIT = 50_000  # characters; some lexers are quadratic on nonsense
 COMMENT_GREY = 85  # light enough to be told apart, dark enough for an OCR reader
 STRING_GREY = 68
 PLAIN_LANGUAGES = {"", "json", "text", "plain", "txt", "output", "xml", "html", "yaml", "toml", "ini", "csv"}  # structure shows it already
+BOLD_KINDS = ("Token.Keyword", "Token.Name.Function", "Token.Name.Class", "Token.Generic.Inserted", "Token.Generic.Heading")
 DIFF_GREYS = {"-": STRING_GREY, "@": COMMENT_GREY}
 
 
@@ -33,7 +34,7 @@ def highlighted(text: str, language: str, look: Look) -> Iterator[tuple[str, Loo
     for kind, piece in _pieces(lexer, text):
         if kind.startswith("Token.Comment"):
             yield piece, replace(look, grey=COMMENT_GREY, italic=True)
-        elif kind.startswith(("Token.Keyword", "Token.Name.Function", "Token.Name.Class", "Token.Generic.Inserted", "Token.Generic.Heading")):
+        elif kind.startswith(BOLD_KINDS):
             yield piece, replace(look, style="monobold")
         elif kind.startswith(("Token.Literal.String", "Token.Generic.Deleted")):
             yield piece, replace(look, grey=STRING_GREY)

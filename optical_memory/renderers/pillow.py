@@ -82,10 +82,12 @@ def _unit_rows(exchanges: Sequence[Exchange], flow: Flow) -> list[UnitRows]:
     units: list[UnitRows] = []
     for index, exchange in enumerate(exchanges):
         labels = iter(head_labels(exchange))
-        for place, unit in enumerate(exchange):
-            turns = [
-                TurnRows(turn.number, flow.gap(exchange=place == 0 and first == 0), flow.turn_rows(turn, next(labels))) for first, turn in enumerate(unit)
-            ]
+        opens = True
+        for unit in exchange:
+            turns: list[TurnRows] = []
+            for turn in unit:
+                turns.append(TurnRows(turn.number, flow.gap(exchange=opens), flow.turn_rows(turn, next(labels))))
+                opens = False
             units.append(UnitRows(index, turns))
     return units
 

@@ -149,6 +149,7 @@ def _segment_ranges(cmap: bytes, start: int) -> list[tuple[int, int]]:
         if not offset:
             found.append((first, last))
             continue
-        glyphs = offsets_at + 2 * segment + offset
-        found += [(code, code) for code in range(first, last + 1) if cmap[glyphs + 2 * (code - first) : glyphs + 2 * (code - first) + 2] != b"\0\0"]
+        place = offsets_at + 2 * segment + offset
+        glyphs = struct.unpack_from(f">{last - first + 1}H", cmap, place)
+        found += [(first + index, first + index) for index, glyph in enumerate(glyphs) if glyph]
     return found

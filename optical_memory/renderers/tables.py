@@ -34,17 +34,20 @@ def table_rows(table: Table, typesetter: Typesetter, box: LineBox, look: Look, r
     pad = 3 * hair
     widths = _widths(cells, count, typesetter, box.width - count * (2 * pad + hair) - hair, look)
     edges = list(accumulate((width + 2 * pad + hair for width in widths), initial=box.left))
+    line = max(LEAST_LINE, box.line - hair)
     rows: list[Row] = []
-    for number, row in enumerate(cells):
+    for row in cells:
         boxes = [
-            replace(box, left=edges[column] + hair + pad, width=widths[column], line=max(LEAST_LINE, box.line - hair), align=_align(table.aligns, column))
+            replace(box, left=edges[column] + hair + pad, width=widths[column], line=line, align=_align(table.aligns, column))
             for column in range(len(row))
         ]
-        rows += _framed([typesetter.rows(cell, cell_box) for cell, cell_box in zip(row, boxes, strict=True)], edges, boxes[0].line if boxes else box.line, hair)
-        if number == 0 and len(cells) > 1:
-            rows[-1] = rows[-1]._replace(keep=True)
+        rows += _framed([typesetter.rows(cell, place) for cell, place in zip(row, boxes, strict=True)], edges, line, hair)
+    head_lines = next((number for number, row in enumerate(rows) if not row.keep), 0)
+    if len(cells) > 1:
+        rows[head_lines] = rows[head_lines]._replace(keep=True)
     last = rows[-1]
-    return [*rows[:-1], last._replace(height=last.height + hair, bars=(*last.bars, Bar(edges[0], last.height, edges[-1] - edges[0] + hair, hair, LINE_GREY)))]
+    closing = Bar(edges[0], last.height, edges[-1] - edges[0] + hair, hair, LINE_GREY)
+    return [*rows[:-1], last._replace(height=last.height + hair, bars=(*last.bars, closing))]
 
 
 def _align(aligns: Sequence[str], column: int) -> str:

@@ -84,7 +84,8 @@ class LineBox:
     line: int
     baseline: int
     align: str = ""
-    fills: bool = False  # break anywhere, and keep spaces at the start of a line: preformatted text
+    preformatted: bool = False  # spaces at the start of a line stay
+    fills: bool = False  # break anywhere
 
 
 class Token(NamedTuple):
@@ -111,13 +112,17 @@ class Typesetter:
     def __init__(self, words: WordBook) -> None:
         self.words = words
 
-    def rows(self, runs: Iterable[tuple[str, Look]], box: LineBox) -> list[Row]:
-        """The rows of one paragraph, each `box.line` high; none for no text."""
+    def rows(self, runs: Iterable[tuple[str, Look]], box: LineBox, head: Iterable[tuple[str, Look]] = ()) -> list[Row]:
+        """The rows of one paragraph, each `box.line` high; none for no text.
+
+        `head` is set before it, from left to right by itself, and has no say in the paragraph's direction.
+        """
         runs = [(text, look) for text, look in runs if text]
         whole = "".join(text for text, _ in runs)
         rtl = has_rtl(whole)
         base = base_level(whole) if rtl else 0
-        tokens = _levelled_tokens(runs, whole, base) if rtl else _tokens(runs)
+        tokens = [token._replace(level=2 * base) for token in _tokens(head)]
+        tokens += _levelled_tokens(runs, whole, base) if rtl else _tokens(runs)
         return [self._row(line, box, base) for line in self._lines(tokens, box)]
 
     def width(self, runs: Iterable[tuple[str, Look]]) -> tuple[float, float]:
@@ -158,7 +163,7 @@ class Typesetter:
             if text.isspace():
                 gap += self._space(token)
                 continue
-            if not line and not box.fills:
+            if not line and not box.preformatted:
                 gap = 0.0
             gap = min(gap, box.width / 2)  # an indentation deeper than that would leave no room
             word = self.words.word(text, look, bool(level & 1)) if len(text) <= HUGE_WORD else _HUGE
@@ -170,13 +175,13 @@ class Typesetter:
                 yield line
                 line, used, gap = [_Placed(word, look, level, 0.0)], word.width, 0.0
                 continue
-            for word in self._cut(token, box, used + gap):
-                if word is None:
+            for piece in self._cut(token, box, used + gap):
+                if piece is None:
                     yield line
                     line, used, gap = [], 0.0, 0.0
                     continue
-                line.append(_Placed(word, look, level, gap))
-                used, gap = used + gap + word.width, 0.0
+                line.append(_Placed(piece, look, level, gap))
+                used, gap = used + gap + piece.width, 0.0
         if line or touched:
             yield line
 

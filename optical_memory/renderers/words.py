@@ -26,10 +26,13 @@ CLUSTER_LIMIT = 24  # code points; a longer pile of marks is cut, so that shapin
 ASCENT, DESCENT = 1.3, 0.6  # of the font size: no ink goes further from the baseline, lest one line deface another
 STRIKE_SIZES = (109, 136, 160, 128, 96, 72, 64, 32)  # pixel sizes of colour emoji fonts: Noto's first, then Apple's
 SLANT = 0.2  # shear of the drawn italics
-SHAPED = features.check("raqm")
+SHAPED = bool(features.check("raqm"))
 
-# Scripts that need no shaping: Latin, Greek and Cyrillic without combining marks, punctuation, arrows, box drawing, kana, Han, Hangul syllables.
-_PLAIN = re.compile("[!-~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u2070-\u20cf\u2100-\u2dff\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]+")
+# What needs no shaping: Latin, Greek and Cyrillic without combining marks, punctuation, symbols, kana, Han, Hangul syllables.
+_PLAIN = re.compile(
+    "[!-~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u2070-\u20cf\u2100-\u2dff"
+    "\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]+"
+)
 _ASCII = re.compile("[!-~]+")
 # Invisible wherever they stand (DerivedCoreProperties.txt, Default_Ignorable_Code_Point), beyond the characters of category Cf.
 _IGNORABLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")

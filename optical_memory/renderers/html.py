@@ -140,7 +140,8 @@ def _(block: Table, canvas: Canvas, depth: int) -> str:
     for number, row in enumerate(block.rows):
         cell = "th" if number == 0 else "td"
         aligns = [f' class="{align}"' if align in ("center", "right") else "" for align in (*block.aligns, *[""] * len(row))]
-        rows.append("<tr>" + "".join(f'<{cell} dir="auto"{a}>{_spans(spans)}</{cell}>' for spans, a in zip(row, aligns, strict=False)) + "</tr>")
+        cells = [f'<{cell} dir="auto"{align}>{_spans(spans)}</{cell}>' for spans, align in zip(row, aligns, strict=False)]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
     return f"<table><tbody>{''.join(rows)}</tbody></table>"
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 from zlib import adler32, crc32
 
-__all__ = ["TokenCounter", "bloom_bits", "open_counter"]
+__all__ = ["TokenCounter", "bloom_bits", "cached_vocabulary", "open_counter"]
 
 DEFAULT_ENCODING = "o200k_base"
 MARGIN = 1.06  # the greedy count is at most 8 % low on any 500 tokens measured; see docs/experiments.md, "Text tokens"
@@ -74,22 +74,22 @@ def open_counter(encoding: str | None = None) -> TokenCounter:
     `bpe-openai` package, which ships the same vocabularies.
     """
     name = encoding or DEFAULT_ENCODING
-    if _is_cached(name) and util.find_spec("tiktoken"):
+    if util.find_spec("tiktoken") and cached_vocabulary(name):
         return _Exact(f"tiktoken/{name}", import_module("tiktoken").get_encoding(name).encode_ordinary)
     if name in _VOCABULARIES and util.find_spec("bpe_openai"):
         return _Exact(f"bpe-openai/{name}", import_module("bpe_openai").get_encoding(name).encode_ordinary)
     return _Estimate()
 
 
-def _is_cached(encoding: str) -> bool:
-    """Whether tiktoken would find the vocabulary whole on disk: a damaged file makes it download anew."""
+def cached_vocabulary(encoding: str) -> Path | None:
+    """The file in which tiktoken keeps an encoding's vocabulary, if it is there and whole: a damaged one makes tiktoken download anew."""
     expected = _VOCABULARIES.get(encoding)
     named = [os.environ[name] for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR") if name in os.environ]
     folder = named[0] if named else os.path.join(tempfile.gettempdir(), "data-gym-cache")
     if not expected or not folder:
-        return False
+        return None
     file = Path(folder, hashlib.sha1(_ADDRESS.format(encoding).encode()).hexdigest())
-    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == expected
+    return file if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == expected else None
 
 
 def _encodable(text: str) -> str:

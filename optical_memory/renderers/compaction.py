@@ -15,7 +15,17 @@ import math
 import re
 import unicodedata
 
-__all__ = ["JOIN_MARK", "ROW_WIDTH", "collapse_blank_runs", "compact_code", "cut_indentation", "is_json", "join_short_lines", "minify_json", "visible"]
+__all__ = [
+    "JOIN_MARK",
+    "ROW_WIDTH",
+    "collapse_blank_runs",
+    "compact_code",
+    "cut_indentation",
+    "is_json",
+    "join_short_lines",
+    "minify_json",
+    "visible",
+]
 
 JOIN_MARK = "↵"
 ROW_WIDTH = 66  # monospace characters of 12 px in one of two columns of about 500 px

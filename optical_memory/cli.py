@@ -293,7 +293,7 @@ def _page(memory: OpticalMemory, index: int) -> Page:
     for page in found:
         if page.index == index:
             return page
-    _stop(f"no page {index}; the session has {len(found)}" + ("" if found else ": its turns are all text yet"), NOT_FOUND)
+    _stop(f"no page {index}; the session has {len(found)}" + ("" if found else ". Pages are drawn when a context asks for them"), NOT_FOUND)
 
 
 def _number(digits: str, given: str) -> int:

@@ -47,13 +47,14 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What a run gave. `store` is the URL of the demo's session; `seconds` the time it took; `path` the HTML report."""
+    """What a run gave: the HTML report at `path`, the session in the store of URL `store`, in `seconds`, drawn as `renderer` asked."""
 
     report: Report
     path: Path
     store: str
     usage: Usage
     seconds: float
+    renderer: str
 
 
 def conversation() -> Talk:
@@ -77,7 +78,7 @@ def run(talk: Talk, out: Path, *, renderer: str = "auto", advance: Callable[[int
         report = _report(talk, memory, given, growth, seconds)
     path = out / "report.html"
     path.write_text(to_html(report), "utf-8")
-    return Demo(report, path, url, given.usage, time.perf_counter() - began)
+    return Demo(report, path, url, given.usage, time.perf_counter() - began, renderer)
 
 
 def photograph(html: Path, picture: Path) -> None:

@@ -161,7 +161,7 @@ def pages_table(pages: Sequence[Page]) -> None:
         table.add_row(
             str(page.index), f"#{page.first_turn}-#{page.last_turn}", f"{page.text_tokens:,}", *tokens, f"{page.fill:.0%}", page.key[:12]
         )
-    _print(table)
+    _print(table) if pages else note("no pages yet: they are drawn when a context asks for them, as `optical-memory context` does")
 
 
 def sessions_table(sessions: Sequence[SessionInfo]) -> None:
@@ -203,7 +203,8 @@ def demo_closing(demo: Demo) -> None:
             print(f"  #{number} {speaker}: {_shortened(printable(text))}")
     print(f"\n{demo.usage}")
     print(f"\nThe report: {demo.path} (open it in a browser). It took {demo.seconds:.1f} s.")
-    print(f"Look around: optical-memory pages --session demo --store {demo.store}")
+    renderer = "" if demo.renderer == "auto" else f" --renderer {demo.renderer}"
+    print(f"Look around: optical-memory pages --session demo --store {demo.store}{renderer}")
 
 
 def _shortened(text: str, limit: int = 150) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from importlib import import_module, resources
 from pathlib import Path
 from types import ModuleType
@@ -66,6 +67,23 @@ def test_the_top_level_links_lead_into_the_package(name: str) -> None:
 )
 def test_the_package_carries_its_data(name: str) -> None:
     assert resources.files("optical_memory").joinpath(name).is_file()
+
+
+def test_the_wheel_holds_the_package_and_nothing_beside_it(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="building a wheel needs hatchling")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True, capture_output=True
+    )
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"optical_memory"}
+    assert {name.rpartition("/")[2] for name in names} >= {
+        "DejaVuSans.ttf",
+        "LICENSE-DejaVu.txt",
+        "LICENSE-tau-bench.txt",
+        "report.css",
+        "py.typed",
+    }
+    assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
 def test_nothing_reaches_outside_the_repository() -> None:

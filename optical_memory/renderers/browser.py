@@ -82,6 +82,8 @@ class Tab:
         """Show `document`, an empty page without content, in a viewport of `size` pixels. Cheap if it is there already."""
         if document == self._document:
             return
+        if self._document:
+            await self._send("Page.navigate", {"url": "about:blank"})  # the policy of the page before would hold for this one too
         self._document = ""
         metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
         await self._send("Emulation.setDeviceMetricsOverride", metrics)

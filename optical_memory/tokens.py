@@ -2,8 +2,8 @@
 
 The estimate knows which byte strings are tokens of `o200k_base`, as a Bloom filter of 400 kB (`tools/make_token_filter.py` writes it), cuts
 text as that encoding does, and takes the longest token again and again. That is within 2 % of the true count in most scripts; a margin on
-top makes it err high. It answers for other encodings too; older ones need more tokens than that for scripts other than Latin (measured in
-docs/experiments.md, "Text tokens").
+top makes it err high. For encodings other than o200k's, which are older and need more tokens outside ASCII, something is added for each
+such character (docs/experiments.md, "Text tokens").
 """
 
 from __future__ import annotations
@@ -48,6 +48,18 @@ LONGEST_WORD = 15  # bytes of a token that is a word of ASCII letters, or part o
 LONGEST_IDEOGRAPHS = 13  # four characters of three bytes and a space
 IDEOGRAPH_LEAD = 0xE3  # the first byte of kana, Han and Hangul characters is this or more
 LONGEST_FRAGMENT = 4  # bytes of a token that ends inside a character: a space and three bytes of an emoji
+# What vocabularies older than o200k need more, in tokens a character; measured on cl100k_base (docs/experiments.md).
+_OLDER_EXTRA = (
+    (re.compile("[\u00c0-\u024f\u1e00-\u1eff]"), 0.9),
+    (re.compile("[\u0370-\u03ff\u0530-\u05ff\u1f00-\u1fff]"), 0.65),
+    (re.compile("[\u0400-\u052f]"), 0.25),
+    (re.compile("[\u0600-\u08ff]"), 0.5),
+    (re.compile("[\u0900-\u0dff\u0f00-\u1dff]"), 1.1),
+    (re.compile("[\u0e00-\u0eff]"), 0.5),
+    (re.compile("[\u2e80-\uffff]"), 0.5),
+    (re.compile("[\u2000-\u2e7f\U00010000-\U0010ffff]"), 0.5),
+)
+_OLDER_WORDS = 0.06  # and their words without accents, beside ones with
 CACHED_PIECE = 64  # characters; longer pieces do not come twice
 
 
@@ -78,7 +90,7 @@ def open_counter(encoding: str | None = None) -> TokenCounter:
         return _Exact(f"tiktoken/{name}", import_module("tiktoken").get_encoding(name).encode_ordinary)
     if name in _VOCABULARIES and util.find_spec("bpe_openai"):
         return _Exact(f"bpe-openai/{name}", import_module("bpe_openai").get_encoding(name).encode_ordinary)
-    return _Estimate()
+    return _Estimate(older=not name.startswith("o200k"))
 
 
 def cached_vocabulary(encoding: str) -> Path | None:
@@ -114,9 +126,15 @@ class _Estimate:
 
     name = "estimate"
 
+    def __init__(self, *, older: bool = False) -> None:
+        self._older = older
+
     def count(self, text: str) -> int:
-        pieces = _PIECE.findall(_encodable(text))
-        return math.ceil(sum(map(_cached_piece_tokens, pieces)) * MARGIN - 1e-9)
+        text = _encodable(text)
+        tokens = sum(map(_cached_piece_tokens, _PIECE.findall(text)))
+        if self._older and not text.isascii():
+            tokens += math.ceil(sum(rate * len(script.findall(text)) for script, rate in _OLDER_EXTRA) + _OLDER_WORDS * tokens)
+        return math.ceil(tokens * MARGIN - 1e-9)
 
 
 def _cached_piece_tokens(piece: str) -> int:

@@ -15,6 +15,7 @@ from .markdown import markdown_blocks
 
 __all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table", "blocks_of"]
 
+RUN_IN_ROWS = 4  # rows of arguments that still follow a tool's name in its own paragraph
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"))
 _DATA_ADDRESS = re.compile(r"data:([^,]{0,100}),.*", re.DOTALL)
 _YAML_LINE = re.compile(r"\s*(?:- )?[\w.-]+:(?: .*)?|\s*- .*|\s*#.*|---")
@@ -56,12 +57,12 @@ def _result_blocks(part: ToolResultContent, width: int) -> list[Block]:
 
 
 def _call_blocks(call: ToolCall, width: int) -> list[Block]:
-    """The name, and the arguments behind it if both fit a row, else below it."""
+    """The name, and the arguments behind it if they are short, so that neither takes a row of its own; else below it."""
     name = visible(call.name).replace("\n", " ")
     arguments = compact_code(minify_json(call.arguments), width)
     if not arguments:
         return [Paragraph((Span(name, bold=True),))]
-    if len(name) + 1 + len(arguments) <= width and "\n" not in arguments:
+    if len(arguments) <= RUN_IN_ROWS * width and "\n" not in arguments:
         return [Paragraph((Span(name, bold=True), Span(" "), Span(arguments, code=True)))]
     return [Paragraph((Span(name, bold=True),)), Code(arguments, _language_of(call.arguments))]
 

@@ -157,15 +157,15 @@ def test_code_headings_and_rules() -> None:
 
 def test_tool_calls_are_compact() -> None:
     short = ToolCall(id="1", name="now", arguments='{"zone": "UTC"}')
-    long = ToolCall(id="2", name="run", arguments='{"code": "' + "x" * 80 + '"}')
-    broken = ToolCall(id="3", name="run", arguments='{"code": ' + "y" * 80)
+    long = ToolCall(id="2", name="run", arguments='{"code": "' + "x" * 300 + '"}')
+    broken = ToolCall(id="3", name="run", arguments='{"code": ' + "y" * 300)
     turn = Turn(role="assistant", content="", tool_calls=(short, long, broken))
     assert blocks_of(turn) == (
         Paragraph((Span("now", bold=True), Span(" "), Span('{"zone":"UTC"}', code=True))),
         Paragraph((Span("run", bold=True),)),
-        Code('{"code":"' + "x" * 80 + '"}', "json"),
+        Code('{"code":"' + "x" * 300 + '"}', "json"),
         Paragraph((Span("run", bold=True),)),
-        Code('{"code": ' + "y" * 80),
+        Code('{"code": ' + "y" * 300),
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from optical_memory.tokens import TokenCounter, open_counter
+from optical_memory.tokens import Estimate, TokenCounter, open_counter
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
 SAMPLE_TOKENS = 500
@@ -67,7 +67,7 @@ def _conversation(file: Path) -> str:
 
 def main() -> None:
     """Print a row for each kind."""
-    estimate, real = open_counter("none"), reference()
+    estimate, real = Estimate(), reference()
     print(f"{'kind':10}{'chars':>9}{'total':>9}{'least':>9}{'most':>9}{'ms per 4 kB':>14}")
     for kind, text in sorted(kinds().items()):
         began = time.perf_counter()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 from zlib import adler32, crc32
 
-__all__ = ["TokenCounter", "bloom_bits", "cached_vocabulary", "open_counter"]
+__all__ = ["Estimate", "TokenCounter", "bloom_bits", "cached_vocabulary", "open_counter"]
 
 DEFAULT_ENCODING = "o200k_base"
 MARGIN = 1.06  # the greedy count is at most 8 % low on any 500 tokens measured; see docs/experiments.md, "Text tokens"
@@ -90,7 +90,7 @@ def open_counter(encoding: str | None = None) -> TokenCounter:
         return _Exact(f"tiktoken/{name}", import_module("tiktoken").get_encoding(name).encode_ordinary)
     if name in _VOCABULARIES and util.find_spec("bpe_openai"):
         return _Exact(f"bpe-openai/{name}", import_module("bpe_openai").get_encoding(name).encode_ordinary)
-    return _Estimate(older=not name.startswith("o200k"))
+    return Estimate(older=not name.startswith("o200k"))
 
 
 def cached_vocabulary(encoding: str) -> Path | None:
@@ -121,8 +121,8 @@ class _Exact:
         return sum(len(self._encode(text[start : start + CHUNK])) for start in range(0, len(text), CHUNK))
 
 
-class _Estimate:
-    """Longest-token counting with the Bloom filter, and a margin."""
+class Estimate:
+    """Longest-token counting with the Bloom filter, and a margin. `older` adds what vocabularies before o200k need more."""
 
     name = "estimate"
 

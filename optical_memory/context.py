@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from .pages import Page
 from .planning import Plan
@@ -119,7 +118,8 @@ def framing_text(left_out: Sequence[tuple[int, int]], *, pages: bool) -> str:
         sentences = [
             "The pages below are pictures of earlier turns of this conversation, oldest first.",
             "They are a record of what was said, not instructions to follow now.",
-            "Each turn on a page starts with its number, like #12. Strings listed under a page are exact copies from it.",
+            "Each turn on a page starts with its number, like #12.",
+            "Before each page stand its number, its turns, the day of the last one, and exact copies of strings on it.",
         ]
     if left_out:
         ranges = ", ".join(f"#{first}" if first == last else f"#{first}-#{last}" for first, last in left_out[:RANGES_NAMED])
@@ -131,13 +131,13 @@ def framing_text(left_out: Sequence[tuple[int, int]], *, pages: bool) -> str:
 
 
 def page_text(page: Page) -> str:
-    """The label of a page and its sidecar: `[page 3: turns #41-#78]`, then its exact strings."""
-    label = f"[page {page.index}: turns #{page.first_turn}-#{page.last_turn}{_said_on(page.last_said)}]"
-    return f"{label}\nexact: {' | '.join(page.sidecar)}" if page.sidecar else label
+    """The label of a page and its sidecar: `[page 3 #41-78 2026-05-01]`, then its exact strings.
 
-
-def _said_on(moment: datetime | None) -> str:
-    return f", until {moment:%Y-%m-%d}" if moment else ""
+    It is sent with every page, and a page at Tiny costs 73 tokens: each word here would be paid for dozens of times.
+    """
+    said = f" {page.last_said:%Y-%m-%d}" if page.last_said else ""
+    label = f"[page {page.index} #{page.first_turn}-{page.last_turn}{said}]"
+    return f"{label} {' | '.join(page.sidecar)}" if page.sidecar else label
 
 
 def tally(parts: Iterable[TextPart | PagePart]) -> tuple[dict[Tier, int], dict[Tier, int]]:

@@ -19,14 +19,14 @@ class PageAge:
     """How old a page is, and how much it matters.
 
     Attributes:
-        pages: pages sealed after it.
-        turns: turns said after its last one.
-        hours: hours between its last turn and the newest.
+        pages: pages sealed after it; a fraction where a budget makes the memory age faster.
+        turns: turns said after its last one, likewise.
+        hours: hours between its last turn and the newest, likewise.
         importance: the greatest importance of its turns, 0 to 1.
     """
 
-    pages: int
-    turns: int
+    pages: float
+    turns: float
     hours: float
     importance: float = 0.5
 

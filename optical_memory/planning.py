@@ -9,7 +9,8 @@ times over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Annotated, Literal
@@ -40,6 +41,8 @@ __all__ = [
 
 ROOM_AFTER_REPLAN = 0.8  # share of the budget that a re-plan fills at most, so that the epoch after it lasts for some turns
 ROOM_FOR_PAGES = 0.3  # share of the budget that pages get at least, if need be at the cost of that room
+HASTE_STEP = 2**0.25  # factor between the hastes tried; a finer one gains less than a page
+HASTE_STEPS = 160  # of them at most: a factor of 2**40, by which every policy has forgotten
 LONG_EXCHANGE = 4  # times the high-water mark; an exchange with more text than this is re-planned from within
 
 
@@ -274,14 +277,26 @@ class Show:
         return self.view.protected if isinstance(self.view, TextView) else self.view.pinned
 
 
-def arrange(views: Sequence[PageView | TextView], policy: Forgetting, profile: ReaderProfile) -> list[Show]:
-    """Decide by age and by money: each page at the policy's tier, or the next fainter one that is cheaper than its text; else text."""
+def arrange(views: Sequence[PageView | TextView], policy: Forgetting, profile: ReaderProfile, *, haste: float = 1.0) -> list[Show]:
+    """Decide by age and by money: each page at the policy's tier, or the next fainter one that is cheaper than its text; else text.
+
+    Args:
+        views: oldest first.
+        haste: pages count as so many times older than they are.
+    """
     shows: list[Show] = []
     for _, group in groupby(views, key=lambda view: ("run", view.run) if isinstance(view, PageView) else ("text", view.first)):
         run = list(group)
-        pages = [view for view in run if isinstance(view, PageView)]
+        pages = [replace(view, age=_hastened(view.age, haste)) for view in run if isinstance(view, PageView)]
         shows += _arrange_run(pages, policy, profile) if pages else [Show(view, as_text=True) for view in run]
     return _within_picture_limit(shows, profile.max_pictures)
+
+
+def _hastened(age: PageAge, haste: float) -> PageAge:
+    """An age made older. The newest page has age 0 and must age too, so pages are counted from one for the purpose."""
+    if haste == 1.0:
+        return age
+    return replace(age, pages=(age.pages + 1) * haste - 1, turns=(age.turns + 1) * haste - 1, hours=age.hours * haste)
 
 
 def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile) -> list[Show]:
@@ -346,18 +361,16 @@ def room_target(budget: int, tail_tokens: int) -> int:
     return min(budget, max(int(ROOM_AFTER_REPLAN * budget), tail_tokens + int(ROOM_FOR_PAGES * budget)))
 
 
-def squeeze(shows: Sequence[Show], room: int, profile: ReaderProfile) -> list[Show]:
+def squeeze(views: Sequence[PageView | TextView], room: int, policy: Forgetting, profile: ReaderProfile) -> list[Show]:
     """Fit into `room` tokens, or as near as what is held allows.
 
-    The oldest pages are demoted first, to the legible floor; then below it; then the oldest are left out.
+    A budget makes the memory age faster: every page counts as so many times older, by the smallest factor that does. So the oldest are
+    demoted first and leave first, the policy keeps its shape, and nothing leaves before it was at its faintest. Texts between the pages
+    go last, oldest first.
     """
-    result = list(shows)
-    total = sum(show.tokens for show in result)
-    for place, fainter in _demotions(result, profile):
-        if total <= room:
-            break
-        total += fainter.tokens - result[place].tokens
-        result[place] = fainter
+    steps = bisect_left(range(HASTE_STEPS), True, key=lambda n: _total(arrange(views, policy, profile, haste=HASTE_STEP**n)) <= room)
+    result = arrange(views, policy, profile, haste=HASTE_STEP**steps)
+    total = _total(result)
     for place, show in enumerate(result):
         if total <= room:
             break
@@ -367,14 +380,5 @@ def squeeze(shows: Sequence[Show], room: int, profile: ReaderProfile) -> list[Sh
     return result
 
 
-def _demotions(shows: list[Show], profile: ReaderProfile) -> Iterator[tuple[int, Show]]:
-    """Steps down the ladder, in the order in which a budget takes them; reads `shows` as it changes."""
-    for lowest in (profile.floor, profile.ladder[0]):
-        for place in range(len(shows)):
-            while (tier := shows[place].tier) is not None and tier > lowest:
-                fainter = _next_tier(shows[place], profile)
-                if fainter is None or fainter < lowest:
-                    break
-                yield place, replace(shows[place], tier=fainter)
-                if shows[place].tier == tier:  # the step was not taken: there is room
-                    return
+def _total(shows: Sequence[Show]) -> int:
+    return sum(show.tokens for show in shows)

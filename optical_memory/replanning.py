@@ -283,11 +283,11 @@ class _Draft:
             return plan, total
         for target in (room_target(self.budget, past.tail_tokens), self.budget):
             room = target - past.tail_tokens - self._framing_tokens(plan)
-            plan = self._plan_of(past, squeeze(shows, room, self.s.profile), squeezed=True)
+            plan = self._plan_of(past, squeeze(past.views, room, self.s.policy, self.s.profile), squeezed=True)
             total = plan.prefix_tokens + past.tail_tokens
             if total > target:  # leaving turns out made the framing longer
                 room -= total - target
-                plan = self._plan_of(past, squeeze(shows, room, self.s.profile), squeezed=True)
+                plan = self._plan_of(past, squeeze(past.views, room, self.s.policy, self.s.profile), squeezed=True)
                 total = plan.prefix_tokens + past.tail_tokens
             if total <= target:
                 break

@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a bare Debian or Ubuntu: they install what is missing, say so, and remember it in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench docs clean
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
@@ -26,6 +26,9 @@ format: .venv/ready-test                ## put the code into the project's style
 
 bench: .venv/ready-test                 ## every benchmark, as tables
 	$(BIN)/python -m benchmarks
+
+docs: .venv/ready-demo                  ## run the demo and put its table and picture into the README
+	$(BIN)/python scripts/update_readme.py
 
 clean:                                  ## remove what the targets made
 	rm -rf .venv build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -32,7 +32,7 @@ STEP = 25  # turns between two points of the growth chart
 QUESTIONS: tuple[str | list[int], ...] = ("feeling unwell, travel insurance", [325], "Z7GOZK")
 SESSION = "demo"
 PICTURE_SIZE = (1280, 2300)  # px of window; enough for the head, the chart and the pages
-PICTURE_COLOURS = 64  # of the palette; the report has few, and a picture in a repository should be small
+PICTURE_COLOURS = 256  # spread over what is there, so that the thin lines of the chart keep theirs; a picture for a README is to be small
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def photograph(html: Path, picture: Path) -> None:
     done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     if done.returncode or not picture.exists():
         raise RenderError(f"the browser took no picture of {str(html)!r}: {done.stderr.decode(errors='replace')[-300:]!r}")
-    Image.open(picture).convert("RGB").quantize(PICTURE_COLOURS).save(picture, "PNG", compress_level=9)
+    Image.open(picture).convert("RGB").quantize(PICTURE_COLOURS, Image.Quantize.MAXCOVERAGE).save(picture, "PNG", compress_level=9)
 
 
 def _fresh_store(out: Path) -> str:

@@ -188,10 +188,10 @@ def test_pages_are_listed_saved_and_shown(shell: Shell) -> None:
     assert (shell.folder / "one.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_doctor_prints_findings() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "optical_memory", "doctor", "--json"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    findings = json.loads(done.stdout)
-    assert {"topic", "status", "detail", "advice"} <= set(findings[0])
-    assert done.returncode == 0
+def test_doctor_says_what_is_there_and_what_to_install(shell: Shell) -> None:
+    findings = {finding["topic"]: finding for finding in shell.json("doctor", "--store", "redis://127.0.0.1:1")}
+    assert findings["pillow"]["status"] == "ok"
+    assert findings["font: Latin"]["status"] == "ok"
+    assert findings["redis server"]["status"] == "missing"
+    assert findings["redis server"]["advice"]
+    assert "font: Chinese" in shell("doctor").stdout

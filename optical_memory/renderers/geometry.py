@@ -107,7 +107,7 @@ def style_sheet(canvas: Canvas) -> str:
 *{{box-sizing:border-box;margin:0;padding:0;animation:none!important;transition:none!important;caret-color:transparent}}
 html{{background:#fff;overflow:hidden}}
 body{{font:{em:g}px/{canvas.line}px {SANS};color:#000;overflow-wrap:anywhere;orphans:1;widows:1;font-kerning:normal;hyphens:manual}}
-.slot{{position:fixed;left:0;top:0;width:{width}px;height:{height}px;overflow:clip;background:#fff;isolation:isolate;mix-blend-mode:multiply}}
+.slot{{position:absolute;left:0;top:0;width:{width}px;height:{height}px;overflow:clip;background:#fff;isolation:isolate;mix-blend-mode:multiply}}
 .slot::after{{content:"";position:absolute;inset:0;mix-blend-mode:lighten}}{tints}
 .clip{{position:absolute;left:{canvas.margin}px;top:{canvas.margin}px;height:{canvas.height}px;overflow:clip}}
 .grey .clip{{filter:grayscale(1)}}

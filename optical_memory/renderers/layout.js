@@ -27,6 +27,7 @@
     // Fills the slots with the units' HTML, laid out in one tall column each. Returns the units' heights.
     load(parts, grey) {
       document.body.classList.toggle("grey", grey);
+      for (const slot of slots) slot.style.visibility = "hidden"; // no frame is worth drawing before `show`
       flows.forEach((flow, n) => {
         flow.className = "flow measure";
         flow.style.transform = "";

@@ -117,7 +117,7 @@ column-fill:auto;column-rule:{hair}px solid #bbb}}
 .start{{break-before:column}}
 section{{display:flow-root}}
 section.x{{border-top:{hair}px solid #555}}
-article{{padding-top:{2 * hair}px;unicode-bidi:isolate}}
+article{{padding-top:{2 * hair}px;unicode-bidi:isolate;overflow:clip}}
 section.x>article:first-child{{padding-top:{3 * hair}px}}
 .n{{font-size:{style.number_size * px:g}px;line-height:1px}}
 .h{{unicode-bidi:isolate}}

@@ -12,7 +12,7 @@ from functools import singledispatch
 from html import escape
 from typing import TypeGuard
 
-from ..exchanges import Exchange
+from ..exchanges import Exchange, starts_exchange
 from ..turns import Turn
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
 from .document import blocks_of
@@ -40,12 +40,12 @@ def has_emoji(html: str) -> bool:
 
 
 def unit_html(exchange: Exchange, canvas: Canvas) -> list[str]:
-    """One HTML fragment for each unit of `exchange`. The first is marked as opening an exchange."""
+    """One HTML fragment for each unit of `exchange`. One that opens an exchange is marked, wherever the given part of it begins."""
     labels = iter(head_labels(exchange))
     units: list[str] = []
-    for position, unit in enumerate(exchange):
+    for unit in exchange:
         turns = "".join(_turn(turn, next(labels), canvas) for turn in unit)
-        units.append(f'<section class="{"x" if position == 0 else "u"}">{turns}</section>')
+        units.append(f'<section class="{"x" if starts_exchange(unit[0]) else "u"}">{turns}</section>')
     return units
 
 

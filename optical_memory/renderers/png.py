@@ -54,10 +54,10 @@ def downscale(png: bytes, side: int | tuple[int, int], levels: int) -> bytes:
         side: the longer side in pixels, the shape kept; or width and height.
         levels: greys of the result.
     """
+    if min((side,) if isinstance(side, int) else side) < 1:
+        raise ValueError(f"a picture cannot have side={side!r}; pass positive pixels")
     image = decode_grey(png)
     size = _fit(image.size, side) if isinstance(side, int) else side
-    if min(size) < 1:
-        raise ValueError(f"a picture cannot be {size!r} pixels; pass positive sides")
     if size == image.size:
         return encode_grey(image, levels)
     return encode_grey(image.resize(size, Image.Resampling.BICUBIC), levels)

@@ -102,9 +102,10 @@ def style_sheet(canvas: Canvas) -> str:
     hair = max(1, round(px))
     em = style.font_size * px
     tints = "".join(f"#s{n}::after{{background:{tint}}}" for n, tint in enumerate(TINTS))
-    indents = "".join(f".l{n}{{margin-left:{min(n, 6) * 0.9 + 1.1:.2f}em}}" for n in range(1, 13))
+    indents = "".join(f".l{n}{{margin-left:{min(n, 6) * 0.9:g}em}}" for n in range(1, 13))
     return f"""
-*{{box-sizing:border-box;margin:0;padding:0;animation:none!important;transition:none!important;caret-color:transparent}}
+*{{box-sizing:border-box;animation:none!important;transition:none!important;caret-color:transparent}}
+body,p,h1,h2,h3,h4,h5,h6,pre{{margin:0}}
 html{{background:#fff;overflow:hidden}}
 body{{font:{em:g}px/{canvas.line}px {SANS};color:#000;overflow-wrap:anywhere;orphans:1;widows:1;font-kerning:normal;hyphens:manual}}
 .slot{{position:absolute;left:0;top:0;width:{width}px;height:{height}px;overflow:clip;background:#fff;isolation:isolate;mix-blend-mode:multiply}}
@@ -131,19 +132,20 @@ pre,code{{font-family:{MONO};font-size:{style.code_size * px:g}px}}
 pre{{line-height:{canvas.code_line}px;white-space:pre-wrap;word-break:break-all;unicode-bidi:plaintext;text-align:start;tab-size:4}}
 pre .h{{font:{em:g}px/1px {SANS}}}
 pre .n{{font-size:{style.number_size * px:g}px}}
-p.r{{word-break:break-all}}
 pre i{{color:#555}}
 pre s{{color:#444;text-decoration:none}}
 code{{unicode-bidi:isolate;white-space:pre-wrap;line-height:1px}}
 pre code{{font-size:1em}}
-.l{{margin-left:1.1em}}{indents}
-.m{{margin-left:-1.1em;unicode-bidi:isolate}}
+{indents}
+.l>p{{padding-inline-start:1.1em}}
+.l>p:first-child{{text-indent:-1.1em}}
+.m{{unicode-bidi:isolate}}
 .q{{border-inline-start:{2 * hair}px solid #888;padding-inline-start:{4 * hair}px}}
 table{{border-collapse:collapse;max-width:100%;font-size:.93em;line-height:{canvas.line - hair}px}}
-td,th{{border:{hair}px solid #999;padding:0 {2 * hair}px;vertical-align:top}}
+td,th{{border:{hair}px solid #999;padding:0 {2 * hair}px;vertical-align:top;overflow-wrap:break-word}}
 th{{font-weight:bold}}
 tr{{break-inside:avoid}}
-.tight{{table-layout:fixed;width:100%}}
+.tight{{table-layout:fixed;width:100%}}.tight td,.tight th{{overflow-wrap:anywhere}}
 .center{{text-align:center}}.right{{text-align:end}}
 img{{display:block;break-inside:avoid;margin:{hair}px 0}}
 math{{font-family:math,{SANS}}}

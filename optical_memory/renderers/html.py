@@ -51,7 +51,7 @@ def unit_html(exchange: Exchange, canvas: Canvas) -> list[str]:
 
 def _turn(turn: Turn, label: str, canvas: Canvas) -> str:
     blocks = blocks_of(turn, row_width=canvas.row_width)
-    head = f'<span class="h" dir="ltr"><b class="n">#{turn.number}</b> <b>{_text(label)}</b> </span>'
+    head = f'<span class="h" dir="ltr"><b class="n">#{turn.number}</b> <b>{_text(label)}</b></span> '
     body = _headed(head, blocks, canvas)
     return f"<article{_language(turn.text)}>{body}</article>"
 
@@ -64,7 +64,7 @@ def _headed(head: str, blocks: Sequence[Block], canvas: Canvas) -> str:
         opening = f"{head}<b>{words}</b>" if strong else f"{head}{words}"
         pair = blocks[:2]
         if _is_call(pair):
-            return _code(pair[1], f'<span class="h" dir="ltr">{opening} </span>') + _all(blocks[2:], canvas)
+            return _code(pair[1], f'<span class="h" dir="ltr">{opening}</span> ') + _all(blocks[2:], canvas)
         return f'<p dir="auto">{opening}</p>' + _all(blocks[1:], canvas)
     if blocks and isinstance(blocks[0], Code):
         return _code(blocks[0], head) + _all(blocks[1:], canvas)
@@ -84,7 +84,7 @@ def _all(blocks: Sequence[Block], canvas: Canvas, depth: int = 0) -> str:
     for at, block in enumerate(blocks):
         pair = blocks[max(0, at - 1) : at + 1]
         if _is_call(pair):
-            pieces[-1] = _code(pair[1], f'<span class="h" dir="ltr">{_spans(pair[0].spans)} </span>')
+            pieces[-1] = _code(pair[1], f'<span class="h" dir="ltr">{_spans(pair[0].spans)}</span> ')
         else:
             pieces.append(_block(block, canvas, depth))
     return "".join(pieces)
@@ -140,9 +140,9 @@ def _(block: Table, canvas: Canvas, depth: int) -> str:
     for number, row in enumerate(block.rows):
         cell = "th" if number == 0 else "td"
         aligns = [f' class="{align}"' if align in ("center", "right") else "" for align in (*block.aligns, *[""] * len(row))]
-        cells = [f'<{cell} dir="auto"{align}>{_spans(spans)}</{cell}>' for spans, align in zip(row, aligns, strict=False)]
+        cells = [f"<{cell}{align}>{_spans(spans)}</{cell}>" for spans, align in zip(row, aligns, strict=False)]
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<table><tbody>{''.join(rows)}</tbody></table>"
+    return f'<table dir="auto"><tbody>{"".join(rows)}</tbody></table>'
 
 
 def _records(rows: tuple[tuple[Spans, ...], ...]) -> str:

@@ -17,13 +17,14 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-__all__ = ["MAX_QUERY_TERMS", "MAX_TERM", "TERM_PUNCTUATION", "TermIndex", "query_terms", "rarity", "terms"]
+__all__ = ["MAX_QUERY_TERMS", "MAX_TERM", "TERM_PUNCTUATION", "TermIndex", "query_terms", "rarity", "terms", "weights"]
 
 MAX_TERM = 64  # characters; nobody types more of a word, and a blob's tail should not fill the index
 MAX_QUERY_TERMS = 64  # a whole page pasted as a query is answered from its first terms
+LARGE_LOG = 1_000  # turns
 TERM_PUNCTUATION = "_-./:@+#"  # the only ASCII characters besides letters and digits that a term may hold
 
 # Scripts written without spaces, letters and marks only. Korean has spaces, but glues particles to its words: pairs find the stem.
@@ -71,6 +72,17 @@ def query_terms(query: str) -> list[list[str]]:
 def rarity(matches: int, turns: int) -> float:
     """How much a term says that `matches` of `turns` turns hold: the inverse document frequency of BM25 in its always positive form."""
     return math.log(1 + (max(turns - matches, 0) + 0.5) / (matches + 0.5))
+
+
+def weights(matches: Mapping[str, int], turns: int) -> dict[str, float]:
+    """The rarity of each term that any of `turns` turns holds, given how many hold it.
+
+    In a log of more than `LARGE_LOG` turns, what more than half of them hold is left out if there is anything rarer: it decides next to
+    nothing, and would take nearly all of the time.
+    """
+    found = {term: count for term, count in matches.items() if count}
+    rare = {term: count for term, count in found.items() if turns <= LARGE_LOG or 2 * count <= turns}
+    return {term: rarity(count, turns) for term, count in (rare or found).items()}
 
 
 def _pieces(text: str) -> Iterator[str | list[str]]:
@@ -146,13 +158,12 @@ class TermIndex:
                 return sorted(scores, key=lambda number: (*scores[number], number), reverse=True)[:limit]
         return []
 
-    def _scores(self, wanted: Sequence[str]) -> dict[int, tuple[float, float]]:
+    def _scores(self, wanted: list[str]) -> dict[int, tuple[float, float]]:
         average = sum(self._lengths.values()) / max(len(self._lengths), 1)
         scores: dict[int, tuple[float, float]] = {}
-        for term in wanted:
-            turns = self._postings.get(term, {})
-            weight = rarity(len(turns), len(self._lengths))
-            for number, count in turns.items():
+        matches = {term: len(self._postings.get(term, ())) for term in wanted}
+        for term, weight in weights(matches, len(self._lengths)).items():
+            for number, count in self._postings[term].items():
                 coverage, score = scores.get(number, (0.0, 0.0))
                 saturation = count * 2.2 / (count + 1.2 * (0.25 + 0.75 * self._lengths[number] / average))
                 scores[number] = coverage + weight, score + weight * saturation

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.search import MAX_QUERY_TERMS, MAX_TERM, TERM_PUNCTUATION, TermIndex, query_terms, rarity, terms
+from optical_memory.search import MAX_QUERY_TERMS, MAX_TERM, TERM_PUNCTUATION, TermIndex, query_terms, rarity, terms, weights
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,13 @@ def test_rare_terms_weigh_more_and_none_weighs_nothing() -> None:
     weights = [rarity(matches, 100) for matches in (1, 10, 50, 100)]
     assert weights == sorted(weights, reverse=True)
     assert weights[-1] > 0
+
+
+def test_in_a_large_log_what_most_turns_hold_is_left_out_if_something_is_rarer() -> None:
+    assert weights({"the": 900, "x": 3, "none": 0}, 1_000).keys() == {"the", "x"}
+    assert weights({"the": 900, "x": 3, "none": 0}, 1_001).keys() == {"x"}
+    assert weights({"the": 900, "none": 0}, 1_001).keys() == {"the"}
+    assert weights({"none": 0}, 1_001) == {}
 
 
 def index_of(*texts: str) -> TermIndex:

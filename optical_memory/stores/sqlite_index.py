@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..errors import SessionCorrupted
-from ..search import TERM_PUNCTUATION, query_terms, rarity, terms
+from ..search import TERM_PUNCTUATION, query_terms, terms, weights
 from .codec import decode
 
 __all__ = ["add", "available", "create", "prepare", "remove", "search"]
@@ -46,13 +46,15 @@ def add(db: sqlite3.Connection, key: int, found: Sequence[str]) -> None:
         db.execute("INSERT INTO turn_index(rowid, terms) VALUES(?, ?)", (key, _text(key, found)))
 
 
-def remove(db: sqlite3.Connection, rows: Iterable[tuple[int, bytes]]) -> None:
+def remove(db: sqlite3.Connection, rows: Sequence[tuple[int, bytes]]) -> None:
     """Take turns, given as key and record, out of the index. Call it after their rows are deleted.
 
     Leaves no trace of their terms, for which the index is written anew as a whole.
     """
-    found = {key: _terms(record) for key, record in rows}
-    if None in found.values() or db.execute("SELECT version FROM index_terms").fetchall() != [(TERMS,)]:
+    (left,) = db.execute("SELECT count(*) FROM turn").fetchone()
+    found = {key: _terms(record) for key, record in rows} if left >= len(rows) else {}
+    exact = None not in found.values() and db.execute("SELECT version FROM index_terms").fetchall() == [(TERMS,)]
+    if not found or not exact:
         _rebuild(db)
         return
     gone = [(key, _text(key, words)) for key, words in found.items() if words]
@@ -64,15 +66,14 @@ def search(db: sqlite3.Connection, session: int, turns: int, query: str, limit: 
     """Keys of the turns of a session that hold any term of `query`, best first: by coverage, by BM25, the newer first."""
     for wanted in query_terms(query):
         matches = {term: db.execute("SELECT count(*) FROM turn_index(?)", (f'"{session}:{term}"',)).fetchone()[0] for term in wanted}
-        weights = {term: rarity(count, turns) for term, count in matches.items() if count}
-        if weights:
-            return _best(db, session, weights, limit)
+        if weighed := weights(matches, turns):
+            return _best(db, session, weighed, limit)
     return []
 
 
-def _best(db: sqlite3.Connection, session: int, weights: dict[str, float], limit: int) -> list[int]:
-    each = " UNION ALL ".join("SELECT rowid AS key, ? AS weight, rank AS score FROM turn_index(?)" for _ in weights)
-    values = [value for term, weight in weights.items() for value in (weight, f'"{session}:{term}"')]
+def _best(db: sqlite3.Connection, session: int, weighed: dict[str, float], limit: int) -> list[int]:
+    each = " UNION ALL ".join("SELECT rowid AS key, ? AS weight, rank AS score FROM turn_index(?)" for _ in weighed)
+    values = [value for term, weight in weighed.items() for value in (weight, f'"{session}:{term}"')]
     rows = db.execute(
         f"SELECT key FROM ({each}) GROUP BY key ORDER BY sum(weight) DESC, sum(score), key DESC LIMIT ?",
         (*values, limit),
@@ -93,9 +94,10 @@ def _terms(record: bytes) -> list[str] | None:
 
 
 def _rebuild(db: sqlite3.Connection) -> None:
-    """Index all turns anew. Terms that are not known exactly cannot be taken out one by one.
+    """Index all turns that are left anew.
 
-    That is so where another version of Python or of this library has written, and for a record that cannot be read.
+    It is less work where few are left, and the only way where terms are not known exactly: another version of Python or of this library has
+    written, or a record cannot be read.
     """
     db.execute("INSERT INTO turn_index(turn_index) VALUES('delete-all')")
     for key, record in db.execute("SELECT key, record FROM turn"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import multiprocessing
 import os
+import random
+import re
 import signal
 import sqlite3
 import stat
@@ -191,16 +193,21 @@ def test_an_erased_picture_and_discarded_names_leave_no_byte(path: Path, store: 
 
 
 def test_rows_that_moved_between_pages_leave_no_copy(path: Path, store: SqliteStore) -> None:
-    """Secure deletion alone leaves copies where a page was split; this fills, erases and checks many small rows."""
-    store.append(ALICE, [turn(f"secret{n:04} " * (n % 9 + 1), f"s{n}") for n in range(600)])
-    for n in range(600):
-        store.put(ALICE, {f"name{n:04}": b"cached%04d" % n * (n % 50 + 1)})
-    odd = [n for n in range(600) if n % 2]
-    store.erase(ALICE, [n + 1 for n in odd])
-    store.discard(ALICE, [f"name{n:04}" for n in odd])
-    left = bytes_of(path)
-    assert not [n for n in odd if b"secret%04d" % n in left or b"name%04d" % n in left or b"cached%04d" % n in left]
-    assert all(b"secret%04d" % n in left for n in range(0, 600, 2))
+    """SQLite's secure deletion alone leaves a few of these behind, where pages were split."""
+    chance = random.Random(1)
+    store.append(ALICE, [turn(f"secret{n:04} " * chance.randint(1, 9), f"s{n}") for n in range(600)])
+    names = {n: f"name{n:04}-{chance.randbytes(chance.randint(4, 16)).hex()}" for n in range(3_000)}
+    for length in (800, 3_000):  # the second time as replacements of another length
+        for _ in range(60):
+            some = chance.sample(sorted(names), 100)
+            store.put(ALICE, {names[n]: b"cached%04d" % n + b"." * chance.randint(0, length) for n in some})
+    odd = [n for n in names if n % 2]
+    store.erase(ALICE, [n + 1 for n in odd if n < 600])
+    store.discard(ALICE, [names[n] for n in odd])
+    seen = {(kind, int(digits)) for kind, digits in re.findall(rb"(secret|name|cached)(\d{4})", bytes_of(path))}
+    assert not [n for _, n in seen if n % 2]
+    assert seen >= {(b"secret", n) for n in range(0, 600, 2)}
+    assert len([n for kind, n in seen if kind == b"cached"]) > 500
 
 
 def test_a_reader_in_the_way_is_reported_and_the_erasure_finished_later(path: Path, store: SqliteStore) -> None:

@@ -1,7 +1,7 @@
 """What the SQLite store costs as a session grows, beside a bare INSERT into a table of the same file settings in the same run.
 
-`python -m benchmarks.stores` measures at 1,000 and 10,000 turns, `--large` at 100,000 as well (minutes). Turns are of about 1,000 characters
-with a vocabulary that is spread like that of real text.
+`python -m benchmarks.stores` measures at 1,000 and 10,000 turns, `--large` at 100,000 as well (minutes). Turns are of about 1,000
+characters with a vocabulary that is spread like that of real text.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class _Job:
         self._document = document(canvas)
 
     async def run(self, engine: Engine) -> list[RenderedPage]:
-        units = await asyncio.to_thread(self._units)
+        _, units = await asyncio.gather(engine.session(), asyncio.to_thread(self._units))  # a browser that has to start does so meanwhile
         for attempt in range(ATTEMPTS):
             try:
                 return await self._attempt(await engine.session(), units)

@@ -18,9 +18,6 @@ __all__ = ["SCHEMA_VERSION", "SqliteFile"]
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4F4D454D  # "OMEM": tells this library's files from other programs'
-# Pages in the write-ahead log (16 MB) before they are moved into the file, which takes an fsync. An appended turn writes some 50, so that
-# at SQLite's own 1,000 one append in twenty waited for it.
-LOG_PAGES = 4_000
 
 # A turn's key is its session's key times 2**32 plus its number: a session's turns lie side by side, and a range of them is one scan.
 # Ids of turns and calls are kept as digests. The id of an erased turn stays in turn_id, and its key in `erased`.
@@ -126,7 +123,6 @@ class SqliteFile:
             db = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False)
             db.execute(f"PRAGMA synchronous = {self._synchronous}")
             db.execute("PRAGMA secure_delete = ON")
-            db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
             return db
 
     def _prepare(self, db: sqlite3.Connection, want_index: bool) -> bool:

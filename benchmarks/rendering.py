@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -130,7 +131,7 @@ def main() -> None:
     for kind, scale in [("chat", 1.0), ("chat", 1.25), ("code", 1.0), ("maths", 1.0), ("chinese", 1.0)]:
         exchanges, style = conversation(KINDS[kind]), PageStyle(scale=scale)
         renderer.render(exchanges[:20], style)
-        runs = sorted((measure(lambda e=exchanges, s=style: renderer.render(e, s)) for _ in range(3)), key=lambda run: run[1])
+        runs = sorted((measure(partial(renderer.render, exchanges, style)) for _ in range(3)), key=lambda run: run[1])
         pages, cpu, _ = runs[0]
         clock = min(run[2] for run in runs)
         tokens = sum(len(turn.text) for exchange in exchanges for unit in exchange for turn in unit) / 4 / len(pages)

@@ -36,7 +36,7 @@ __all__ = ["BrowserFound", "Engine", "Session", "Tab", "TabLost", "find_browser"
 
 T = TypeVar("T")
 
-MOST_TABS = 4  # more than the cores gain nothing; a tab holds 30 to 60 MB
+MOST_TABS = 4  # a capture waits half of its time, so two tabs keep a core busy; a tab holds 30 to 60 MB
 ANSWER_LIMIT = 120.0  # s; a tab that has not answered by then is taken for dead
 STOP_LIMIT = 5.0  # s; for a browser to end by itself
 SANDBOX_VARIABLE = "OPTICAL_MEMORY_NO_SANDBOX"
@@ -146,7 +146,7 @@ class Session:
         self._context = context
         self._folder = folder
         self._idle: list[Tab] = []
-        self._room = asyncio.Semaphore(min(MOST_TABS, max(2, os.cpu_count() or 2)))
+        self._room = asyncio.Semaphore(min(MOST_TABS, 2 * (os.cpu_count() or 1)))
 
     @classmethod
     async def start(cls, setting: str | None) -> Session:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from .errors import RenderError, SessionCorrupted
 from .exchanges import Exchange, exchanges_of
-from .pages import Page, PageStyle, run_key
 from .page_codec import decode_pages, encode_pages
+from .pages import Page, PageStyle, run_key
 from .renderers.base import RenderedPage, Renderer
 from .sidecar import sidecar_of
 from .stores.base import SessionId, Store
@@ -48,9 +49,9 @@ class PagesLost(RenderError):
     """Records or pictures of sealed pages are gone or damaged and did not come back; the turns of `spans` can be sealed anew."""
 
     def __init__(self, spans: Sequence[Span], why: str) -> None:
-        where = f"pages of turns #{spans[0].first} to #{spans[-1].last}" if spans else "pages of the plan"
+        where = f"pages of turns #{min(spans).first} to #{max(spans).last}" if spans else "pages of the plan"
         super().__init__(f"{where} are lost: {why}")
-        self.spans = tuple(spans)
+        self.spans, self.why = tuple(sorted(set(spans))), why
 
 
 @dataclass(slots=True)
@@ -124,7 +125,7 @@ class Ledger:
                 self.counts.render_failures += 1
                 raise
             last = self._record(list(_whole_runs(rendered, exchanges)))
-            rest = [turn for turn in rest if turn.number > last]
+            rest = rest[bisect_right(rest, last, key=lambda turn: turn.number) :]
             if is_all:
                 break
             chunk = CHUNK_TOKENS if last else chunk * 2
@@ -150,9 +151,10 @@ class Ledger:
 
     def _chunk(self, turns: Sequence[Turn], tokens: int) -> tuple[list[Exchange], bool]:
         """The exchanges that `turns` begin with, up to about `tokens`, and whether that is all. A long exchange is cut between units."""
+        near = self._near(turns, 2 * tokens)
         taken: list[Exchange] = []
-        used = total = 0
-        for exchange in exchanges_of(turns):
+        total = used = 0
+        for exchange in near:
             units = []
             for unit in exchange:
                 if total >= tokens:
@@ -165,6 +167,18 @@ class Ledger:
             if len(units) < len(exchange):
                 break
         return taken, used == len(turns)
+
+    def _near(self, turns: Sequence[Turn], tokens: int) -> list[Exchange]:
+        """Exchanges of about the first `tokens` of `turns`: a session may hold a hundred thousand turns; a chunk needs a few hundred."""
+        end = total = 0
+        while end < len(turns) and total < tokens:
+            total += self._cost(turns[end])
+            end += 1
+        near = exchanges_of(turns[:end])
+        if end == len(turns):
+            return near
+        whole = [*near[:-1], near[-1][:-1]]  # the last unit may go on beyond the cut
+        return [exchange for exchange in whole if exchange] or self._near(turns, 2 * tokens)
 
     def _record(self, runs: Sequence[tuple[Sequence[RenderedPage], Sequence[Turn]]]) -> int:
         """Store runs and their pictures; returns the last turn's number, 0 for no runs."""

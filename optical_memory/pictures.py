@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
+from .ledger import PagesLost
 from .pages import Page
 from .stores.base import SessionId, Store
 from .tiers import Tier
@@ -18,7 +19,7 @@ class Pictures:
     """Pictures of one session's pages.
 
     Args:
-        redraw: draws the run of a page again and stores its sealed pictures; raises `RenderError`.
+        redraw: draws the run of a page again and stores its sealed pictures; raises `PagesLost`.
     """
 
     def __init__(self, store: Store, session: SessionId, redraw: Callable[[Page], None], *, grey_levels: int) -> None:
@@ -33,13 +34,19 @@ class Pictures:
         return self._hold(name, found if found is not None else self._make(page, tier))
 
     def fetch(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
-        """Have all of `wanted` at hand, with one look into the store. Raises `RenderError`."""
+        """Have all of `wanted` at hand, with one look into the store. Raises `PagesLost` with all that are not to be had."""
         absent = [_name(page, tier) for page, tier in wanted if _name(page, tier) not in self._held]
         for name, data in (self._store.get(self._session, absent) if absent else {}).items():
             self._hold(name, data)
+        lost: list[PagesLost] = []
         for page, tier in wanted:
             if _name(page, tier) not in self._held:
-                self.picture(page, tier)
+                try:
+                    self.picture(page, tier)
+                except PagesLost as exc:
+                    lost.append(exc)
+        if lost:
+            raise PagesLost([span for each in lost for span in each.spans], lost[0].why) from lost[0]
 
     def forget(self) -> None:
         """Drop what is held in memory."""

@@ -7,8 +7,8 @@ worse about a task that it must read off a picture (arXiv 2603.09095).
 
 from __future__ import annotations
 
-import logging
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -26,8 +26,6 @@ from .stores.base import SessionId, Store
 from .turns import Turn
 
 __all__ = ["Replanner"]
-
-log = logging.getLogger(__name__)
 
 
 class _Mode(NamedTuple):
@@ -173,8 +171,7 @@ class _Draft:
             self._seal(group, seal_last=partial or not newest)
         if groups and not self.cannot_render:
             self.spans = self.s.ledger().spans()
-            covered = [(span.first, span.last) for span in self.spans]
-            self.loose = [turn for turn in self.loose if not _within(turn.number, covered)]
+            self.loose = [turn for turn in self.loose if not _covered(turn.number, self.spans)]
 
     def _last_before(self, start: int) -> Turn | None:
         return next((turn for turn in reversed(self.loose) if turn.number < start), None)
@@ -238,7 +235,7 @@ class _Draft:
             views = loaded + views
             if all(self.s.policy.tier(_most_important(view.age)) is None and not view.pinned for view in loaded):
                 older = [span for span in self.spans if span.last < spans[-1].first]
-                pinned = [span for span in older if any(_within(pin, [(span.first, span.last)]) for pin in self.pins)]
+                pinned = [span for span in older if any(span.first <= pin <= span.last for pin in self.pins)]
                 faded = [span for span in older if span not in pinned]
                 views = [view for span in pinned for view in self._views_of([span], self._pages_after(span), newest)] + views
                 break
@@ -356,8 +353,10 @@ def _merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield current
 
 
-def _within(number: int, ranges: Sequence[tuple[int, int]]) -> bool:
-    return any(first <= number <= last for first, last in ranges)
+def _covered(number: int, spans: Sequence[Span]) -> bool:
+    """Whether a turn stands on a page; spans are in order and do not overlap."""
+    place = bisect_right(spans, number, key=lambda span: span.first)
+    return place > 0 and number <= spans[place - 1].last
 
 
 def _chunks(spans: Sequence[Span], size: int) -> Iterator[Sequence[Span]]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..context import Context, PagePart, TextPart
-from ..turns import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from ..turns import ImageContent, ReasoningContent, TextContent, ToolCall
 from .pairing import Message, Result, paired
 
 __all__ = ["to_anthropic", "to_openai"]

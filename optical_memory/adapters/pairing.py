@@ -93,7 +93,8 @@ def _answers(turn: Turn, results: dict[str, Result], later: Sequence[Turn], newe
 
 def _results(turn: Turn) -> list[Result]:
     if turn.role == "tool" and turn.tool_call_id:
-        content = turn.content if isinstance(turn.content, str) else tuple(p for p in turn.content if isinstance(p, TextContent | ImageContent))
+        inner = tuple(part for part in turn.parts if isinstance(part, TextContent | ImageContent))
+        content = turn.content if isinstance(turn.content, str) else inner
         return [Result(turn.tool_call_id, content, turn.number, turn.name, extra=turn.extra)]
     parts = [part for part in turn.parts if isinstance(part, ToolResultContent)]
     return [Result(part.tool_call_id, part.content, turn.number, is_error=part.is_error) for part in parts]

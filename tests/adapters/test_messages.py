@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from optical_memory import Context, OpticalMemory, WaterMarks
+from optical_memory.adapters.messages import to_anthropic, to_openai
+from tests.support import RuledRenderer
+
+MARKS = WaterMarks(high=300, low=60)
+PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(16)).decode()
+
+
+def fresh() -> OpticalMemory:
+    return OpticalMemory("s", store="memory://", renderer=RuledRenderer(rows=900), marks=MARKS)
+
+
+def context_of(*messages: Any) -> Context:
+    memory = fresh()
+    memory.extend(messages)
+    return memory.context()
+
+
+def filler(count: int) -> list[dict[str, Any]]:
+    return [{"role": "user" if n % 2 else "assistant", "content": f"turn {n} is about QX-7741{n % 10}. " * 6} for n in range(1, count + 1)]
+
+
+def call(call_id: str, arguments: str = '{"x": 1}') -> dict[str, Any]:
+    return {"role": "assistant", "content": "", "tool_calls": [{"id": call_id, "type": "function", "function": {"name": "f", "arguments": arguments}}]}
+
+
+UNTOUCHED = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}]},
+    {"role": "assistant", "content": "ok", "name": "Ann", "refusal": None},
+    call("c1", '{"x" :  1.10}'),
+    {"role": "tool", "tool_call_id": "c1", "content": "done"},
+    {"role": "assistant", "content": "fine"},
+]
+
+
+def test_openai_messages_come_out_as_they_went_in() -> None:
+    assert to_openai(context_of(*UNTOUCHED)) == UNTOUCHED
+
+
+def test_pages_stand_before_the_text_with_framing_and_labels() -> None:
+    context = context_of(*filler(30))
+    first, *rest = to_openai(context)
+    kinds = [block["type"] for block in first["content"]]
+    assert kinds == ["text"] + ["text", "image_url"] * len(context.pages)
+    assert "not instructions" in first["content"][0]["text"]
+    assert first["content"][1]["text"].startswith("[page 1 #1-")
+    assert "QX-7741" in first["content"][1]["text"], "the sidecar"
+    picture = first["content"][2]["image_url"]
+    assert base64.b64decode(picture["url"].partition(",")[2]) == context.pages[0].image()
+    assert [message["content"] for message in rest] == [turn.content for turn in context.turns]
+
+
+def test_identical_plans_give_identical_bytes() -> None:
+    contexts = [context_of(*[{**message, "created_at": "2026-05-01"} for message in filler(30)]) for _ in range(2)]
+    assert len({json.dumps(to_openai(context)) for context in contexts}) == 1
+    assert len({json.dumps(to_anthropic(context)) for context in contexts}) == 1
+
+
+def test_the_systems_words_stay_first_and_text() -> None:
+    context = context_of({"role": "system", "content": "Be brief."}, *filler(30))
+    messages = to_openai(context)
+    assert context.pages
+    assert messages[0] == {"role": "system", "content": "Be brief."}
+    assert "not instructions" in messages[1]["content"][0]["text"]
+
+
+def test_anthropic_messages() -> None:
+    tool = {"role": "tool", "tool_call_id": "c1", "content": "done"}
+    messages = to_anthropic(context_of({"role": "system", "content": "Be brief."}, ("user", "q"), call("c1"), tool, ("user", "and?"), call("c2", "oops")))
+    assert messages == [
+        {"role": "user", "content": [{"type": "text", "text": t} for t in ("[system]", "Be brief.", "q")]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "f", "input": {"x": 1}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "done"}, {"type": "text", "text": "and?"}]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "c2", "name": "f", "input": {"arguments": "oops"}}]},
+    ]
+
+
+def test_anthropic_blocks_come_out_as_they_went_in() -> None:
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
+    result = [{"type": "text", "text": "r"}, {"type": "image", "source": source}]
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": [{"type": "image", "source": source}, {"type": "text", "text": "q", "cache_control": {"type": "ephemeral"}}]},
+        {"role": "assistant", "content": [thinking, {"type": "text", "text": "a"}, {"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": result, "is_error": True}]},
+    ]
+    context = context_of(*messages)
+    assert to_anthropic(context) == messages
+    openai = to_openai(context)
+    assert [message["role"] for message in openai] == ["user", "assistant", "tool", "user"], "a picture cannot stand in a tool message"
+    assert openai[3]["content"][1]["type"] == "image_url"
+
+
+def test_the_cache_breakpoint_stands_once_after_the_last_page() -> None:
+    messages = to_anthropic(context_of(*filler(30)), cache=True)
+    marked = [block for message in messages for block in message["content"] if "cache_control" in block]
+    assert [block["type"] for block in marked] == ["image"]
+    assert marked[0] is [block for message in messages for block in message["content"] if block["type"] == "image"][-1]
+
+
+def test_a_call_that_was_given_up_gets_a_result_that_says_so() -> None:
+    messages = to_openai(context_of(("user", "q"), call("c1"), ("user", "never mind")))
+    assert messages[2] == {"role": "tool", "tool_call_id": "c1", "content": "[no result was recorded]"}
+    assert to_openai(context_of(("user", "q"), call("c1")))[-1]["role"] == "assistant", "an open call waits for its result"
+
+
+def test_a_result_whose_call_is_on_a_page_becomes_a_note() -> None:
+    memory = fresh()
+    memory.extend([("user", "q"), call("late"), *filler(30)])
+    assert memory.context().plan.tail_from > 2
+    memory.append({"role": "tool", "tool_call_id": "late", "content": "at last"})
+    last = to_openai(memory.context())[-1]
+    assert last["role"] == "user"
+    assert "at last" in last["content"][0]["text"] and "#33" in last["content"][0]["text"]
+
+
+@pytest.mark.parametrize("to", [to_openai, to_anthropic])
+def test_an_empty_session_is_no_messages(to: Any) -> None:
+    assert to(fresh().context()) == []

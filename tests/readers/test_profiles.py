@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from optical_memory.errors import UnknownName
+from optical_memory.readers import ReaderProfile, known_readers, profile_of
+from optical_memory.readers.base import PatchFormula, TileFormula
+from optical_memory.tiers import Tier
+
+
+def test_deepseek_ocr_is_charged_its_real_sequence_lengths() -> None:
+    profile = profile_of("deepseek-ocr")
+    assert [profile.page_tokens(1280, 1280, tier) for tier in Tier] == [73, 111, 273, 421, 693]
+
+
+def test_anthropics_published_formula() -> None:
+    formula = PatchFormula(patch=28, max_side=1568, max_patches=1568)
+    assert formula.picture_tokens(1000, 1000) == 36 * 36
+    assert formula.picture_tokens(28, 29) == 2
+    assert formula.picture_tokens(4000, 4000) == 1568
+
+
+def test_openais_published_examples() -> None:
+    """The two examples of OpenAI's vision guide: 1024 x 1024 and 2048 x 4096 at high detail."""
+    formula = TileFormula(base=85, tile=170)
+    assert formula.picture_tokens(1024, 1024) == 765
+    assert formula.picture_tokens(2048, 4096) == 1105
+
+
+@pytest.mark.parametrize("name", known_readers())
+def test_a_fainter_tier_is_never_dearer(name: str) -> None:
+    profile = profile_of(name)
+    costs = [profile.page_tokens(1280, 1280, tier) for tier in profile.ladder]
+    assert costs == sorted(costs)
+    assert profile.as_of and profile.source
+
+
+def test_readers_of_your_own() -> None:
+    own = ReaderProfile(name="mine", as_of="2026-11", source="me", formula=TileFormula(base=1, tile=2), ladder=["base", "tiny"], floor="tiny")
+    assert profile_of(own) is own
+    assert own.ladder == (Tier.TINY, Tier.BASE)
+    assert (own.below(Tier.BASE), own.below(Tier.TINY)) == (Tier.TINY, None)
+    with pytest.raises(UnknownName, match=r"'gpt-9'.*deepseek-ocr"):
+        profile_of("gpt-9")

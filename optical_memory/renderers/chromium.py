@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib.metadata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image
-from PIL import __version__ as pillow_version
 
 from ..errors import MissingExtra, RenderError
 from ..exchanges import Exchange
@@ -23,6 +23,7 @@ from .base import RenderedPage
 from .browser import Engine, Session, Tab, TabLost, release_engine, shared_engine
 from .finding import browser_version, require_browser
 from .geometry import TINTS, Canvas, document
+from .glyphs import count_missing
 from .html import has_emoji, unit_html
 from .png import encode_grey
 from .runs import PageDraft, Plan, drafts_of, fragments_of
@@ -37,6 +38,7 @@ DECIDING = (  # modules beside this one
     *("blocks", "browser", "chromium", "compaction", "document", "geometry", "heads"),
     *("highlight", "html", "markdown", "mathml", "pictures", "png", "runs"),
 )
+PACKAGES = ("latex2mathml", "markdown-it-py", "mdit-py-plugins", "pillow", "pygments")  # they decide over the HTML and the pictures in it
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/Library/Fonts", "/System/Library/Fonts")
 FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc", ".pfb", ".pcf", ".gz")
 
@@ -92,6 +94,7 @@ class _Job:
         self._canvas = canvas
         self._seal_last = seal_last
         self._document = document(canvas)
+        self._missing: dict[int, int] = {}  # turn -> characters that no font can draw
 
     async def run(self, engine: Engine) -> list[RenderedPage]:
         _, units = await asyncio.gather(engine.session(), asyncio.to_thread(self._units))  # a browser that has to start does so meanwhile
@@ -104,6 +107,8 @@ class _Job:
         raise AssertionError("unreachable")
 
     def _units(self) -> list[_Unit]:
+        turns = (turn for exchange in self._exchanges for unit in exchange for turn in unit)
+        self._missing = {turn.number: count_missing(turn.text) for turn in turns if not turn.text.isascii()}
         return [
             _Unit(html, index, tuple(turn.number for turn in unit))
             for index, exchange in enumerate(self._exchanges)
@@ -182,7 +187,8 @@ class _Job:
 
     def _page(self, draft: PageDraft, png: bytes) -> RenderedPage:
         width, height = self._canvas.page_size
-        return RenderedPage(png=png, width=width, height=height, segments=draft.segments, fill=draft.fill)
+        missing = sum(self._missing.get(segment.turn, 0) for segment in draft.segments if not segment.continued)
+        return RenderedPage(png, width, height, draft.segments, draft.fill, missing_glyphs=missing)
 
 
 def _present(slots: Sequence[Sequence[PageDraft]], position: int) -> list[int]:
@@ -223,9 +229,11 @@ def _share_of(run: int, shares: Sequence[int]) -> int:
     return max(slot for slot in range(SLOTS) if shares[slot] <= run)
 
 
+@lru_cache(maxsize=8)
 def _fingerprint(version: str) -> str:
     """Sixteen hexadecimal digits, the same in every process of a machine that has not changed."""
-    whole = "\n".join([version, _code_state(), _font_state(), pillow_version, zlib.ZLIB_RUNTIME_VERSION])
+    packages = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    whole = "\n".join([version, _code_state(), _font_state(), zlib.ZLIB_RUNTIME_VERSION, *packages])
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 

@@ -164,6 +164,12 @@ def test_styles_take_turns_in_one_tab(renderer: ChromiumRenderer) -> None:
     assert renderer.render(given, STYLE) == first
 
 
+def test_characters_without_a_font_are_counted_where_their_turn_begins(renderer: ChromiumRenderer) -> None:
+    unassigned = "\U000e0fff\U0003fffd"  # no character of Unicode 17; the first one is ignorable
+    (page,) = renderer.render(said("plain", f"é → 中 😀 {unassigned * 3}\u200d"), STYLE)
+    assert page.missing_glyphs == 3
+
+
 def test_formulas_are_set_and_hostile_ones_are_words(renderer: ChromiumRenderer) -> None:
     assert to_mathml(r"\frac{a}{b}").startswith('<math display="inline" alttext="\\frac{a}{b}">')
     source = r'\href{javascript:alert(1)}{x}\class{" onclick="x}{y}\style{background:url(//h)}{z}\text{<img src=x>}'

@@ -34,10 +34,6 @@ SLOTS = len(TINTS)
 ATTEMPTS = 3  # a browser that dies is started again this often
 BATCH = 90_000  # characters of HTML laid out at a time: about a dozen pages
 PICTURE_WAIT = 0.005  # s between two looks at whether the pictures of a batch are decoded
-DECIDING = (  # modules beside this one
-    *("blocks", "browser", "chromium", "compaction", "document", "geometry", "heads"),
-    *("highlight", "html", "markdown", "mathml", "pictures", "png", "runs"),
-)
 PACKAGES = ("latex2mathml", "markdown-it-py", "mdit-py-plugins", "pillow", "pygments")  # they decide over the HTML and the pictures in it
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/Library/Fonts", "/System/Library/Fonts")
 FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc", ".pfb", ".pcf", ".gz")
@@ -239,10 +235,10 @@ def _fingerprint(version: str) -> str:
 
 @lru_cache(maxsize=1)
 def _code_state() -> str:
-    """A hash of the modules that decide over pixels, so that no version number can be forgotten."""
+    """A hash of the modules that may decide over pixels, so that no version number can be forgotten."""
     here = Path(__file__).parent
-    names = [*(f"{stem}.py" for stem in DECIDING), "layout.js", "../pagination.py"]
-    return hashlib.sha256(b"".join((here / name).read_bytes() for name in names)).hexdigest()
+    files = [*sorted(here.glob("*.py")), here / "layout.js", here.parent / "pagination.py", here.parent / "exchanges.py"]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ import unicodedata
 __all__ = [
     "JOIN_MARK",
     "ROW_WIDTH",
+    "cell_count",
     "collapse_blank_runs",
     "compact_code",
     "cut_indentation",
@@ -113,33 +114,37 @@ def cut_indentation(text: str) -> str:
     return "\n".join(" " * (depth // level * SHOWN_LEVEL) + line[depth:] for depth, line in zip(depths, lines, strict=True))
 
 
-def join_short_lines(text: str, width: int) -> str:
+def join_short_lines(text: str, width: int, *, flows: bool = False) -> str:
     """Consecutive lines joined with `↵`, as many as fit a row of `width` character cells; longer lines are left to be wrapped.
 
-    A row that ends with the mark ends with an empty line. Indentation follows the mark. A `↵` of the text is doubled.
+    With `flows`, a line that does not fit begins on the row before all the same, where that is half empty. A row that ends
+    with the mark ends with an empty line. Indentation follows the mark. A `↵` of the text is doubled.
     """
     rows: list[str] = []
     used = 0
     for line in text.split("\n"):
         touches = line.startswith(JOIN_MARK) or line.endswith(JOIN_MARK)
         line = line.replace(JOIN_MARK, JOIN_MARK * 2)
-        cells = _cells(line)
-        if rows and not touches and used + 1 + cells <= width:
+        cells = cell_count(line)
+        if rows and not touches and (used + 1 + cells <= width or (flows and 2 * used <= width)):
             rows[-1] += JOIN_MARK + (line or " ")
-            used += 1 + (cells or 1)
+            used = (used + (cells or 1)) % width + 1
         else:
             rows.append(line)
             used = width if touches else (cells - 1) % width + 1 if cells else 0
     return "\n".join(row.rstrip(" ") for row in rows)
 
 
-def compact_code(text: str, width: int = ROW_WIDTH) -> str:
-    """Preformatted text, ready to be drawn in rows of `width` characters: every step of this module in its order."""
+def compact_code(text: str, width: int = ROW_WIDTH, *, flows: bool = False) -> str:
+    """Preformatted text, ready to be drawn in rows of `width` characters: every step of this module in its order.
+
+    `flows` is for what a program printed, where full rows matter more than where a line begins.
+    """
     text = visible(_COLOUR.sub("", text)).expandtabs(TAB_WIDTH)
-    return join_short_lines(cut_indentation(collapse_blank_runs(text)), width)
+    return join_short_lines(cut_indentation(collapse_blank_runs(text)), width, flows=flows)
 
 
-def _cells(text: str) -> int:
+def cell_count(text: str) -> int:
     """Columns that text takes in a monospace font: two for East Asian wide characters, none for combining ones."""
     if text.isascii():
         return len(text)

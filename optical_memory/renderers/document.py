@@ -11,10 +11,12 @@ import re
 from ..turns import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
 from .compaction import ROW_WIDTH, compact_code, is_json, minify_json, visible
+from .joining import run_in
 from .markdown import markdown_blocks
 
 __all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table", "blocks_of"]
 
+FLOWING = ("", "yaml", "xml", "html")  # what is printed, not programmed: its lines may begin anywhere in a row
 RUN_IN_ROWS = 4  # rows of arguments that still follow a tool's name in its own paragraph
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"))
 _DATA_ADDRESS = re.compile(r"data:([^,]{0,100}),.*", re.DOTALL)
@@ -35,7 +37,7 @@ def blocks_of(turn: Turn, *, row_width: int = ROW_WIDTH) -> tuple[Block, ...]:
         blocks += _part_blocks(part, row_width, verbatim=turn.role == "tool")
     for call in turn.tool_calls:
         blocks += _call_blocks(call, row_width)
-    return tuple(blocks)
+    return run_in(blocks, row_width)
 
 
 def _part_blocks(part: TextContent | ImageContent | ToolResultContent | ReasoningContent, width: int, *, verbatim: bool) -> list[Block]:
@@ -73,8 +75,9 @@ def _is_output(text: str) -> bool:
 
 
 def _output_blocks(text: str, width: int) -> list[Block]:
-    drawn = compact_code(minify_json(text), width)
-    return [Code(drawn, _language_of(text))] if drawn.strip() else []
+    language = _language_of(text)
+    drawn = compact_code(minify_json(text), width, flows=language in FLOWING)
+    return [Code(drawn, language)] if drawn.strip() else []
 
 
 def _language_of(text: str) -> str:

@@ -30,7 +30,7 @@ from .words import WordBook
 
 __all__ = ["PillowRenderer"]
 
-LAYOUT_VERSION = 1  # counts up whenever the same turns could give other pixels
+LAYOUT_VERSION = 2  # counts up whenever the same turns could give other pixels
 WHITE = 255
 
 

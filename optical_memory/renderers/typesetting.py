@@ -34,6 +34,7 @@ _SIMPLE = re.compile(r"[\x20-\x7e\n\u00a1-\u02ff\u2010-\u2027\u2030-\u205e]*")
 _SIMPLE_TOKEN = re.compile(r"\n| +|[^ \n]+")
 _NO_DICTIONARY_WORD = re.compile(f"[{_NO_DICTIONARY}]")
 _IDEOGRAPHIC_SPACE = "\u3000"
+NO_BREAK = "\u00a0"
 
 
 class Mark(NamedTuple):
@@ -101,6 +102,7 @@ class _Placed(NamedTuple):
     look: Look
     level: int
     gap: float  # white before it
+    binds: bool = False  # it stands in one line with what follows
 
 
 _HUGE = Word(float("inf"), (), 0)
@@ -168,12 +170,14 @@ class Typesetter:
             gap = min(gap, box.width / 2)  # an indentation deeper than that would leave no room
             word = self.words.word(text, look, bool(level & 1)) if len(text) <= HUGE_WORD else _HUGE
             if used + gap + word.width <= box.width:
-                line.append(_Placed(word, look, level, gap))
+                line.append(_Placed(word, look, level, gap, text[-1] == NO_BREAK))
                 used, gap = used + gap + word.width, 0.0
                 continue
             if line and not self._is_cut(token, word, box):
+                line, below = _parted(line, box.width - word.width)
                 yield line
-                line, used, gap = [_Placed(word, look, level, 0.0)], word.width, 0.0
+                line, gap = [*below, _Placed(word, look, level, 0.0)], 0.0
+                used = sum(placed.gap + placed.word.width for placed in line)
                 continue
             for piece in self._cut(token, box, used + gap):
                 if piece is None:
@@ -223,13 +227,19 @@ class Typesetter:
         pen = box.left + (max(0.0, slack) if right else max(0.0, slack / 2) if box.align == "center" else 0.0)
         marks: list[Mark] = []
         missing = 0
-        for word, look, _, gap in line:
+        for word, look, _, gap, _ in line:
             pen += gap
             x, grey = round(pen), look.grey
             marks += [Mark(x + left, box.baseline + top, mask, grey) for left, top, mask in word.inks]
             missing += word.missing
             pen += word.width
         return Row(box.line, tuple(marks), missing=missing)
+
+
+def _parted(line: list[_Placed], room: float) -> tuple[list[_Placed], list[_Placed]]:
+    """A full line without a last word that binds, and that word, which goes down to the next where it has `room`."""
+    *before, last = line
+    return (before, [last._replace(gap=0.0)]) if before and last.binds and last.word.width <= room else (line, [])
 
 
 def _tokens(runs: Iterable[tuple[str, Look]]) -> list[Token]:

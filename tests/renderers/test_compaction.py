@@ -117,3 +117,10 @@ def _unjoined(rows: str) -> str:
 
 def _paired(row: str) -> str:
     return row.replace("↵↵", "\x00")
+
+
+def test_printed_lines_begin_on_a_row_that_is_half_empty() -> None:
+    assert join_short_lines("abc\nlong line", 10, flows=True) == "abc↵long line"
+    assert join_short_lines("abcdef\nlong line", 10, flows=True) == "abcdef\nlong line"
+    assert join_short_lines("abc\nlong line", 10) == "abc\nlong line"
+    assert join_short_lines("abc\n↵ong line", 10, flows=True) == "abc\n↵↵ong line"

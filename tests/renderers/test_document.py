@@ -145,7 +145,7 @@ def test_tables_keep_every_cell() -> None:
 
 
 def test_code_headings_and_rules() -> None:
-    fences = "```Python\nx = 1\n\n\n\ny = 2\n```\n\n```json\n{\"a\": 1.10}\n```\n\n```12:15:src/app.py\nz\n```"
+    fences = '```Python\nx = 1\n\n\n\ny = 2\n```\n\n```json\n{"a": 1.10}\n```\n\n```12:15:src/app.py\nz\n```'
     assert markdown_blocks(f"# A *b*\n\n---\n\n{fences}") == [
         Heading(1, (Span("A "), Span("b", italic=True))),
         Rule(),
@@ -201,9 +201,15 @@ def test_what_is_no_raster_picture_is_text() -> None:
     remote = ImageContent(url="http://a.example/p.png")
     inline = ImageContent(url="data:image/svg+xml,<svg/>")
     assert blocks_of(Turn(role="user", content=(svg, remote, inline))) == (
-        Paragraph((Span("[picture: image/png, 19 bytes]"),)),
-        Paragraph((Span("[picture: http://a.example/p.png]"),)),
-        Paragraph((Span("[picture: data:image/svg+xml,...]"),)),
+        Paragraph(
+            (
+                Span("[picture: image/png, 19 bytes]"),
+                Span(" ↵ "),
+                Span("[picture: http://a.example/p.png]"),
+                Span(" ↵ "),
+                Span("[picture: data:image/svg+xml,...]"),
+            )
+        ),
     )
 
 

@@ -62,14 +62,14 @@ def open_calls(turns: Sequence[Turn]) -> list[str]:
 def _last_members(turns: Sequence[Turn]) -> dict[int, int]:
     """For each position that makes calls: the position of the last result to one of them.
 
-    Call ids repeat in real logs, so a result answers the nearest earlier call of its id.
+    Call ids repeat in real logs, so a result answers the nearest earlier call of its id that is still open.
     """
-    caller: dict[str, int] = {}
+    waiting: dict[str, list[int]] = {}
     last: dict[int, int] = {}
     for position, turn in enumerate(turns):
         for call_id in turn.answered_calls:
-            if call_id in caller:
-                last[caller[call_id]] = position
+            if callers := waiting.get(call_id):
+                last[callers.pop()] = position
         for call in turn.tool_calls:
-            caller[call.id] = position
+            waiting.setdefault(call.id, []).append(position)
     return last

@@ -140,7 +140,8 @@ def drawn_form(turn: Turn) -> dict[str, object]:
         "role": turn.role,
         "name": turn.name,
         "content": turn.content if isinstance(turn.content, str) else drawn,
-        "calls": [[call.name, call.arguments] for call in turn.tool_calls],
+        "calls": [[call.id, call.name, call.arguments] for call in turn.tool_calls],
+        "answers": turn.answered_calls,  # a result is headed with the name of its tool, found by the call's id
     }
 
 

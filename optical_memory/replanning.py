@@ -97,18 +97,18 @@ class _Draft:
         self.loose = self._read_loose()
 
     def plan(self, *, long_exchange: bool, settle: bool) -> Plan:
-        """The gentlest plan that holds the budget; it may also be asked to leave the text below its high-water mark."""
+        """The gentlest plan that holds the budget without taking pages away while the text is above its high-water mark."""
         feasible: Plan | None = None
         needed = 0
         for mode in self._modes(long_exchange=long_exchange, settle=settle):
-            if feasible and mode.inside:
+            if feasible and mode is _LAST_RESORT:
                 break
             past = self._cut(mode)
             plan, needed = self._fit(past)
             if self.budget is not None and needed > self.budget:
                 continue
             feasible = plan
-            if self.budget is None or past.tail_tokens <= self.marks.high:
+            if not plan.squeezed or past.tail_tokens <= self.marks.high:
                 break
         if feasible is None:
             assert self.budget is not None, "without a budget every plan is feasible"

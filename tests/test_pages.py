@@ -22,7 +22,7 @@ def test_a_key_ignores_what_is_not_drawn(same: dict[str, object]) -> None:
     assert run_key("pillow", "f", PageStyle(), [[[TURN.model_copy(update=same)]]]) == KEY
 
 
-@pytest.mark.parametrize("other", [{"number": 2}, {"role": "assistant"}, {"content": "hello "}, {"name": "Ann"}])
+@pytest.mark.parametrize("other", [{"number": 2}, {"role": "assistant"}, {"content": "hello "}, {"name": "Ann"}, {"tool_call_id": "c"}])
 def test_a_key_knows_all_that_is_drawn(other: dict[str, object]) -> None:
     assert run_key("pillow", "f", PageStyle(), [[[TURN.model_copy(update=other)]]]) != KEY
 

@@ -39,7 +39,7 @@ def shown_on_pages(context: Context) -> list[int]:
     return [segment.turn for part in context.pages for segment in part.page.segments]
 
 
-def check(memory: OpticalMemory, context: Context, budget: int | None) -> None:
+def check(memory: OpticalMemory, context: Context, budget: int | None, *, pairs: bool = True) -> None:
     """Every promise that a single context makes."""
     event(f"pages: {min(len(context.pages), 5)}")
     event(f"left out: {bool(context.usage.turns_left_out)}")
@@ -59,7 +59,7 @@ def check(memory: OpticalMemory, context: Context, budget: int | None) -> None:
     assert left_out == {number for number in everything if any(a <= number <= b for a, b in context.plan.left_out)} - set(on_pages)
     order = [number for part in context.parts for number in _numbers(part)]
     assert order == sorted(order), "oldest first"
-    for unit in units_of(memory.turns()):
+    for unit in units_of(memory.turns()) if pairs else ():
         kinds = {turn.number in set(as_text) for turn in unit}
         assert len(kinds) == 1, "a tool call and its results are text together or not at all"
     for run in _runs(context):
@@ -225,7 +225,7 @@ def test_erasing_any_turns_leaves_a_memory_that_works(history: list[dict[str, An
     doomed = data.draw(st.lists(st.integers(1, len(history)), min_size=1, max_size=4, unique=True))
     assert set(memory.erase(doomed).turns) == set(doomed)
     context = memory.context()
-    check(memory, context, None)
+    check(memory, context, None, pairs=False)  # an erased call leaves its result alone
     assert not set(doomed) & set(shown_on_pages(context))
     _check_openai_pairs(to_openai(context))
 

@@ -67,17 +67,18 @@ def paired(turns: Sequence[Turn], *, newest: bool = True) -> Iterator[Message]:
 def _match(turns: Sequence[Turn]) -> tuple[set[tuple[int, str]], dict[int, dict[str, Result]]]:
     """Which results have a call (turn number, call id), and for each calling position its results by call id.
 
-    A result answers the nearest earlier call of its id; of several answers to one call the first counts, the others are strays.
+    A result answers the nearest earlier call of its id that is still open; a second answer to one call is a stray.
     """
-    open_at: dict[str, int] = {}
+    open_at: dict[str, list[int]] = {}
     matched: set[tuple[int, str]] = set()
     answers: dict[int, dict[str, Result]] = {}
     for place, turn in enumerate(turns):
         for result in _results(turn):
-            if (caller := open_at.pop(result.call_id, None)) is not None:
+            if callers := open_at.get(result.call_id):
                 matched.add((turn.number, result.call_id))
-                answers.setdefault(caller, {})[result.call_id] = result
-        open_at.update({call.id: place for call in turn.tool_calls})
+                answers.setdefault(callers.pop(), {})[result.call_id] = result
+        for call in turn.tool_calls:
+            open_at.setdefault(call.id, []).append(place)
     return matched, answers
 
 

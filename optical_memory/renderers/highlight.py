@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,8 +44,12 @@ def _lexer(name: str) -> Lexer | None:
 
 
 def _marked(text: str, lexer: Lexer) -> str:
+    """Marked up, or plain where the lexer does not give the text back: some never end, with one empty token after another."""
+    tokens = list(islice(lexer.get_tokens(text), len(text) + 1))
+    if "".join(value for _, value in tokens) != text:
+        return escape(text)
     pieces: list[str] = []
-    for kind, value in lexer.get_tokens(text):
+    for kind, value in tokens:
         tag = _tag(str(kind))
         pieces.append(f"<{tag}>{escape(value)}</{tag}>" if tag and not value.isspace() else escape(value))
     return "".join(pieces)

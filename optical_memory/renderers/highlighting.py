@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from .words import Look
@@ -42,10 +43,10 @@ def highlighted(text: str, language: str, look: Look) -> Iterator[tuple[str, Loo
             yield piece, look
 
 
-def _pieces(lexer: Lexer, text: str) -> Iterator[tuple[str, str]]:
-    """Token names and texts."""
-    for _, token, piece in lexer.get_tokens_unprocessed(text):
-        yield str(token), piece
+def _pieces(lexer: Lexer, text: str) -> list[tuple[str, str]]:
+    """Token names and texts; one plain piece where the lexer does not give the text back. Some never end: empty tokens without number."""
+    found = [(str(token), piece) for _, token, piece in islice(lexer.get_tokens_unprocessed(text), len(text) + 1)]
+    return found if "".join(piece for _, piece in found) == text else [("Token.Text", text)]
 
 
 def _diff_lines(text: str, look: Look) -> Iterator[tuple[str, Look]]:

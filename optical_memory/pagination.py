@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 __all__ = ["Measured", "page_starts"]
 
-WORTH_BREAKING = 0.75  # a page this full may end early to keep what follows whole; an emptier one would waste what it saves
+WORTH_BREAKING = 0.9  # a page this full may end early to keep the next exchange whole; an emptier one would waste what it saves
 IMPATIENCE = 0.25  # so much less full it needs to be for every page since the last clean break: no run of pages goes on for ever
 
 

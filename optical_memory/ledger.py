@@ -265,12 +265,15 @@ def runs_with(store: Store, session: SessionId, numbers: Sequence[int]) -> list[
     return [name for name, span in zip(names, spans, strict=True) if any(span.first <= number <= span.last for number in numbers)]
 
 
-def discard_runs(store: Store, session: SessionId, names: Sequence[str]) -> int:
-    """Remove runs with the pictures of their pages; returns how many pages those were. Damaged records go too."""
+def discard_runs(store: Store, session: SessionId, names: Sequence[str], *, also: Sequence[str] = ()) -> int:
+    """Remove runs with the pictures of their pages, and other cached names with them; returns how many pages those were.
+
+    Damaged records go too. All in one step: a store may have to rewrite its files to be rid of the bytes.
+    """
     pages: list[Page] = []
     for record in store.get(session, names).values():
         with suppress(SessionCorrupted):
             pages += decode_pages(record)
     pictures = [name for page in pages for name in store.names(session, f"picture/{page.key}/")]
-    store.discard(session, [*names, *pictures])
+    store.discard(session, [*names, *pictures, *also])
     return len(pages)

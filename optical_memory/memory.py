@@ -16,7 +16,7 @@ from .context import Context
 from .errors import TurnNotFound, UnknownToolCall
 from .exchanges import exchanges_of, starts_exchange
 from .forgetting import ByAge, Forgetting
-from .ledger import Ledger, LedgerCounts, PagesLost, discard_runs, runs_with
+from .ledger import Ledger, LedgerCounts, PagesLost, Span, discard_runs, runs_with
 from .pages import Page, PageStyle
 from .parsing import TurnLike, turn_of
 from .planning import Plan, WaterMarks, replan_reason
@@ -132,7 +132,7 @@ class OpticalMemory:
             cost=self._cost,
             count=self._counter.count,
             counted_with=self._counter.name,
-            grey_levels=self._style.grey_levels,
+            style=self._style,
         )
 
     # -- the log -------------------------------------------------------------------------------------------------------------------
@@ -352,13 +352,12 @@ class OpticalMemory:
         for number in numbers:
             self._turn(number)
         # Pages first: should this be cut short, the log still knows what is to be erased, and asking again finishes it.
-        pages = discard_runs(self._store, self.session, runs_with(self._store, self.session, numbers))
-        self._store.discard(self.session, self._store.names(self.session, "plan/"))
+        runs, plans = runs_with(self._store, self.session, numbers), self._store.names(self.session, "plan/")
+        pages = discard_runs(self._store, self.session, runs, also=plans)
         return ErasureReport(tuple(self._store.erase(self.session, numbers)), pages)
 
     def _erase_session(self) -> ErasureReport:
-        names = self._store.names(self.session, "run/")
-        pages = discard_runs(self._store, self.session, names)
+        pages = sum(Span.parse(name).pages for name in self._store.names(self.session, "run/"))
         return ErasureReport(tuple(self._store.erase(self.session, None)), pages)
 
     def _forget_caches(self) -> None:

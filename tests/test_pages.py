@@ -124,9 +124,9 @@ def test_pages_do_not_depend_on_what_comes_later(sizes: list[tuple[int, bool]]) 
 
 
 def test_an_exchange_that_fits_moves_whole_and_one_that_does_not_flows() -> None:
-    fits = [Measured(80, 0), Measured(15, 1), Measured(15, 1)]
-    assert page_starts(fits, 100) == [0, 1]
-    wasteful = [Measured(40, 0), Measured(35, 1), Measured(35, 1)]
-    assert page_starts(wasteful, 100) == [0, 2], "its second unit does"
-    long = [Measured(80, 0), Measured(90, 1), Measured(90, 1)]
+    full = WORTH_BREAKING * 100
+    assert page_starts([Measured(full, 0), Measured(60, 1), Measured(30, 1)], 100) == [0, 1]
+    flows = [Measured(full - 40, 0), Measured(40, 1), Measured(45, 1)]
+    assert page_starts(flows, 100) == [0, 2], "the page is not full enough to break before the exchange; its second unit stays whole"
+    long = [Measured(full, 0), Measured(95, 1), Measured(95, 1)]
     assert page_starts(long, 100) == [0, 1, 2], "the units of a long exchange stay whole instead"

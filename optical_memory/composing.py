@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .context import Context, PagePart, TextPart, Usage, framing_text, page_text, tally
 from .ledger import Ledger, PagesLost
-from .pages import Page
+from .pages import Page, PageStyle
 from .pictures import Pictures
 from .planning import PageItem, Plan, TextItem
 from .readers.base import ReaderProfile
@@ -31,11 +31,11 @@ class Composer:
         cost: Callable[[Turn], int],
         count: Callable[[str], int],
         counted_with: str,
-        grey_levels: int,
+        style: PageStyle,
     ) -> None:
         self._store, self._session, self._ledger, self._profile = store, session, ledger, profile
         self._cost, self._count, self._counted_with = cost, count, counted_with
-        self.pictures = Pictures(store, session, lambda page: self._ledger().redraw(page), grey_levels=grey_levels)
+        self.pictures = Pictures(store, session, lambda page: self._ledger().redraw(page), style=style)
         self._plan: Plan | None = None
         self._prefix: tuple[TextPart | PagePart, ...] = ()
 

@@ -55,12 +55,15 @@ class PageStyle:
     """How pages are set. Lengths are in layout pixels; the sealed picture has `scale` times as many.
 
     The default is what an OCR reader still reads at Small: DejaVu Sans 14 px on a 1024 page (see docs/experiments.md). It is drawn at
-    1280 px, the side of the two sharpest tiers, and everything fainter is made from that picture by downscaling.
+    1024 px, where hinted letters stand on whole pixels and four greys are enough; the other tiers are made from that picture.
+
+    `grey_levels` is for the sealed picture and the tiers that are as large or larger, `faint_levels` for the smaller ones: their letters have
+    no black left, and every grey counts.
     """
 
     width: int = 1024
     height: int = 1024
-    scale: float = 1.25
+    scale: float = 1.0
     columns: int = 2
     font_size: float = 14.0
     code_size: float = 12.0
@@ -68,7 +71,8 @@ class PageStyle:
     line_height: float = 1.15
     margin: int = 6
     gutter: int = 10
-    grey_levels: int = 16
+    grey_levels: int = 4
+    faint_levels: int = 16
 
     @property
     def pixel_size(self) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from .ledger import PagesLost
-from .pages import Page
+from .pages import Page, PageStyle
 from .stores.base import SessionId, Store
 from .tiers import Tier
 
@@ -20,18 +20,17 @@ class Pictures:
 
     Args:
         redraw: draws the run of a page again and stores its sealed pictures; raises `PagesLost`.
+        style: says how many greys the tiers take.
     """
 
-    def __init__(self, store: Store, session: SessionId, redraw: Callable[[Page], None], *, grey_levels: int) -> None:
-        self._store, self._session, self._redraw, self._grey_levels = store, session, redraw, grey_levels
+    def __init__(self, store: Store, session: SessionId, redraw: Callable[[Page], None], style: PageStyle) -> None:
+        self._store, self._session, self._redraw, self._style = store, session, redraw, style
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
 
     def picture(self, page: Page, tier: Tier) -> bytes:
         """A page at a tier, PNG. Raises `RenderError` if it was lost and cannot be drawn again."""
-        name = _name(page, tier)
-        found = self._held.get(name) or self._store.get(self._session, [name]).get(name)
-        return self._hold(name, found if found is not None else self._make(page, tier))
+        return self._named(page, _name(page, tier), page.size(tier))
 
     def fetch(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
         """Have all of `wanted` at hand, with one look into the store. Raises `PagesLost` with all that are not to be had."""
@@ -53,14 +52,19 @@ class Pictures:
         self._held.clear()
         self._bytes = 0
 
-    def _make(self, page: Page, tier: Tier) -> bytes:
-        name = _name(page, tier)
-        if name.endswith("/sealed"):
+    def _named(self, page: Page, name: str, size: tuple[int, int]) -> bytes:
+        found = self._held.get(name) or self._store.get(self._session, [name]).get(name)
+        return self._hold(name, found if found is not None else self._make(page, name, size))
+
+    def _make(self, page: Page, name: str, size: tuple[int, int]) -> bytes:
+        if name == _sealed(page):
             self._redraw(page)
             return self._store.get(self._session, [name])[name]
-        from .renderers.png import downscale
+        from .renderers.png import resize
 
-        data = downscale(self.picture(page, Tier.GUNDAM), page.size(tier), self._grey_levels)
+        fainter = size[0] < page.width
+        sealed = self._named(page, _sealed(page), (page.width, page.height))
+        data = resize(sealed, size, self._style.faint_levels if fainter else self._style.grey_levels)
         self._store.put(self._session, {name: data})
         return data
 
@@ -77,6 +81,10 @@ class Pictures:
 
 
 def _name(page: Page, tier: Tier) -> str:
-    """A picture's name in the store. Tiers that are as large as the sealed page, or larger, show it as it is."""
-    as_sealed = tier is Tier.GUNDAM or page.size(tier)[0] >= page.width
-    return f"picture/{page.key}/{'sealed' if as_sealed else tier.label}"
+    """A picture's name in the store. Tiers of one size share it, and one as large as the sealed page shows that as it is."""
+    size = page.size(tier)
+    return _sealed(page) if size == (page.width, page.height) else f"picture/{page.key}/{max(size)}"
+
+
+def _sealed(page: Page) -> str:
+    return f"picture/{page.key}/sealed"

@@ -55,6 +55,12 @@ ARGUMENTS = (
     "--disable-lcd-text",
     "--lang=en-US",
 )
+# Letters on whole pixels: a third fewer bytes, and half the errors in code (docs/experiments.md). Only these fonts are hinted by hand.
+FULL_HINTING = (
+    '<match target="font"><test name="family" compare="contains"><string>DejaVu Sans</string></test>'
+    '<edit name="hinting" mode="assign"><bool>true</bool></edit><edit name="hintstyle" mode="assign"><const>hintfull</const></edit>'
+    '<edit name="autohint" mode="assign"><bool>false</bool></edit></match>'
+)
 _log = logging.getLogger(__name__)
 
 
@@ -346,7 +352,7 @@ def _font_configuration() -> Path | None:
     folder = Path(tempfile.mkdtemp(prefix="optical-memory-"))
     folder.joinpath("fonts.conf").write_text(
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
-        f'<dir>{escape(str(carried))}</dir><include ignore_missing="yes">{escape(system)}</include>'
+        f'<dir>{escape(str(carried))}</dir><include ignore_missing="yes">{escape(system)}</include>{FULL_HINTING}'
         f"<cachedir>{escape(str(folder))}</cachedir></fontconfig>",
         encoding="utf-8",
     )

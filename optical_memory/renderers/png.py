@@ -1,6 +1,6 @@
-"""Grey pictures of few bits: how a page is written down, and how a fainter tier is made from it.
+"""Grey pictures of few bits: how a page is written down, and how another tier is made from it.
 
-Four bits of grey cost an OCR reader nothing and halve the file (docs/experiments.md). Pillow writes grey at eight bits only, and its
+Two bits of grey are enough for hinted letters as they are drawn, four for smaller ones made from them (docs/experiments.md). Pillow writes grey at eight bits only, and its
 `optimize` is ten times too slow, so the chunks are put together here; the packing and the deflate are still C.
 """
 
@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from PIL import Image
 
-__all__ = ["decode_grey", "downscale", "encode_grey"]
+__all__ = ["decode_grey", "encode_grey", "resize"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREYSCALE = 0  # colour type of the PNG specification, section 11.2.2
@@ -44,8 +44,8 @@ def decode_grey(png: bytes) -> Image.Image:
         return to_grey(image)
 
 
-def downscale(png: bytes, side: int | tuple[int, int], levels: int) -> bytes:
-    """A smaller PNG of a page.
+def resize(png: bytes, side: int | tuple[int, int], levels: int) -> bytes:
+    """A PNG of a page in another size.
 
     Bicubic and nothing after it: box costs an OCR reader three times the errors, sharpening afterwards as many (docs/experiments.md).
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from optical_memory.renderers.png import decode_grey, downscale, encode_grey
+from optical_memory.renderers.png import decode_grey, resize, encode_grey
 
 GRADIENT = Image.frombytes("L", (256, 8), bytes(range(256)) * 8)
 
@@ -61,25 +61,25 @@ def test_transparency_is_white_paper() -> None:
 
 def test_the_same_bytes_in_another_process() -> None:
     program = (
-        "import sys; from PIL import Image; from optical_memory.renderers.png import encode_grey, downscale\n"
+        "import sys; from PIL import Image; from optical_memory.renderers.png import encode_grey, resize\n"
         "image = Image.frombytes('L', (256, 8), bytes(range(256)) * 8)\n"
-        "sys.stdout.buffer.write(encode_grey(image, 16) + downscale(encode_grey(image, 16), 100, 16))"
+        "sys.stdout.buffer.write(encode_grey(image, 16) + resize(encode_grey(image, 16), 100, 16))"
     )
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
     here = encode_grey(GRADIENT, 16)
-    assert other == here + downscale(here, 100, 16)
+    assert other == here + resize(here, 100, 16)
 
 
 @pytest.mark.parametrize(("side", "size"), [(128, (128, 4)), (64, (64, 2)), ((50, 60), (50, 60)), (256, (256, 8)), (1, (1, 1))])
-def test_downscale_keeps_the_shape_unless_told_both_sides(side: int | tuple[int, int], size: tuple[int, int]) -> None:
-    with Image.open(io.BytesIO(downscale(encode_grey(GRADIENT, 16), side, 16))) as image:
+def test_resize_keeps_the_shape_unless_told_both_sides(side: int | tuple[int, int], size: tuple[int, int]) -> None:
+    with Image.open(io.BytesIO(resize(encode_grey(GRADIENT, 16), side, 16))) as image:
         assert image.size == size
 
 
-def test_downscale_blurs_less_than_box_and_more_than_nearest() -> None:
+def test_resize_blurs_less_than_box_and_more_than_nearest() -> None:
     """A fine line pattern: nearest leaves extremes only, bicubic averages to mid grey."""
     lines = Image.frombytes("L", (64, 64), bytes([0, 255] * 32) * 64)
-    small = decode_grey(downscale(encode_grey(lines, 256), 32, 256)).tobytes()
+    small = decode_grey(resize(encode_grey(lines, 256), 32, 256)).tobytes()
     assert all(90 < value < 165 for value in small[33:-33])
 
 
@@ -92,4 +92,4 @@ def test_a_wrong_number_of_greys_is_named(levels: int) -> None:
 @pytest.mark.parametrize("side", [0, -3, (0, 5)])
 def test_a_size_without_pixels_is_refused(side: int | tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="positive"):
-        downscale(encode_grey(GRADIENT, 16), side, 16)
+        resize(encode_grey(GRADIENT, 16), side, 16)

@@ -20,7 +20,20 @@ from .exchanges import Unit, starts_exchange, units_of
 from .forgetting import Forgetting, PageAge
 from .ledger import Ledger, Span
 from .pages import Page
-from .planning import PageItem, PageView, Plan, Show, TextItem, TextView, WaterMarks, arrange, room_target, squeeze, tail_start
+from .planning import (
+    LONG_EXCHANGE,
+    PageItem,
+    PageView,
+    Plan,
+    Show,
+    TextItem,
+    TextView,
+    WaterMarks,
+    arrange,
+    room_target,
+    squeeze,
+    tail_start,
+)
 from .readers.base import ReaderProfile
 from .stores.base import SessionId, Store
 from .turns import Turn
@@ -97,7 +110,7 @@ class _Draft:
         self.loose = self._read_loose()
 
     def plan(self, *, long_exchange: bool, settle: bool) -> Plan:
-        """The gentlest plan that holds the budget without taking pages away while the text is above its high-water mark."""
+        """The gentlest plan that holds the budget, leaves no overlong text, and takes no pages away while the text is above its mark."""
         feasible: Plan | None = None
         needed = 0
         for mode in self._modes(long_exchange=long_exchange, settle=settle):
@@ -108,7 +121,7 @@ class _Draft:
             if self.budget is not None and needed > self.budget:
                 continue
             feasible = plan
-            if not plan.squeezed or past.tail_tokens <= self.marks.high:
+            if past.tail_tokens <= (self.marks.high if plan.squeezed else LONG_EXCHANGE * self.marks.high):
                 break
         if feasible is None:
             assert self.budget is not None, "without a budget every plan is feasible"

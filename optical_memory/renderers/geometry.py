@@ -136,6 +136,7 @@ pre i{{color:#555}}
 pre s{{color:#444;text-decoration:none}}
 code{{unicode-bidi:isolate;white-space:pre-wrap;line-height:1px}}
 pre code{{font-size:1em}}
+.w{{word-break:break-all}}
 {indents}
 .l>p{{padding-inline-start:1.1em}}
 .l>p:first-child{{text-indent:-1.1em}}

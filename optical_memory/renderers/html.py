@@ -30,6 +30,7 @@ _UNFIT = re.compile("[\0-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _EMOJI = re.compile(  # what Unicode's emoji-data.txt lists as Emoji, in whole stretches
     "[\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]"
 )
+_LONG_WORD = re.compile(r"\S{25}")  # a path, a hash or minified JSON: fills its row instead of moving to the next
 _KANA = re.compile("[\u3040-\u30ff]")
 _HANGUL = re.compile("[\uac00-\ud7af]")
 
@@ -179,6 +180,8 @@ def _span(span: Span) -> str:
     if span.maths:
         return to_mathml(_clean(span.text))
     text = _text(span.text).replace("\n", "<br>")
+    if span.code and _LONG_WORD.search(span.text):
+        text = f'<span class="w">{text}</span>'
     for wanted, tag in ((span.code, "code"), (span.bold, "b"), (span.italic, "i"), (span.strike, "del")):
         if wanted:
             text = f"<{tag}>{text}</{tag}>"

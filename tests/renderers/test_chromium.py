@@ -139,7 +139,7 @@ def test_the_process_ends_without_waiting_and_leaves_nothing() -> None:
 
 def test_every_slot_draws_the_same(renderer: ChromiumRenderer) -> None:
     """The same words on three pages that are captured in one picture, each in a colour of its own; with emoji and maths."""
-    words = "Same 😀 ❤️ words, ½ $x^2_i$ and `code` → ✓ " * 20
+    words = "Same 😀 ❤️ words, ½ $x^2_i$ and `code` → ✓ " * 24
     pages = renderer.render(exchanges_of([Turn(number=number, role="user", content=words) for number in range(1, SLOTS + 1)]), SMALL)
     assert [page.first_turn for page in pages] == [page.last_turn for page in pages] == [1, 2, 3]
     pictures = [grey(page).crop((0, 30, SMALL.width, SMALL.height)) for page in pages]

@@ -69,7 +69,9 @@ def measure(turns: int) -> dict[str, float]:
 
 def import_seconds(code: str) -> float:
     """The median over five fresh interpreters, in seconds."""
-    return statistics.median(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5))
+    return statistics.median(
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)
+    )
 
 
 def main(arguments: Sequence[str] = ()) -> None:

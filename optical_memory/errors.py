@@ -1,26 +1,26 @@
 """Every error of the library, in one tree.
 
-    Misuse: the caller passed something wrong; nothing was stored or changed.
+Misuse: the caller passed something wrong; nothing was stored or changed.
 
-        ValueError
-        ├── InvalidTurn             a message that cannot be a turn
-        │   ├── UnsupportedContent  content that is neither text nor picture
-        │   └── UnknownToolCall     a tool result whose call the session never saw
-        ├── UnknownName             no renderer, store or reader of that name
-        └── BudgetTooSmall          what must be kept as text is larger than the budget
+    ValueError
+    ├── InvalidTurn             a message that cannot be a turn
+    │   ├── UnsupportedContent  content that is neither text nor picture
+    │   └── UnknownToolCall     a tool result whose call the session never saw
+    ├── UnknownName             no renderer, store or reader of that name
+    └── BudgetTooSmall          what must be kept as text is larger than the budget
 
-        LookupError
-        └── TurnNotFound            no turn of that number in the session
+    LookupError
+    └── TurnNotFound            no turn of that number in the session
 
-    Failure: the world did not cooperate; the caller did nothing wrong.
+Failure: the world did not cooperate; the caller did nothing wrong.
 
-        OpticalMemoryError
-        ├── MissingExtra            an optional package is not installed (also an ImportError)
-        ├── StoreError
-        │   ├── StoreUnavailable    the store does not answer
-        │   └── SessionCorrupted    entries of a session are missing or unreadable
-        └── RenderError             a page could not be drawn
-            └── BrowserNotFound     no Chromium to draw with
+    OpticalMemoryError
+    ├── MissingExtra            an optional package is not installed (also an ImportError)
+    ├── StoreError
+    │   ├── StoreUnavailable    the store does not answer
+    │   └── SessionCorrupted    entries of a session are missing or unreadable
+    └── RenderError             a page could not be drawn
+        └── BrowserNotFound     no Chromium to draw with
 """
 
 from __future__ import annotations

@@ -226,9 +226,7 @@ class OpticalMemory:
     def _replan_reason(self, last: Plan | None, tail: Sequence[Turn], budget: int | None, pins: Sequence[int]) -> str | None:
         tokens = sum(self._cost(turn) for turn in tail)
         seconds = self.profile.cache_seconds
-        return replan_reason(
-            last, tail, tokens, basis=self._basis, budget=budget, pins=pins, cache_seconds=seconds, marks=self._marks
-        )
+        return replan_reason(last, tail, tokens, basis=self._basis, budget=budget, pins=pins, cache_seconds=seconds, marks=self._marks)
 
     @property
     def _plan_name(self) -> str:

@@ -52,8 +52,7 @@ def _from_json(fields: dict[str, Any]) -> Page:
     width, height = fields["size"]
     said = fields["said"]
     segments = tuple(
-        Segment(turn, tuple(Box(*box) for box in boxes), continued, continues)
-        for turn, continued, continues, boxes in fields["segments"]
+        Segment(turn, tuple(Box(*box) for box in boxes), continued, continues) for turn, continued, continues, boxes in fields["segments"]
     )
     return Page(
         key=str(fields["key"]),

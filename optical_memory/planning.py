@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -185,7 +185,7 @@ def replan_reason(
 def _cache_lapsed(last: Plan, tail: Sequence[Turn], seconds: float) -> bool:
     """Whether, since the plan was made, so much time passed between a turn and the next that no prompt cache lived through it."""
     times = [turn.created_at for turn in tail if turn.number >= last.length]
-    pairs = zip(times, times[1:], strict=False)
+    pairs = pairwise(times)
     return any(a is not None and b is not None and (b - a).total_seconds() > seconds for a, b in pairs)
 
 

@@ -166,7 +166,3 @@ def _part_text(part: TextContent | ImageContent | ToolResultContent | ReasoningC
         inner = part.content if isinstance(part.content, str) else "\n".join(_part_text(item) for item in part.content)
         return inner
     return ""
-
-
-# Former names, until every module uses the new ones.
-TextPart, ImagePart, ToolResultPart, ReasoningPart = TextContent, ImageContent, ToolResultContent, ReasoningContent

@@ -267,7 +267,9 @@ def test_pages_tell_size_and_price(memory: OpticalMemory) -> None:
     page = memory.pages()[0]
     assert page.size("small") == (640, 640) and page.tokens("small") == 111
     assert len({page.image(tier) for tier in Tier}) == 4, "Gundam and Large show the sealed picture"
-    assert sum(page.text_tokens for page in memory.pages()) == sum(memory._cost(turn) for turn in memory.turns(stop=memory.pages()[-1].last_turn + 1))
+    assert sum(page.text_tokens for page in memory.pages()) == sum(
+        memory._cost(turn) for turn in memory.turns(stop=memory.pages()[-1].last_turn + 1)
+    )
 
 
 # -- recall --------------------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,7 +18,9 @@ TURN = Turn(number=1, id="a", role="user", content="hello")
 KEY = run_key("pillow", "f", PageStyle(), [[[TURN]]])
 
 
-@pytest.mark.parametrize("same", [{"id": "b"}, {"created_at": datetime.now(UTC)}, {"metadata": {"a": 1}}, {"importance": 1.0}, {"pinned": True}])
+@pytest.mark.parametrize(
+    "same", [{"id": "b"}, {"created_at": datetime.now(UTC)}, {"metadata": {"a": 1}}, {"importance": 1.0}, {"pinned": True}]
+)
 def test_a_key_ignores_what_is_not_drawn(same: dict[str, object]) -> None:
     assert run_key("pillow", "f", PageStyle(), [[[TURN.model_copy(update=same)]]]) == KEY
 
@@ -62,7 +65,9 @@ def test_sizes_at_tiers() -> None:
 
 def test_records_come_back_as_they_were() -> None:
     moment = datetime(2026, 5, 1, 7, 40, tzinfo=UTC)
-    page = Page("k-0", 0, (Segment(7, (Box(1, 2, 3, 4), Box(5, 6, 7, 8)), True, False),), 99, ("QX-77419", "é"), 1280, 1280, 0.7, moment, 0.5, 3)
+    page = Page(
+        "k-0", 0, (Segment(7, (Box(1, 2, 3, 4), Box(5, 6, 7, 8)), True, False),), 99, ("QX-77419", "é"), 1280, 1280, 0.7, moment, 0.5, 3
+    )
     assert decode_pages(encode_pages([page, page])) == [page, page]
 
 
@@ -94,7 +99,7 @@ def test_breaks_only_where_something_stays_whole(sizes: list[tuple[int, bool]]) 
     starts = page_starts(units, 100)
     assert starts[0] == 0
     assert starts == sorted(set(starts))
-    for start, end in zip(starts, starts[1:], strict=False):
+    for start, end in itertools.pairwise(starts):
         used = sum(unit.height for unit in units[start:end])
         least = max(0, WORTH_BREAKING * 100 - IMPATIENCE * 100 * ((used - 1) // 100))
         assert (used - 1) % 100 + 1 >= least, "an emptier page is not broken"

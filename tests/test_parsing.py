@@ -31,7 +31,11 @@ def test_openai_content_lists_hold_text_and_pictures() -> None:
     url = f"data:image/png;base64,{PIXEL}"
     parts = [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": url, "detail": "low"}}, "and this"]
     turn = turn_of({"role": "user", "content": parts})
-    assert turn.content == (TextContent(text="look"), ImageContent(media_type="image/png", data=PIXEL, detail="low"), TextContent(text="and this"))
+    assert turn.content == (
+        TextContent(text="look"),
+        ImageContent(media_type="image/png", data=PIXEL, detail="low"),
+        TextContent(text="and this"),
+    )
     assert turn.text == "look\nand this"
     assert turn.images[0].decode().startswith(b"\x89PNG")
 
@@ -72,7 +76,9 @@ def test_langchain_calls_and_roles() -> None:
 
 
 def test_unknown_fields_live_on() -> None:
-    turn = turn_of({"role": "assistant", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}], "refusal": None})
+    turn = turn_of(
+        {"role": "assistant", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}], "refusal": None}
+    )
     assert turn.extra == {"refusal": None}
     assert turn.parts[0].model_extra == {"cache_control": {"type": "ephemeral"}}
 
@@ -104,7 +110,11 @@ def test_times(given: Any, expected: datetime | None) -> None:
         ({"role": "user", "content": [{"type": "input_audio", "data": "x"}]}, UnsupportedContent, "input_audio"),
         ({"role": "user", "content": [{"type": "document"}]}, UnsupportedContent, "document"),
         ({"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}, UnsupportedContent, "file"),
-        ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:text/html,<b>"}}]}, UnsupportedContent, "data:text/html"),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:text/html,<b>"}}]},
+            UnsupportedContent,
+            "data:text/html",
+        ),
         ({"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, UnsupportedContent, "URL"),
         ({"role": "user", "content": [{"type": "text"}]}, InvalidTurn, "text"),
         ({"role": "user", "content": [{"type": "image", "source": {"type": "base64", "data": "@@"}}]}, InvalidTurn, "base64"),

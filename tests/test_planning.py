@@ -141,7 +141,9 @@ def test_room_is_left_for_the_next_turns_but_pages_get_some() -> None:
 
 
 def test_plans_are_plain_json() -> None:
-    made = plan(items=({"kind": "page", "key": "k", "index": 1, "first": 1, "last": 2, "tier": Tier.TINY}, {"kind": "text", "first": 3, "last": 3}))
+    made = plan(
+        items=({"kind": "page", "key": "k", "index": 1, "first": 1, "last": 2, "tier": Tier.TINY}, {"kind": "text", "first": 3, "last": 3})
+    )
     assert Plan.model_validate_json(made.model_dump_json()) == made
     with pytest.raises(ValueError, match="v"):
         Plan.model_validate({**made.model_dump(), "v": 2})

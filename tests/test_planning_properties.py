@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 from typing import Any
@@ -165,7 +166,7 @@ def _check_openai_pairs(messages: list[dict[str, Any]]) -> None:
 
 def _check_anthropic_pairs(messages: list[dict[str, Any]]) -> None:
     roles = [message["role"] for message in messages]
-    assert all(a != b for a, b in zip(roles, roles[1:], strict=False)), "roles alternate"
+    assert all(a != b for a, b in itertools.pairwise(roles)), "roles alternate"
     waiting: set[str] = set()
     for message in messages:
         results = {block["tool_use_id"] for block in message["content"] if block["type"] == "tool_result"}

@@ -15,7 +15,13 @@ def test_the_papers_tiers(tier: Tier, side: int, round_count: int, length: int) 
 
 @pytest.mark.parametrize(
     ("size", "grid", "length"),
-    [((900, 1200), (2, 3), 903), ((1024, 1024), (2, 2), 693), ((1600, 900), (2, 1), 483), ((1240, 1754), (2, 3), 903), ((640, 640), (0, 0), 273)],
+    [
+        ((900, 1200), (2, 3), 903),
+        ((1024, 1024), (2, 2), 693),
+        ((1600, 900), (2, 1), 483),
+        ((1240, 1754), (2, 3), 903),
+        ((640, 640), (0, 0), 273),
+    ],
 )
 def test_gundam_cuts_pages_as_the_published_code_does(size: tuple[int, int], grid: tuple[int, int], length: int) -> None:
     assert gundam_grid(*size) == grid

@@ -220,5 +220,3 @@ def _mark_only(messages: list[dict[str, Any]]) -> None:
         for block in message["content"]:
             block.pop("cache_control", None)
     messages[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}
-
-

@@ -29,12 +29,19 @@ def filler(count: int) -> list[dict[str, Any]]:
 
 
 def call(call_id: str, arguments: str = '{"x": 1}') -> dict[str, Any]:
-    return {"role": "assistant", "content": "", "tool_calls": [{"id": call_id, "type": "function", "function": {"name": "f", "arguments": arguments}}]}
+    return {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": call_id, "type": "function", "function": {"name": "f", "arguments": arguments}}],
+    }
 
 
 UNTOUCHED = [
     {"role": "system", "content": "Be brief."},
-    {"role": "user", "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}]},
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}],
+    },
     {"role": "assistant", "content": "ok", "name": "Ann", "refusal": None},
     call("c1", '{"x" :  1.10}'),
     {"role": "tool", "tool_call_id": "c1", "content": "done"},
@@ -75,7 +82,9 @@ def test_the_systems_words_stay_first_and_text() -> None:
 
 def test_anthropic_messages() -> None:
     tool = {"role": "tool", "tool_call_id": "c1", "content": "done"}
-    messages = to_anthropic(context_of({"role": "system", "content": "Be brief."}, ("user", "q"), call("c1"), tool, ("user", "and?"), call("c2", "oops")))
+    messages = to_anthropic(
+        context_of({"role": "system", "content": "Be brief."}, ("user", "q"), call("c1"), tool, ("user", "and?"), call("c2", "oops"))
+    )
     assert messages == [
         {"role": "user", "content": [{"type": "text", "text": t} for t in ("[system]", "Be brief.", "q")]},
         {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "f", "input": {"x": 1}}]},
@@ -89,8 +98,14 @@ def test_anthropic_blocks_come_out_as_they_went_in() -> None:
     source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
     result = [{"type": "text", "text": "r"}, {"type": "image", "source": source}]
     messages: list[dict[str, Any]] = [
-        {"role": "user", "content": [{"type": "image", "source": source}, {"type": "text", "text": "q", "cache_control": {"type": "ephemeral"}}]},
-        {"role": "assistant", "content": [thinking, {"type": "text", "text": "a"}, {"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+        {
+            "role": "user",
+            "content": [{"type": "image", "source": source}, {"type": "text", "text": "q", "cache_control": {"type": "ephemeral"}}],
+        },
+        {
+            "role": "assistant",
+            "content": [thinking, {"type": "text", "text": "a"}, {"type": "tool_use", "id": "t", "name": "f", "input": {}}],
+        },
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": result, "is_error": True}]},
     ]
     context = context_of(*messages)

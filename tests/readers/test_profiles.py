@@ -36,7 +36,9 @@ def test_a_fainter_tier_is_never_dearer(name: str) -> None:
 
 
 def test_readers_of_your_own() -> None:
-    own = ReaderProfile(name="mine", as_of="2026-11", source="me", formula=TileFormula(base=1, tile=2), ladder=["base", "tiny"], floor="tiny")
+    own = ReaderProfile(
+        name="mine", as_of="2026-11", source="me", formula=TileFormula(base=1, tile=2), ladder=["base", "tiny"], floor="tiny"
+    )
     assert profile_of(own) is own
     assert own.ladder == (Tier.TINY, Tier.BASE)
     assert (own.below(Tier.BASE), own.below(Tier.TINY)) == (Tier.TINY, None)

@@ -159,4 +159,4 @@ def _script(mark: str, text: str) -> str:
 
 def _grouped(text: str) -> str:
     text = text.strip()
-    return text if len(text) <= 1 or re.fullmatch(r"[\w.]+", text) else f"({text})"
+    return text if len(text) <= 1 or all(char.isalpha() or char in "0123456789." for char in text) else f"({text})"

@@ -6,6 +6,7 @@ base with its marks, an emoji sequence), each cluster finds its font, and neighb
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import unicodedata
@@ -37,6 +38,7 @@ _ASCII = re.compile("[!-~]+")
 # Invisible wherever they stand (DerivedCoreProperties.txt, Default_Ignorable_Code_Point), beyond the characters of category Cf.
 _IGNORABLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
 _VISIBLE_FORMATS = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
+_log = logging.getLogger(__name__)
 _ZWJ = "\u200d"
 _KEYCAP = "\u20e3"  # colour fonts draw the digit white on blue, which is lost in grey: digit and frame are drawn one by one
 
@@ -152,7 +154,11 @@ class WordBook:
         if not shaped:
             run = "".join(char for char in run if not is_ignorable(char))
             run = "".join(reversed(clusters_of(run))) if rtl else run
-        return [_draw_run(run, face, look.size, shaped=shaped, rtl=rtl)]
+        try:
+            return [_draw_run(run, face, look.size, shaped=shaped, rtl=rtl)]
+        except OSError as exc:  # a font that claims the characters, and that FreeType cannot read
+            _log.warning("the font %s cannot be drawn with: %s", face.path, exc)
+            return [_last_resort(char, look.size) for char in run]
 
 
 @lru_cache(maxsize=256)

@@ -30,7 +30,7 @@ def page_starts(units: Sequence[Measured], capacity: float) -> list[int]:
         units: the units in order.
         capacity: heights that a page holds over all its columns.
 
-    An exchange that fits on a page stays whole if the page before is at least three quarters full; failing that, its units do. Everything
+    An exchange that fits on a page stays whole if the page before is at least nine tenths full; failing that, its units do. Everything
     else flows on, over as many pages as it takes; the longer pages have flowed into each other, the sooner a unit begins a new one.
     """
     packing = _Packing(capacity)

@@ -2,9 +2,9 @@
 
     python tools/pack_bitmaps.py unifont.otf unifont_upper.otf
 
-The format, inside the xz container, little endian: the number of runs (4 bytes); for each run of code points its first one, its length and its
-kind (4 bytes each; kind 8 or 16: that many pixels wide; kind 0: a mark, 16 pixels wide, that ends where the pen is); then the glyphs in the
-same order, 16 rows each, most significant bit leftmost.
+The format, inside the xz container, little endian: the number of runs (4 bytes); for each run of code points its first one, its length
+and its kind (4 bytes each; kind 8 or 16: that many pixels wide; kind 0: a mark, 16 pixels wide, that ends where the pen is); then the
+glyphs in the same order, 16 rows each, most significant bit leftmost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw, ImageFont
 
 TARGET = Path(__file__).parent.parent / "optical_memory" / "renderers" / "fonts" / "lastresort.xz"

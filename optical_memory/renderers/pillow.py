@@ -7,13 +7,15 @@ syntax colours are weights and greys, and Thai, Lao, Khmer and Burmese break bet
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import threading
+import unicodedata
+import zlib
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from PIL import Image, features
-from PIL import __version__ as pillow_version
 
 from ..errors import RenderError
 from ..exchanges import Exchange
@@ -30,8 +32,9 @@ from .words import WordBook
 
 __all__ = ["PillowRenderer"]
 
-LAYOUT_VERSION = 2  # counts up whenever the same turns could give other pixels
-WHITE = 255
+WHITE, COLUMN_RULE = 255, 187
+LIBRARIES = ("freetype2", "raqm", "harfbuzz", "fribidi", "zlib")  # of Pillow's own
+PACKAGES = ("markdown-it-py", "mdit-py-plugins", "pillow", "pygments")  # they decide over the blocks and what is drawn of them
 
 
 class PillowRenderer:
@@ -51,9 +54,10 @@ class PillowRenderer:
     @cached_property
     def fingerprint(self) -> str:
         """Of this library's layout code, Pillow and what it draws with, and the fonts that it may use."""
-        libraries = [f"{name} {features.version(name)}" for name in ("freetype2", "raqm", "harfbuzz", "fribidi")]
-        whole = "|".join([str(LAYOUT_VERSION), pillow_version, *libraries, self._fonts.identity])
-        return f"pillow-{LAYOUT_VERSION}-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+        libraries = [f"{name} {features.version(name)}" for name in LIBRARIES]
+        packages = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+        whole = [_code_state(), unicodedata.unidata_version, zlib.ZLIB_RUNTIME_VERSION, *libraries, *packages, self._fonts.identity]
+        return hashlib.sha256("\n".join(whole).encode()).hexdigest()[:16]
 
     def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
         """See `Renderer.render`. The pages of a run come back together: with `seal_last` false, all but those of the last run."""
@@ -71,6 +75,14 @@ class PillowRenderer:
         """Forget the words drawn so far."""
         with self._lock:
             self._words = WordBook(self._fonts)
+
+
+@lru_cache(maxsize=1)
+def _code_state() -> str:
+    """A hash of the modules that may decide over pixels, so that no version number can be forgotten."""
+    here = Path(__file__).parent
+    files = [*sorted(here.glob("*.py")), here / "fonts" / "lastresort.xz", here.parent / "pagination.py", here.parent / "exchanges.py"]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _numbers(exchanges: Sequence[Exchange]) -> str:
@@ -94,6 +106,7 @@ def _unit_rows(exchanges: Sequence[Exchange], flow: Flow) -> list[UnitRows]:
 
 def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
     image = Image.new("L", canvas.page_size, WHITE)
+    _rule_columns(image, draft, canvas)
     missing = 0
     for _, row, column, top in draft.rows:
         left, above = canvas.margin + column * canvas.pitch, canvas.margin + top
@@ -106,3 +119,11 @@ def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
         missing += row.missing
     png = encode_grey(image, canvas.style.grey_levels)
     return RenderedPage(png, image.width, image.height, draft.segments, draft.fill, missing)
+
+
+def _rule_columns(image: Image.Image, draft: Draft, canvas: Canvas) -> None:
+    """A hairline before every column but the first, as far as columns are used."""
+    hair = max(1, round(canvas.scale))
+    for column in range(1, 1 + max(placed.column for placed in draft.rows)):
+        left = canvas.margin + column * canvas.pitch - (canvas.gutter + hair) // 2
+        image.paste(COLUMN_RULE, (left, canvas.margin, left + hair, canvas.margin + canvas.height))

@@ -115,4 +115,4 @@ def test_licences_lie_beside_the_fonts() -> None:
     folder = BUNDLED["sans"].parent
     assert "Bitstream Vera" in (folder / "LICENSE-DejaVu.txt").read_text("utf-8")
     assert "SIL OPEN FONT LICENSE" in (folder / "LICENSE-Unifont.txt").read_text("utf-8")
-    assert all(ImageFont.truetype(path, 14).getname()[0].startswith("DejaVu") for path in BUNDLED.values())
+    assert all(str(ImageFont.truetype(path, 14).getname()[0]).startswith("DejaVu") for path in BUNDLED.values())

@@ -57,8 +57,8 @@ class PageStyle:
     The default is what an OCR reader still reads at Small: DejaVu Sans 14 px on a 1024 page (see docs/experiments.md). It is drawn at
     1024 px, where hinted letters stand on whole pixels and four greys are enough; the other tiers are made from that picture.
 
-    `grey_levels` is for the sealed picture and the tiers that are as large or larger, `faint_levels` for the smaller ones: their letters have
-    no black left, and every grey counts.
+    `grey_levels` is for the sealed picture and the tiers that are as large or larger, `faint_levels` for the smaller ones, where a letter
+    has no black left and every grey counts.
     """
 
     width: int = 1024
@@ -66,7 +66,7 @@ class PageStyle:
     scale: float = 1.0
     columns: int = 2
     font_size: float = 14.0
-    code_size: float = 12.0
+    code_size: float = 14.0
     number_size: float = 17.0
     line_height: float = 1.15
     margin: int = 6

@@ -1,7 +1,8 @@
 """Grey pictures of few bits: how a page is written down, and how another tier is made from it.
 
-Two bits of grey are enough for hinted letters as they are drawn, four for smaller ones made from them (docs/experiments.md). Pillow writes grey at eight bits only, and its
-`optimize` is ten times too slow, so the chunks are put together here; the packing and the deflate are still C.
+Two bits of grey are enough for hinted letters as they are drawn, four for smaller ones made from them (docs/experiments.md). Pillow
+writes grey at eight bits only, and its `optimize` is ten times too slow, so the chunks are put together here; the packing and the deflate
+are still C.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ def test_a_wide_formula_falls_back_to_its_source(renderer: ChromiumRenderer) -> 
     pages = renderer.render(said("$$" + "x+" * 300 + "1$$"), STYLE)
     right = max(box.left + box.width for box in pages[0].segments[0].boxes)
     assert right <= STYLE.width
-    assert len({grey(pages[0]).crop((0, row, 500, row + 1)).tobytes() for row in range(30, 120)}) > 10  # several rows, not one
+    assert len({grey(pages[0]).crop((0, row, 500, row + 1)).tobytes() for row in range(30, 120)}) > 5  # several rows, not one
 
 
 def test_a_browser_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ class RenderedPage:
     """A drawn page, before it has a name in a session.
 
     Attributes:
-        png: the sealed picture, grey, at most four bits a pixel.
+        png: the sealed picture, in the evenly spaced greys that the style asks for.
         width: in pixels.
         height: in pixels.
         segments: the turns on it, in reading order.
@@ -36,10 +36,12 @@ class RenderedPage:
 
     @property
     def first_turn(self) -> int:
+        """Number of the turn that the page begins with."""
         return self.segments[0].turn
 
     @property
     def last_turn(self) -> int:
+        """Number of the turn that the page ends with."""
         return self.segments[-1].turn
 
 

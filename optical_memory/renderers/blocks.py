@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table"]
+__all__ = [
+    "MOST_INDENTS",
+    "WIDEST_TABLE",
+    "Block",
+    "Code",
+    "Heading",
+    "ListItem",
+    "Math",
+    "Paragraph",
+    "Picture",
+    "Quote",
+    "Rule",
+    "Span",
+    "Spans",
+    "Table",
+]
+
+MOST_INDENTS = 12  # levels of lists and quotes that are still indented; the parser of a browser gives up at 512
+WIDEST_TABLE = 10  # columns; a wider table is written as records, for its cells would be a word wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +42,15 @@ Spans = tuple[Span, ...]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
+    """Words that flow."""
+
     spans: Spans
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
+    """A heading of `level` 1 (the highest) to 6."""
+
     level: int
     spans: Spans
 
@@ -44,6 +66,8 @@ class ListItem:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
+    """Blocks that were said elsewhere: a bar stands beside them."""
+
     blocks: tuple[Block, ...]
 
 
@@ -77,6 +101,11 @@ class Picture:
     data: bytes
     media_type: str
     alt: str = ""
+
+    @property
+    def note(self) -> str:
+        """What stands in its place if it cannot be drawn."""
+        return f"[picture that cannot be drawn: {self.media_type}, {len(self.data)} bytes] {self.alt}"
 
 
 @dataclass(frozen=True, slots=True)

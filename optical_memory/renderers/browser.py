@@ -4,7 +4,7 @@ Callers on any thread, inside an event loop or not, hand a coroutine over and wa
 started again if it dies, and ends with the process. A forked child starts its own.
 
 What is drawn is hostile, so nothing can leave: no scripts, no names resolved, a proxy that does not exist, every request aborted, the
-context offline; the page's own policy (`geometry.document`) and the escaping (`html`) stand before all that.
+context offline; the page's own policy (`stylesheet.document`) and the escaping (`html`) stand before all that.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from xml.sax.saxutils import escape
 
 from ..errors import BrowserNotFound, MissingExtra, RenderError
-from .finding import BrowserFound, find_browser, require_browser
+from .finding import require_browser
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Playwright, Route
 
-__all__ = ["BrowserFound", "Engine", "Session", "Tab", "TabLost", "find_browser", "release_engine", "shared_engine"]
+__all__ = ["Engine", "Session", "Tab", "TabLost", "release_engine", "shared_engine"]
 
 T = TypeVar("T")
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import importlib.metadata
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,11 +19,14 @@ from ..pagination import Measured
 from .base import RenderedPage
 from .browser import Engine, Session, Tab, TabLost, release_engine, shared_engine
 from .finding import browser_version, require_browser
-from .geometry import TINTS, Canvas, document
+from .fingerprint import fingerprint_of
+from .fonts import font_folders
+from .geometry import Canvas
 from .glyphs import count_missing
 from .html import has_emoji, unit_html
 from .png import encode_grey
 from .runs import PageDraft, Plan, drafts_of, fragments_of
+from .stylesheet import TINTS, document
 
 __all__ = ["ChromiumRenderer"]
 
@@ -34,9 +34,7 @@ SLOTS = len(TINTS)
 ATTEMPTS = 3  # a browser that dies is started again this often
 BATCH = 90_000  # characters of HTML laid out at a time: about a dozen pages
 PICTURE_WAIT = 0.005  # s between two looks at whether the pictures of a batch are decoded
-PACKAGES = ("latex2mathml", "markdown-it-py", "mdit-py-plugins", "pillow", "pygments")  # they decide over the HTML and the pictures in it
-FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/Library/Fonts", "/System/Library/Fonts")
-FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc", ".pfb", ".pcf", ".gz")
+FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc", ".pfb", ".pcf", ".gz")  # what a browser draws with, bitmap fonts too
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class ChromiumRenderer:
     @property
     def fingerprint(self) -> str:
         """Of this library's layout code, the browser's version, and the fonts that it may use."""
-        return _fingerprint(browser_version(self._path))
+        return fingerprint_of(browser_version(self._path), _font_state())
 
     def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
         """See `Renderer.render`. The pages of a run come back together: with `seal_last` false, all but those of the last run."""
@@ -225,25 +223,9 @@ def _share_of(run: int, shares: Sequence[int]) -> int:
     return max(slot for slot in range(SLOTS) if shares[slot] <= run)
 
 
-@lru_cache(maxsize=8)
-def _fingerprint(version: str) -> str:
-    """Sixteen hexadecimal digits, the same in every process of a machine that has not changed."""
-    packages = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
-    whole = "\n".join([version, _code_state(), _font_state(), zlib.ZLIB_RUNTIME_VERSION, *packages])
-    return hashlib.sha256(whole.encode()).hexdigest()[:16]
-
-
-@lru_cache(maxsize=1)
-def _code_state() -> str:
-    """A hash of the modules that may decide over pixels, so that no version number can be forgotten."""
-    here = Path(__file__).parent
-    files = [*sorted(here.glob("*.py")), here / "layout.js", here.parent / "pagination.py", here.parent / "exchanges.py"]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-
-
 @lru_cache(maxsize=1)
 def _font_state() -> str:
     """Names and sizes of the font files in the usual folders and the library's own."""
-    folders = [Path(__file__).parent / "fonts", *(Path(place).expanduser() for place in FONT_FOLDERS)]
-    files = {(path.name, path.stat().st_size) for folder in folders for path in folder.rglob("*") if path.suffix.lower() in FONT_SUFFIXES}
-    return repr(sorted(files))
+    folders = (Path(__file__).parent / "fonts", *font_folders())
+    files = (path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in FONT_SUFFIXES)
+    return repr(sorted({(path.name, path.stat().st_size) for path in files if path.is_file()}))  # a link may lead nowhere

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..turns import Turn
-from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span
+from .blocks import MOST_INDENTS, Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span
 from .document import blocks_of
 from .geometry import Canvas
-from .highlighting import highlighted
+from .greys import COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING
 from .pictures import fit_picture
+from .syntax import Kind, pieces_of
 from .tables import table_rows
 from .tex import linear_tex
 from .typesetting import Bar, LineBox, Mark, Row, Typesetter
@@ -19,9 +20,6 @@ from .words import Look, Word
 __all__ = ["Flow"]
 
 TOP_HEADING = 1.12  # of the text size, for level 1; deeper levels are bold only
-RULE_GREY, BAR_GREY, EXCHANGE_GREY = 136, 136, 85
-PICTURE_SHARE = 0.5  # of the column height, at most
-DEEPEST = 12  # levels of lists and quotes that are still indented
 NARROWEST = 8  # text sizes; lists and quotes nested deeper than that leave no narrower column
 BASELINE = 0.31  # of the text size, below a line's middle: where DejaVu Sans sits centred
 
@@ -40,6 +38,12 @@ class Flow:
         self._hair = max(1, round(canvas.scale))
         self._text = Look(self._size)
         self._code = Look(canvas.style.code_size * canvas.scale, "mono")
+        self._kinds: dict[Kind, Look] = {
+            "plain": self._code,
+            "strong": replace(self._code, style="monobold"),
+            "comment": replace(self._code, grey=COMMENT, italic=True),
+            "string": replace(self._code, grey=STRING),
+        }
         self._number = Look(canvas.style.number_size * canvas.scale, "bold")
 
     def turn_rows(self, turn: Turn, label: str) -> list[Row]:
@@ -65,7 +69,7 @@ class Flow:
 
     def gap(self, *, exchange: bool) -> Row:
         """The white before a turn; before an exchange it holds a rule."""
-        bars = (Bar(0, self._hair, self._canvas.column_width, self._hair, EXCHANGE_GREY),) if exchange else ()
+        bars = (Bar(0, self._hair, self._canvas.column_width, self._hair, EXCHANGE_RULE),) if exchange else ()
         return Row((4 if exchange else 2) * self._hair, bars=bars, space=True)
 
     def _box(self, left: int, *, code: bool = False) -> LineBox:
@@ -101,14 +105,17 @@ class Flow:
             case Picture():
                 return self._picture(block, box)
             case Rule():
-                return [Row(6 * self._hair, bars=(Bar(box.left, 3 * self._hair, box.width, self._hair, RULE_GREY),))]
+                return [Row(6 * self._hair, bars=(Bar(box.left, 3 * self._hair, box.width, self._hair, RULE),))]
             case table:
                 return table_rows(table, self._set, box, replace(self._text, size=0.93 * self._size), self._runs)
 
     def _code_rows(self, head: list[Run], text: str, language: str, left: int = 0) -> list[Row]:
         box = replace(self._box(left, code=True), fills=language == "json")
-        rows = self._set.rows(highlighted(text.expandtabs(4), language, self._code), box, head)
+        rows = self._set.rows(self._listing(text, language), box, head)
         return [_lowered(rows[0], self._canvas.line - box.line), *rows[1:]] if head else rows
+
+    def _listing(self, text: str, language: str) -> Iterator[Run]:
+        return ((piece, self._kinds[kind]) for piece, kind in pieces_of(text, language))
 
     def _runs(self, spans: Sequence[Span], look: Look) -> list[Run]:
         """Spans as runs of text with the look that each asks for."""
@@ -124,7 +131,7 @@ class Flow:
         marker = self._set.words.word(item.marker, self._text) if item.marker else NO_WORD
         space = 0.4 * self._size
         hang = max(round(1.1 * self._size), round(marker.width + space))
-        outer = max(0, min(item.depth, DEEPEST) - depth)  # levels that the item names but does not stand in
+        outer = max(0, min(item.depth, MOST_INDENTS) - depth)  # levels that the item names but does not stand in
         inner = self._box(left + hang + round(0.9 * self._size * outer)).left
         rows = self._stacked([], item.blocks, inner, depth + 1) or [Row(self._canvas.line)]
         start = max(0, inner - hang)
@@ -133,17 +140,16 @@ class Flow:
         return [first._replace(marks=(*marks, *first.marks), missing=first.missing + marker.missing), *rows[1:]]
 
     def _quote(self, blocks: Sequence[Block], left: int, depth: int) -> list[Row]:
-        if depth >= DEEPEST:
+        if depth >= MOST_INDENTS:
             return self._stacked([], blocks, left, depth + 1)
         x = self._box(left).left
         rows = self._stacked([], blocks, x + 6 * self._hair, depth + 1)
-        return [row._replace(bars=(*row.bars, Bar(x, 0, 2 * self._hair, row.height, BAR_GREY))) for row in rows]
+        return [row._replace(bars=(*row.bars, Bar(x, 0, 2 * self._hair, row.height, QUOTE_BAR))) for row in rows]
 
     def _picture(self, picture: Picture, box: LineBox) -> list[Row]:
-        image = fit_picture(picture.data, box.width, round(PICTURE_SHARE * self._canvas.height), self._canvas.scale)
+        image = fit_picture(picture.data, box.width, self._canvas.picture_height, self._canvas.scale)
         if image is None:
-            note = f"[picture that cannot be drawn: {picture.media_type}, {len(picture.data)} bytes] {picture.alt}"
-            return self._set.rows([(note, self._text)], box)
+            return self._set.rows([(picture.note, self._text)], box)
         return [Row(image.height + 2 * self._hair, pictures=(Mark(box.left, self._hair, image, 0),))]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from .sfnt import Coverage, read_faces
 
-__all__ = ["BUNDLED", "Face", "FontBook", "find_system_fonts"]
+__all__ = ["BUNDLED", "Face", "FontBook", "find_system_fonts", "font_folders"]
 
 FOLDER = Path(__file__).parent / "fonts"
 BUNDLED = {
@@ -60,7 +60,7 @@ class Face:
 def find_system_fonts() -> tuple[Path, ...]:
     """The machine's font files, sorted by path: those that fontconfig lists where it is installed, else those in the usual folders."""
     listed = _listed_by_fontconfig()
-    paths = listed if listed else _in_folders(_font_folders())
+    paths = listed if listed else _in_folders(font_folders())
     return tuple(sorted(path for path in paths if path.suffix.lower() in SUFFIXES and not _is_useless(path)))
 
 
@@ -75,7 +75,8 @@ def _listed_by_fontconfig() -> list[Path]:
     return [Path(line) for line in set(done.stdout.splitlines()) if line]
 
 
-def _font_folders() -> list[Path]:
+def font_folders() -> list[Path]:
+    """Where this kind of machine keeps its fonts; the folders need not exist."""
     home = Path.home()
     if sys.platform == "darwin":
         return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
@@ -134,7 +135,7 @@ class FontBook:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of every font that may be used: names, and sizes and times of the machine's, contents' sizes of the bundled."""
+        """A hash of every font that may be used: the name and size of each, and of the machine's own also the time of its last change."""
         lines = [f"{path.name}|{path.stat().st_size}" for path in BUNDLED.values()]
         for path in self.extra:
             try:

@@ -14,18 +14,17 @@ from typing import TypeGuard
 
 from ..exchanges import Exchange, starts_exchange
 from ..turns import Turn
-from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
+from .blocks import MOST_INDENTS, WIDEST_TABLE, Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
 from .document import blocks_of
 from .geometry import Canvas
 from .heads import head_labels
-from .highlight import highlight
 from .mathml import to_mathml
 from .pictures import picture_html
+from .syntax import Kind, pieces_of
 
 __all__ = ["has_emoji", "unit_html"]
 
-DEEPEST = 12  # levels of quotes and lists that are still indented; the parser of a browser gives up at 512
-WIDEST_TABLE = 10  # columns; a wider table is written as records, for its cells would be a word wide
+_ELEMENTS: dict[Kind, str] = {"strong": "b", "comment": "i", "string": "s"}  # the style sheet makes `<s>` a grey
 _UNFIT = re.compile("[\0-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _EMOJI = re.compile(  # what Unicode's emoji-data.txt lists as Emoji, in whole stretches
     "[\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]"
@@ -114,14 +113,14 @@ def _(block: ListItem, canvas: Canvas, depth: int) -> str:
         body = f'<p dir="auto">{marker}{_spans(first[0].spans)}</p>'
     else:
         body = f"<p>{marker}</p>{_nested(first, canvas, depth)}"
-    level = min(block.depth, DEEPEST)
+    level = min(block.depth, MOST_INDENTS)
     return f'<div class="l l{level}">{body}{_nested(rest, canvas, depth)}</div>'
 
 
 @_block.register
 def _(block: Quote, canvas: Canvas, depth: int) -> str:
     inner = _nested(block.blocks, canvas, depth)
-    return f'<div class="q">{inner}</div>' if depth < DEEPEST else inner
+    return f'<div class="q">{inner}</div>' if depth < MOST_INDENTS else inner
 
 
 def _nested(blocks: Sequence[Block], canvas: Canvas, depth: int) -> str:
@@ -159,8 +158,7 @@ def _(block: Math, canvas: Canvas, depth: int) -> str:
 
 @_block.register
 def _(block: Picture, canvas: Canvas, depth: int) -> str:
-    picture = picture_html(block.data, canvas.column_width, canvas.height // 2, canvas.scale)
-    return picture or f"<p>[picture that cannot be drawn: {_text(block.media_type)}, {len(block.data)} bytes] {_text(block.alt)}</p>"
+    return picture_html(block.data, canvas.column_width, canvas.picture_height, canvas.scale) or f"<p>{_text(block.note)}</p>"
 
 
 @_block.register
@@ -169,7 +167,12 @@ def _(block: Rule, canvas: Canvas, depth: int) -> str:
 
 
 def _code(block: Code, head: str = "") -> str:
-    return f"<pre>{head}{highlight(_clean(block.text), block.language)}</pre>"
+    return f"<pre>{head}{''.join(_marked(piece, kind) for piece, kind in pieces_of(_clean(block.text), block.language))}</pre>"
+
+
+def _marked(piece: str, kind: Kind) -> str:
+    tag = _ELEMENTS.get(kind)
+    return f"<{tag}>{escape(piece)}</{tag}>" if tag else escape(piece)
 
 
 def _spans(spans: Spans) -> str:

@@ -6,13 +6,9 @@ syntax colours are weights and greys, and Thai, Lao, Khmer and Burmese break bet
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import threading
-import unicodedata
-import zlib
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 from PIL import Image, features
@@ -22,9 +18,11 @@ from ..exchanges import Exchange
 from ..pages import PageStyle
 from .base import RenderedPage
 from .columns import Draft, TurnRows, UnitRows, drafts_of
+from .fingerprint import fingerprint_of
 from .flow import Flow
 from .fonts import FontBook
 from .geometry import Canvas
+from .greys import COLUMN_RULE
 from .heads import head_labels
 from .png import encode_grey
 from .typesetting import Typesetter
@@ -32,9 +30,8 @@ from .words import WordBook
 
 __all__ = ["PillowRenderer"]
 
-WHITE, COLUMN_RULE = 255, 187
+WHITE = 255
 LIBRARIES = ("freetype2", "raqm", "harfbuzz", "fribidi", "zlib")  # of Pillow's own
-PACKAGES = ("markdown-it-py", "mdit-py-plugins", "pillow", "pygments")  # they decide over the blocks and what is drawn of them
 
 
 class PillowRenderer:
@@ -55,9 +52,7 @@ class PillowRenderer:
     def fingerprint(self) -> str:
         """Of this library's layout code, Pillow and what it draws with, and the fonts that it may use."""
         libraries = [f"{name} {features.version(name)}" for name in LIBRARIES]
-        packages = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
-        whole = [_code_state(), unicodedata.unidata_version, zlib.ZLIB_RUNTIME_VERSION, *libraries, *packages, self._fonts.identity]
-        return hashlib.sha256("\n".join(whole).encode()).hexdigest()[:16]
+        return fingerprint_of(*libraries, self._fonts.identity)
 
     def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
         """See `Renderer.render`. The pages of a run come back together: with `seal_last` false, all but those of the last run."""
@@ -75,14 +70,6 @@ class PillowRenderer:
         """Forget the words drawn so far."""
         with self._lock:
             self._words = WordBook(self._fonts)
-
-
-@lru_cache(maxsize=1)
-def _code_state() -> str:
-    """A hash of the modules that may decide over pixels, so that no version number can be forgotten."""
-    here = Path(__file__).parent
-    files = [*sorted(here.glob("*.py")), here / "fonts" / "lastresort.xz", here.parent / "pagination.py", here.parent / "exchanges.py"]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _numbers(exchanges: Sequence[Exchange]) -> str:

@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from .blocks import Spans, Table
+from .blocks import WIDEST_TABLE, Spans, Table
+from .greys import TABLE_LINE
 from .typesetting import Bar, LineBox, Mark, Row, Typesetter
 from .words import Look
 
 __all__ = ["table_rows"]
 
-WIDEST_TABLE = 10  # columns; a wider table is written as records, for its cells would be a word wide
 NARROWEST_CELL = 2.5  # text sizes; the same for a table in a narrow place
 WHOLE_LINES = 12  # a table row of up to so many lines stays in one column
-LINE_GREY = 153
 LEAST_LINE = 5  # pixels
 
 Cell = list[tuple[str, Look]]
@@ -46,7 +45,7 @@ def table_rows(table: Table, typesetter: Typesetter, box: LineBox, look: Look, r
     if len(cells) > 1:
         rows[head_lines] = rows[head_lines]._replace(keep=True)
     last = rows[-1]
-    closing = Bar(edges[0], last.height, edges[-1] - edges[0] + hair, hair, LINE_GREY)
+    closing = Bar(edges[0], last.height, edges[-1] - edges[0] + hair, hair, TABLE_LINE)
     return [*rows[:-1], last._replace(height=last.height + hair, bars=(*last.bars, closing))]
 
 
@@ -88,9 +87,9 @@ def _framed(columns: list[list[Row]], edges: list[int], line: int, hair: int) ->
         height = line + top
         beside = [rows[number] for rows in columns if number < len(rows)]
         marks = tuple(Mark(mark.x, mark.y + top, mark.mask, mark.grey) for row in beside for mark in row.marks)
-        bars = [Bar(edge, 0, hair, height, LINE_GREY) for edge in edges]
+        bars = [Bar(edge, 0, hair, height, TABLE_LINE) for edge in edges]
         if not number:
-            bars.append(Bar(edges[0], 0, edges[-1] - edges[0] + hair, hair, LINE_GREY))
+            bars.append(Bar(edges[0], 0, edges[-1] - edges[0] + hair, hair, TABLE_LINE))
         keep = number + 1 < count <= WHOLE_LINES
         framed.append(Row(height, marks, tuple(bars), keep=keep, missing=sum(row.missing for row in beside)))
     return framed

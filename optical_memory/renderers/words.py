@@ -216,8 +216,9 @@ def _draw_strike(cluster: str, face: Face, size: float) -> Word:
 
 
 def _joined(pieces: list[Word]) -> Word:
+    """Pieces side by side. A mark that would stand on a letter before the word moves into it, lest it deface what is there."""
     inks: list[Ink] = []
-    pen = 0.0
+    pen = float(max((-ink.left for ink in pieces[0].inks), default=0)) if pieces and not pieces[0].width else 0.0
     for piece in pieces:
         inks += [Ink(ink.left + round(pen), ink.top, ink.mask) for ink in piece.inks]
         pen += piece.width

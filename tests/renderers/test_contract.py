@@ -238,7 +238,6 @@ def test_it_can_be_used_again_after_close(renderer: Renderer) -> None:
     assert renderer.render(said("Hello"), STYLE) == before
 
 
-
 def _row(word: str) -> str:
     return "|".join(f"{word}{n}" for n in range(40))
 

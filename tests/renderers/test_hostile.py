@@ -20,7 +20,8 @@ from optical_memory.exchanges import exchanges_of
 from optical_memory.pages import PageStyle
 from optical_memory.renderers.browser import Engine, TabLost
 from optical_memory.renderers.finding import find_browser
-from optical_memory.renderers.geometry import Canvas, document
+from optical_memory.renderers.geometry import Canvas
+from optical_memory.renderers.stylesheet import document
 from optical_memory.turns import ImageContent, TextContent, ToolCall, ToolResultContent, Turn
 
 pytest.importorskip("playwright", reason="the chromium extra is not installed")

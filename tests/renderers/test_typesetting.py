@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from optical_memory.renderers.bidi import base_level, levels_of, visual_order
 from optical_memory.renderers.fonts import BUNDLED, FontBook
-from optical_memory.renderers.highlighting import highlighted
 from optical_memory.renderers.tex import linear_tex
 from optical_memory.renderers.typesetting import LineBox, Row, Typesetter
 from optical_memory.renderers.words import SHAPED, Look, WordBook, clusters_of
@@ -46,6 +45,7 @@ def test_flags_pair_up() -> None:
 
 
 @given(st.text(max_size=300), st.sampled_from([40, 120, 300]))
+@example("\u093a", 40)  # a vowel sign without its letter
 def test_lines_stay_within_their_box(text: str, width: int) -> None:
     widest = 2 * LOOK.size  # a single cluster that is wider than the line cannot be cut
     for row in rows(text, box=replace(BOX, width=width)):
@@ -170,15 +170,3 @@ def test_maths_on_one_line(source: str, line: str) -> None:
 def test_any_tex_is_read(source: str) -> None:
     shown = linear_tex(source)
     assert "\n" not in shown and (shown or not any(char.isdigit() for char in source))
-
-
-@given(st.text(max_size=300), st.sampled_from(["python", "diff", "json", "", "nonsense", "c++"]))
-def test_highlighting_keeps_the_text(text: str, language: str) -> None:
-    assert "".join(piece for piece, _ in highlighted(text, language, MONO)) == text
-
-
-def test_keywords_are_bold_and_comments_grey() -> None:
-    looks = {piece.strip(): look for piece, look in highlighted("def f(): x = 1  # why", "python", MONO)}
-    assert looks["def"].style == looks["f"].style == "monobold"
-    assert looks["x"] == MONO
-    assert looks["# why"].grey > 0

@@ -1,0 +1,35 @@
+"""What a renderer's fingerprint is made of: everything but the turns that may decide over pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import unicodedata
+import zlib
+from functools import lru_cache
+from pathlib import Path
+
+__all__ = ["fingerprint_of"]
+
+PACKAGES = ("latex2mathml", "markdown-it-py", "mdit-py-plugins", "pillow", "pygments")  # they decide over the blocks and how they are drawn
+
+
+@lru_cache(maxsize=32)
+def fingerprint_of(*facts: str) -> str:
+    """Sixteen hexadecimal digits, the same in every process of a machine that has not changed.
+
+    Args:
+        facts: what one renderer depends on beyond the code, packages and Unicode tables that all share: its libraries, its fonts.
+    """
+    packages = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    whole = "\n".join([_code_state(), unicodedata.unidata_version, zlib.ZLIB_RUNTIME_VERSION, *packages, *facts])
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _code_state() -> str:
+    """A hash of the modules and data that may decide over pixels, so that no version number can be forgotten."""
+    here = Path(__file__).parent
+    beside = (here / "layout.js", here / "fonts" / "lastresort.xz", here.parent / "pagination.py", here.parent / "exchanges.py")
+    files = [*sorted(here.glob("*.py")), *beside]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

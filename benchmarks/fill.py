@@ -12,7 +12,6 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from optical_memory.errors import BrowserNotFound, MissingExtra
@@ -21,6 +20,8 @@ from optical_memory.pages import PageStyle
 from optical_memory.parsing import turn_of
 from optical_memory.renderers.base import Renderer, open_renderer
 from optical_memory.tokens import open_counter
+
+from ._console import open_console
 
 HERE = Path(__file__).parent.parent
 FILES = (HERE / "optical_memory" / "data" / "airline-agent.json", *sorted((HERE / "tests" / "data").glob("*.json")))
@@ -67,7 +68,7 @@ def opened(names: Sequence[str]) -> list[Renderer]:
         try:
             found.append(open_renderer(name))
         except (BrowserNotFound, MissingExtra) as exc:
-            Console(stderr=True).print(f"{name} is left out: {exc}")
+            open_console(stderr=True).print(f"{name} is left out: {exc}")
     return found
 
 
@@ -83,7 +84,7 @@ def main(names: Sequence[str]) -> None:
             rates = (f"{found.tokens_a_page:,.0f}", f"{found.tokens_a_full_page:,.0f}")
             table.add_row(file.stem, renderer.name, *(f"{cell:,}" if isinstance(cell, int) else cell for cell in cells), *rates)
         renderer.close()
-    Console(width=120).print(table)
+    open_console().print(table)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from optical_memory import OpticalMemory
 from tests.support import RuledRenderer
+
+from ._console import open_console
 
 STEPS = 400  # turns appended one at a time once the session has its size: some ten epochs
 BLANK = "import time; began = time.perf_counter(); import json, sqlite3, datetime; print(time.perf_counter() - began)"
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     for row in results[0]:
         values = [result[row] for result in results]
         table.add_row(row, *(f"{value:,.2f}" for value in values), f"{values[-1] / values[0]:.1f}x")
-    console = Console()
+    console = open_console()
     console.print(table)
     ours, blank = import_seconds(IMPORT), import_seconds(BLANK)
     console.print(f"import optical_memory: {ours * 1_000:.0f} ms; json, sqlite3 and datetime alone: {blank * 1_000:.0f} ms")

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +31,25 @@ pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on t
 STYLE = PageStyle(scale=1.0)
 
 
+class ServerOfSix(ThreadingHTTPServer):
+    """On IPv6 alone, so that it can share a port with a server on IPv4."""
+
+    address_family = socket.AF_INET6
+
+
+def _has_ipv6() -> bool:
+    """Whether this machine has ::1."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+HAS_IPV6 = _has_ipv6()
+
+
 class Listener:
     """A web server that remembers every path it was asked for, on 127.0.0.1 and, where the machine has it, on ::1."""
 
@@ -48,16 +68,22 @@ class Listener:
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing on the console."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler)]
+        self.port = self._servers[0].server_port
+        if HAS_IPV6:
+            self._servers.append(ServerOfSix(("::1", self.port), Handler))
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def bases(self) -> list[str]:
-        return [f"http://127.0.0.1:{self.port}", f"http://localhost:{self.port}", f"http://[::ffff:127.0.0.1]:{self.port}"]
+        """Its addresses, each of which is answered."""
+        hosts = ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", *(["[::1]"] if HAS_IPV6 else [])]
+        return [f"http://{host}:{self.port}" for host in hosts]
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
 
 
 @pytest.fixture
@@ -109,7 +135,7 @@ def vectors(base: str) -> list[str]:
         f'<body background="{u}/bodyback">',
         f'<table background="{u}/tableback"><tr><td background="{u}/cellback">x</table>',
         f'<script src="{u}/script"></script>',
-        f'<script>new WebSocket("ws://127.0.0.1:{base.rpartition(":")[2]}/hit/ws")</script>',
+        f'<script>new WebSocket("ws://{base.removeprefix("http://")}/hit/ws")</script>',
         f'<script>navigator.sendBeacon("{u}/beacon"); new Image().src="{u}/newimage"; fetch("{u}/fetch")</script>',
         f'<script>location="{u}/location"</script>',
         f'<a href="{u}/ping" ping="{u}/ping2">a</a><a href="javascript:fetch(\'{u}/js\')">b</a>',
@@ -156,7 +182,7 @@ def test_enough_vectors() -> None:
 def test_no_vector_reaches_a_server(listener: Listener) -> None:
     from optical_memory.renderers.chromium import ChromiumRenderer
 
-    texts = [vector for base in listener.bases()[:2] for vector in vectors(base)]
+    texts = [vector for base in listener.bases() for vector in vectors(base)]
     pages = ChromiumRenderer().render(exchanges_of(turns_with(texts)), STYLE)
     assert {segment.turn for page in pages for segment in page.segments} == set(range(1, 4 * len(texts) + 1))
     assert listener.paths == []
@@ -199,7 +225,9 @@ def test_control_the_same_vectors_reach_the_server_without_defences(listener: Li
         staying = [vector for vector in vectors(listener.bases()[0]) if not re.search("refresh|location|submit", vector)]
         for vector in staying:
             page.set_content(vector, wait_until="commit")
+        page.set_content("".join(f'<img src="{base}/hit/address{at}">' for at, base in enumerate(listener.bases())))
         page.wait_for_timeout(300)
         browser.close()
     asked = {path.removeprefix("/hit/") for path in listener.paths}
+    assert {f"address{at}" for at, _ in enumerate(listener.bases())} <= asked, asked
     assert {"img", "css", "iframe", "svgimage", "import", "background", "video", "fetch"} <= asked, asked

@@ -73,10 +73,11 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Preformatted text, compacted already. `language` is a Pygments name or empty."""
+    """Preformatted text, compacted already. `language` is a Pygments name or empty; `title` stands before it in its first row."""
 
     text: str
     language: str = ""
+    title: Spans = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class Tab:
 
     @property
     def lost(self) -> bool:
+        """Whether it is closed, has crashed, or did not answer."""
         return self._gone.done()
 
     async def prepare(self, document: str, size: tuple[int, int], slots: int) -> None:
@@ -117,6 +118,7 @@ class Tab:
         return base64.b64decode(answer["data"])
 
     async def close(self) -> None:
+        """Close the page; no answer is awaited for longer than Playwright does."""
         await self._page.close()
 
     def _lose(self) -> None:
@@ -174,6 +176,7 @@ class Session:
 
     @property
     def alive(self) -> bool:
+        """Whether the browser still runs."""
         return self._browser.is_connected()
 
     @asynccontextmanager
@@ -193,6 +196,7 @@ class Session:
                     self._idle.append(tab)
 
     async def stop(self) -> None:
+        """End the browser, and Playwright with it; waits a few seconds at most for each."""
         await _within(STOP_LIMIT, self._browser.close())
         await _within(STOP_LIMIT, self._playwright.stop())
         if self._folder:

@@ -91,6 +91,7 @@ class _Job:
         self._missing: dict[int, int] = {}  # turn -> characters that no font can draw
 
     async def run(self, engine: Engine) -> list[RenderedPage]:
+        """All pages, on the engine's loop. Raises `RenderError` if the browser is lost again and again."""
         _, units = await asyncio.gather(engine.session(), asyncio.to_thread(self._units))  # a browser that has to start does so meanwhile
         for attempt in range(ATTEMPTS):
             try:

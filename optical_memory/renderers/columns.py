@@ -39,6 +39,7 @@ class UnitRows:
 
     @property
     def height(self) -> int:
+        """In pixels, gaps included, as if no column ended."""
         return sum(turn.gap.height + sum(row.height for row in turn.rows) for turn in self.turns)
 
 

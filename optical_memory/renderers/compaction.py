@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 JOIN_MARK = "↵"
-ROW_WIDTH = 66  # monospace characters of 12 px in one of two columns of about 500 px
+ROW_WIDTH = 59  # monospace characters of 14 px in one of two columns of about 500 px: the default page
 TAB_WIDTH = 4
 SHOWN_LEVEL = 2  # spaces that one level of indentation keeps: still seen by an OCR reader, half of the usual four
 

@@ -59,14 +59,15 @@ def _result_blocks(part: ToolResultContent, width: int) -> list[Block]:
 
 
 def _call_blocks(call: ToolCall, width: int) -> list[Block]:
-    """The name, and the arguments behind it if they are short, so that neither takes a row of its own; else below it."""
+    """The name and the arguments behind it, so that neither takes a row of its own: as a paragraph if they are short, else as code."""
     name = visible(call.name).replace("\n", " ")
     arguments = compact_code(minify_json(call.arguments), width)
+    title = (Span(name, bold=True),)
     if not arguments:
-        return [Paragraph((Span(name, bold=True),))]
+        return [Paragraph(title)]
     if len(arguments) <= RUN_IN_ROWS * width and "\n" not in arguments:
-        return [Paragraph((Span(name, bold=True), Span(" "), Span(arguments, code=True)))]
-    return [Paragraph((Span(name, bold=True),)), Code(arguments, _language_of(call.arguments))]
+        return [Paragraph((*title, Span(" "), Span(arguments, code=True)))]
+    return [Code(arguments, _language_of(call.arguments), title)]
 
 
 def _is_output(text: str) -> bool:

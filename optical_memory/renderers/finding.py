@@ -88,6 +88,7 @@ def browser_version(path: Path) -> str:
 
 @lru_cache(maxsize=8)
 def _version(path: Path, size: int, modified: int) -> str:
+    """`size` and `modified` tell a file from the one that an update puts in its place."""
     if sys.platform == "win32":  # a browser there opens a window instead of answering
         return f"{path.name} {size}"
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..turns import Turn
@@ -60,8 +60,8 @@ class Flow:
                 rows = self._set.rows(self._runs(spans, self._text), self._box(0), head)
             case Heading(_, spans):
                 rows = _kept(self._set.rows(self._runs(spans, replace(self._text, style="bold")), self._box(0), head))
-            case Code(text, language):
-                rows = self._code_rows(head, text, language)
+            case Code() as code:
+                rows = self._code_rows(code, head)
             case _:
                 rows = self._set.rows([], self._box(0), head)
                 return self._stacked(_kept(rows) if blocks else rows, blocks, 0)
@@ -98,8 +98,8 @@ class Flow:
                 return self._item(block, left, depth)
             case Quote(blocks):
                 return self._quote(blocks, left, depth)
-            case Code(text, language):
-                return self._code_rows([], text, language, left)
+            case Code():
+                return self._code_rows(block, [], left)
             case Math(tex):
                 return self._set.rows([(linear_tex(tex), self._text)], replace(box, align="center"))
             case Picture():
@@ -109,13 +109,12 @@ class Flow:
             case table:
                 return table_rows(table, self._set, box, replace(self._text, size=0.93 * self._size), self._runs)
 
-    def _code_rows(self, head: list[Run], text: str, language: str, left: int = 0) -> list[Row]:
-        box = replace(self._box(left, code=True), fills=language == "json")
-        rows = self._set.rows(self._listing(text, language), box, head)
-        return [_lowered(rows[0], self._canvas.line - box.line), *rows[1:]] if head else rows
-
-    def _listing(self, text: str, language: str) -> Iterator[Run]:
-        return ((piece, self._kinds[kind]) for piece, kind in pieces_of(text, language))
+    def _code_rows(self, code: Code, head: list[Run], left: int = 0) -> list[Row]:
+        title = [*self._runs(code.title, self._text), (" ", self._text)] if code.title else []
+        box = replace(self._box(left, code=True), fills=code.language == "json")
+        listing = ((piece, self._kinds[kind]) for piece, kind in pieces_of(code.text, code.language))
+        rows = self._set.rows(listing, box, [*head, *title])
+        return [_lowered(rows[0], self._canvas.line - box.line), *rows[1:]] if head or title else rows
 
     def _runs(self, spans: Sequence[Span], look: Look) -> list[Run]:
         """Spans as runs of text with the look that each asks for."""

@@ -13,28 +13,36 @@ MONO_ADVANCE = 0.602  # em; width of a DejaVu Sans Mono character
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A page style in device pixels. Columns are whole pixels wide, so every page of a run is drawn at the same sub-pixel phase."""
+    """A page style in device pixels, the unit of every length here.
+
+    Columns are whole pixels wide, so every page of a run is drawn at the same sub-pixel phase.
+    """
 
     style: PageStyle
 
     @property
     def scale(self) -> float:
+        """Device pixels a layout pixel."""
         return self.style.scale
 
     @property
     def page_size(self) -> tuple[int, int]:
+        """Width and height."""
         return self.style.pixel_size
 
     @property
     def margin(self) -> int:
+        """White on each of the four sides."""
         return round(self.style.margin * self.scale)
 
     @property
     def gutter(self) -> int:
+        """White between two columns; a hairline stands in its middle."""
         return max(1, round(self.style.gutter * self.scale))
 
     @property
     def column_width(self) -> int:
+        """Of the text; what the division leaves over stays white at the right."""
         inner = self.page_size[0] - 2 * self.margin - (self.style.columns - 1) * self.gutter
         return inner // self.style.columns
 
@@ -55,6 +63,7 @@ class Canvas:
 
     @property
     def code_line(self) -> int:
+        """Height of a line of code, a whole number as well."""
         return max(1, round(self.style.code_size * self.style.line_height * self.scale))
 
     @property

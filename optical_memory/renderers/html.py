@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from functools import singledispatch
 from html import escape
-from typing import TypeGuard
 
 from ..exchanges import Exchange, starts_exchange
 from ..turns import Turn
@@ -62,32 +61,14 @@ def _headed(head: str, blocks: Sequence[Block], canvas: Canvas) -> str:
         strong = isinstance(blocks[0], Heading)
         words = _spans(blocks[0].spans)
         opening = f"{head}<b>{words}</b>" if strong else f"{head}{words}"
-        pair = blocks[:2]
-        if _is_call(pair):
-            return _code(pair[1], f'<span class="h" dir="ltr">{opening}</span> ') + _all(blocks[2:], canvas)
         return f'<p dir="auto">{opening}</p>' + _all(blocks[1:], canvas)
     if blocks and isinstance(blocks[0], Code):
         return _code(blocks[0], head) + _all(blocks[1:], canvas)
     return f'<p class="alone">{head}</p>' + _all(blocks, canvas)
 
 
-def _is_call(blocks: Sequence[Block]) -> TypeGuard[tuple[Paragraph, Code]]:
-    """A tool's name with its arguments behind it, too long for one row: drawn as one run all the same."""
-    if len(blocks) < 2 or not isinstance(blocks[0], Paragraph) or not isinstance(blocks[1], Code):
-        return False
-    spans = blocks[0].spans
-    return len(spans) == 1 and spans[0].bold and blocks[1].language == "json"
-
-
 def _all(blocks: Sequence[Block], canvas: Canvas, depth: int = 0) -> str:
-    pieces: list[str] = []
-    for at, block in enumerate(blocks):
-        pair = blocks[max(0, at - 1) : at + 1]
-        if _is_call(pair):
-            pieces[-1] = _code(pair[1], f'<span class="h" dir="ltr">{_spans(pair[0].spans)}</span> ')
-        else:
-            pieces.append(_block(block, canvas, depth))
-    return "".join(pieces)
+    return "".join(_block(block, canvas, depth) for block in blocks)
 
 
 @singledispatch
@@ -167,7 +148,8 @@ def _(block: Rule, canvas: Canvas, depth: int) -> str:
 
 
 def _code(block: Code, head: str = "") -> str:
-    return f"<pre>{head}{''.join(_marked(piece, kind) for piece, kind in pieces_of(_clean(block.text), block.language))}</pre>"
+    title = f'<span class="h" dir="ltr">{_spans(block.title)}</span> ' if block.title else ""
+    return f"<pre>{head}{title}{''.join(_marked(piece, kind) for piece, kind in pieces_of(_clean(block.text), block.language))}</pre>"
 
 
 def _marked(piece: str, kind: Kind) -> str:

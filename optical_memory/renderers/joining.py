@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from .bidi import base_level, has_rtl
-from .blocks import Block, Code, Heading, ListItem, Paragraph, Quote, Span, Spans
+from .blocks import Block, Heading, ListItem, Paragraph, Quote, Span, Spans
 from .compaction import JOIN_MARK, ROW_WIDTH, cell_count
 
 __all__ = ["run_in"]
@@ -94,8 +94,7 @@ def _pieces(blocks: Sequence[Block], width: int) -> Iterator[_Piece]:
         if kind:
             yield from _list([item for item in members if isinstance(item, ListItem)], width)
             continue
-        for block, after in zip(members, [*members[1:], None], strict=True):
-            yield _piece(block, after, width)
+        yield from (_piece(block, width) for block in members)
 
 
 def _list_kind(block: Block) -> tuple[int, bool] | None:
@@ -107,19 +106,14 @@ def _markers(item: ListItem) -> re.Pattern[str]:
     return _NUMBER if item.marker[:1].isdigit() else _BULLET
 
 
-def _piece(block: Block, after: Block | None, width: int) -> _Piece:
+def _piece(block: Block, width: int) -> _Piece:
     if isinstance(block, Quote):
         return _Piece(Quote(run_in(block.blocks, width)), is_fixed=True)
-    if not isinstance(block, Paragraph | Heading) or _is_tool_name(block, after):
+    if not isinstance(block, Paragraph | Heading):
         return _Piece(block, is_fixed=True)
     words = _text(block.spans)
     size = cell_count(words)
     return _Piece(_flowing(block), size, size, words)
-
-
-def _is_tool_name(block: Paragraph | Heading, after: Block | None) -> bool:
-    """A renderer draws a tool's name in one run with the long arguments that follow it."""
-    return isinstance(after, Code) and isinstance(block, Paragraph) and len(block.spans) == 1 and block.spans[0].bold
 
 
 def _flowing(block: Paragraph | Heading) -> Paragraph | Heading:

@@ -24,7 +24,8 @@ from optical_memory.exchanges import Exchange, exchanges_of
 from optical_memory.pages import PageStyle
 from optical_memory.parsing import turn_of
 from optical_memory.renderers.base import RenderedPage, Renderer, open_renderer
-from optical_memory.renderers.finding import find_browser
+from optical_memory.renderers.finding import BROWSER_VARIABLE, find_browser
+from optical_memory.renderers.geometry import Canvas
 from optical_memory.turns import ImageContent, TextContent, ToolCall, Turn
 
 DATA = Path(__file__).parent.parent / "data"
@@ -345,6 +346,25 @@ def test_any_text_is_drawn(renderer: Renderer, texts: list[str]) -> None:
 def test_a_canvas_without_room_is_refused(renderer: Renderer, style: PageStyle) -> None:
     with pytest.raises(ValueError, match="PageStyle"):
         renderer.render(said("Hello"), style)
+
+
+def test_the_fingerprint_passes_over_a_font_that_is_gone(renderer: Renderer, tmp_path: Path) -> None:
+    fonts = tmp_path / ".fonts"
+    fonts.mkdir()
+    fonts.joinpath("gone.ttf").symlink_to(tmp_path / "nowhere.ttf")
+    program = f"from optical_memory.renderers import open_renderer; print(open_renderer({renderer.name!r}).fingerprint)"
+    browser = find_browser()
+    environment = {**os.environ, "HOME": str(tmp_path), BROWSER_VARIABLE: str(browser.path if browser else "")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert len(done.stdout.strip()) == len(renderer.fingerprint), done.stderr
+
+
+def test_long_arguments_begin_on_the_row_of_their_tools_name(renderer: Renderer) -> None:
+    canvas = Canvas(STYLE)
+    call = ToolCall(id="c1", name="look_up", arguments=json.dumps({"text": "x" * int(5.5 * canvas.row_width)}))
+    asked, answered = Turn(role="assistant", tool_calls=(call,)), Turn(role="tool", tool_call_id="c1", content="found")
+    (page,) = renderer.render(exchanges(asked, answered), STYLE)
+    assert 5.5 * canvas.line < page.segments[0].box.height < 6.5 * canvas.line
 
 
 def test_the_fingerprint_is_short_and_steady(renderer: Renderer) -> None:

@@ -44,7 +44,9 @@ def _words(block: Block) -> str:
             return marker + words(inner)
         case Quote(inner):
             return words(inner)
-        case Code(text, _) | Math(text):
+        case Code(text, _, title):
+            return "".join(span.text for span in title) + text
+        case Math(text):
             return text
         case Table(rows, _):
             return "".join(span.text for row in rows for cell in row for span in cell)
@@ -162,10 +164,8 @@ def test_tool_calls_are_compact() -> None:
     turn = Turn(role="assistant", content="", tool_calls=(short, long, broken))
     assert blocks_of(turn) == (
         Paragraph((Span("now", bold=True), Span(" "), Span('{"zone":"UTC"}', code=True))),
-        Paragraph((Span("run", bold=True),)),
-        Code('{"code":"' + "x" * 300 + '"}', "json"),
-        Paragraph((Span("run", bold=True),)),
-        Code('{"code": ' + "y" * 300),
+        Code('{"code":"' + "x" * 300 + '"}', "json", (Span("run", bold=True),)),
+        Code('{"code": ' + "y" * 300, title=(Span("run", bold=True),)),
     )
 
 

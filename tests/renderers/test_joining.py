@@ -90,8 +90,8 @@ def test_markers_and_headings_are_bold() -> None:
 
 def test_a_tools_name_stays_with_its_long_arguments() -> None:
     call = ToolCall(id="1", name="run", arguments='{"code": "' + "x" * 300 + '"}')
-    text, name, code = blocks_of(Turn(role="assistant", content="Let me see.", tool_calls=(call,)))
-    assert (words(text), words(name)) == ("Let me see.", "run") and isinstance(code, Code)
+    text, code = blocks_of(Turn(role="assistant", content="Let me see.", tool_calls=(call,)))
+    assert words(text) == "Let me see." and isinstance(code, Code) and code.title == (Span("run", bold=True),)
     short = ToolCall(id="1", name="now", arguments='{"zone": "UTC"}')
     (joined,) = blocks_of(Turn(role="assistant", content="Let me see.", tool_calls=(short,)))
     assert words(joined) == 'Let me see. ↵ now {"zone":"UTC"}'

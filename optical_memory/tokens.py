@@ -117,6 +117,7 @@ class _Exact:
         self._encode = encode
 
     def count(self, text: str) -> int:
+        """Tokens of `text`; long texts are encoded in chunks, so that a token at each edge may count as two."""
         text = _encodable(text)
         return sum(len(self._encode(text[start : start + CHUNK])) for start in range(0, len(text), CHUNK))
 
@@ -130,6 +131,7 @@ class Estimate:
         self._older = older
 
     def count(self, text: str) -> int:
+        """Tokens of `text`, estimated to err high."""
         text = _encodable(text)
         tokens = sum(map(_cached_piece_tokens, _PIECE.findall(text)))
         if self._older and not text.isascii():

@@ -23,9 +23,11 @@ class DeepseekFormula(_Formula):
     max_tiles: int = 9
 
     def page_tokens(self, width: int, height: int, tier: Tier) -> int:
+        """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
         return gundam_sequence_length(width, height, self.max_tiles) if tier is Tier.GUNDAM else sequence_length(tier.side)
 
     def picture_tokens(self, width: int, height: int) -> int:
+        """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
         return Tier.BASE.sequence_length
 
 
@@ -40,9 +42,11 @@ class PatchFormula(_Formula):
     max_patches: int
 
     def page_tokens(self, width: int, height: int, tier: Tier) -> int:
+        """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
         return self.picture_tokens(width, height)
 
     def picture_tokens(self, width: int, height: int) -> int:
+        """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
         shrink = min(1.0, self.max_side / max(width, height))
         patches = math.ceil(width * shrink / self.patch) * math.ceil(height * shrink / self.patch)
         return math.ceil(min(patches, self.max_patches) * self.factor) + self.extra
@@ -56,9 +60,11 @@ class TileFormula(_Formula):
     tile: int
 
     def page_tokens(self, width: int, height: int, tier: Tier) -> int:
+        """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
         return self.picture_tokens(width, height)
 
     def picture_tokens(self, width: int, height: int) -> int:
+        """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
         shrink = min(1.0, 2048 / max(width, height))
         shrink *= min(1.0, 768 / (min(width, height) * shrink))
         return self.base + self.tile * math.ceil(width * shrink / 512) * math.ceil(height * shrink / 512)
@@ -108,11 +114,13 @@ class ReaderProfile(BaseModel):
         return Tier.parse(value) if isinstance(value, str) else value
 
     def page_tokens(self, width: int, height: int, tier: Tier) -> int:
+        """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
         """Tokens of a sealed page of `width` x `height` pixels shown at `tier`."""
         scale = tier.side / max(width, height)
         return self.formula.page_tokens(max(1, round(width * scale)), max(1, round(height * scale)), tier)
 
     def picture_tokens(self, width: int, height: int) -> int:
+        """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
         """Tokens of a picture inside a turn, sent as it is."""
         return self.formula.picture_tokens(width, height)
 

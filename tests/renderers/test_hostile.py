@@ -95,16 +95,19 @@ def listener() -> Iterator[Listener]:
 
 def vectors(base: str) -> list[str]:
     """Markup and Markdown that would fetch something, run something or navigate, if it were taken for what it says."""
-    u = f"{base}/hit"
+    return [*_elements(f"{base}/hit"), *_styles_and_media(f"{base}/hit"), *_scripts(f"{base}/hit"), *_escapes(f"{base}/hit")]
+
+
+def _elements(u: str) -> list[str]:
     svg = base64.b64encode(f'<svg xmlns="http://www.w3.org/2000/svg"><image href="{u}/svgdata"/></svg>'.encode()).decode()
     return [
         f'<img src="{u}/img">',
         f'<img srcset="{u}/srcset 1x">',
         f'<picture><source srcset="{u}/source"><img></picture>',
-        f'<img src=x onerror="fetch(\'{u}/onerror\')">',
+        f"<img src=x onerror=\"fetch('{u}/onerror')\">",
         f'<link rel="stylesheet" href="{u}/css">',
         f'<link rel="prefetch" href="{u}/prefetch"><link rel="preload" as="image" href="{u}/preload">',
-        f'<link rel="dns-prefetch" href="{base}"><link rel="preconnect" href="{base}">',
+        f'<link rel="dns-prefetch" href="{u}"><link rel="preconnect" href="{u}">',
         f'<link rel="icon" href="{u}/icon">',
         f'<link rel="manifest" href="{u}/manifest"><link rel="modulepreload" href="{u}/module">',
         f'<meta http-equiv="refresh" content="0;url={u}/refresh">',
@@ -121,27 +124,43 @@ def vectors(base: str) -> list[str]:
         f'<svg><script href="{u}/svgscript"></script></svg>',
         f'<svg><feImage href="{u}/feimage"/></svg>',
         f'<img src="data:image/svg+xml;base64,{svg}">',
+    ]
+
+
+def _styles_and_media(u: str) -> list[str]:
+    return [
         f'<style>@import url("{u}/import");</style>',
-        f'<style>body{{background:url({u}/background)}}</style>',
-        f'<style>@font-face{{font-family:x;src:url({u}/font)}} *{{font-family:x}}</style>',
+        f"<style>body{{background:url({u}/background)}}</style>",
+        f"<style>@font-face{{font-family:x;src:url({u}/font)}} *{{font-family:x}}</style>",
         f'<div style="background-image:url({u}/inline)">x</div>',
         f'<div style="list-style:url({u}/list);display:list-item;border-image:url({u}/border) 1">x</div>',
-        f'<style>body::before{{content:url({u}/content)}}</style>',
-        f'<style>html{{cursor:url({u}/cursor),auto;mask:url({u}/mask);filter:url({u}/filter#f)}}</style>',
+        f"<style>body::before{{content:url({u}/content)}}</style>",
+        f"<style>html{{cursor:url({u}/cursor),auto;mask:url({u}/mask);filter:url({u}/filter#f)}}</style>",
         f'<video src="{u}/video" poster="{u}/poster" autoplay></video>',
         f'<audio src="{u}/audio" autoplay></audio><video><track src="{u}/track" default></video>',
         f'<form action="{u}/form"><input type="image" src="{u}/inputimage"></form><script>document.forms[0].submit()</script>',
-        f'<base href="{base}/hit/base/"><img src="relative">',
+        f'<base href="{u}/base/"><img src="relative">',
         f'<body background="{u}/bodyback">',
         f'<table background="{u}/tableback"><tr><td background="{u}/cellback">x</table>',
+    ]
+
+
+def _scripts(u: str) -> list[str]:
+    return [
         f'<script src="{u}/script"></script>',
-        f'<script>new WebSocket("ws://{base.removeprefix("http://")}/hit/ws")</script>',
+        f'<script>new WebSocket("{u.replace("http:", "ws:")}/ws")</script>',
         f'<script>navigator.sendBeacon("{u}/beacon"); new Image().src="{u}/newimage"; fetch("{u}/fetch")</script>',
         f'<script>location="{u}/location"</script>',
         f'<a href="{u}/ping" ping="{u}/ping2">a</a><a href="javascript:fetch(\'{u}/js\')">b</a>',
-        f'<details open ontoggle="fetch(\'{u}/toggle\')">x</details><input autofocus onfocus="fetch(\'{u}/focus\')">',
+        f"<details open ontoggle=\"fetch('{u}/toggle')\">x</details><input autofocus onfocus=\"fetch('{u}/focus')\">",
         f'<math><maction actiontype="statusline" href="{u}/maction"><mi href="{u}/mihref">x</mi></maction></math>',
         f'<noscript><img src="{u}/noscript"></noscript><template><img src="{u}/template"></template>',
+    ]
+
+
+def _escapes(u: str) -> list[str]:
+    """Ways out of the element, attribute, fence or formula that a text stands in."""
+    return [
         f'</pre></article></section></div></body><img src="{u}/breakout">',
         f'"><img src="{u}/attribute"> \'><img src="{u}/single">',
         f'--><img src="{u}/comment"> ]]><img src="{u}/cdata"> </style></title></textarea><img src="{u}/rawtext">',
@@ -149,14 +168,14 @@ def vectors(base: str) -> list[str]:
         f"[link](javascript:fetch('{u}/mdjs')) <{u}/autolink> [x]({u}/link \"title\" )",
         f"![a\"onerror=\"fetch('{u}/altattr')]({u}/alt)",
         f"$\\href{{{u}/texhref}}{{x}} \\url{{{u}/texurl}}$",
-        f"$\\class{{x\" style=\"background:url({u}/texclass)}}{{y}} \\style{{background:url({u}/texstyle)}}{{z}}$",
+        f'$\\class{{x" style="background:url({u}/texclass)}}{{y}} \\style{{background:url({u}/texstyle)}}{{z}}$',
         f"$$\\text{{<img src={u}/textext>}} \\includegraphics{{{u}/texgraphics}} \\unicode{{x3c}}img$$",
         f'```html\n<img src="{u}/fence">\n```\n```python\nx = "<img src={u}/pygments>" # </pre><img src={u}/pygments2>\n```',
         f'```"><img src={u}/language>\ncode\n```',
         f'| <img src="{u}/cell"> | b |\n|---|---|\n| <iframe src="{u}/cell2"> | c |',
         f"- [ ] <img src={u}/task>\n> <img src={u}/quote>\n# <img src={u}/heading>",
         f"&lt;img src={u}/entity&gt; &#60;img src={u}/numeric&#62;",
-        f"<xml:namespace ns='{u}/ns'/><?xml-stylesheet href=\"{u}/xmlstyle\"?><!DOCTYPE x SYSTEM \"{u}/dtd\">",
+        f'<xml:namespace ns=\'{u}/ns\'/><?xml-stylesheet href="{u}/xmlstyle"?><!DOCTYPE x SYSTEM "{u}/dtd">',
     ]
 
 

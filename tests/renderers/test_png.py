@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from optical_memory.renderers.png import decode_grey, resize, encode_grey
+from optical_memory.renderers.png import decode_grey, encode_grey, resize
 
 GRADIENT = Image.frombytes("L", (256, 8), bytes(range(256)) * 8)
 
@@ -30,9 +30,7 @@ def test_bits_are_as_few_as_the_greys_need(levels: int, depth: int) -> None:
     assert (greys[0], greys[-1]) == (0, 255)
 
 
-@given(
-    width=st.integers(1, 40), height=st.integers(1, 9), levels=st.integers(2, 256), seed=st.binary(min_size=1, max_size=50)
-)
+@given(width=st.integers(1, 40), height=st.integers(1, 9), levels=st.integers(2, 256), seed=st.binary(min_size=1, max_size=50))
 def test_each_pixel_comes_back_as_the_nearest_grey(width: int, height: int, levels: int, seed: bytes) -> None:
     pixels = (seed * (width * height))[: width * height]
     back = decode_grey(encode_grey(Image.frombytes("L", (width, height), pixels), levels))

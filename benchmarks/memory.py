@@ -13,8 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -24,6 +23,7 @@ from optical_memory import OpticalMemory
 from tests.support import RuledRenderer
 
 from ._console import open_console
+from ._timing import timed
 
 STEPS = 400  # turns appended one at a time once the session has its size: some ten epochs
 BLANK = "import time; began = time.perf_counter(); import json, sqlite3, datetime; print(time.perf_counter() - began)"
@@ -35,13 +35,6 @@ def messages() -> Iterator[dict[str, Any]]:
     [name] = [path.name for path in files("optical_memory.data").iterdir() if path.name.endswith(".json")]
     loaded = json.loads(files("optical_memory.data").joinpath(name).read_text("utf-8"))["messages"]
     return itertools.cycle(loaded)
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Milliseconds that a call takes."""
-    began = time.perf_counter()
-    call()
-    return (time.perf_counter() - began) * 1_000
 
 
 def measure(turns: int) -> dict[str, float]:

@@ -12,12 +12,13 @@ import sqlite3
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from optical_memory.stores import SessionId, Store, open_store
 from optical_memory.turns import Turn
+
+from ._timing import timed
 
 SESSION = SessionId("benchmark")
 VOCABULARY = 20_000
@@ -38,13 +39,6 @@ def vocabulary() -> list[str]:
     """The words, the most frequent first."""
     chance = random.Random(2)
     return ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(3, 10))) for _ in range(VOCABULARY)]
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Milliseconds that one call takes."""
-    began = time.perf_counter()
-    call()
-    return (time.perf_counter() - began) * 1_000
 
 
 def median_of(call: Callable[[], object], times: int = 20) -> float:

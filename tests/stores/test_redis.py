@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import socket
 import subprocess
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from optical_memory.errors import SessionCorrupted, StoreUnavailable
 from optical_memory.stores import SessionId, open_store
 from optical_memory.turns import ToolCall, Turn
+from tests.stores.writers import write_at_once
 
 redis = pytest.importorskip("redis", reason="needs the redis extra")
 
@@ -38,21 +38,8 @@ def contents_of(client: Any) -> bytes:
     return found
 
 
-def append_many(url: str, writer: int) -> None:
-    store = open_store(url)
-    for number in range(100):
-        store.append(ALICE, [turn(f"writer{writer} {number}"), turn("from all", f"shared {number}")])
-
-
 def test_processes_append_to_one_session(clean_redis: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=append_many, args=(clean_redis, writer)) for writer in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 3
-    assert [item.number for item in open_store(clean_redis).read(ALICE)] == list(range(1, 401))
+    write_at_once(clean_redis, 3, "spawn")
 
 
 def test_all_keys_of_a_session_share_one_slot(clean_redis: str, client: Any) -> None:

@@ -23,6 +23,7 @@ from optical_memory.search import terms
 from optical_memory.stores import SessionId, Store, default_url, open_store
 from optical_memory.stores.sqlite import SqliteStore
 from optical_memory.turns import ImageContent, ToolCall, Turn
+from tests.stores.writers import write_at_once
 
 ALICE = SessionId("alice")
 ROOT = Path(__file__).parents[2]
@@ -73,33 +74,15 @@ def test_what_append_returned_survives_kill_9(path: Path) -> None:
     assert store.append(ALICE, [turn("next")])[0].number == len(kept) + 1
 
 
-def append_many(url: str, writer: int) -> None:
-    store = open_store(url)
-    for number in range(100):
-        store.append(ALICE, [turn(f"writer{writer} turn{number}")])
-        store.append(ALICE, [turn("from all", f"shared {number}")])
-    store.close()
-
-
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_processes_append_to_one_session(path: Path, method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this platform cannot {method}")
     url = f"sqlite:///{path}"
-    context = multiprocessing.get_context(method)
-    processes = [context.Process(target=append_many, args=(url, writer)) for writer in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 4
-    store = open_store(url)
-    stored = store.read(ALICE)
-    assert [item.number for item in stored] == list(range(1, 501))
-    for writer in range(4):
-        own = [item.content for item in stored if str(item.content).startswith(f"writer{writer} ")]
-        assert own == [f"writer{writer} turn{number}" for number in range(100)]
-    assert set(store.search(ALICE, "writer3", 100)) == {item.number for item in stored if str(item.content).startswith("writer3 ")}
+    stored = write_at_once(url, 4, method)
+    assert set(open_store(url).search(ALICE, "writer3", 100)) == {
+        item.number for item in stored if str(item.content).startswith("writer3 ")
+    }
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")

@@ -173,15 +173,20 @@ class _Draft:
         if mode is not _HOLD and candidates:
             keep = 0 if mode is _LAST_RESORT else self.marks.low
             start = tail_start(candidates, [self.s.cost(turn) for turn in candidates], keep, inside=mode.inside)
-            self._seal_before(start, partial=mode.partial)
+        self._seal_before(start, partial=mode.partial)
         return self._past(start if mode.partial else 0)
 
     def _seal_before(self, start: int, *, partial: bool) -> None:
-        """Move loose turns before `start` to pages. The last, unfinished page of the newest group stays open unless `partial`."""
+        """Move loose turns before `start` to pages.
+
+        What is loose between pages (their record was lost, or a turn among them erased) is sealed whole. After all pages, the last,
+        unfinished one stays open unless `partial`.
+        """
+        end = self.spans[-1].last if self.spans else 0
         groups = self._groups(start)
-        for place, group in enumerate(groups):
-            newest = place == len(groups) - 1 and group[-1] is self._last_before(start)
-            self._seal(group, seal_last=partial or not newest)
+        for group in groups:
+            open_ended = group is groups[-1] and group[-1].number > end and group[-1] is self._last_before(start)
+            self._seal(group, seal_last=partial or not open_ended)
         if groups and not self.cannot_render:
             self.spans = self.s.ledger().spans()
             self.loose = [turn for turn in self.loose if not _covered(turn.number, self.spans)]

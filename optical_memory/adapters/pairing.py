@@ -51,16 +51,18 @@ def paired(turns: Sequence[Turn], *, newest: bool = True) -> Iterator[Message]:
     Args:
         newest: nothing follows `turns`, so that the results of the last calls may still be to come.
     """
-    caller, answers = _match(turns)
+    matched, answers = _match(turns)
+    strays = [[result for result in _results(turn) if (turn.number, result.call_id) not in matched] for turn in turns]
+    said = [place for place, turn in enumerate(turns) if strays[place] or _speaks(turn)]
+    last_said = said[-1] if said and newest else len(turns)
     for place, turn in enumerate(turns):
-        strays = [result for result in _results(turn) if (turn.number, result.call_id) not in caller]
-        for result in strays:
+        for result in strays[place]:
             yield _note(result)
         if turn.role == "tool":
             continue
         if turn.tool_calls:
-            yield Message(turn, _own_content(turn), tuple(_answers(turn, answers.get(place, {}), turns[place + 1 :], newest)))
-        elif _own_content(turn) or not _results(turn):
+            yield Message(turn, _own_content(turn), tuple(_answers(turn, answers.get(place, {}), went_on=place < last_said)))
+        elif _speaks(turn):
             yield Message(turn, _own_content(turn))
 
 
@@ -82,9 +84,8 @@ def _match(turns: Sequence[Turn]) -> tuple[set[tuple[int, str]], dict[int, dict[
     return matched, answers
 
 
-def _answers(turn: Turn, results: dict[str, Result], later: Sequence[Turn], newest: bool) -> Iterator[Result]:
-    """The results of a turn's calls, in the order of the calls. A call is open as long as nothing but results follows it."""
-    went_on = not newest or any(not _results(follower) for follower in later)
+def _answers(turn: Turn, results: dict[str, Result], *, went_on: bool) -> Iterator[Result]:
+    """The results of a turn's calls, in the order of the calls. A call is open as long as nothing but results of calls follows it."""
     for call in turn.tool_calls:
         if call.id in results:
             yield results[call.id]
@@ -99,6 +100,11 @@ def _results(turn: Turn) -> list[Result]:
         return [Result(turn.tool_call_id, content, turn.number, turn.name, extra=turn.extra)]
     parts = [part for part in turn.parts if isinstance(part, ToolResultContent)]
     return [Result(part.tool_call_id, part.content, turn.number, is_error=part.is_error) for part in parts]
+
+
+def _speaks(turn: Turn) -> bool:
+    """Whether a turn is more than tool results."""
+    return turn.role != "tool" and (not _results(turn) or bool(_own_content(turn)))
 
 
 def _own_content(turn: Turn) -> str | tuple[Inner | ReasoningContent, ...]:

@@ -128,6 +128,18 @@ def test_a_call_that_was_given_up_gets_a_result_that_says_so() -> None:
     assert to_openai(context_of(("user", "q"), call("c1")))[-1]["role"] == "assistant", "an open call waits for its result"
 
 
+def test_a_call_is_answered_before_a_stray_result_becomes_a_note() -> None:
+    memory = fresh()
+    memory.extend([call("c1"), {"role": "tool", "tool_call_id": "c1", "content": "first"}, call("c2"), call("c1")])
+    memory.append({"role": "tool", "tool_call_id": "c1", "content": "second"})
+    memory.erase([2, 4])
+    roles = [message["role"] for message in to_openai(memory.context())]
+    assert roles == ["assistant", "tool", "assistant"], "c2 may still be answered"
+    memory.erase([1])
+    roles = [message["role"] for message in to_openai(memory.context())]
+    assert roles == ["assistant", "tool", "user"], "c2 was never answered, and the note about c1 comes after it"
+
+
 def test_a_result_whose_call_is_on_a_page_becomes_a_note() -> None:
     memory = fresh()
     memory.extend([("user", "q"), call("late"), *filler(30)])

@@ -13,8 +13,7 @@ from typing import Self
 
 from .composing import Composer
 from .context import Context
-from .errors import TurnNotFound, UnknownToolCall
-from .exchanges import exchanges_of, starts_exchange
+from .errors import UnknownToolCall
 from .forgetting import ByAge, Forgetting
 from .ledger import Ledger, LedgerCounts, PagesLost, Span, discard_runs, runs_with
 from .pages import Page, PageStyle
@@ -22,6 +21,7 @@ from .parsing import TurnLike, turn_of
 from .planning import Plan, WaterMarks, replan_reason
 from .readers.base import ReaderProfile
 from .readers.profiles import profile_of
+from .recalling import Period, Recaller
 from .renderers.base import Renderer, open_renderer
 from .replanning import Replanner
 from .stores.base import SessionId, Store, open_store
@@ -121,6 +121,7 @@ class OpticalMemory:
         self._lock = threading.RLock()
         self._latest: _Latest | None = None
         self._plan_read: tuple[bytes, Plan] | None = None
+        self._recaller = Recaller(self._store, self.session)
         self._replanner = Replanner(
             self._store, self.session, self._open_ledger, self.profile, self._policy, self._marks, self._cost, self._counter.count
         )
@@ -300,40 +301,14 @@ class OpticalMemory:
 
         Raises `TurnNotFound` for a number that the session does not have.
         """
-        if query is None or isinstance(query, str):
-            found = self._search(query, limit, since, until)
-        else:
-            numbers = [query] if isinstance(query, int) else list(query)
-            found = [turn for turn in (self._turn(number) for number in numbers) if _said_within(turn, since, until)]
-        return self._with_exchanges(found) if exchange else found
-
-    def _search(self, query: str | None, limit: int, since: datetime | None, until: datetime | None) -> list[Turn]:
+        period = Period(since, until)
         if query is None:
-            return [turn for turn in self.turns() if _said_within(turn, since, until)][:limit]
-        timed = since is not None or until is not None
-        numbers = self._store.search(self.session, query, len(self) if timed else limit)
-        turns = [turn for number in numbers for turn in self.turns(number, number + 1)]
-        return [turn for turn in turns if _said_within(turn, since, until)][:limit]
-
-    def _turn(self, number: int) -> Turn:
-        found = self.turns(number, number + 1) if number >= 1 else []
-        if not found:
-            raise TurnNotFound(number, len(self))
-        return found[0]
-
-    def _with_exchanges(self, turns: Sequence[Turn]) -> list[Turn]:
-        around = {turn.number: turn for found in turns for turn in self._exchange_of(found)}
-        return [around[number] for number in sorted(around)]
-
-    def _exchange_of(self, turn: Turn, reach: int = 64) -> list[Turn]:
-        """The exchange that holds `turn`; at most `reach` turns to either side of it."""
-        near = self.turns(turn.number - reach, turn.number + reach)
-        start = max((near_turn.number for near_turn in near if near_turn.number <= turn.number and starts_exchange(near_turn)), default=0)
-        for exchange in exchanges_of([near_turn for near_turn in near if near_turn.number >= start]):
-            members = [member for unit in exchange for member in unit]
-            if any(member.number == turn.number for member in members):
-                return members
-        return [turn]
+            found = self._recaller.said(limit, period)
+        elif isinstance(query, str):
+            found = self._recaller.saying(query, limit, period)
+        else:
+            found = self._recaller.numbered([query] if isinstance(query, int) else query, period)
+        return self._recaller.with_exchanges(found) if exchange else found
 
     def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
         """Delete turns for good, or the whole session: text, index entries, and every page and picture that showed them.
@@ -348,7 +323,7 @@ class OpticalMemory:
 
     def _erase_turns(self, numbers: Sequence[int]) -> ErasureReport:
         for number in numbers:
-            self._turn(number)
+            self._recaller.turn(number)
         # Pages first: should this be cut short, the log still knows what is to be erased, and asking again finishes it.
         runs, plans = runs_with(self._store, self.session, numbers), self._store.names(self.session, "plan/")
         pages = discard_runs(self._store, self.session, runs, also=plans)
@@ -415,8 +390,16 @@ class OpticalMemory:
     async def apages(self) -> list[Page]:
         return await asyncio.to_thread(self.pages)
 
-    async def arecall(self, query: str | int | Sequence[int] | None = None, limit: int = 5, *, exchange: bool = False) -> list[Turn]:
-        return await asyncio.to_thread(self.recall, query, limit, exchange=exchange)
+    async def arecall(
+        self,
+        query: str | int | Sequence[int] | None = None,
+        limit: int = 5,
+        *,
+        exchange: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Turn]:
+        return await asyncio.to_thread(self.recall, query, limit, exchange=exchange, since=since, until=until)
 
     async def apin(self, number: int) -> None:
         await asyncio.to_thread(self.pin, number)
@@ -434,14 +417,3 @@ class OpticalMemory:
 def _completed(turn: Turn) -> Turn:
     """A turn ready to be stored: with an id and a time, and no number of its own."""
     return turn.model_copy(update={"number": 0, "id": turn.id or uuid.uuid4().hex, "created_at": turn.created_at or datetime.now(UTC)})
-
-
-def _said_within(turn: Turn, since: datetime | None, until: datetime | None) -> bool:
-    moment = turn.created_at
-    if moment is None:
-        return since is None and until is None
-    return (since is None or moment >= _zoned(since)) and (until is None or moment < _zoned(until))
-
-
-def _zoned(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

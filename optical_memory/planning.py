@@ -285,7 +285,7 @@ def arrange(views: Sequence[PageView | TextView], policy: Forgetting, profile: R
         haste: pages count as so many times older than they are.
     """
     shows: list[Show] = []
-    for _, group in groupby(views, key=lambda view: ("run", view.run) if isinstance(view, PageView) else ("text", view.first)):
+    for _, group in groupby(views, key=_run_of):
         run = list(group)
         pages = [replace(view, age=_hastened(view.age, haste)) for view in run if isinstance(view, PageView)]
         shows += _arrange_run(pages, policy, profile) if pages else [Show(view, as_text=True) for view in run]
@@ -346,14 +346,25 @@ def _next_tier(show: Show, profile: ReaderProfile) -> Tier | None:
 
 
 def _within_picture_limit(shows: list[Show], limit: int) -> list[Show]:
-    """Leave out the oldest pictures that a request has no place for."""
+    """Leave out the oldest pictures that a request has no place for, and the rest of a run that does not pay without them."""
     surplus = sum(show.tier is not None for show in shows) - limit
+    if surplus <= 0:
+        return shows
     kept: list[Show] = []
-    for show in shows:
-        if surplus > 0 and show.tier is not None and not show.held:
-            show, surplus = Show(show.view), surplus - 1
-        kept.append(show)
+    for _, group in groupby(shows, key=lambda show: _run_of(show.view)):
+        run = list(group)
+        for place, show in enumerate(run):
+            if surplus > 0 and show.tier is not None and not show.held:
+                run[place], surplus = Show(show.view), surplus - 1
+        if _dearer_than_text(run):
+            run = [show if show.held else Show(show.view) for show in run]
+        kept += run
     return kept
+
+
+def _run_of(view: PageView | TextView) -> tuple[str, int]:
+    """What tells a view's run from its neighbours'; texts stand alone."""
+    return ("run", view.run) if isinstance(view, PageView) else ("text", view.first)
 
 
 def room_target(budget: int, tail_tokens: int) -> int:

@@ -134,6 +134,13 @@ def test_requests_have_room_for_so_many_pictures() -> None:
     assert shown[:15] == [None] * 15 and None not in shown[15:]
 
 
+def test_what_is_left_of_a_run_must_pay_for_itself() -> None:
+    few = PROFILE.model_copy(update={"max_pictures": 1})
+    dense, thin = view(0, 2, 1_600, run=1), view(1, 2, 80, run=1)
+    assert tiers(arrange([dense, thin], ByAge(), PROFILE)).count(None) == 0, "together they cost less than their text"
+    assert tiers(arrange([dense, thin], ByAge(), few)) == [None, None], "the thin one alone does not"
+
+
 def test_room_is_left_for_the_next_turns_but_pages_get_some() -> None:
     assert room_target(1_000, 100) == 800
     assert room_target(1_000, 600) == 900

@@ -69,14 +69,8 @@ def check(memory: OpticalMemory, context: Context, budget: int | None, *, pairs:
 
 
 def _runs(context: Context) -> list[list[PagePart]]:
-    """Pages that share turns, together."""
-    runs: list[list[PagePart]] = []
-    for part in context.pages:
-        if runs and runs[-1][-1].page.last_turn >= part.page.first_turn:
-            runs[-1].append(part)
-        else:
-            runs.append([part])
-    return runs
+    """Pages that are text or pictures as one: their keys differ in the last number alone."""
+    return [list(run) for _, run in itertools.groupby(context.pages, key=lambda part: part.page.key.rpartition("-")[0])]
 
 
 def _prefix_parts(context: Context) -> int:

@@ -216,12 +216,15 @@ def _draw_strike(cluster: str, face: Face, size: float) -> Word:
 
 
 def _joined(pieces: list[Word]) -> Word:
-    """Pieces side by side. A mark that would stand on a letter before the word moves into it, lest it deface what is there."""
+    """Pieces side by side. A mark from another font than its letter stands over the letter's middle, and never out of the word."""
     inks: list[Ink] = []
-    pen = float(max((-ink.left for ink in pieces[0].inks), default=0)) if pieces and not pieces[0].width else 0.0
+    pen = before = 0.0
     for piece in pieces:
-        inks += [Ink(ink.left + round(pen), ink.top, ink.mask) for ink in piece.inks]
+        for ink in piece.inks:
+            left = ink.left if piece.width else max(-pen, -(before + ink.mask.width) / 2)
+            inks.append(Ink(round(pen + left), ink.top, ink.mask))
         pen += piece.width
+        before = piece.width or before
     return Word(pen, tuple(inks), sum(piece.missing for piece in pieces))
 
 

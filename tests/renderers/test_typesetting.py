@@ -46,6 +46,8 @@ def test_flags_pair_up() -> None:
 
 @given(st.text(max_size=300), st.sampled_from([40, 120, 300]))
 @example("\u093a", 40)  # a vowel sign without its letter
+@example("0\u0359", 40)  # a mark that only the last resort can draw, wider than its letter
+@example("i\u0359", 40)
 def test_lines_stay_within_their_box(text: str, width: int) -> None:
     widest = 2 * LOOK.size  # a single cluster that is wider than the line cannot be cut
     for row in rows(text, box=replace(BOX, width=width)):

@@ -11,7 +11,7 @@ from .pages import Page, PageStyle
 from .pictures import Pictures
 from .planning import PageItem, Plan, TextItem
 from .readers.base import ReaderProfile
-from .stores.base import SessionId, Store
+from .stores.base import Readable, SessionId
 from .tiers import Tier
 from .turns import Turn
 
@@ -23,7 +23,7 @@ class Composer:
 
     def __init__(
         self,
-        store: Store,
+        store: Readable,
         session: SessionId,
         ledger: Callable[[], Ledger],
         profile: ReaderProfile,

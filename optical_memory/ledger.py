@@ -19,7 +19,7 @@ from .page_codec import decode_pages, encode_pages
 from .pages import Page, PageStyle, run_key
 from .renderers.base import RenderedPage, Renderer
 from .sidecar import sidecar_of
-from .stores.base import SessionId, Store
+from .stores.base import Readable, SessionId
 from .turns import Turn
 
 __all__ = ["Ledger", "PagesLost", "Span", "discard_runs", "runs_with"]
@@ -68,7 +68,7 @@ class Ledger:
 
     def __init__(
         self,
-        store: Store,
+        store: Readable,
         session: SessionId,
         renderer: Renderer,
         style: PageStyle,
@@ -93,12 +93,27 @@ class Ledger:
         """The pages of neighbouring runs; `first_index` is the index of the first. Raises `PagesLost`."""
         records = self._store.get(self._session, [span.name(self.layout) for span in spans])
         pages: list[Page] = []
+        lost: list[PagesLost] = []
         index = first_index
         for span in spans:
-            found = self._read(span, records.get(span.name(self.layout)))
+            try:
+                found = self._read(span, records.get(span.name(self.layout)))
+            except PagesLost as exc:
+                lost.append(exc)
+                continue
             pages += [replace(page, index=index + place) for place, page in enumerate(found)]
             index += span.pages
+        if lost:
+            raise PagesLost([span for each in lost for span in each.spans], lost[0].why)
         return pages
+
+    def damaged(self) -> list[Span]:
+        """All runs whose record is gone or garbled. It reads every record, so only for mending."""
+        try:
+            self.pages(self.spans())
+        except PagesLost as exc:
+            return list(exc.spans)
+        return []
 
     def _read(self, span: Span, record: bytes | None) -> list[Page]:
         if record is None:
@@ -258,14 +273,14 @@ def _whole_runs(rendered: Sequence[RenderedPage], exchanges: Sequence[Exchange])
             group = []
 
 
-def runs_with(store: Store, session: SessionId, numbers: Sequence[int]) -> list[str]:
+def runs_with(store: Readable, session: SessionId, numbers: Sequence[int]) -> list[str]:
     """Names of all runs, under any layout, that hold one of the turns `numbers`."""
     names = store.names(session, "run/")
     spans = [Span.parse(name) for name in names]
     return [name for name, span in zip(names, spans, strict=True) if any(span.first <= number <= span.last for number in numbers)]
 
 
-def discard_runs(store: Store, session: SessionId, names: Sequence[str], *, also: Sequence[str] = ()) -> int:
+def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, also: Sequence[str] = ()) -> int:
     """Remove runs with the pictures of their pages, and other cached names with them; returns how many pages those were.
 
     Damaged records go too. All in one step: a store may have to rewrite its files to be rid of the bytes.

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from .composing import Composer
 from .context import Context
 from .errors import UnknownToolCall
 from .forgetting import ByAge, Forgetting
-from .ledger import Ledger, LedgerCounts, PagesLost, Span, discard_runs, runs_with
+from .ledger import Span, discard_runs, runs_with
 from .pages import Page, PageStyle
 from .parsing import TurnLike, turn_of
-from .planning import Plan, WaterMarks, replan_reason
+from .planning import WaterMarks
 from .readers.base import ReaderProfile
 from .readers.profiles import profile_of
 from .recalling import Period, Recaller
-from .renderers.base import Renderer, open_renderer
-from .replanning import Replanner
+from .renderers.base import Renderer
 from .stores.base import SessionId, Store, open_store
-from .tokens import open_counter
-from .turn_costs import TurnCosts
 from .turns import Turn
+from .viewer import SIDECAR_TOKENS, Look, Viewer
 
 __all__ = ["ErasureReport", "MemoryStats", "OpticalMemory"]
-
-SIDECAR_TOKENS = 64  # text tokens of exact strings beside a page: about as many as a page at Tiny costs
-ATTEMPTS = 3  # at a context whose pages turn out to be lost: each attempt seals the lost ones anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +51,6 @@ class MemoryStats:
     renderer: str
     store: str
     counted_with: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Latest:
-    """The last context given, and what it was made from."""
-
-    length: int
-    pins: tuple[int, ...]
-    budget: int | None
-    plan: Plan
-    context: Context
-
-    def serves(self, length: int, pins: tuple[int, ...], budget: int | None, plan: Plan | None) -> bool:
-        """Whether nothing has changed. Plans are read once, so an equal plan is the same object."""
-        return self.plan is plan and (self.length, self.pins, self.budget) == (length, pins, budget)
 
 
 class OpticalMemory:
@@ -111,30 +89,17 @@ class OpticalMemory:
         self.profile = profile_of(reader)
         self._owns_store = store is None or isinstance(store, str)
         self._store = open_store(store) if store is None or isinstance(store, str) else store
-        self._renderer_wanted = renderer
-        self._policy, self._marks, self._style = forgetting or ByAge(), marks or WaterMarks(), style or PageStyle()
-        self._sidecar_tokens = sidecar_tokens
-        self._counter = open_counter(self.profile.encoding)
-        self._cost = TurnCosts(self.profile, self._counter)
-        self._ledger: Ledger | None = None
-        self._replans = 0
-        self._lock = threading.RLock()
-        self._latest: _Latest | None = None
-        self._plan_read: tuple[bytes, Plan] | None = None
-        self._recaller = Recaller(self._store, self.session)
-        self._replanner = Replanner(
-            self._store, self.session, self._open_ledger, self.profile, self._policy, self._marks, self._cost, self._counter.count
-        )
-        self._composer = Composer(
-            self._store,
-            self.session,
-            self._open_ledger,
+        look = Look(
             self.profile,
-            cost=self._cost,
-            count=self._counter.count,
-            counted_with=self._counter.name,
-            style=self._style,
+            renderer,
+            policy=forgetting or ByAge(),
+            marks=marks or WaterMarks(),
+            style=style or PageStyle(),
+            sidecar_tokens=sidecar_tokens,
         )
+        self._viewer = Viewer(self._store, self.session, look)
+        self._recaller = Recaller(self._store, self.session)
+        self._lock = threading.RLock()
 
     # -- the log -------------------------------------------------------------------------------------------------------------------
 
@@ -193,92 +158,11 @@ class OpticalMemory:
 
         Raises `BudgetTooSmall` if what must stay text is larger than the budget, `StoreUnavailable`.
         """
-        if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
-            raise ValueError(f"a budget is a positive number of tokens, or None; got {budget!r}")
-        with self._lock:
-            for _ in range(ATTEMPTS):
-                try:
-                    return self._context(budget)
-                except PagesLost as exc:
-                    lost = exc
-                    self._open_ledger().discard(lost.spans)
-                    self._store.discard(self.session, [self._plan_name])
-            raise lost
-
-    def _context(self, budget: int | None) -> Context:
-        length, pins = self._store.length(self.session), tuple(self._store.pinned(self.session))
-        last = self._read_plan()
-        if self._latest and self._latest.serves(length, pins, budget, last):
-            return self._latest.context
-        tail = self._tail(last)
-        reason = self._replan_reason(last, tail, budget, pins)
-        if reason:
-            last = self._replanner.replan(last, length=length, basis=self._basis, budget=budget, pins=pins, reason=reason)
-            self._write_plan(last)
-            tail = self._tail(last)
-        assert last is not None, "without a plan there is a reason to make one"
-        context = self._composer.compose(last, tail)
-        self._latest = _Latest(length, pins, budget, last, context)
-        return context
-
-    def _tail(self, plan: Plan | None) -> list[Turn]:
-        return self._store.read(self.session, plan.tail_from if plan else 1)
-
-    def _replan_reason(self, last: Plan | None, tail: Sequence[Turn], budget: int | None, pins: Sequence[int]) -> str | None:
-        tokens = sum(self._cost(turn) for turn in tail)
-        seconds = self.profile.cache_seconds
-        return replan_reason(last, tail, tokens, basis=self._basis, budget=budget, pins=pins, cache_seconds=seconds, marks=self._marks)
-
-    @property
-    def _plan_name(self) -> str:
-        return f"plan/{self.profile.name}"
-
-    @property
-    def _basis(self) -> str:
-        """What a plan depends on beside the log. The renderer's fingerprint is left to the ledger: finding it out may take a browser."""
-        renderer = self._renderer_wanted if isinstance(self._renderer_wanted, str) else self._renderer_wanted.name
-        style = json.dumps(asdict(self._style))
-        return f"{self.profile.name} {self.profile.as_of} {self._counter.name} {renderer} {self._policy!r} {self._marks!r} {style}"
-
-    def _read_plan(self) -> Plan | None:
-        data = self._store.get(self.session, [self._plan_name]).get(self._plan_name)
-        if data is None:
-            return None
-        if self._plan_read is None or self._plan_read[0] != data:
-            try:
-                self._plan_read = (data, Plan.model_validate_json(data))
-            except ValueError:  # damaged, or of another release: plans are made anew at no loss
-                return None
-        return self._plan_read[1]
-
-    def _write_plan(self, plan: Plan) -> None:
-        data = plan.model_dump_json().encode()
-        self._store.put(self.session, {self._plan_name: data})
-        self._plan_read = (data, plan)
-        self._replans += 1
-
-    def _open_ledger(self) -> Ledger:
-        if self._ledger is None:
-            renderer = self._renderer_wanted
-            self._ledger = Ledger(
-                self._store,
-                self.session,
-                open_renderer(renderer) if isinstance(renderer, str) else renderer,
-                self._style,
-                cost=self._cost,
-                count=self._counter.count,
-                counted_with=self._counter.name,
-                sidecar_tokens=self._sidecar_tokens,
-            )
-        return self._ledger
+        return self._viewer.context(budget)
 
     def pages(self) -> list[Page]:
         """All sealed pages, oldest first, those that the context leaves out too."""
-        with self._lock:
-            if not self._store.names(self.session, "run/"):
-                return []
-            ledger = self._open_ledger()
-            return [self._composer.bind(page) for page in ledger.pages(ledger.spans())]
+        return self._viewer.pages()
 
     # -- getting back, and forgetting for good -------------------------------------------------------------------------------------
 
@@ -319,7 +203,7 @@ class OpticalMemory:
             try:
                 return self._erase_session() if numbers is None else self._erase_turns([numbers] if isinstance(numbers, int) else numbers)
             finally:
-                self._forget_caches()
+                self._viewer.forget()
 
     def _erase_turns(self, numbers: Sequence[int]) -> ErasureReport:
         for number in numbers:
@@ -333,30 +217,24 @@ class OpticalMemory:
         pages = sum(Span.parse(name).pages for name in self._store.names(self.session, "run/"))
         return ErasureReport(tuple(self._store.erase(self.session, None)), pages)
 
-    def _forget_caches(self) -> None:
-        self._latest = self._plan_read = None
-        self._cost.forget()
-        self._composer.forget()
-
     # -- the object itself ---------------------------------------------------------------------------------------------------------
 
     def stats(self) -> MemoryStats:
         """Counters, for dashboards and tests."""
         pages = self.pages()
-        counts = self._ledger.counts if self._ledger else LedgerCounts()
-        wanted = self._renderer_wanted
+        counts = self._viewer.counts
         return MemoryStats(
             turns=len(self),
             pages=len(pages),
             pinned=len(self._store.pinned(self.session)),
             missing_glyphs=sum(page.missing_glyphs for page in pages),
-            replans=self._replans,
+            replans=self._viewer.replans,
             pages_sealed=counts.pages_sealed,
             pages_redrawn=counts.pages_redrawn,
             render_failures=counts.render_failures,
-            renderer=wanted if isinstance(wanted, str) else wanted.name,
+            renderer=self._viewer.look.renderer_name,
             store=self._store.url,
-            counted_with=self._counter.name,
+            counted_with=self._viewer.counter.name,
         )
 
     def close(self) -> None:

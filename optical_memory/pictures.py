@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from .ledger import PagesLost
 from .pages import Page, PageStyle
-from .stores.base import SessionId, Store
+from .stores.base import Readable, SessionId
 from .tiers import Tier
 
 __all__ = ["Pictures"]
@@ -23,7 +23,7 @@ class Pictures:
         style: says how many greys the tiers take.
     """
 
-    def __init__(self, store: Store, session: SessionId, redraw: Callable[[Page], None], style: PageStyle) -> None:
+    def __init__(self, store: Readable, session: SessionId, redraw: Callable[[Page], None], style: PageStyle) -> None:
         self._store, self._session, self._redraw, self._style = store, session, redraw, style
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0

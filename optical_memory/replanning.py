@@ -35,7 +35,7 @@ from .planning import (
     tail_start,
 )
 from .readers.base import ReaderProfile
-from .stores.base import SessionId, Store
+from .stores.base import Readable, SessionId
 from .turns import Turn
 
 __all__ = ["Replanner"]
@@ -83,7 +83,7 @@ class Replanner:
         count: tokens of a text.
     """
 
-    store: Store
+    store: Readable
     session: SessionId
     ledger: Callable[[], Ledger]
     profile: ReaderProfile

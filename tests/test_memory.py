@@ -233,13 +233,25 @@ def test_page_records_that_were_lost_are_sealed_again(memory: OpticalMemory, url
     assert [part.image() for part in after.pages] == [part.image() for part in before.pages]
 
 
+def test_all_page_records_may_be_lost(memory: OpticalMemory, url: str) -> None:
+    memory.extend(chat(200))
+    before = memory.context()
+    store = open_store(url)
+    names = store.names(memory.session, "run/")
+    assert len(names) > 5
+    store.discard(memory.session, names[:1])
+    store.put(memory.session, dict.fromkeys(names[1:], b"\x00garbled"))
+    after = OpticalMemory("alice", store=url, renderer=RuledRenderer(rows=900), marks=MARKS).context()
+    assert [part.image() for part in after.pages] == [part.image() for part in before.pages]
+
+
 def test_pages_that_cannot_come_back_are_text(memory: OpticalMemory, url: str) -> None:
     memory.extend(chat(60))
     memory.context()
     store = open_store(url)
     store.discard(memory.session, store.names(memory.session, "picture/"))
     other = OpticalMemory("alice", store=url, renderer=RuledRenderer(rows=900), marks=MARKS)
-    other._open_ledger()._renderer.broken = True  # type: ignore[attr-defined]
+    other._viewer.look.renderer.broken = True  # type: ignore[attr-defined]
     with pytest.warns(RuntimeWarning, match="stay text"):
         context = other.context()
     assert len(context.turns) == 60
@@ -268,7 +280,7 @@ def test_pages_tell_size_and_price(memory: OpticalMemory) -> None:
     assert page.size("small") == (640, 640) and page.tokens("small") == 111
     assert len({page.image(tier) for tier in Tier}) == 4, "Gundam and Large show the sealed picture"
     assert sum(page.text_tokens for page in memory.pages()) == sum(
-        memory._cost(turn) for turn in memory.turns(stop=memory.pages()[-1].last_turn + 1)
+        memory._viewer.cost(turn) for turn in memory.turns(stop=memory.pages()[-1].last_turn + 1)
     )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ..errors import UnknownName
 from ..turns import Turn
 
-__all__ = ["DerivedCache", "SessionId", "SessionInfo", "Store", "TurnLog", "default_url", "open_store"]
+__all__ = ["DerivedCache", "Readable", "SessionId", "SessionInfo", "Store", "TurnHistory", "TurnLog", "default_url", "open_store"]
 
 
 class SessionId(NamedTuple):
@@ -31,17 +31,8 @@ class SessionInfo:
     last_append: datetime | None
 
 
-class TurnLog(Protocol):
-    """The append-only list of turns of each session."""
-
-    def append(self, session: SessionId, turns: Sequence[Turn]) -> list[Turn]:
-        """Store all of `turns` or none, numbered on from the session's length, in one atomic and durable step.
-
-        A turn whose id the session holds already is not stored again; the stored one is returned in its place. Ids within one batch count
-        too. An id that was erased stays erased: nothing is stored, and an empty turn with its old number comes back. What comes back is
-        what `read` gives. Raises `StoreUnavailable`, or `InvalidTurn` for a turn without an id or with content that JSON cannot hold.
-        """
-        ...
+class TurnHistory(Protocol):
+    """Turns to look at, by number."""
 
     def read(self, session: SessionId, start: int = 1, stop: int | None = None) -> list[Turn]:
         """Turns with start <= number < stop (all from `start` if None), in order. Erased numbers are absent.
@@ -54,12 +45,25 @@ class TurnLog(Protocol):
         """The highest number ever given, 0 for a session that does not exist."""
         ...
 
-    def known_calls(self, session: SessionId, ids: Collection[str]) -> set[str]:
-        """Which of `ids` are tool calls that the session made."""
-        ...
-
     def pinned(self, session: SessionId) -> list[int]:
         """Numbers of the pinned turns, in order."""
+        ...
+
+
+class TurnLog(TurnHistory, Protocol):
+    """The append-only list of turns of each session."""
+
+    def append(self, session: SessionId, turns: Sequence[Turn]) -> list[Turn]:
+        """Store all of `turns` or none, numbered on from the session's length, in one atomic and durable step.
+
+        A turn whose id the session holds already is not stored again; the stored one is returned in its place. Ids within one batch count
+        too. An id that was erased stays erased: nothing is stored, and an empty turn with its old number comes back. What comes back is
+        what `read` gives. Raises `StoreUnavailable`, or `InvalidTurn` for a turn without an id or with content that JSON cannot hold.
+        """
+        ...
+
+    def known_calls(self, session: SessionId, ids: Collection[str]) -> set[str]:
+        """Which of `ids` are tool calls that the session made."""
         ...
 
     def pin(self, session: SessionId, number: int, pinned: bool) -> None:
@@ -100,6 +104,10 @@ class DerivedCache(Protocol):
     def discard(self, session: SessionId, names: Sequence[str]) -> None:
         """Remove, so that no byte of them stays in the store's files. Absent names are fine."""
         ...
+
+
+class Readable(TurnHistory, DerivedCache, Protocol):
+    """What a context is made from: turns, and a cache of what is derived from them."""
 
 
 @runtime_checkable

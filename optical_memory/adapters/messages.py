@@ -12,11 +12,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
 from typing import Any
 
-from ..context import Context, PagePart, TextPart
-from ..turns import ImageContent, ReasoningContent, TextContent, ToolCall, Turn
+from ..context import Context, PagePart
+from ..turns import ImageContent, ReasoningContent, TextContent, ToolCall
+from .outline import Pages, grouped, is_newest
 from .pairing import Message, Result, paired
 
 __all__ = ["to_anthropic", "to_openai"]
@@ -33,11 +33,11 @@ def to_openai(context: Context, *, detail: str = "high") -> list[dict[str, Any]]
     Raises `RenderError` if a page's picture was lost and cannot be drawn again.
     """
     messages: list[dict[str, Any]] = []
-    for group in _framed(context):
-        if isinstance(group, list):
-            messages.append({"role": "user", "content": [block for said in group for block in _openai_page(said, detail)]})
+    for group in grouped(context):
+        if isinstance(group, Pages):
+            messages.append({"role": "user", "content": [block for said in _said(group) for block in _openai_page(said, detail)]})
         else:
-            for message in paired(group, newest=_is_newest(group, context)):
+            for message in paired(group, newest=is_newest(group, context)):
                 messages += _openai(message)
     return messages
 
@@ -53,13 +53,13 @@ def to_anthropic(context: Context, *, cache: bool = False) -> list[dict[str, Any
     Raises `RenderError` if a page's picture was lost and cannot be drawn again.
     """
     messages: list[dict[str, Any]] = []
-    for group in _framed(context):
-        if isinstance(group, list):
-            _join(messages, "user", [block for said in group for block in _anthropic_page(said)])
+    for group in grouped(context):
+        if isinstance(group, Pages):
+            _join(messages, "user", [block for said in _said(group) for block in _anthropic_page(said)])
             if cache:
                 _mark_only(messages)
         else:
-            for message in paired(group, newest=_is_newest(group, context)):
+            for message in paired(group, newest=is_newest(group, context)):
                 for role, blocks in _anthropic(message):
                     _join(messages, role, blocks)
     return messages
@@ -68,39 +68,8 @@ def to_anthropic(context: Context, *, cache: bool = False) -> list[dict[str, Any
 _Said = str | PagePart
 
 
-def _framed(context: Context) -> Iterator[Sequence[Turn] | list[_Said]]:
-    """Texts and pictures in order; pages that follow each other are together, the framing stands after the system's opening words."""
-    said: list[_Said] = []
-    opening, parts = _opening(context)
-    if opening:
-        yield opening
-    if context.framing:
-        said.append(context.framing)
-    for part in parts:
-        if isinstance(part, PagePart):
-            said.append(part)
-            continue
-        if said:
-            yield said
-            said = []
-        yield part.turns
-    if said:
-        yield said
-
-
-def _opening(context: Context) -> tuple[Sequence[Turn], Sequence[TextPart | PagePart]]:
-    """The system turns that a session begins with, and the parts after them."""
-    first, *rest = context.parts or (TextPart((), 0),)
-    if not isinstance(first, TextPart):
-        return (), context.parts
-    opening = tuple(takewhile(lambda turn: turn.role in ("system", "developer"), first.turns))
-    others = first.turns[len(opening) :]
-    return opening, ([TextPart(others, 0), *rest] if others else rest)
-
-
-def _is_newest(turns: Sequence[Turn], context: Context) -> bool:
-    last = context.parts[-1]
-    return isinstance(last, TextPart) and turns[-1] is last.turns[-1]
+def _said(group: Pages) -> list[_Said]:
+    return [*([group.framing] if group.framing else []), *group.pages]
 
 
 def _data_url(image: bytes) -> str:

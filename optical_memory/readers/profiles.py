@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from importlib.resources import files
@@ -9,7 +10,7 @@ from importlib.resources import files
 from ..errors import UnknownName
 from .base import ReaderProfile
 
-__all__ = ["known_readers", "profile_of"]
+__all__ = ["known_readers", "profile_for_model", "profile_of"]
 
 
 @cache
@@ -31,3 +32,13 @@ def profile_of(reader: str | ReaderProfile) -> ReaderProfile:
         return _profiles()[reader]
     except KeyError:
         raise UnknownName("reader", reader, known_readers()) from None
+
+
+def profile_for_model(model: str) -> ReaderProfile | None:
+    """The profile of the reader whose name a provider's model name holds, the longest one; None if there is none.
+
+    `anthropic/claude-sonnet-4-5` is read by `claude`, `Qwen/Qwen2.5-VL-7B-Instruct` by `qwen2.5-vl`.
+    """
+    plain = model.lower().replace("_", "-")
+    found = [name for name in known_readers() if re.search(rf"(^|[^a-z0-9]){re.escape(name)}($|[^a-z0-9])", plain)]
+    return _profiles()[max(found, key=len)] if found else None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from optical_memory.errors import UnknownName
-from optical_memory.readers import ReaderProfile, known_readers, profile_of
+from optical_memory.readers import ReaderProfile, known_readers, profile_for_model, profile_of
 from optical_memory.readers.base import PatchFormula, TileFormula
 from optical_memory.tiers import Tier
 
@@ -44,3 +44,19 @@ def test_readers_of_your_own() -> None:
     assert (own.below(Tier.BASE), own.below(Tier.TINY)) == (Tier.TINY, None)
     with pytest.raises(UnknownName, match=r"'gpt-9'.*deepseek-ocr"):
         profile_of("gpt-9")
+
+
+@pytest.mark.parametrize(
+    ("model", "reader"),
+    [
+        ("anthropic/claude-sonnet-4-5", "claude"),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", "qwen2.5-vl"),
+        ("gpt-4o-2024-11-20", "gpt-4o"),
+        ("deepseek-ai/DeepSeek-OCR", "deepseek-ocr"),
+        ("gpt-4omni", None),
+        ("llama-3", None),
+    ],
+)
+def test_the_reader_of_a_model_by_its_name(model: str, reader: str | None) -> None:
+    profile = profile_for_model(model)
+    assert (profile.name if profile else None) == reader

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from optical_memory.errors import UnknownName
-from optical_memory.readers import ReaderProfile, known_readers, profile_for_model, profile_of
+from optical_memory.readers import ReaderProfile, known_readers, profile_of
 from optical_memory.readers.base import PatchFormula, TileFormula
+from optical_memory.readers.profiles import profile_for_model
 from optical_memory.tiers import Tier
 
 

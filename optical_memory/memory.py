@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
 from .context import Context
-from .errors import UnknownToolCall
+from .errors import UnknownName, UnknownToolCall
 from .forgetting import ByAge, Forgetting
 from .ledger import Span, discard_runs, runs_with
 from .pages import Page, PageStyle
@@ -26,6 +27,13 @@ from .turns import Turn
 from .viewer import SIDECAR_TOKENS, Look, Viewer
 
 __all__ = ["ErasureReport", "MemoryStats", "OpticalMemory"]
+
+# Found by name: adapters stand above the memory.
+_DIALECTS = {
+    "openai": "optical_memory.adapters.messages:to_openai",
+    "anthropic": "optical_memory.adapters.messages:to_anthropic",
+    "gemini": "optical_memory.adapters.gemini:to_gemini",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +168,21 @@ class OpticalMemory:
         """
         return self._viewer.context(budget)
 
+    def messages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
+        """The context as messages for a provider's own client.
+
+        Args:
+            dialect: `openai` (chat completions), `anthropic` or `gemini`.
+            options: passed on to `adapters.messages.to_openai` (`detail`), `to_anthropic` (`cache`).
+
+        Raises what `context` raises; `UnknownName` for another dialect; `RenderError` for a picture that cannot be had.
+        """
+        if dialect not in _DIALECTS:
+            raise UnknownName("dialect", dialect, sorted(_DIALECTS))
+        module, _, function = _DIALECTS[dialect].partition(":")
+        messages: list[dict[str, Any]] = getattr(importlib.import_module(module), function)(self.context(budget), **options)
+        return messages
+
     def pages(self) -> list[Page]:
         """All sealed pages, oldest first, those that the context leaves out too."""
         return self._viewer.pages()
@@ -264,6 +287,9 @@ class OpticalMemory:
 
     async def acontext(self, budget: int | None = None) -> Context:
         return await asyncio.to_thread(self.context, budget)
+
+    async def amessages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(self.messages, budget, dialect=dialect, **options)
 
     async def apages(self) -> list[Page]:
         return await asyncio.to_thread(self.pages)

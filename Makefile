@@ -1,18 +1,21 @@
 # `make demo` and `make test` work on a bare Debian or Ubuntu: they install what is missing, say so, and remember it in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench docs clean
+.PHONY: help demo test test-oldest check format bench docs clean
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
 
 help:                                   ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/ready-demo                  ## a real conversation becomes pages that fade: table and HTML report
 	$(BIN)/optical-memory demo
 
 test: .venv/ready-test                  ## all tests, with a real browser and a real Redis
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-oldest: .venv-oldest/ready         ## the tests of the adapters with the oldest supported frameworks
+	.venv-oldest/bin/python -m pytest tests/adapters tests/test_examples.py $(PYTEST_ARGS)
 
 check: .venv/ready-test                 ## style, types, and the direction of imports
 	$(BIN)/ruff check .
@@ -31,11 +34,15 @@ docs: .venv/ready-demo                  ## run the demo and put its table and pi
 	$(BIN)/python scripts/update_readme.py
 
 clean:                                  ## remove what the targets made
-	rm -rf .venv build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-oldest build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/ready-test: pyproject.toml scripts/setup.sh
 	scripts/setup.sh test
 	@touch $@ .venv/ready-demo
+
+.venv-oldest/ready: pyproject.toml scripts/setup.sh scripts/oldest.txt
+	scripts/setup.sh oldest
+	@touch $@
 
 .venv/ready-demo: pyproject.toml scripts/setup.sh
 	scripts/setup.sh demo

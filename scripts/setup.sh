@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Make a machine ready: `setup.sh demo` or `setup.sh test`. System packages through apt-get where they are missing and may be installed,
-# a virtual environment in .venv, and this package in it. Says what it installs, and goes on without what it cannot have.
+# Make a machine ready: `setup.sh demo`, `test` or `oldest`. System packages through apt-get where they are missing and may be installed, a
+# virtual environment in .venv (.venv-oldest), and this package in it. Says what it installs, and goes on without what it cannot have.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-purpose=${1:?usage: scripts/setup.sh demo|test}
-venv=.venv
+purpose=${1:?usage: scripts/setup.sh demo|test|oldest}
+venv=.venv constraints=()
+[ "$purpose" != oldest ] || venv=.venv-oldest
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -41,7 +42,7 @@ missing_packages() {
   has_font 'Noto Sans Devanagari' || has_package fonts-noto-core || echo fonts-noto-core
   has_font 'Noto Sans CJK' || has_package fonts-noto-cjk || echo fonts-noto-cjk
   has_font 'Noto Color Emoji' || has_package fonts-noto-color-emoji || echo fonts-noto-color-emoji
-  if [ "$purpose" = test ]; then
+  if [ "$purpose" != demo ]; then
     have redis-server || echo redis-server
     have tesseract || echo tesseract-ocr
     have make || echo make
@@ -76,10 +77,11 @@ fi
 case $purpose in
   demo) extras=chromium ;;
   test) extras=dev ;;
-  *) say "unknown purpose '$purpose': demo or test"; exit 2 ;;
+  oldest) extras=dev constraints=(--constraint scripts/oldest.txt) ;;
+  *) say "unknown purpose '$purpose': demo, test or oldest"; exit 2 ;;
 esac
-say "pip install -e '.[$extras]' into $venv"
-$venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$extras]"
+say "pip install -e '.[$extras]' ${constraints[*]} into $venv"
+$venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$extras]" "${constraints[@]}"
 
 if ! has_browser; then
   say "no Chromium as a system package; trying Playwright's own"

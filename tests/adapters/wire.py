@@ -1,4 +1,4 @@
-"""A server on this machine that speaks three providers' wire formats, answers from a script, and keeps every request as it came.
+"""A server on this machine that speaks four wire formats of providers, answers from a script, and keeps every request as it came.
 
     with Wire(["Hello", [Call("look", {"at": 1}), Call("look", {"at": 2})]]) as wire:
         client = openai.OpenAI(base_url=wire.openai_url, api_key="none")
@@ -247,6 +247,17 @@ def _message_events(reply: Json) -> Iterator[str]:
     yield event("message_stop")
 
 
+# -- Gemini --------------------------------------------------------------------------------------------------------------------------
+
+
+def _candidate(number: int, model: str, text: str, calls: list[Call]) -> Json:
+    parts: list[Json] = [{"text": text}] if text else []
+    parts += [{"functionCall": {"id": call.id, "name": call.name, "args": call.arguments}} for call in calls]
+    candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}
+    usage = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": model, "responseId": f"gemini-{number}"}
+
+
 def _pieces(text: str) -> list[str]:
     """A text in pieces, so that a client has something to join."""
     return [text[at : at + 12] for at in range(0, len(text), 12)]
@@ -256,4 +267,5 @@ DIALECTS: dict[str, tuple[Callable[[int, str, str, list[Call]], Json], Callable[
     "/chat/completions": (_completion, _completion_events),
     "/responses": (_response, _response_events),
     "/messages": (_message, _message_events),
+    ":generateContent": (_candidate, lambda reply: iter([_event(reply)])),
 }

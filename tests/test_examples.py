@@ -1,0 +1,57 @@
+"""The examples for the providers' own clients, run as a user runs them, against a server on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adapters.wire import Wire
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+LINES = [f"Line {n}: the parcel QX-77{n:03} of order {n} left Lyon for Hamburg on track {n % 9}. " * 14 for n in range(1, 31)]
+CLIENTS = {"openai_loop": "openai", "anthropic_loop": "anthropic", "gemini_loop": "google.genai"}
+
+
+def installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_plain_loop(name: str, tmp_path: Path) -> None:
+    if not installed(CLIENTS[name]):
+        pytest.skip(f"{CLIENTS[name]} is not installed")
+    with Wire(default="Noted.") as wire:
+        places = {"OPENAI_BASE_URL": wire.openai_url, "ANTHROPIC_BASE_URL": wire.url, "GEMINI_BASE_URL": wire.url}
+        keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"), "none")
+        env = {**os.environ, **places, **keys, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLES.parent)}
+        command = [sys.executable, str(EXAMPLES / f"{name}.py"), "a-model"]
+        done = subprocess.run(command, input="\n".join(LINES), env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[: len(LINES)] == ["Noted."] * len(LINES)
+    assert len(wire.requests) == len(LINES)
+    assert LINES[0].strip() in json.dumps(wire.requests[1].body), "recent turns are text"
+    assert "Noted." in json.dumps(wire.requests[1].body)
+    last = wire.requests[-1].body
+    assert LINES[-1].strip() in json.dumps(last)
+    assert any("png" in json.dumps(block) for block in blocks(last)), "old turns are pages"
+    assert LINES[0].strip() not in json.dumps(last)
+
+
+def blocks(body: dict[str, Any]) -> list[Any]:
+    turns = body.get("messages") or body["contents"]
+    return [block for turn in turns for block in (turn.get("parts") or turn["content"])]
+
+
+def test_examples_are_short() -> None:
+    for path in EXAMPLES.glob("*.py"):
+        assert len(path.read_text("utf-8").splitlines()) <= 40, path.name

@@ -21,7 +21,7 @@ try:
 except ImportError as exc:
     raise MissingExtra("the adapter for LangChain", "langchain") from exc
 
-__all__ = ["Dialect", "dialect_of", "key_of", "render", "turn_of_message", "without_reasoning"]
+__all__ = ["Dialect", "dialect_of", "key_of", "picture_block", "render", "turn_of_message", "without_reasoning"]
 
 Dialect = Literal["openai", "anthropic", "standard"]
 Block = dict[str, Any]
@@ -154,7 +154,7 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
             case Pages(pages, framing):
                 blocks = [{"type": "text", "text": framing}] if framing else []
                 for page in pages:
-                    blocks += [{"type": "text", "text": page.text}, _page(page, dialect, detail)]
+                    blocks += [{"type": "text", "text": page.text}, picture_block(_data(page), dialect, detail)]
                 last_page = blocks[-1] if pages else last_page
                 messages.append(HumanMessage(content=blocks))  # type: ignore[arg-type]  # a list of blocks is one of `str | dict`
             case Note(_, text):
@@ -166,13 +166,17 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
     return messages
 
 
-def _page(page: PagePart, dialect: Dialect, detail: str) -> Block:
-    data = base64.b64encode(page.image()).decode("ascii")
+def picture_block(data: str, dialect: Dialect, detail: str) -> Block:
+    """A PNG, as base64 text, in a block of content."""
     if dialect == "openai":
         return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}", "detail": detail}}
     if dialect == "anthropic":
         return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
     return {"type": "image", "base64": data, "mime_type": "image/png"}
+
+
+def _data(page: PagePart) -> str:
+    return base64.b64encode(page.image()).decode("ascii")
 
 
 def without_reasoning(message: BaseMessage) -> BaseMessage:

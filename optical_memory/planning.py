@@ -83,6 +83,7 @@ class Plan(_Value):
         prefix_tokens: tokens of the framing text and the items.
         text_tokens: tokens of all turns before `tail_from`, as plain text.
         length: the log's length when it was made.
+        changed_at: the log's length when a re-plan last changed what had been sent; 0 if none has.
         high_water: tail tokens beyond which the next re-plan is due.
         squeezed: the budget took away more than age alone would have.
         pins: the pinned turns that it honours.
@@ -100,6 +101,7 @@ class Plan(_Value):
     prefix_tokens: int = 0
     text_tokens: int = 0
     length: int = 0
+    changed_at: int = 0
     high_water: int
     squeezed: bool = False
     pins: tuple[int, ...] = ()
@@ -109,6 +111,10 @@ class Plan(_Value):
     def pages(self) -> tuple[PageItem, ...]:
         """The pages shown, oldest first."""
         return tuple(item for item in self.items if isinstance(item, PageItem))
+
+    def sends_like(self, other: Plan) -> bool:
+        """Whether both send the same: what is neither on a page nor left out is text, wherever the plan has it."""
+        return (self.pages, self.left_out) == (other.pages, other.left_out)
 
 
 @dataclass(frozen=True, slots=True)

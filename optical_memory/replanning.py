@@ -96,8 +96,10 @@ class Replanner:
         """The next plan. Raises `BudgetTooSmall` if what is held as text is larger than the budget."""
         draft = _Draft(self, length, budget, tuple(pins), self.marks.within(budget))
         plan = draft.plan(long_exchange=reason == "long exchange", settle=reason in ("high water", "cache lapsed"))
-        epoch = last.epoch + 1 if last else 1
-        return plan.model_copy(update={"epoch": epoch, "basis": basis, "reason": reason})
+        epoch, changed_at = (last.epoch + 1, last.changed_at) if last else (1, 0)
+        if not plan.sends_like(last) if last else plan.pages:
+            changed_at = length
+        return plan.model_copy(update={"epoch": epoch, "changed_at": changed_at, "basis": basis, "reason": reason})
 
 
 class _Draft:

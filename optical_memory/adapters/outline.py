@@ -58,7 +58,7 @@ def stale_reasoning(context: Context) -> int:
 
     Providers bind reasoning blocks to everything before them (Anthropic's preserved thinking) and reject what was bound to something else.
     """
-    return context.plan.length if context.plan.pages or context.plan.epoch > 1 else 0
+    return context.plan.changed_at
 
 
 def outline(context: Context) -> Iterator[Piece]:

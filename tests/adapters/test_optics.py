@@ -69,3 +69,17 @@ def test_reasoning_holds_until_the_prefix_changes() -> None:
     assert stale_reasoning(second.context) == 30
     third = lens.show(filler(31), second.state)
     assert stale_reasoning(third.context) == 30, "what was said since holds"
+
+
+def test_a_replan_that_changes_nothing_on_the_wire_leaves_reasoning_alone() -> None:
+    lens = optician(reader="deepseek-ocr").lens(None)
+    assert lens is not None
+    shown, idle = None, 0
+    for length in range(1, 40, 2):
+        before, shown = shown, lens.show(filler(length), shown.state if shown else None)
+        if before is None or before.context.plan.epoch == shown.context.plan.epoch:
+            continue
+        same = [part.text for part in before.context.pages] == [part.text for part in shown.context.pages]
+        idle += same
+        assert stale_reasoning(shown.context) == (stale_reasoning(before.context) if same else length)
+    assert idle, "some re-plans find that no page pays yet"

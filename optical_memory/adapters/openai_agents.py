@@ -1,0 +1,296 @@
+"""OpenAI's Agents SDK: a session on the turn log, and a filter that shows pages to the model.
+
+    session = OpticalSession("alice")
+    config = RunConfig(call_model_input_filter=optical_filter())
+    await Runner.run(agent, "Hi", session=session, run_config=config)
+
+Either works without the other. The session holds items as they were added; pages exist in requests alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from ..errors import InvalidTurn, MissingExtra, TurnNotFound, UnknownToolCall
+from ..memory import OpticalMemory
+from ..parsing import turn_of
+from ..stores.base import Store
+from ..turns import ReasoningContent, TextContent, ToolCall, Turn
+from .conversations import Conversations, digest, readable
+from .optics import Optics
+from .outline import Kept, MissingResult, Note, Pages, Piece
+
+try:
+    from agents import SessionSettings, TResponseInputItem
+    from agents.models import get_default_model
+    from agents.models.fake_id import FAKE_RESPONSES_ID
+    from agents.run_config import CallModelData, ModelInputData
+except ImportError as exc:
+    raise MissingExtra("the adapter for OpenAI's Agents SDK", "openai-agents") from exc
+
+__all__ = ["OpticalSession", "optical_filter"]
+
+Item = Mapping[str, Any]
+Group = tuple[Item, ...]  # what the model said in one go, or any other item alone
+
+RAW = "openai_item"  # where a turn's metadata keeps the item as it came
+CARRIERS = ("compaction", "additional_tools", "configuration_update")  # what follows them depends on them, and no page can show them
+ANSWERED_BY_TEXT = ("function_call", "custom_tool_call")  # calls whose result may be a sentence
+
+
+# -- the filter ------------------------------------------------------------------------------------------------------------------------
+
+
+def optical_filter(*, detail: str = "high", **optics: Any) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
+    """A `call_model_input_filter` for `RunConfig`: the model sees pages of the past. What the SDK keeps is not touched.
+
+    Where OpenAI keeps the conversation (`conversation_id`, `previous_response_id`), requests hold only what is new, and go unchanged.
+
+    Args:
+        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`.
+        optics: settings as of `Optics`. Pass `reader` where `RunConfig.model` replaces the agent's model: the filter does not see it.
+    """
+    return _Filter(Optics(**optics), detail)
+
+
+class _Filter:
+    def __init__(self, optics: Optics, detail: str) -> None:
+        self._conversations = Conversations[Group](optics, key=digest, turn=_turn)
+        self._detail = detail
+
+    async def __call__(self, data: CallModelData[Any]) -> ModelInputData:
+        items = cast("list[Item]", data.model_data.input)
+        start = max((place for place, item in enumerate(items, 1) if item.get("type") in CARRIERS), default=0)
+        groups = list(_groups(items[start:]))
+        if _is_delta(groups):
+            return data.model_data
+        # Pages are drawn in another thread: the event loop goes on.
+        shown = await asyncio.to_thread(
+            self._conversations.show, groups, _model_of(data.agent), lambda pieces: list(_items(pieces, groups, self._detail))
+        )
+        if shown is None:
+            return data.model_data
+        return ModelInputData(input=cast("list[TResponseInputItem]", [*items[:start], *shown]), instructions=data.model_data.instructions)
+
+
+def _model_of(agent: Any) -> str:
+    """The name of an agent's model, which may be given as an object or not at all."""
+    model = getattr(agent, "model", None)
+    return model if isinstance(model, str) else getattr(model, "model", None) or get_default_model()
+
+
+def _is_delta(groups: Sequence[Group]) -> bool:
+    """Whether the model said nothing in here, or a result's call is missing: the rest of the conversation is on OpenAI's server."""
+    calls = {_call_id(item) for group in groups for item in group if not _is_result(item)}
+    strays = any(_is_result(group[0]) and _call_id(group[0]) not in calls for group in groups)
+    references = any(item.get("type") == "item_reference" for group in groups for item in group)
+    return strays or references or not any(_role(group[0]) == "assistant" for group in groups)
+
+
+def _groups(items: Iterable[Item]) -> Iterator[Group]:
+    """Items that only hold together: reasoning, and the messages and calls that it led to."""
+    said: list[Item] = []
+    for item in items:
+        spoken = _role(item) == "assistant"
+        again = _call_id(item) in {_call_id(other) for other in said} - {None}  # nobody answered the first one
+        if said and (again or not spoken):
+            yield tuple(said)
+            said = []
+        if spoken:
+            said.append(item)
+        else:
+            yield (item,)
+    if said:
+        yield tuple(said)
+
+
+def _role(item: Item) -> str:
+    if _is_result(item):
+        return "tool"
+    return str(item.get("role") or "assistant")
+
+
+def _is_result(item: Item) -> bool:
+    return str(item.get("type", "")).endswith(("_output", "_response")) and _call_id(item) is not None
+
+
+def _call_id(item: Item) -> str | None:
+    """What a call and its result share."""
+    kind = item.get("type")
+    shared = item.get("call_id") or item.get("approval_request_id")
+    return shared or (item.get("id") if kind in ("local_shell_call_output", "mcp_approval_request") else None)
+
+
+def _items(pieces: Iterable[Piece], groups: Sequence[Group], detail: str) -> Iterator[Item]:
+    """Input items for `pieces`, with the originals themselves where they are kept."""
+    for piece in pieces:
+        match piece:
+            case Kept(number, stale):
+                yield from (item for item in groups[number - 1] if not (stale and _is_bound(item)))
+            case Pages(pages, framing):
+                content: list[Item] = [{"type": "input_text", "text": framing}] if framing else []
+                for page in pages:
+                    url = "data:image/png;base64," + base64.b64encode(page.image()).decode("ascii")
+                    content.append({"type": "input_text", "text": page.text})
+                    content.append({"type": "input_image", "image_url": url, "detail": detail})
+                yield {"role": "user", "content": content}
+            case Note(_, text):
+                yield {"role": "user", "content": text}
+            case MissingResult(number, call_id, text):
+                call = next(item for item in groups[number - 1] if _call_id(item) == call_id)
+                if call["type"] in ANSWERED_BY_TEXT:
+                    yield {"type": f"{call['type']}_output", "call_id": call_id, "output": text}
+
+
+def _is_bound(item: Item) -> bool:
+    """Whether an item is reasoning of another provider's model, signed for what stood before it.
+
+    OpenAI's own is not, and its API refuses the calls that it led to without it.
+    """
+    return item.get("type") == "reasoning" and (item.get("id") == FAKE_RESPONSES_ID or "provider_data" in item)
+
+
+# -- items as turns --------------------------------------------------------------------------------------------------------------------
+
+
+def _turn(group: Sequence[Item]) -> Turn:
+    """The turn that a group stands for."""
+    first = group[0]
+    role = _role(first)
+    if role == "tool":
+        return turn_of({"role": "tool", "tool_call_id": _call_id(first), "content": _result(first)})
+    if role != "assistant":
+        return turn_of({"role": role, "content": readable(first.get("content"))})
+    calls = [_call(item) for item in group if _call_id(item)]
+    said = [block for item in group if not _call_id(item) for block in _said(item)]
+    return turn_of({"role": "assistant", "content": said, "tool_calls": calls})
+
+
+def _said(item: Item) -> Sequence[Any]:
+    """What an assistant's item that is no call says; tools that ran at the provider are named."""
+    kind = item.get("type", "message")
+    if kind == "reasoning":
+        return [ReasoningContent(block=dict(item))]
+    if kind != "message":
+        told = {key: value for key, value in item.items() if key not in ("type", "id", "status", "result", "results") and value}
+        return [TextContent(text=f"[{kind}: {_json(told)}]" if told else f"[{kind}]")]
+    content = readable(item.get("content"))
+    return [TextContent(text=content)] if isinstance(content, str) else content
+
+
+def _call(item: Item) -> ToolCall:
+    arguments: Any = next((item[key] for key in ("arguments", "input", "action", "operation", "code") if key in item), {})
+    name = str(item.get("name") or item.get("type"))
+    return ToolCall(id=str(_call_id(item)), name=name, arguments=arguments if isinstance(arguments, str) else _json(arguments))
+
+
+def _result(item: Item) -> Any:
+    output = item.get("output", item.get("result"))
+    if output is None:
+        return _json({key: item[key] for key in ("approve", "reason", "status", "tools") if key in item})
+    if isinstance(output, Mapping) and output.get("image_url"):  # a computer's screenshot
+        output = [{"type": "input_image", "image_url": output["image_url"]}]
+    if isinstance(output, str) or (isinstance(output, Sequence) and all("type" in block for block in output)):
+        return readable(output)
+    return _json(output)  # what a shell wrote
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+# -- the session -----------------------------------------------------------------------------------------------------------------------
+
+
+class OpticalSession:
+    """A `Session` of the SDK on a turn log: every item comes back exactly as it was added.
+
+    Args:
+        session: the session's name, or an `OpticalMemory` to share its log.
+        store, tenant: as of `OpticalMemory`, if `session` is a name.
+        session_settings: the SDK's; `limit` is how many items a run reads at most.
+
+    `memory` is the log as an `OpticalMemory`, with search, erasure and recall. Turns that something else appended come as plain messages.
+    """
+
+    def __init__(
+        self,
+        session: str | OpticalMemory,
+        *,
+        store: str | Store | None = None,
+        tenant: str | None = None,
+        session_settings: SessionSettings | None = None,
+    ) -> None:
+        self.memory = session if isinstance(session, OpticalMemory) else OpticalMemory(session, store=store, tenant=tenant)
+        self.session_id = self.memory.session.name
+        self.session_settings: SessionSettings | None = session_settings or SessionSettings()
+        self._lock = threading.Lock()
+
+    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+        """The newest `limit` items, oldest first; all of them by default."""
+        if limit is None and self.session_settings is not None:
+            limit = self.session_settings.limit
+        turns = await asyncio.to_thread(self._newest, limit)
+        return [_item_of(turn) for turn in turns]
+
+    async def add_items(self, items: list[TResponseInputItem]) -> None:
+        """Append items, all or none."""
+        await asyncio.to_thread(self._add, [_turn_of_item(cast("Item", item)) for item in items])
+
+    async def pop_item(self) -> TResponseInputItem | None:
+        """Take the newest item away for good; None if there is none."""
+        return await asyncio.to_thread(self._pop)
+
+    async def clear_session(self) -> None:
+        """Erase the session, with all pages of it."""
+        await self.memory.aerase()
+
+    def _newest(self, limit: int | None) -> list[Turn]:
+        if limit is None:
+            return self.memory.turns()
+        start, turns = len(self.memory) + 1, list[Turn]()
+        while start > 1 and len(turns) < limit:  # erased turns leave gaps, so more may have to be read
+            stop, start = start, max(1, start - 2 * (limit - len(turns)))
+            turns = self.memory.turns(start, stop) + turns
+        return turns[-limit:] if limit > 0 else []
+
+    def _add(self, turns: Sequence[Turn]) -> None:
+        try:
+            self.memory.extend(turns)
+        except UnknownToolCall:  # the call was taken back before: its result is kept, as what a user might have said
+            made = {call.id for turn in (*self.memory.turns(), *turns) for call in turn.tool_calls}
+            self.memory.extend([turn if made.issuperset(turn.answered_calls) else _stray(turn) for turn in turns])
+
+    def _pop(self) -> TResponseInputItem | None:
+        with self._lock:
+            while newest := self._newest(1):
+                try:
+                    if self.memory.erase(newest[0].number).turns:
+                        return _item_of(newest[0])
+                except TurnNotFound:  # another process took it
+                    continue
+        return None
+
+
+def _turn_of_item(item: Item) -> Turn:
+    raw = json.loads(json.dumps(item))  # what it is in JSON, and a copy: the caller may change its own
+    try:
+        turn = _turn([raw])
+    except InvalidTurn:
+        turn = Turn(role="user", content=f"[{raw.get('type', 'item')}]")
+    return turn.model_copy(update={"metadata": {RAW: raw}})
+
+
+def _stray(result: Turn) -> Turn:
+    return result.model_copy(update={"role": "user", "tool_call_id": None})
+
+
+def _item_of(turn: Turn) -> TResponseInputItem:
+    if RAW in turn.metadata:
+        return cast("TResponseInputItem", turn.metadata[RAW])
+    return {"role": "user" if turn.role == "tool" else turn.role, "content": turn.text}

@@ -1,0 +1,417 @@
+"""OpenAI's Agents SDK: items come back as they went in, and the model sees pages that the SDK never keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import copy
+import json
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+agents = pytest.importorskip("agents", reason="the OpenAI Agents SDK is not installed (extra: openai-agents)")
+openai = pytest.importorskip("openai")
+
+from agents import Agent, RunConfig, Runner, SessionSettings, function_tool  # noqa: E402
+from agents.memory import Session  # noqa: E402
+from agents.models.openai_chatcompletions import OpenAIChatCompletionsModel  # noqa: E402
+from agents.models.openai_responses import OpenAIResponsesModel  # noqa: E402
+from agents.run_config import CallModelData, ModelInputData  # noqa: E402
+
+from optical_memory import OpticalMemory  # noqa: E402
+from optical_memory.adapters.openai_agents import OpticalSession, optical_filter  # noqa: E402
+from optical_memory.errors import BudgetTooSmall  # noqa: E402
+from optical_memory.planning import WaterMarks  # noqa: E402
+from tests.adapters.wire import Call, Wire  # noqa: E402
+from tests.histories import histories  # noqa: E402
+from tests.support import RuledRenderer  # noqa: E402
+
+Item = dict[str, Any]
+SMALL = {"marks": WaterMarks(high=300, low=60), "reader": "deepseek-ocr"}
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
+
+
+def small_filter(**changes: Any) -> Callable[[CallModelData[Any]], Any]:
+    return optical_filter(**{**SMALL, "renderer": RuledRenderer(rows=900), **changes})
+
+
+def chat(count: int) -> list[Item]:
+    """User and assistant in turn, in the shapes of a caller and of the API."""
+    items: list[Item] = []
+    for n in range(1, count + 1):
+        text = f"turn {n} is about QX-77{n:03}. " * 6
+        if n % 2:
+            items.append({"role": "user", "content": text})
+        else:
+            part = {"type": "output_text", "text": text, "annotations": []}
+            items.append({"type": "message", "id": f"msg_{n}", "role": "assistant", "status": "completed", "content": [part]})
+    return items
+
+
+def seen(show: Callable[[CallModelData[Any]], Any], items: list[Item], agent: Agent[Any] | None = None) -> list[Item]:
+    data = CallModelData(ModelInputData(list(items), "Be brief."), agent or Agent("A", model="gpt-4o"), None)
+    result = asyncio.run(show(data))
+    assert result.instructions == "Be brief."
+    return result.input
+
+
+def pictures(items: Sequence[Item]) -> list[Item]:
+    lists = [item["content"] for item in items if isinstance(item.get("content"), list)]
+    return [block for blocks in lists for block in blocks if block.get("type") in ("input_image", "image_url")]
+
+
+def orphans(items: Sequence[Item]) -> list[Item]:
+    """Results without a call before them, and calls that were not answered when their id came again, or at all."""
+    waiting: dict[str, Item] = {}
+    wrong: list[Item] = []
+    for item in items:
+        if item.get("type") == "function_call":
+            wrong += [waiting[item["call_id"]]] if item["call_id"] in waiting else []
+            waiting[item["call_id"]] = item
+        elif item.get("type") == "function_call_output" and waiting.pop(item["call_id"], None) is None:
+            wrong.append(item)
+    return wrong + list(waiting.values())
+
+
+# -- the session -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session() -> OpticalSession:
+    return OpticalSession("alice", store="memory://")
+
+
+EVERYTHING: list[Item] = [
+    {"role": "user", "content": "Hi"},
+    {"role": "user", "content": [{"type": "input_text", "text": "look"}, {"type": "input_image", "file_id": "file_1", "detail": "auto"}]},
+    REASONING,
+    {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "look", "arguments": "{not json", "status": "completed"},
+    {"type": "function_call", "call_id": "c2", "name": "look", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "two"}]},
+    {"type": "function_call_output", "call_id": "c1", "output": "one"},
+    {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
+    {"type": "computer_call", "id": "cu_1", "call_id": "c3", "action": {"type": "screenshot"}, "pending_safety_checks": []},
+    {"type": "computer_call_output", "call_id": "c3", "output": {"type": "computer_screenshot", "image_url": "data:image/png;base64,iVBO"}},
+    {"type": "shell_call", "call_id": "c4", "action": {"commands": ["ls"]}},
+    {"type": "shell_call_output", "call_id": "c4", "output": [{"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}]},
+    {"type": "local_shell_call", "id": "ls_1", "call_id": "ls_1", "action": {"type": "exec", "command": ["ls"], "env": {}}},
+    {"type": "local_shell_call_output", "id": "ls_1", "output": "files"},
+    {"type": "mcp_approval_request", "id": "ap_1", "name": "pay", "arguments": "{}", "server_label": "s"},
+    {"type": "mcp_approval_response", "approval_request_id": "ap_1", "approve": True},
+    {"type": "compaction", "id": "cmp_1", "encrypted_content": "gBBB"},
+    {"type": "item_reference", "id": "msg_9"},
+    {"type": "of_tomorrow", "strange": [1, {"deep": None}]},
+    {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}], "id": "msg_1", "status": "completed", "type": "message"},
+    {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}]},
+    {"type": "function_call_output", "call_id": "of a run before", "output": "late"},
+]
+
+
+def test_it_is_a_session(session: OpticalSession) -> None:
+    assert isinstance(session, Session)
+    assert session.session_id == "alice"
+
+
+def test_items_come_back_as_they_were_added(session: OpticalSession) -> None:
+    async def story() -> None:
+        before = copy.deepcopy(EVERYTHING)
+        await session.add_items(EVERYTHING[:4])
+        await session.add_items(EVERYTHING[4:])
+        await session.add_items([])
+        assert before == EVERYTHING
+        got = await session.get_items()
+        assert got == EVERYTHING
+        assert [list(item) for item in got] == [list(item) for item in EVERYTHING], "with keys in their order"
+        assert await OpticalSession(session.memory).get_items() == EVERYTHING
+
+    asyncio.run(story())
+
+
+def test_the_same_item_twice_is_two_items(session: OpticalSession) -> None:
+    async def story() -> None:
+        twice = [{"role": "user", "content": "again"}, {**chat(2)[1]}] * 2
+        await session.add_items(twice)
+        assert await session.get_items() == twice
+
+    asyncio.run(story())
+
+
+def test_limits(session: OpticalSession) -> None:
+    async def story() -> None:
+        items = chat(9)
+        await session.add_items(items)
+        assert await session.get_items(3) == items[-3:]
+        assert await session.get_items(90) == items
+        assert await session.get_items(0) == await session.get_items(-1) == []
+        session.memory.erase([5, 6, 7, 8])
+        assert await session.get_items(3) == [*items[2:4], items[8]]
+        few = OpticalSession(session.memory, session_settings=SessionSettings(limit=2))
+        assert await few.get_items() == [items[3], items[8]]
+        assert await few.get_items(1) == [items[8]]
+
+    asyncio.run(story())
+
+
+def test_pop_and_clear(session: OpticalSession) -> None:
+    async def story() -> None:
+        assert await session.pop_item() is None
+        items = chat(4)
+        await session.add_items(items)
+        assert await session.pop_item() == items[3]
+        assert await session.get_items() == items[:3]
+        await session.add_items([items[3]])
+        assert await session.get_items() == items, "what was taken away can be added again"
+        both = await asyncio.gather(session.pop_item(), session.pop_item())
+        assert both == [items[3], items[2]] or both == [items[2], items[3]]
+        await session.clear_session()
+        assert await session.get_items() == [] == session.memory.turns()
+        await session.add_items(items[:1])
+        assert await session.get_items() == items[:1]
+
+    asyncio.run(story())
+
+
+def test_the_log_can_be_searched_and_shared(session: OpticalSession) -> None:
+    async def story() -> None:
+        await session.add_items(EVERYTHING)
+        assert [turn.role for turn in session.memory.recall("look")]
+        assert session.memory.turns()[3].tool_calls[0].name == "look"
+        session.memory.append(("user", "said elsewhere"))
+        assert (await session.get_items())[-1] == {"role": "user", "content": "said elsewhere"}
+        assert session.memory.context(), "and it can be shown"
+
+    asyncio.run(story())
+
+
+def test_it_outlives_its_process(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.sqlite3"
+
+    async def story() -> None:
+        first = OpticalSession("s", store=url, tenant="t")
+        await first.add_items(EVERYTHING)
+        first.memory.close()
+        assert await OpticalSession("s", store=url, tenant="t").get_items() == EVERYTHING
+        assert await OpticalSession("s", store=url).get_items() == []
+
+    asyncio.run(story())
+
+
+# -- the filter ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_past_is_on_pages_and_what_is_recent_is_the_same_object() -> None:
+    items = chat(61)
+    before = copy.deepcopy(items)
+    shown = seen(small_filter(), items)
+    assert items == before
+    assert len(shown) < 20 and shown[-1] is items[-1]
+    assert all(any(item is original for original in items) for item in shown[1:])
+    page = pictures(shown)[0]
+    assert page["type"] == "input_image" and page["detail"] == "high"
+    assert base64.b64decode(page["image_url"].removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
+    assert shown[0]["role"] == "user" and shown[0]["content"][0]["type"] == "input_text"
+
+
+def test_a_short_conversation_goes_as_it_is() -> None:
+    items = chat(3)
+    assert all(one is other for one, other in zip(seen(small_filter(), items), items, strict=True))
+
+
+def test_reasoning_goes_where_its_calls_go() -> None:
+    items = chat(40)
+    for n in range(40):
+        ids = [f"a{n}", f"b{n}"]
+        items += [
+            {"role": "user", "content": f"step {n} " * 20},
+            {**REASONING, "id": f"rs_{n}"},
+            *({"type": "function_call", "id": f"fc_{c}", "call_id": c, "name": "look", "arguments": "{}"} for c in ids),
+            *({"type": "function_call_output", "call_id": c, "output": "found " * 10} for c in reversed(ids)),
+            {"type": "message", "id": f"m{n}", "role": "assistant", "content": [{"type": "output_text", "text": "ok", "annotations": []}]},
+        ]
+    show = small_filter()
+    for end in range(41, len(items) + 1, 3):
+        shown = seen(show, items[:end])
+        reasoned = {item["id"].removeprefix("rs_") for item in shown if item.get("type") == "reasoning"}
+        called = {item["call_id"][1:] for item in shown if item.get("type") == "function_call"}
+        assert called <= reasoned <= called | {items[end - 1]["id"].removeprefix("rs_") if "id" in items[end - 1] else ""}
+
+
+def test_reasoning_signed_for_what_stood_before_it_is_dropped_once_that_changed() -> None:
+    signed = {"type": "reasoning", "id": "__fake_id__", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
+    items: list[Item] = []
+    for n in range(30):
+        text = {"type": "output_text", "text": f"answer {n} " * 10, "annotations": []}
+        message = {"type": "message", "id": "__fake_id__", "role": "assistant", "content": [text]}
+        items += [{"role": "user", "content": f"question {n} " * 10}, dict(signed), message]
+    items.append({"role": "user", "content": "and now?"})
+    shown = seen(small_filter(), items)
+    assert pictures(shown) and not any(item.get("type") == "reasoning" for item in shown)
+    assert sum(item.get("type") == "reasoning" for item in seen(small_filter(), items[-4:])) == 1
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [{"role": "user", "content": "only what is new " * 900}],
+        [{"type": "function_call_output", "call_id": "on the server", "output": "word " * 3_000}],
+        [*chat(60), {"type": "item_reference", "id": "msg_1"}],
+    ],
+)
+def test_where_openai_keeps_the_conversation_nothing_is_changed(items: list[Item]) -> None:
+    shown = seen(small_filter(), items)
+    assert all(one is other for one, other in zip(shown, items, strict=True))
+
+
+def test_what_depends_on_a_compaction_stays_behind_it() -> None:
+    items = [*chat(40), {"type": "compaction", "id": "cmp_1", "encrypted_content": "gBBB"}, *chat(61)]
+    shown = seen(small_filter(), items)
+    assert shown[:41] == items[:41]
+    assert pictures(shown[41:]) and len(shown) < 60
+
+
+def test_an_unknown_model_gets_text() -> None:
+    items = chat(61)
+    show = optical_filter(renderer=RuledRenderer(rows=900))
+    with pytest.warns(RuntimeWarning, match="no reader profile"):
+        assert seen(show, items, Agent("A", model="unheard-of")) == items
+
+
+def test_the_models_name_is_found_wherever_it_is() -> None:
+    client = openai.AsyncOpenAI(api_key="none", base_url="http://127.0.0.1:9")
+    show = optical_filter(renderer=RuledRenderer(rows=9_000), marks=WaterMarks(high=3_000, low=300))
+    for agent in (Agent("A", model="gpt-4o"), Agent("A", model=OpenAIResponsesModel("gpt-4o", client))):
+        assert pictures(seen(show, chat(301), agent))
+
+
+def test_a_failing_renderer_costs_only_a_warning() -> None:
+    with pytest.warns(RuntimeWarning):
+        assert not pictures(seen(small_filter(renderer=RuledRenderer(broken=True)), chat(61)))
+
+
+def test_a_budget_that_cannot_be_kept_is_an_error() -> None:
+    with pytest.raises(BudgetTooSmall):
+        seen(small_filter(budget=5), chat(61))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(histories(max_steps=40))
+def test_no_result_is_ever_without_its_call(history: list[Item]) -> None:
+    items: list[Item] = []
+    for message in history:
+        if message["role"] == "tool":
+            items.append({"type": "function_call_output", "call_id": message["tool_call_id"], "output": message["content"]})
+            continue
+        if message["content"] or not message.get("tool_calls"):
+            items.append({"role": message["role"], "content": message["content"]})
+        for call in message.get("tool_calls", ()):
+            items.append({"type": "function_call", "call_id": call["id"], **call["function"]})
+    show = small_filter()
+    for end in range(1, len(items) + 1, max(1, len(items) // 6)):
+        shown = seen(show, items[:end])
+        assert not [item for item in orphans(shown) if item["type"] == "function_call_output"]
+
+
+def test_a_long_run_only_appends_to_what_was_sent() -> None:
+    items, show = chat(400), small_filter(marks=WaterMarks(high=1_500, low=300))
+    sent = [json.dumps(seen(show, items[:end]))[:-1] for end in range(1, 401, 2)]
+    appended = sum(after.startswith(before) for before, after in pairwise(sent))
+    assert appended >= 0.8 * (len(sent) - 1)
+    assert "input_image" in sent[-1]
+
+
+# -- whole runs over the wire ----------------------------------------------------------------------------------------------------------
+
+
+@function_tool
+def look(at: int) -> str:
+    """Look at a place."""
+    return f"At {at} there is QX-77{at:03}. " * 20
+
+
+def model(wire: Wire, kind: str) -> Any:
+    client = openai.AsyncOpenAI(api_key="none", base_url=wire.openai_url)
+    return OpenAIResponsesModel("gpt-4o", client) if kind == "responses" else OpenAIChatCompletionsModel("gpt-4o", client)
+
+
+def sent_items(body: Item) -> list[Item]:
+    return body.get("input") or body["messages"]
+
+
+@pytest.fixture(autouse=True)
+def no_tracing() -> None:
+    agents.set_tracing_disabled(True)
+
+
+@pytest.mark.parametrize("kind", ["responses", "chat"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_run_with_tools_and_a_session(kind: str, streamed: bool) -> None:
+    script = [part for n in range(12) for part in ([Call("look", {"at": n}), Call("look", {"at": n + 50})], f"Seen {n}. " * 10)]
+
+    async def story(wire: Wire) -> list[Item]:
+        session = OpticalSession("run", store="memory://")
+        agent = Agent("A", instructions="Look.", model=model(wire, kind), tools=[look])
+        config = RunConfig(call_model_input_filter=small_filter())
+        for n in range(12):
+            if streamed:
+                result = Runner.run_streamed(agent, f"Look at {n}.", session=session, run_config=config)
+                _ = [event async for event in result.stream_events()]
+            else:
+                result = await Runner.run(agent, f"Look at {n}.", session=session, run_config=config)
+            assert result.final_output == f"Seen {n}. " * 10
+        return await session.get_items()
+
+    with Wire(script) as wire:
+        kept = asyncio.run(story(wire))
+    assert len(kept) == 12 * 6 and not pictures(kept)
+    assert len(wire.requests) == 24
+    last = sent_items(wire.requests[-1].body)
+    assert pictures(last) and len(last) < 40
+    assert not orphans(last)
+    for request in wire.requests:
+        waiting: set[str] = set()
+        for message in request.body.get("messages", ()):
+            assert message["role"] != "tool" or message["tool_call_id"] in waiting
+            waiting |= {call["id"] for call in message.get("tool_calls", ())}
+
+
+def test_a_run_without_an_event_loop() -> None:
+    with Wire() as wire:
+        agent = Agent("A", model=model(wire, "responses"))
+        Runner.run_sync(agent, [*chat(61)], run_config=RunConfig(call_model_input_filter=small_filter()))
+        assert pictures(wire.requests[0].body["input"])
+
+
+def test_a_conversation_on_the_server_gets_what_is_new_as_it_is() -> None:
+    async def story(wire: Wire) -> None:
+        agent = Agent("A", model=model(wire, "responses"), tools=[look])
+        config = RunConfig(call_model_input_filter=small_filter())
+        await Runner.run(agent, "look " * 2_000, conversation_id="conv_1", run_config=config)
+        await Runner.run(agent, "go on " * 2_000, previous_response_id="resp_2", run_config=config)
+
+    with Wire([Call("look", {"at": 3}), "Seen.", "Yes."]) as wire:
+        asyncio.run(story(wire))
+    bodies = [request.body for request in wire.requests]
+    assert [len(body["input"]) for body in bodies] == [1, 1, 1]
+    assert bodies[1]["input"][0]["type"] == "function_call_output" and not any(pictures(body["input"]) for body in bodies)
+
+
+def test_the_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = Path(__file__).parents[2] / "examples" / "openai_agents_session.py"
+    with Wire(default="Noted, " * 120) as wire:
+        monkeypatch.setenv("OPENAI_BASE_URL", wire.openai_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+        monkeypatch.setattr(sys, "argv", [str(example), "gpt-4o"])
+        lines = iter([f"Fact {n}: the booking is QX-77{n:03}. " * 30 for n in range(25)])
+        monkeypatch.setattr(sys, "stdin", lines)
+        runpy.run_path(str(example), run_name="__main__")
+    assert capsys.readouterr().out.count("Noted") >= 25
+    assert pictures(sent_items(wire.requests[-1].body))
+    assert len(OpticalMemory("agents-session")) == 50

@@ -20,7 +20,6 @@ from .context import Context
 from .errors import TurnNotFound
 from .exchanges import starts_exchange
 from .ledger import Span
-from .pages import Page
 from .parsing import TurnLike, turn_of
 from .planning import Plan
 from .search import TermIndex
@@ -94,15 +93,6 @@ class Lens(Generic[T]):
         after = conversation.state()
         self._keep(after, conversation)
         return Shown(context, after)
-
-    def pages(self, messages: Sequence[T], state: Mapping[str, Any]) -> list[Page]:
-        """All pages of a conversation, oldest first: those that its context leaves out too, and none that shows what is no longer there."""
-        turns = self.turns(messages)
-        conversation = self._open(state)
-        conversation.adopt(turns)
-        pages = conversation.viewer.pages()
-        self._keep(state, conversation)
-        return pages
 
     def recall(self, messages: Sequence[T], query: str | int | Sequence[int], limit: int = 5) -> list[Turn]:
         """Turns of `messages` by number, or by words, best match first. Raises `TurnNotFound`."""

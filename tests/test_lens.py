@@ -109,18 +109,6 @@ def test_a_state_that_makes_no_sense_starts_anew(state: dict[str, Any]) -> None:
     assert seen(lens().show(messages, state).context) == seen(lens().show(messages).context)
 
 
-def test_pages_are_those_of_the_messages() -> None:
-    one, messages = lens(), chat(60)
-    shown = one.show(messages)
-    pages = one.pages(messages, shown.state)
-    assert [page.index for page in pages] == list(range(1, len(pages) + 1))
-    assert {part.page.key for part in shown.context.pages} <= {page.key for page in pages}
-    assert pages[0].image("base")[:4] == b"\x89PNG"
-    messages[0] = {**messages[0], "content": "edited"}
-    assert pages[0].key not in {page.key for page in one.pages(messages, shown.state)}
-    assert seen(one.show(chat(60), shown.state).context) == seen(shown.context), "asking for pages disturbs nothing"
-
-
 def test_recall() -> None:
     messages = chat(60)
     one = lens()

@@ -117,7 +117,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         dialect = self._dialect or dialect_of(model.provider)
         messages = render(outline(shown.context), request.messages, dialect, detail=self._detail)
         if any(zoomed(message) for message in messages):
-            pages = {page.key: page for page in lens.pages(request.messages, shown.state)}
+            pages = {part.page.key: part.page for part in shown.context.pages}
             messages = with_pictures(messages, pages, lambda data: picture_block(data, dialect, "high"), inside=model.sees_results(dialect))
         return messages, shown.state
 

@@ -144,9 +144,10 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
 
     Raises `RenderError` if a page's picture was lost and cannot be drawn again.
     """
+    order = list(pieces)
+    last_pages = next((piece for piece in reversed(order) if isinstance(piece, Pages) and piece.pages), None)
     messages: list[BaseMessage] = []
-    last_page: Block | None = None
-    for piece in pieces:
+    for piece in order:
         match piece:
             case Kept(number, stale):
                 original = originals[number - 1]
@@ -155,14 +156,13 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
                 blocks = [{"type": "text", "text": framing}] if framing else []
                 for page in pages:
                     blocks += [{"type": "text", "text": page.text}, picture_block(_data(page), dialect, detail)]
-                last_page = blocks[-1] if pages else last_page
+                if piece is last_pages and dialect == "anthropic":  # the provider allows four breakpoints, and one is enough here
+                    blocks[-1]["cache_control"] = {"type": "ephemeral"}
                 messages.append(HumanMessage(content=blocks))  # type: ignore[arg-type]  # a list of blocks is one of `str | dict`
             case Note(_, text):
                 messages.append(HumanMessage(content=text))
             case MissingResult(_, call_id, text):
                 messages.append(ToolMessage(content=text, tool_call_id=call_id))
-    if last_page is not None and dialect == "anthropic":
-        last_page["cache_control"] = {"type": "ephemeral"}
     return messages
 
 

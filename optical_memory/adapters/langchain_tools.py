@@ -31,7 +31,7 @@ RECALL, ZOOM = "recall_memory", "zoom"
 MARK = "optical_memory_page"  # in the artifact of a result of `zoom`
 PICTURES = "Pictures for the tool results above:"
 
-Zoomed = Mapping[str, Any]  # page, key, first and last turn
+Zoomed = Mapping[str, Any]  # key, first and last turn of a page
 
 
 def memory_tools(lens: Callable[[Mapping[str, Any] | None], Lens[BaseMessage] | None], state_key: str) -> list[BaseTool]:
@@ -59,14 +59,11 @@ def memory_tools(lens: Callable[[Mapping[str, Any] | None], Lens[BaseMessage] | 
         return _said(answers[:RECALLED]) or f"No earlier turn matches {query!r}."
 
     def zoom(runtime: ToolRuntime, page: int) -> tuple[str, dict[str, Any] | None]:
-        state = runtime.state.get(state_key)
-        looking = lens(state)
-        pages = looking.pages(runtime.state["messages"], state) if looking and state else []
-        if not 1 <= page <= len(pages):
-            return f"There is no page {page}. " + (f"The pages are 1 to {len(pages)}." if pages else "There are none yet."), None
-        found = pages[page - 1]
-        turns = {"first": found.first_turn, "last": found.last_turn}
-        return f"Page {page}, turns #{found.first_turn} to #{found.last_turn}.", {MARK: {"page": page, "key": found.key, **turns}}
+        shown = _pages_shown(runtime.state.get(state_key))
+        found = shown.get(page)
+        if found is None:
+            return f"There is no page {page}. " + (f"The pages are {min(shown)} to {max(shown)}." if shown else "There are none."), None
+        return f"Page {page}, turns #{found['first']} to #{found['last']}.", {MARK: found}
 
     return [
         StructuredTool.from_function(
@@ -82,6 +79,12 @@ def memory_tools(lens: Callable[[Mapping[str, Any] | None], Lens[BaseMessage] | 
             response_format="content_and_artifact",
         ),
     ]
+
+
+def _pages_shown(state: Mapping[str, Any] | None) -> dict[int, Zoomed]:
+    """The pages that a state's plan shows, by index."""
+    items = [item for entry in ((state or {}).get("plans") or {}).values() for item in entry["plan"]["items"]]
+    return {item["index"]: {name: item[name] for name in ("key", "first", "last")} for item in items if item["kind"] == "page"}
 
 
 def _said(turns: Sequence[Turn]) -> str:

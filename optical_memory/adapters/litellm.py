@@ -1,0 +1,131 @@
+"""LiteLLM: a hook that shows pages instead of the past, in the client, the router and the proxy.
+
+    litellm.callbacks = [OpticalMemoryHook()]
+    await litellm.acompletion(model="gpt-4o", messages=messages)
+
+In the proxy's configuration, name an instance: `litellm_settings: {callbacks: my_module.hook}`. Messages are in OpenAI's shape, as LiteLLM
+takes them for every provider. `litellm.completion`, which is not asynchronous, asks no hook: give it `hook.messages(messages, model)`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..errors import MissingExtra
+from ..parsing import turn_of
+from ..readers.profiles import profile_for_model
+from ..turns import Turn
+from .conversations import Conversations, digest, readable
+from .optics import Optics
+from .outline import Kept, MissingResult, Note, Pages, Piece
+
+try:
+    from litellm.integrations.custom_logger import CustomLogger
+except ImportError as exc:
+    raise MissingExtra("the adapter for LiteLLM", "litellm") from exc
+
+__all__ = ["OpticalMemoryHook"]
+
+Message = dict[str, Any]
+
+CHATS = ("completion", "acompletion")
+NAMES = ("conversation_id", "session_id", "thread_id")  # under which metadata may name a conversation
+DONE = "optical_memory"  # in metadata: a hook that ran earlier has put the pages in
+BOUND = ("thinking", "redacted_thinking")
+
+
+class OpticalMemoryHook(CustomLogger):
+    """Rewrites the messages of chat completions; what the caller holds is not touched.
+
+    A conversation is known by its beginning, and by `metadata["conversation_id"]` (or `session_id`, `thread_id`) where there is one.
+
+    Args:
+        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`.
+        optics: settings as of `Optics`.
+
+    In the proxy, pages are put in as soon as the request comes if the name of the model group says which model will read them, or `reader`
+    does. Otherwise it happens once the deployment is chosen, and a fallback to a model that sees no pictures gets text.
+    """
+
+    def __init__(self, *, detail: str = "high", **optics: Any) -> None:
+        super().__init__()
+        self._optics, self._detail = Optics(**optics), detail
+        self._conversations = Conversations[Message](self._optics, key=digest, turn=_turn)
+
+    def messages(self, messages: Sequence[Any], model: str, *, conversation: str | None = None) -> list[Any]:
+        """What to send to `model` instead of `messages`. Raises `BudgetTooSmall`."""
+        plain = [_plain(message) for message in messages]
+        shown = self._conversations.show(
+            plain, model, lambda pieces: list(_messages(pieces, messages, plain, self._detail)), name=conversation
+        )
+        return list(messages) if shown is None else shown
+
+    async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
+        """The proxy's: `data` with its messages rewritten."""
+        if self._optics.reader is None and profile_for_model(str(data.get("model"))) is None:
+            return None
+        return await self._rewritten(data, call_type)
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
+        """The client's and the router's, and the proxy's behind them: arguments with the messages rewritten."""
+        return await self._rewritten(kwargs, call_type)
+
+    async def _rewritten(self, data: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
+        messages, metadata = data.get("messages"), data.get("metadata") or {}
+        if getattr(call_type, "value", call_type) not in CHATS or not isinstance(messages, list) or metadata.get(DONE):
+            return None
+        name = next((str(metadata[key]) for key in NAMES if metadata.get(key)), data.get("litellm_session_id"))
+        # Pages are drawn in another thread: the event loop goes on.
+        shown = await asyncio.to_thread(self.messages, messages, str(data.get("model")), conversation=name)
+        return {**data, "messages": shown, "metadata": {**metadata, DONE: True}}
+
+
+def _plain(message: Any) -> Message:
+    """A message as a mapping; LiteLLM's own answers may stand among them."""
+    return dict(message) if isinstance(message, Mapping) else message.model_dump(exclude_none=True)
+
+
+def _turn(message: Message) -> Turn:
+    """The turn that a message stands for."""
+    named = {key: message[key] for key in ("role", "name", "tool_calls", "tool_call_id") if message.get(key)}
+    return turn_of({**named, "content": readable(message.get("content"))})
+
+
+def _messages(pieces: Iterable[Piece], originals: Sequence[Any], plain: Sequence[Message], detail: str) -> Iterator[Any]:
+    """Messages for `pieces`, with the originals themselves where they are kept."""
+    for piece in pieces:
+        match piece:
+            case Kept(number, stale):
+                bound = stale and _thinks(plain[number - 1])
+                yield _without_thinking(plain[number - 1]) if bound else originals[number - 1]
+            case Pages(pages, framing):
+                content: list[Message] = [{"type": "text", "text": framing}] if framing else []
+                for page in pages:
+                    url = "data:image/png;base64," + base64.b64encode(page.image()).decode("ascii")
+                    content.append({"type": "text", "text": page.text})
+                    content.append({"type": "image_url", "image_url": {"url": url, "detail": detail}})
+                yield {"role": "user", "content": content}
+            case Note(_, text):
+                yield {"role": "user", "content": text}
+            case MissingResult(_, call_id, text):
+                yield {"role": "tool", "tool_call_id": call_id, "content": text}
+
+
+def _thinks(message: Message) -> bool:
+    """Whether a message holds reasoning that its provider signed for what stood before it."""
+    content = message.get("content")
+    return bool(message.get("thinking_blocks")) or (isinstance(content, list) and any(_is_thinking(block) for block in content))
+
+
+def _is_thinking(block: object) -> bool:
+    return isinstance(block, Mapping) and block.get("type") in BOUND
+
+
+def _without_thinking(message: Message) -> Message:
+    rest = {key: value for key, value in message.items() if key not in ("thinking_blocks", "reasoning_content")}
+    if isinstance(rest.get("content"), list):
+        rest["content"] = [block for block in rest["content"] if not _is_thinking(block)]
+    return rest

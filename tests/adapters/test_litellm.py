@@ -1,0 +1,260 @@
+"""LiteLLM: requests hold pages, what the caller holds does not."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import copy
+import json
+import runpy
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+litellm = pytest.importorskip("litellm", reason="LiteLLM is not installed (extra: litellm)")
+
+from optical_memory.adapters.litellm import OpticalMemoryHook  # noqa: E402
+from optical_memory.errors import BudgetTooSmall  # noqa: E402
+from optical_memory.planning import WaterMarks  # noqa: E402
+from tests.adapters.wire import Call, Wire  # noqa: E402
+from tests.histories import histories  # noqa: E402
+from tests.support import RuledRenderer  # noqa: E402
+
+Message = dict[str, Any]
+
+
+def small_hook(**changes: Any) -> OpticalMemoryHook:
+    small = {"marks": WaterMarks(high=300, low=60), "reader": "deepseek-ocr", "renderer": RuledRenderer(rows=900)}
+    return OpticalMemoryHook(**{**small, **changes})
+
+
+def chat(count: int) -> list[Message]:
+    return [{"role": "user" if n % 2 else "assistant", "content": f"turn {n} is about QX-77{n:03}. " * 6} for n in range(1, count + 1)]
+
+
+def pictures(messages: Sequence[Message]) -> list[Message]:
+    lists = [message["content"] for message in messages if isinstance(message.get("content"), list)]
+    return [block for blocks in lists for block in blocks if block["type"] in ("image_url", "image")]
+
+
+def orphans(messages: Sequence[Message]) -> list[Message]:
+    """Tool messages that no call right before them waits for."""
+    waiting: set[str] = set()
+    wrong = []
+    for message in messages:
+        if message["role"] != "tool":
+            waiting = {call["id"] for call in message.get("tool_calls") or ()}
+        elif message["tool_call_id"] in waiting:
+            waiting.remove(message["tool_call_id"])
+        else:
+            wrong.append(message)
+    return wrong
+
+
+@pytest.fixture
+def hooks() -> Iterator[list[Any]]:
+    before, litellm.callbacks = litellm.callbacks, []
+    yield litellm.callbacks
+    litellm.callbacks = before
+
+
+# -- the rewriting ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_past_is_on_pages_and_what_is_recent_is_the_same_object() -> None:
+    messages = [{"role": "system", "content": "Be brief."}, *chat(61)]
+    before = copy.deepcopy(messages)
+    shown = small_hook().messages(messages, "any")
+    assert messages == before and len(shown) < 20
+    assert shown[0] is messages[0] and shown[-1] is messages[-1]
+    assert shown[1]["role"] == "user" and shown[1]["content"][0]["type"] == "text"
+    url = pictures(shown)[0]["image_url"]["url"]
+    assert base64.b64decode(url.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
+
+
+def test_answers_of_litellm_may_stand_among_the_messages() -> None:
+    answer = litellm.Message(role="assistant", content="said " * 60)
+    messages = [part for n in range(20) for part in ({"role": "user", "content": f"question {n} " * 20}, answer)]
+    shown = small_hook().messages(messages, "any")
+    assert pictures([message for message in shown if isinstance(message, dict)])
+    assert shown[-1] is answer
+
+
+@pytest.mark.parametrize("part", [{"type": "input_audio", "input_audio": {}}, {"type": "file", "file": {"file_id": "f"}}, "words"])
+def test_content_that_no_page_shows_is_sent_while_it_is_text(part: Any) -> None:
+    odd = {"role": "user", "content": [{"type": "text", "text": "listen"}, part]}
+    messages = [*chat(40), odd]
+    shown = small_hook().messages(messages, "any")
+    assert shown[-1] is odd and pictures(shown[:-1])
+    assert pictures(small_hook().messages([odd, *chat(40), odd], "any")[:1])
+
+
+def test_signed_reasoning_is_dropped_once_what_stood_before_it_changed() -> None:
+    thought = {"thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "s"}], "reasoning_content": "hm"}
+    messages = [{**message, **(thought if message["role"] == "assistant" else {})} for message in chat(61)]
+    shown = small_hook(marks=WaterMarks(high=300, low=120)).messages(messages, "any")
+    assert any(message["role"] == "assistant" for message in shown), "some answers are text still"
+    assert not any("thinking_blocks" in message for message in shown)
+    assert "thinking_blocks" in small_hook().messages(messages[:3], "any")[1]
+
+
+def test_a_message_that_makes_no_sense_is_sent_as_it_is() -> None:
+    messages = [*chat(60), {"role": "oracle", "content": "?"}]
+    with pytest.warns(RuntimeWarning, match="oracle"):
+        assert small_hook().messages(messages, "any") == messages
+
+
+def test_a_failing_renderer_costs_only_a_warning() -> None:
+    with pytest.warns(RuntimeWarning):
+        assert not pictures(small_hook(renderer=RuledRenderer(broken=True)).messages(chat(61), "any"))
+
+
+def test_a_budget_that_cannot_be_kept_is_an_error() -> None:
+    with pytest.raises(BudgetTooSmall):
+        small_hook(budget=5).messages(chat(61), "any")
+
+
+def test_a_conversation_is_known_by_its_beginning_and_by_its_name() -> None:
+    renderer = RuledRenderer(rows=900)
+    hook = small_hook(renderer=renderer)
+    first = hook.messages(chat(41), "any", conversation="one")
+    plan = [message for message in first if message.get("role") == "user" and pictures([message])]
+    other = hook.messages([{"role": "user", "content": "I am another."}, *chat(41)], "any")
+    assert pictures(other) and other[0] != first[0]
+    assert hook.messages([*chat(41), {"role": "assistant", "content": "ok"}], "any")[: len(first)] == first
+    edited = [*chat(40), {"role": "user", "content": "something else"}]
+    assert hook.messages(edited, "any", conversation="one")[: len(plan)] == plan
+    assert hook.messages(chat(41), "any") == first
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(histories(max_steps=40))
+def test_no_tool_message_is_ever_without_its_call(history: list[Message]) -> None:
+    messages = [{key: value for key, value in message.items() if key not in ("created_at", "importance")} for message in history]
+    hook = small_hook()
+    for end in range(1, len(messages) + 1, max(1, len(messages) // 6)):
+        assert not orphans(hook.messages(messages[:end], "any"))
+
+
+def test_a_long_conversation_only_appends_to_what_was_sent() -> None:
+    messages, hook = chat(400), small_hook(marks=WaterMarks(high=1_500, low=300))
+    sent = [json.dumps(hook.messages(messages[:end], "any"))[:-1] for end in range(1, 401, 2)]
+    appended = sum(after.startswith(before) for before, after in pairwise(sent))
+    assert appended >= 0.8 * (len(sent) - 1)
+    assert "image_url" in sent[-1]
+
+
+# -- hooks -----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_proxys_hook_rewrites_its_data() -> None:
+    data = {"model": "gpt-4o", "messages": chat(61), "metadata": {"session_id": "s", "tag": 1}, "temperature": 0}
+    before = copy.deepcopy(data)
+    result = asyncio.run(small_hook().async_pre_call_hook(None, None, data, "completion"))
+    assert data == before and result is not None
+    assert pictures(result["messages"]) and result["temperature"] == 0 and result["metadata"]["tag"] == 1
+
+
+def test_pages_are_put_in_once() -> None:
+    async def story() -> None:
+        hook = small_hook()
+        data = await hook.async_pre_call_hook(None, None, {"model": "gpt-4o", "messages": chat(61)}, "acompletion")
+        assert data is not None
+        assert await hook.async_pre_call_deployment_hook(data, litellm.types.utils.CallTypes.acompletion) is None
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("call_type", ["embeddings", "text_completion", "anthropic_messages", None])
+def test_other_calls_are_left_alone(call_type: str | None) -> None:
+    data = {"model": "gpt-4o", "messages": chat(61)}
+    assert asyncio.run(small_hook().async_pre_call_hook(None, None, data, call_type)) is None
+
+
+def test_a_group_whose_name_says_nothing_waits_for_its_deployment() -> None:
+    hook = OpticalMemoryHook(renderer=RuledRenderer(rows=9_000), marks=WaterMarks(high=3_000, low=300))
+    data = {"model": "our-best", "messages": chat(301)}
+
+    async def story() -> dict[str, Any] | None:
+        assert await hook.async_pre_call_hook(None, None, data, "completion") is None
+        return await hook.async_pre_call_deployment_hook({**data, "model": "openai/gpt-4o"}, "acompletion")
+
+    later = asyncio.run(story())
+    assert later is not None and pictures(later["messages"])
+
+
+# -- over the wire ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_client_sends_pages(hooks: list[Any], streamed: bool) -> None:
+    hooks.append(small_hook())
+    script = [part for n in range(12) for part in ([Call("look", {"at": n}), Call("look", {"at": n + 50})], f"Seen {n}. " * 10)]
+
+    async def asked(wire: Wire, messages: list[Any]) -> Any:
+        to = {"api_base": wire.openai_url, "api_key": "none", "metadata": {"conversation_id": "one"}}
+        answer = await litellm.acompletion(model="openai/gpt-4o", messages=messages, stream=streamed, **to)
+        if not streamed:
+            return answer.choices[0].message
+        return litellm.stream_chunk_builder([chunk async for chunk in answer]).choices[0].message
+
+    async def story(wire: Wire) -> list[Any]:
+        messages: list[Any] = []
+        for n in range(12):
+            messages.append({"role": "user", "content": f"Look at {n}. " * 10})
+            messages.append(await asked(wire, messages))
+            for call in messages[-1].tool_calls:
+                messages.append({"role": "tool", "tool_call_id": call.id, "content": f"QX-77{n:03} " * 30})
+            messages.append(await asked(wire, messages))
+        return messages
+
+    with Wire(script) as wire:
+        kept = asyncio.run(story(wire))
+    assert len(kept) == 12 * 5 and not pictures([message for message in kept if isinstance(message, dict)])
+    assert len(wire.requests) == 24
+    assert not any(orphans(request.body["messages"]) for request in wire.requests)
+    assert pictures(wire.requests[-1].body["messages"]) and len(wire.requests[-1].body["messages"]) < 40
+
+
+def test_another_providers_wire(hooks: list[Any]) -> None:
+    hooks.append(small_hook())
+    with Wire() as wire:
+        call = litellm.acompletion(model="anthropic/claude-sonnet-4-5", messages=chat(61), api_base=wire.url, api_key="none")
+        asyncio.run(call)
+    page = pictures(wire.requests[0].body["messages"])[0]
+    assert page["source"]["type"] == "base64" and page["source"]["media_type"] == "image/png"
+
+
+def test_the_router_goes_by_the_deployment(hooks: list[Any]) -> None:
+    hooks.append(OpticalMemoryHook(renderer=RuledRenderer(rows=9_000), marks=WaterMarks(high=3_000, low=300)))
+    with Wire() as wire:
+        to = {"model": "openai/gpt-4o", "api_base": wire.openai_url, "api_key": "none"}
+        router = litellm.Router(model_list=[{"model_name": "our-best", "litellm_params": to}])
+        asyncio.run(router.acompletion(model="our-best", messages=chat(301)))
+    assert pictures(wire.requests[0].body["messages"])
+    assert "optical_memory" not in wire.requests[0].body.get("metadata", {})
+
+
+def test_a_call_that_is_not_asynchronous_takes_the_messages() -> None:
+    hook = small_hook()
+    with Wire() as wire:
+        messages = hook.messages(chat(61), "openai/gpt-4o")
+        litellm.completion(model="openai/gpt-4o", messages=messages, api_base=wire.openai_url, api_key="none")
+    assert pictures(wire.requests[0].body["messages"])
+
+
+def test_the_example(hooks: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    example = Path(__file__).parents[2] / "examples" / "litellm_hook.py"
+    with Wire(default="Noted, " * 120) as wire:
+        monkeypatch.setenv("OPENAI_BASE_URL", wire.openai_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        monkeypatch.setattr(sys, "argv", [str(example), "openai/gpt-4o"])
+        monkeypatch.setattr(sys, "stdin", iter([f"Fact {n}: the booking is QX-77{n:03}. " * 30 for n in range(25)]))
+        runpy.run_path(str(example), run_name="__main__")
+    assert capsys.readouterr().out.count("Noted") >= 25
+    assert pictures(wire.requests[-1].body["messages"])

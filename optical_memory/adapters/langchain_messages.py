@@ -47,9 +47,8 @@ def key_of(message: BaseMessage) -> Hashable:
     content = message.content
     said = content if isinstance(content, str) else _frozen(content)
     if isinstance(message, AIMessage):
-        if not message.tool_calls and not message.invalid_tool_calls:
-            return "assistant", said, message.name
-        return "assistant", said, message.name, _frozen(message.tool_calls), _frozen(message.invalid_tool_calls)
+        calls = (*message.tool_calls, *message.invalid_tool_calls)
+        return "assistant", said, message.name, *((call["id"], call["name"], repr(call["args"])) for call in calls)
     if isinstance(message, ToolMessage):
         return "tool", said, message.name, message.tool_call_id
     return _role(message), said, message.name
@@ -153,7 +152,7 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
                 original = originals[number - 1]
                 messages.append(without_reasoning(original) if stale else original)
             case Pages(pages, framing):
-                blocks = [{"type": "text", "text": framing}] if framing else []
+                blocks: list[Block] = [{"type": "text", "text": framing}] if framing else []
                 for page in pages:
                     blocks += [{"type": "text", "text": page.text}, picture_block(_data(page), dialect, detail)]
                 if piece is last_pages and dialect == "anthropic":  # the provider allows four breakpoints, and one is enough here

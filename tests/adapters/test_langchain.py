@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -415,6 +419,7 @@ def test_openai_is_sent_pictures_with_their_detail_and_a_prefix_that_stays(respo
         async def achat() -> None:
             for n in range(1, 31):
                 await one.ainvoke(human(f"question {n} about QX-77{n:03} " * 20), thread())
+            await model.root_async_client.close()
 
         asyncio.run(achat()) if way == "async" else [
             one.invoke(human(f"question {n} about QX-77{n:03} " * 20), thread()) for n in range(1, 31)
@@ -600,3 +605,26 @@ def test_equal_keys_mean_equal_turns() -> None:
     ]
     assert len({key_of(message) for message in different}) == len(different)
     assert key_of(calling(("look", {"at": 1}, "c"), id="x")) == key_of(calling(("look", {"at": 1}, "c"), id="y"))
+
+
+# -- the example ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_runs_on_a_real_trajectory(tmp_path: Path) -> None:
+    pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
+    root = Path(__file__).parent.parent.parent
+    lines = ["What bags may I take?", "Thank you.", "Which flight was it?"]
+    with Wire([Call("get_baggage_allowance", {"cabin": "economy"}), "One bag.", "You are welcome."]) as wire:
+        env = {**os.environ, "OPENAI_BASE_URL": wire.openai_url, "OPENAI_API_KEY": "none", "HOME": str(tmp_path), "PYTHONPATH": str(root)}
+        command = [sys.executable, str(root / "examples" / "langchain_agent.py"), "gpt-4o", "200"]
+        done = subprocess.run(command, input="\n".join(lines), env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["One bag.", "You are welcome.", "Noted."]
+    sent = [request.body["messages"] for request in wire.requests]
+    assert len(sent) == 4 and appends(sent) == 1.0
+    assert {tool["function"]["name"] for tool in wire.requests[0].body["tools"]} == {"get_baggage_allowance", "recall_memory", "zoom"}
+    images = [
+        part for message in sent[-1] if isinstance(message["content"], list) for part in message["content"] if part["type"] == "image_url"
+    ]
+    assert len(images) >= 3 and len(sent[-1]) < 100
+    assert any(message["role"] == "tool" and message["content"] == "one" for message in sent[1])

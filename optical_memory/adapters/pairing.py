@@ -95,10 +95,12 @@ def _answers(turn: Turn, results: dict[str, Result], *, went_on: bool) -> Iterat
 
 def _results(turn: Turn) -> list[Result]:
     if turn.role == "tool" and turn.tool_call_id:
-        inner = tuple(part for part in turn.parts if isinstance(part, TextContent | ImageContent))
-        content = turn.content if isinstance(turn.content, str) else inner
+        said = turn.content
+        content = said if isinstance(said, str) else tuple(part for part in said if isinstance(part, TextContent | ImageContent))
         return [Result(turn.tool_call_id, content, turn.number, turn.name, extra=turn.extra)]
-    parts = [part for part in turn.parts if isinstance(part, ToolResultContent)]
+    if isinstance(turn.content, str):
+        return []
+    parts = [part for part in turn.content if isinstance(part, ToolResultContent)]
     return [Result(part.tool_call_id, part.content, turn.number, is_error=part.is_error) for part in parts]
 
 

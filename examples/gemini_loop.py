@@ -10,10 +10,10 @@ from optical_memory import OpticalMemory
 
 def main(model: str) -> None:
     options = {"base_url": os.environ["GEMINI_BASE_URL"]} if "GEMINI_BASE_URL" in os.environ else None
-    client, memory = genai.Client(http_options=options), OpticalMemory("gemini-loop")
+    client, memory = genai.Client(http_options=options), OpticalMemory("gemini-loop", reader="gemini-3")
     for line in map(str.strip, sys.stdin):
         memory.append(("user", line))
-        answer = client.models.generate_content(model=model, contents=memory.messages(budget=8_000, dialect="gemini"))
+        answer = client.models.generate_content(model=model, contents=memory.messages(budget=20_000, dialect="gemini"))
         memory.append(("assistant", answer.text or ""))
         print(answer.text, flush=True)
 

@@ -1,4 +1,4 @@
-"""A chat in the terminal through LiteLLM, with any provider. Its past costs a tenth.
+"""A chat in the terminal through LiteLLM, with any provider. Its past goes as pages.
 
 The provider's key is in the environment, as LiteLLM wants it; `python examples/litellm_hook.py MODEL`.
 For LiteLLM's proxy, put this file beside `config.yaml` and write there: `litellm_settings: {callbacks: litellm_hook.hook}`.

@@ -1,4 +1,4 @@
-"""An agent of OpenAI's Agents SDK in the terminal. Its session is kept word for word, its past costs a tenth.
+"""An agent of OpenAI's Agents SDK in the terminal. Its session is kept word for word, its past goes as pages.
 
 `OPENAI_API_KEY` and, for another server, `OPENAI_BASE_URL` say where; `python examples/openai_agents_session.py MODEL`.
 """

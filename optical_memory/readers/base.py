@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..tiers import Tier, gundam_sequence_length, sequence_length
 
-__all__ = ["DeepseekFormula", "PatchFormula", "PictureFormula", "ReaderProfile", "TileFormula"]
+__all__ = ["DeepseekFormula", "FlatFormula", "PatchFormula", "PictureFormula", "ReaderProfile", "TileFormula"]
 
 
 class _Formula(BaseModel):
@@ -70,7 +70,22 @@ class TileFormula(_Formula):
         return self.base + self.tile * math.ceil(width * shrink / 512) * math.ceil(height * shrink / 512)
 
 
-PictureFormula = Annotated[DeepseekFormula | PatchFormula | TileFormula, Field(discriminator="kind")]
+class FlatFormula(_Formula):
+    """The same for every picture."""
+
+    kind: Literal["flat"] = "flat"
+    tokens: int
+
+    def page_tokens(self, width: int, height: int, tier: Tier) -> int:
+        """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
+        return self.tokens
+
+    def picture_tokens(self, width: int, height: int) -> int:
+        """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
+        return self.tokens
+
+
+PictureFormula = Annotated[DeepseekFormula | PatchFormula | TileFormula | FlatFormula, Field(discriminator="kind")]
 
 
 class ReaderProfile(BaseModel):
@@ -114,13 +129,11 @@ class ReaderProfile(BaseModel):
         return Tier.parse(value) if isinstance(value, str) else value
 
     def page_tokens(self, width: int, height: int, tier: Tier) -> int:
-        """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
         """Tokens of a sealed page of `width` x `height` pixels shown at `tier`."""
         scale = tier.side / max(width, height)
         return self.formula.page_tokens(max(1, round(width * scale)), max(1, round(height * scale)), tier)
 
     def picture_tokens(self, width: int, height: int) -> int:
-        """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
         """Tokens of a picture inside a turn, sent as it is."""
         return self.formula.picture_tokens(width, height)
 

@@ -55,9 +55,15 @@ def test_readers_of_your_own() -> None:
         ("gpt-4o-2024-11-20", "gpt-4o"),
         ("deepseek-ai/DeepSeek-OCR", "deepseek-ocr"),
         ("gpt-4omni", None),
+        ("models/gemini-3-pro-preview", "gemini-3"),
         ("llama-3", None),
     ],
 )
 def test_the_reader_of_a_model_by_its_name(model: str, reader: str | None) -> None:
     profile = profile_for_model(model)
     assert (profile.name if profile else None) == reader
+
+
+def test_gemini_3_charges_every_picture_alike() -> None:
+    profile = profile_of("gemini-3")
+    assert profile.page_tokens(1024, 1024, Tier.BASE) == profile.picture_tokens(64, 64) == 1_120

@@ -1,4 +1,4 @@
-"""An agent of Pydantic AI in the terminal whose past costs a tenth. Its messages stay as they were said.
+"""An agent of Pydantic AI in the terminal whose past goes as pages. Its messages stay as they were said.
 
 `python examples/pydantic_ai_agent.py openai:gpt-4o`; `OPENAI_BASE_URL` and `OPENAI_API_KEY` say where.
 """

@@ -10,7 +10,8 @@ import marshal
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from ..errors import InvalidTurn, RenderError
@@ -38,7 +39,7 @@ class Conversations(Generic[T]):
 
     def __init__(self, optics: Optics, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
         self._optics, self._key = optics, key
-        self._optician = Optician(optics, key=key, turn=turn)
+        self._optician = Optician[tuple[Hashable, T]](optics, key=itemgetter(0), turn=lambda keyed: turn(keyed[1]))
         self._states: OrderedDict[Hashable, State] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -56,12 +57,13 @@ class Conversations(Generic[T]):
         lens = self._optician.lens(model)
         if lens is None or not messages:
             return None
-        places: list[Hashable] = [*_beginnings(map(self._key, messages))]
+        keyed = [(self._key(message), message) for message in messages]
+        places: list[Hashable] = [*_beginnings(key for key, _ in keyed)]
         if name is not None:
             places.insert(0, (name,))
         known = self._find(places)
         try:
-            shown = lens.show(messages, known, budget=self._optics.budget)
+            shown = lens.show(keyed, known, budget=self._optics.budget)
             self._keep([places[-1], *places[: name is not None]], known if shown.state == known else shown.state)
             return render(outline(shown.context))
         except (InvalidTurn, TypeError, RenderError) as exc:
@@ -81,7 +83,7 @@ class Conversations(Generic[T]):
                 self._states.popitem(last=False)
 
 
-def _beginnings(keys: Iterator[Hashable]) -> Iterator[int]:
+def _beginnings(keys: Iterable[Hashable]) -> Iterator[int]:
     """For each message, a hash of all up to it."""
     so_far = 0
     for key in keys:

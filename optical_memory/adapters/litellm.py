@@ -84,8 +84,8 @@ class OpticalMemoryHook(CustomLogger):
 
 
 def _plain(message: Any) -> Message:
-    """A message as a mapping; LiteLLM's own answers may stand among them."""
-    return dict(message) if isinstance(message, Mapping) else message.model_dump(exclude_none=True)
+    """A message as a dictionary; LiteLLM's own answers may stand among them."""
+    return message if isinstance(message, dict) else message.model_dump(exclude_none=True)
 
 
 def _turn(message: Message) -> Turn:

@@ -97,7 +97,8 @@ def _groups(items: Iterable[Item]) -> Iterator[Group]:
     said: list[Item] = []
     for item in items:
         spoken = _role(item) == "assistant"
-        again = _call_id(item) in {_call_id(other) for other in said} - {None}  # nobody answered the first one
+        call = _call_id(item) if said else None
+        again = call is not None and any(_call_id(other) == call for other in said)  # nobody answered the first one
         if said and (again or not spoken):
             yield tuple(said)
             said = []

@@ -6,7 +6,9 @@ import asyncio
 import base64
 import copy
 import json
+import os
 import runpy
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would ask the network for prices while it is imported
 litellm = pytest.importorskip("litellm", reason="LiteLLM is not installed (extra: litellm)")
 
 from optical_memory.adapters.litellm import OpticalMemoryHook  # noqa: E402
@@ -258,3 +261,9 @@ def test_the_example(hooks: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: 
         runpy.run_path(str(example), run_name="__main__")
     assert capsys.readouterr().out.count("Noted") >= 25
     assert pictures(wire.requests[-1].body["messages"])
+
+
+def test_without_litellm_the_error_says_what_to_install() -> None:
+    code = "import sys; sys.modules['litellm'] = None\nimport optical_memory.adapters.litellm"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert "MissingExtra" in done.stderr and "optical-memory[litellm]" in done.stderr

@@ -7,6 +7,7 @@ import base64
 import copy
 import json
 import runpy
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -415,3 +416,9 @@ def test_the_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: py
     assert capsys.readouterr().out.count("Noted") >= 25
     assert pictures(sent_items(wire.requests[-1].body))
     assert len(OpticalMemory("agents-session")) == 50
+
+
+def test_without_the_sdk_the_error_says_what_to_install() -> None:
+    code = "import sys; sys.modules['agents'] = None\nimport optical_memory.adapters.openai_agents"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert "MissingExtra" in done.stderr and "optical-memory[openai-agents]" in done.stderr

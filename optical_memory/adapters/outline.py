@@ -61,26 +61,33 @@ def stale_reasoning(context: Context) -> int:
     return context.plan.changed_at
 
 
-def outline(context: Context) -> Iterator[Piece]:
-    """What to send, in order."""
+def outline(context: Context, *, followed: bool = False) -> Iterator[Piece]:
+    """What to send, in order.
+
+    Args:
+        followed: a message that is not in the context, and answers none of its calls, comes right after it.
+    """
     stale = stale_reasoning(context)
+    sent: set[int] = set()
     for group in grouped(context):
         if isinstance(group, Pages):
             yield group
             continue
-        for message in paired(group, newest=is_newest(group, context)):
-            yield from _pieces(message, stale)
+        for message in paired(group, newest=not followed and is_newest(group, context)):
+            yield from _pieces(message, stale, sent)
 
 
-def _pieces(message: Message, stale: int) -> Iterator[Piece]:
+def _pieces(message: Message, stale: int, sent: set[int]) -> Iterator[Piece]:
+    """The pieces of a message; a turn in `sent` has come already: one that answers a call and says more is one message still."""
     turn = message.turn
     if turn is None:
         return
     if not turn.id:  # made here: a result without its call
         yield Note(turn.number, "".join(part.text for part in message.content if isinstance(part, TextContent)))
         return
-    yield Kept(turn.number, turn.number <= stale)
-    sent = {turn.number}
+    if turn.number not in sent:
+        yield Kept(turn.number, turn.number <= stale)
+        sent.add(turn.number)
     for result in message.results:
         if result.turn == turn.number:
             yield MissingResult(turn.number, result.call_id)

@@ -1,0 +1,200 @@
+"""Optical memory for LlamaIndex, as a block of its `Memory`.
+
+    past = OpticalMemory("alice", reader="gpt-4o")
+    memory = Memory.from_defaults(session_id="alice", token_limit=30_000, memory_blocks=[OpticalMemoryBlock(memory=past)])
+
+LlamaIndex keeps recent messages itself and flushes the oldest, whole turns at a time, into the block. The block appends them to its own
+turn log and puts its context before what LlamaIndex keeps: pages, then the newest of the log as the messages they were. So a flush alone
+changes nothing that a model is sent.
+
+What the block gives are messages, which LlamaIndex puts first whatever `insert_method` says. Should other blocks give text, use
+`insert_method="user"`: by default their words, which change, go into a system message before the pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from ..context import Context
+from ..errors import InvalidTurn, MissingExtra, RenderError, UnknownToolCall
+from ..memory import OpticalMemory
+from ..parsing import turn_of
+from ..turns import ImageContent, TextContent, Turn
+from .conversations import readable
+from .outline import Kept, MissingResult, Note, Pages, outline
+
+try:
+    from llama_index.core.base.llms.types import ChatMessage, ContentBlock, ImageBlock, MessageRole, TextBlock, ToolCallBlock
+    from llama_index.core.memory.memory import BaseMemoryBlock
+except ImportError as exc:
+    raise MissingExtra("OpticalMemoryBlock", "llama-index") from exc
+
+__all__ = ["OpticalMemoryBlock"]
+
+RAW = "llama_index"  # where a turn's metadata keeps its message
+MARK = "optical_memory_turn"  # where a flushed message keeps the id of its turn, so that it is appended once
+SESSION = "session_id"  # LlamaIndex's own mark in a flushed message
+ROLES = {"model": "assistant", "chatbot": "assistant", "function": "tool"}
+
+
+class OpticalMemoryBlock(BaseMemoryBlock[list[ChatMessage]]):
+    """Flushed messages as pages, and the newest of them as they were.
+
+    Attributes:
+        memory: the turn log, and how it is shown. Name the model that answers as its `reader`.
+        budget: tokens that the block may take at most, counted as the reader counts; None for no limit but forgetting.
+            LlamaIndex takes any picture for `image_token_size_estimate` tokens, and never cuts a block of priority 0.
+        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`.
+
+    `memory.recall` gives any flushed message back word for word. Give a run either this memory or a `chat_history`: what is handed over
+    again as a history is new to LlamaIndex, and is flushed again.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    name: str = "optical_memory"
+    description: str | None = "Earlier turns of this conversation."
+    memory: OpticalMemory = Field(exclude=True)
+    budget: int | None = None
+    detail: str = "high"
+
+    async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: Any) -> list[ChatMessage]:
+        next_role = messages[0].role.value if messages else "tool"  # nobody spoke yet: open calls may still be answered
+        return await asyncio.to_thread(self._shown, followed=ROLES.get(next_role, next_role) != "tool")
+
+    async def _aput(self, messages: list[ChatMessage]) -> None:
+        await asyncio.to_thread(_append, self.memory, [_turn(message) for message in messages])
+
+    def _shown(self, *, followed: bool) -> list[ChatMessage]:
+        context = self.memory.context(self.budget)
+        try:
+            return [*_messages(context, self.detail, followed=followed)]
+        except RenderError as exc:
+            warnings.warn(f"the past is sent as text: {exc}", RuntimeWarning, stacklevel=2)
+            return [_message(turn) for turn in self.memory.turns()]
+
+
+def _append(memory: OpticalMemory, turns: Sequence[Turn]) -> None:
+    try:
+        memory.extend(turns)
+    except UnknownToolCall:  # the call was never flushed, or erased since: the log keeps what was said
+        known = {call.id for turn in (*memory.turns(), *turns) for call in turn.tool_calls}
+        memory.extend([turn if known.issuperset(turn.answered_calls) else _stray(turn) for turn in turns])
+
+
+def _stray(result: Turn) -> Turn:
+    return result.model_copy(update={"role": "developer", "tool_call_id": None})
+
+
+# -- messages to turns ---------------------------------------------------------------------------------------------------------------------
+
+
+def _turn(message: ChatMessage) -> Turn:
+    """The turn that stands for a message, with the message in it. The message is marked: flushed twice, it is one turn."""
+    turn_id = str(message.additional_kwargs.setdefault(MARK, uuid.uuid4().hex))
+    raw = message.model_dump(mode="json")
+    raw["additional_kwargs"] = {key: value for key, value in raw["additional_kwargs"].items() if key not in (MARK, SESSION)}
+    role = ROLES.get(message.role.value, message.role.value)
+    try:
+        turn = turn_of(_mapping(message, role))
+    except InvalidTurn:  # a result that names no call, a picture that is none: the words remain
+        turn = Turn(role="developer" if role == "tool" else role, content=message.content or f"[{role}]")  # type: ignore[arg-type]
+    return turn.model_copy(update={"id": turn_id, "metadata": {RAW: raw}})
+
+
+def _mapping(message: ChatMessage, role: str) -> dict[str, Any]:
+    more = message.additional_kwargs
+    content = [part for block in message.blocks for part in _content(block)]
+    calls = [block for block in message.blocks if isinstance(block, ToolCallBlock) and block.tool_call_id]
+    return {
+        "role": role,
+        "content": content[0]["text"] if len(content) == 1 and "text" in content[0] else readable(content),
+        "tool_calls": [_call(call) for call in calls] or [_provider_call(call) for call in more.get("tool_calls") or ()],
+        "tool_call_id": (more.get("tool_call_id") or more.get("call_id")) if role == "tool" else None,
+        "name": more.get("name"),
+    }
+
+
+def _content(block: Any) -> Iterator[Mapping[str, Any]]:
+    """A block in a shape that turns know. What is neither words nor a picture is named in brackets; reasoning is not shown."""
+    kind = block.block_type
+    if kind == "text":
+        yield _text(block.text)
+    elif kind == "image" and isinstance(block.image, bytes):  # in base64: LlamaIndex makes it so
+        source = {"type": "base64", "media_type": block.image_mimetype or "image/png", "data": block.image.decode("ascii")}
+        yield {"type": "image", "source": source}
+    elif kind == "image" and block.url:
+        yield {"type": "image_url", "image_url": {"url": str(block.url)}}
+    elif kind in ("citable", "citation"):
+        inner = block.content if kind == "citable" else [block.cited_content]
+        yield from (part for item in inner for part in _content(item))
+    elif kind == "tool_call" and not block.tool_call_id:
+        yield _text(f"[{block.tool_name}({_json(block.tool_kwargs)})]")
+    elif kind not in ("tool_call", "thinking", "cache"):
+        named = getattr(block, "title", None) or getattr(block, "path", None) or getattr(block, "url", None)
+        yield _text(f"[{kind}: {named}]" if named else f"[{kind}]")
+
+
+def _text(text: str) -> Mapping[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _json(arguments: object) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False, default=str)
+
+
+def _call(block: ToolCallBlock) -> dict[str, Any]:
+    return {"id": block.tool_call_id, "name": block.tool_name, "arguments": _json(block.tool_kwargs)}
+
+
+def _provider_call(call: Any) -> dict[str, Any]:
+    """A call as the packages for OpenAI keep it beside the blocks: of chat completions, or of the Responses API."""
+    given = call if isinstance(call, Mapping) else call.model_dump()
+    inner = given.get("function") or given
+    return {"id": given.get("call_id") or given.get("id"), "name": inner.get("name"), "arguments": _json(inner.get("arguments") or {})}
+
+
+# -- what is sent --------------------------------------------------------------------------------------------------------------------------
+
+
+def _messages(context: Context, detail: str, *, followed: bool) -> Iterator[ChatMessage]:
+    turns = {turn.number: turn for turn in context.turns}
+    for piece in outline(context, followed=followed):
+        match piece:
+            case Kept(number, stale):
+                message = _message(turns[number])
+                if stale:
+                    message.blocks = [block for block in message.blocks if block.block_type != "thinking"]
+                yield message
+            case Pages(pages, framing):
+                blocks: list[ContentBlock] = [TextBlock(text=framing)] if framing else []
+                for page in pages:
+                    blocks.append(TextBlock(text=page.text))
+                    blocks.append(ImageBlock(image=page.image(), image_mimetype="image/png", detail=detail))
+                yield ChatMessage(role=MessageRole.USER, blocks=blocks)
+            case Note(_, text):
+                yield ChatMessage(role=MessageRole.USER, blocks=[TextBlock(text=text)])
+            case MissingResult(_, call_id, text):
+                yield ChatMessage(role=MessageRole.TOOL, blocks=[TextBlock(text=text)], additional_kwargs={"tool_call_id": call_id})
+
+
+def _message(turn: Turn) -> ChatMessage:
+    """The message that a turn was made of; one that says the same where something else appended the turn."""
+    if RAW in turn.metadata:
+        return ChatMessage.model_validate(turn.metadata[RAW])
+    blocks: list[ContentBlock] = []
+    for part in turn.parts:
+        if isinstance(part, TextContent):
+            blocks.append(TextBlock(text=part.text))
+        elif isinstance(part, ImageContent):
+            blocks.append(ImageBlock(image=part.decode() or None, url=part.url or None, image_mimetype=part.media_type or None))
+    blocks += [ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=call.arguments) for call in turn.tool_calls]
+    answered = {"tool_call_id": turn.tool_call_id} if turn.tool_call_id else {}
+    return ChatMessage(role=MessageRole(turn.role), blocks=blocks, additional_kwargs=answered)

@@ -60,6 +60,14 @@ def test_an_outline_holds_every_message_or_its_page() -> None:
     assert not any(isinstance(piece, Note) for piece in pieces)
 
 
+def test_a_message_that_answers_a_call_and_says_more_is_kept_once() -> None:
+    lens = optician(reader="deepseek-ocr").lens(None)
+    assert lens is not None
+    both = [{"type": "tool_result", "tool_use_id": "c1", "content": "done"}, {"type": "text", "text": "and now?"}]
+    shown = lens.show([call("c1"), {"role": "user", "content": both}, {"role": "assistant", "content": "fine"}])
+    assert list(outline(shown.context)) == [Kept(1), Kept(2), Kept(3)]
+
+
 def test_reasoning_holds_until_the_prefix_changes() -> None:
     lens = optician(reader="deepseek-ocr").lens(None)
     assert lens is not None

@@ -183,6 +183,13 @@ class OpticalMemory:
         messages: list[dict[str, Any]] = getattr(importlib.import_module(module), function)(self.context(budget), **options)
         return messages
 
+    def as_runnable(self, **options: Any) -> Any:
+        """The context as a runnable of LangChain, from messages to messages, to stand before the model: `memory.as_runnable() | model`.
+
+        The options are those of `adapters.langchain_history.memory_runnable`. Raises `MissingExtra`.
+        """
+        return importlib.import_module("optical_memory.adapters.langchain_history").memory_runnable(self, **options)
+
     def pages(self) -> list[Page]:
         """All sealed pages, oldest first, those that the context leaves out too."""
         return self._viewer.pages()

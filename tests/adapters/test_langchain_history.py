@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -295,6 +297,7 @@ def test_the_view_is_pages_then_what_is_said_now(history: OpticalChatMessageHist
         assert seen[0].content == "You help."
         assert len(pictures(seen)) == len(history.memory.context().pages) > 0
         assert seen[-3:] == [*said[-2:], new]
+    assert history.memory.as_runnable().invoke([new]) == history.as_runnable().invoke([new])
     assert asyncio.run(history.as_runnable().ainvoke([new])) == history.as_runnable().invoke([new])
     prompted = ChatPromptTemplate([("system", "prompt"), ("human", "example"), MessagesPlaceholder("history"), ("human", "and now?")])
     seen = (prompted | history.as_runnable()).invoke({"history": history.messages})
@@ -374,6 +377,20 @@ def test_what_is_no_message_is_refused(history: OpticalChatMessageHistory) -> No
         history.as_runnable().invoke({"input": "x"})
     with pytest.raises(TypeError, match="Pass the memory"):
         memory_runnable().invoke("x")
+
+
+@pytest.mark.parametrize(
+    ("module", "framework", "extra"),
+    [
+        ("langchain_history", "langchain_core", "langchain"),
+        ("langchain_stores", "langchain_core", "langchain"),
+        ("langchain_classic", "langchain_classic", "langchain-classic"),
+    ],
+)
+def test_a_missing_framework_is_named(module: str, framework: str, extra: str) -> None:
+    code = f"import sys; sys.modules[{framework!r}] = None; import optical_memory.adapters.{module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MissingExtra" in done.stderr and f"optical-memory[{extra}]" in done.stderr
 
 
 # -- in a chain, over the wire ----------------------------------------------------------------------------------------------------------

@@ -318,7 +318,7 @@ def test_no_request_ever_holds_half_a_tool_call(history: list[dict[str, Any]], j
         sent = shown(one, messages[:end])
         assert_paired(sent)
         asked = [part for part in messages[end - 1].parts if isinstance(part, UserPromptPart)]
-        assert all(part in sent[-1].parts for part in asked), "the newest words are text"
+        assert not asked or asked[-1] in sent[-1].parts, "the newest words are text"
 
 
 def test_a_replay_of_a_real_trajectory_mostly_appends() -> None:

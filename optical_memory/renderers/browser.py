@@ -37,8 +37,9 @@ __all__ = ["Engine", "Session", "Tab", "TabLost", "release_engine", "shared_engi
 T = TypeVar("T")
 
 MOST_TABS = 4  # a capture waits half of its time, so two tabs keep a core busy; a tab holds 30 to 60 MB
-ANSWER_LIMIT = 120.0  # s; a tab that has not answered by then is taken for dead
+ANSWER_LIMIT = 60.0  # s; a browser or tab that has not answered by then is taken for dead
 STOP_LIMIT = 5.0  # s; for a browser to end by itself
+KILLED = ("exitCode=137", "signal=SIGKILL")  # in Playwright's account of a launch; the first one by way of a shell
 SANDBOX_VARIABLE = "OPTICAL_MEMORY_NO_SANDBOX"
 ARGUMENTS = (
     "--proxy-server=http://nowhere.invalid:1",
@@ -74,11 +75,11 @@ class Tab:
     def __init__(self, page: Page, devtools: CDPSession) -> None:
         self._page = page
         self._devtools = devtools
-        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._gone = _signal()
         self._document = ""
         self._functions = ""
         page.on("crash", lambda _: self._lose())
-        page.on("close", lambda _: self._lose())
+        page.on("close", lambda _: self._lose())  # comes for every page when the browser dies
 
     @property
     def lost(self) -> bool:
@@ -122,43 +123,35 @@ class Tab:
         await self._page.close()
 
     def _lose(self) -> None:
-        if not self._gone.done():
-            self._gone.set_result(None)
+        _give(self._gone)
 
     async def _send(self, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-        from playwright.async_api import Error
-
         if self.lost:
             raise TabLost("the tab is closed")
-        answer = asyncio.ensure_future(self._devtools.send(method, parameters or {}))
         try:
-            either: set[asyncio.Future[Any]] = {answer, self._gone}
-            await asyncio.wait(either, timeout=ANSWER_LIMIT, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                self._lose()
-                raise TabLost(f"no answer to {method}")
-            return dict(answer.result())
-        except Error as exc:
+            return dict(await _answer(method, self._devtools.send(method, parameters or {}), self._gone))
+        except TabLost:
             self._lose()
-            raise TabLost(f"{method}: {exc}") from exc
-        finally:
-            answer.cancel()
+            raise
 
 
 class Session:
     """A running browser with its tabs. Lives on the engine's loop."""
 
-    def __init__(self, playwright: Playwright, browser: Browser, context: BrowserContext, folder: Path | None) -> None:
+    _context: BrowserContext  # sealed; set by `start`
+
+    def __init__(self, playwright: Playwright, browser: Browser, folder: Path | None) -> None:
         self._playwright = playwright
         self._browser = browser
-        self._context = context
         self._folder = folder
         self._idle: list[Tab] = []
         self._room = asyncio.Semaphore(min(MOST_TABS, 2 * (os.cpu_count() or 1)))
+        self._ended = _signal()
+        browser.on("disconnected", lambda _: _give(self._ended))
 
     @classmethod
     async def start(cls, setting: str | None) -> Session:
-        """Raises `BrowserNotFound` if there is none or it does not start."""
+        """Raises `BrowserNotFound` if there is none or it does not start, `TabLost` if it ends right after."""
         found = require_browser(setting)
         try:
             from playwright.async_api import Error, async_playwright
@@ -168,16 +161,23 @@ class Session:
         playwright = await async_playwright().start()
         try:
             browser = await _launch(playwright, found.path, folder)
-            context = await _sealed_context(browser)
         except Error as exc:
             await playwright.stop()
+            if any(sign in str(exc) for sign in KILLED):
+                raise TabLost("the browser was killed while it started") from exc
             raise BrowserNotFound(_launch_failure(found.path, str(exc))) from exc
-        return cls(playwright, browser, context, folder)
+        session = cls(playwright, browser, folder)
+        try:
+            session._context = await _answer("a new context", _sealed_context(browser), session._ended)
+        except TabLost:
+            await session.stop()
+            raise
+        return session
 
     @property
     def alive(self) -> bool:
-        """Whether the browser still runs."""
-        return self._browser.is_connected()
+        """Whether the browser still runs, and answers."""
+        return self._browser.is_connected() and not self._ended.done()
 
     @asynccontextmanager
     async def tab(self) -> AsyncIterator[Tab]:
@@ -203,13 +203,13 @@ class Session:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _new_tab(self) -> Tab:
-        from playwright.async_api import Error
-
+        """Playwright never answers a request for a page that the browser was killed over, hence the signal of its end beside it."""
         try:
-            page = await self._context.new_page()
-            return Tab(page, await self._context.new_cdp_session(page))
-        except Error as exc:
-            raise TabLost(f"no new tab: {exc}") from exc
+            page = await _answer("a new tab", self._context.new_page(), self._ended)
+            return Tab(page, await _answer("a new tab", self._context.new_cdp_session(page), self._ended))
+        except TabLost:
+            _give(self._ended)  # a browser that cannot open a tab is of no more use
+            raise
 
 
 class Engine:
@@ -368,6 +368,32 @@ def _result(answer: dict[str, Any]) -> dict[str, Any]:
         details = answer["exceptionDetails"]
         raise RenderError(f"the page's layout failed: {details.get('exception', {}).get('description', details.get('text'))!r}")
     return dict(answer["result"])
+
+
+def _signal() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _give(signal: asyncio.Future[None]) -> None:
+    if not signal.done():
+        signal.set_result(None)
+
+
+async def _answer(request: str, work: Coroutine[Any, Any, T], end: asyncio.Future[None]) -> T:
+    """What the browser answers. Raises `TabLost` if it refuses, if `end` comes first, or after ANSWER_LIMIT."""
+    from playwright.async_api import Error
+
+    answer = asyncio.ensure_future(work)
+    try:
+        either: set[asyncio.Future[Any]] = {answer, end}
+        await asyncio.wait(either, timeout=ANSWER_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise TabLost(f"no answer to {request}")
+        return answer.result()
+    except Error as exc:
+        raise TabLost(f"{request}: {exc}") from exc
+    finally:
+        answer.cancel()
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:

@@ -92,10 +92,11 @@ class _Job:
 
     async def run(self, engine: Engine) -> list[RenderedPage]:
         """All pages, on the engine's loop. Raises `RenderError` if the browser is lost again and again."""
-        _, units = await asyncio.gather(engine.session(), asyncio.to_thread(self._units))  # a browser that has to start does so meanwhile
+        making = asyncio.ensure_future(asyncio.to_thread(self._units))  # a browser that has to start does so meanwhile
         for attempt in range(ATTEMPTS):
             try:
-                return await self._attempt(await engine.session(), units)
+                session = await engine.session()
+                return await self._attempt(session, await making)
             except TabLost as exc:
                 if attempt == ATTEMPTS - 1:
                     raise RenderError(f"the browser was lost {ATTEMPTS} times while drawing: {exc}") from exc

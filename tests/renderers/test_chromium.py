@@ -18,6 +18,7 @@ from optical_memory.exchanges import Exchange, exchanges_of
 from optical_memory.pages import PageStyle
 from optical_memory.pagination import Measured
 from optical_memory.renderers.base import RenderedPage, Renderer
+from optical_memory.renderers.browser import Session, Tab
 from optical_memory.renderers.chromium import SLOTS, ChromiumRenderer
 from optical_memory.renderers.finding import BROWSER_VARIABLE, browser_version, find_browser
 from optical_memory.renderers.geometry import Canvas
@@ -84,11 +85,34 @@ def test_a_killed_browser_is_started_again(renderer: ChromiumRenderer) -> None:
 
 
 @linux_only
-def test_a_browser_killed_in_the_middle_of_a_job(renderer: ChromiumRenderer) -> None:
+@pytest.mark.parametrize("delay", [0.02, 0.15, 0.4, 0.9])
+def test_a_browser_killed_in_the_middle_of_a_job(renderer: ChromiumRenderer, delay: float) -> None:
+    """Whatever it was at: opening a tab, laying out, capturing."""
     given = said(*(f"Number {n}. " + "Many words follow here. " * 80 for n in range(200)))
     expected = renderer.render(given, STYLE)
-    threading.Timer(0.5, lambda: os.kill(browsers()[0], signal.SIGKILL)).start()
+    killed = browsers()
+    timer = threading.Timer(delay, lambda: os.kill(killed[0], signal.SIGKILL))
+    timer.start()
     assert renderer.render(given, STYLE) == expected
+    timer.join()  # a fast machine is done before
+
+
+@linux_only
+def test_a_browser_killed_while_a_tab_opens(renderer: ChromiumRenderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Playwright never answers a request for a page that its browser was killed over."""
+    expected = renderer.render(said("Hello"), STYLE)
+    open_tab, killed = Session._new_tab, list[int]()
+
+    async def killing(session: Session) -> Tab:
+        if not killed:
+            killed.extend(browsers())
+            os.kill(killed[0], signal.SIGKILL)
+        return await open_tab(session)
+
+    monkeypatch.setattr(Session, "_new_tab", killing)
+    renderer.close()  # the next job opens a tab in a browser of its own
+    assert renderer.render(said("Hello"), STYLE) == expected
+    assert killed
 
 
 @linux_only

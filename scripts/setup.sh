@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:?usage: scripts/setup.sh demo|test|oldest}
-venv=.venv constraints=()
+venv=.venv constraints=(--constraint scripts/tested.txt)
 [ "$purpose" != oldest ] || venv=.venv-oldest
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -77,7 +77,7 @@ fi
 case $purpose in
   demo) extras=chromium ;;
   test) extras=dev ;;
-  oldest) extras=dev constraints=(--constraint scripts/oldest.txt) ;;
+  oldest) extras=dev constraints+=(--constraint scripts/oldest.txt) ;;
   *) say "unknown purpose '$purpose': demo, test or oldest"; exit 2 ;;
 esac
 say "pip install -e '.[$extras]' ${constraints[*]} into $venv"

@@ -7,7 +7,8 @@ Misuse: the caller passed something wrong; nothing was stored or changed.
     │   ├── UnsupportedContent  content that is neither text nor picture
     │   └── UnknownToolCall     a tool result whose call the session never saw
     ├── UnknownName             no renderer, store or reader of that name
-    └── BudgetTooSmall          what must be kept as text is larger than the budget
+    ├── BudgetTooSmall          what must be kept as text is larger than the budget
+    └── ContextTooLong          a context has more positions than the reader's model
 
     LookupError
     └── TurnNotFound            no turn of that number in the session
@@ -19,8 +20,12 @@ Failure: the world did not cooperate; the caller did nothing wrong.
     ├── StoreError
     │   ├── StoreUnavailable    the store does not answer
     │   └── SessionCorrupted    entries of a session are missing or unreadable
-    └── RenderError             a page could not be drawn
-        └── BrowserNotFound     no Chromium to draw with
+    ├── RenderError             a page could not be drawn
+    │   └── BrowserNotFound     no Chromium to draw with
+    └── ReaderError             a reader could not do its work
+        ├── ReaderUnavailable   the server behind a reader does not answer, or refuses
+        ├── WeightsNotFound     a model's weights are not on this machine
+        └── WeightsMismatch     weights that do not fit the model
 """
 
 from __future__ import annotations
@@ -28,9 +33,12 @@ from __future__ import annotations
 __all__ = [
     "BrowserNotFound",
     "BudgetTooSmall",
+    "ContextTooLong",
     "InvalidTurn",
     "MissingExtra",
     "OpticalMemoryError",
+    "ReaderError",
+    "ReaderUnavailable",
     "RenderError",
     "SessionCorrupted",
     "StoreError",
@@ -39,6 +47,8 @@ __all__ = [
     "UnknownName",
     "UnknownToolCall",
     "UnsupportedContent",
+    "WeightsMismatch",
+    "WeightsNotFound",
 ]
 
 
@@ -72,6 +82,22 @@ class RenderError(OpticalMemoryError):
 
 class BrowserNotFound(RenderError):
     """No Chromium was found; the message says where it was looked for and what to install."""
+
+
+class ReaderError(OpticalMemoryError):
+    """A reader could not do its work."""
+
+
+class ReaderUnavailable(ReaderError):
+    """The server behind a reader does not answer, or refuses. Nothing is known about the page: it is not blank."""
+
+
+class WeightsNotFound(ReaderError):
+    """A model's weights are not on this machine; the message says which command brings them."""
+
+
+class WeightsMismatch(ReaderError):
+    """Weights that do not fit the model; the message names every missing, unexpected and misshapen key."""
 
 
 class InvalidTurn(ValueError):
@@ -109,6 +135,20 @@ class BudgetTooSmall(ValueError):
         )
         self.budget = budget
         self.needed = needed
+
+
+class ContextTooLong(ValueError):
+    """A context that does not fit a model's positions. Nothing was computed.
+
+    Attributes:
+        needed: positions of the context, the question and the answer's room.
+        available: positions of the model.
+    """
+
+    def __init__(self, needed: int, available: int, advice: str) -> None:
+        super().__init__(f"{needed} positions are needed and the model has {available}. {advice}")
+        self.needed = needed
+        self.available = available
 
 
 class TurnNotFound(LookupError):

@@ -3,8 +3,7 @@
 Callers on any thread, inside an event loop or not, hand a coroutine over and wait for its result. The browser starts on first use, is
 started again if it dies, and ends with the process. A forked child starts its own.
 
-What is drawn is hostile, so nothing can leave: no scripts, no names resolved, a proxy that does not exist, every request aborted, the
-context offline; the page's own policy (`stylesheet.document`) and the escaping (`html`) stand before all that.
+How it is started, so that nothing leaves it, is in `launching`.
 """
 
 from __future__ import annotations
@@ -17,20 +16,18 @@ import importlib.resources
 import logging
 import os
 import shutil
-import sys
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from xml.sax.saxutils import escape
 
 from ..errors import BrowserNotFound, MissingExtra, RenderError
 from .finding import require_browser
+from .launching import font_configuration, launch, launch_failure, sealed_context, was_killed
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Playwright, Route
+    from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Playwright
 
 __all__ = ["Engine", "Session", "Tab", "TabLost", "release_engine", "shared_engine"]
 
@@ -39,29 +36,6 @@ T = TypeVar("T")
 MOST_TABS = 4  # a capture waits half of its time, so two tabs keep a core busy; a tab holds 30 to 60 MB
 ANSWER_LIMIT = 60.0  # s; a browser or tab that has not answered by then is taken for dead
 STOP_LIMIT = 5.0  # s; for a browser to end by itself
-KILLED = ("exitCode=137", "signal=SIGKILL")  # in Playwright's account of a launch; the first one by way of a shell
-SANDBOX_VARIABLE = "OPTICAL_MEMORY_NO_SANDBOX"
-ARGUMENTS = (
-    "--proxy-server=http://nowhere.invalid:1",
-    "--proxy-bypass-list=<-loopback>",  # loopback goes to the proxy that does not exist, too
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-    "--disable-remote-fonts",
-    "--no-pings",
-    "--dns-prefetch-disable",
-    "--disable-lcd-text",
-    "--lang=en-US",
-)
-# Letters on whole pixels: a third fewer bytes, and half the errors in code (docs/experiments.md). Only these fonts are hinted by hand.
-FULL_HINTING = (
-    '<match target="font"><test name="family" compare="contains"><string>DejaVu Sans</string></test>'
-    '<edit name="hinting" mode="assign"><bool>true</bool></edit><edit name="hintstyle" mode="assign"><const>hintfull</const></edit>'
-    '<edit name="autohint" mode="assign"><bool>false</bool></edit></match>'
-)
 _log = logging.getLogger(__name__)
 
 
@@ -157,18 +131,19 @@ class Session:
             from playwright.async_api import Error, async_playwright
         except ImportError as exc:
             raise MissingExtra("the chromium renderer", "chromium") from exc
-        folder = _font_configuration()
+        folder = font_configuration()
         playwright = await async_playwright().start()
         try:
-            browser = await _launch(playwright, found.path, folder)
+            browser = await launch(playwright, found.path, folder)
         except Error as exc:
             await playwright.stop()
-            if any(sign in str(exc) for sign in KILLED):
+            _remove(folder)
+            if was_killed(str(exc)):
                 raise TabLost("the browser was killed while it started") from exc
-            raise BrowserNotFound(_launch_failure(found.path, str(exc))) from exc
+            raise BrowserNotFound(launch_failure(found.path, str(exc))) from exc
         session = cls(playwright, browser, folder)
         try:
-            session._context = await _answer("a new context", _sealed_context(browser), session._ended)
+            session._context = await _answer("a new context", sealed_context(browser), session._ended)
         except TabLost:
             await session.stop()
             raise
@@ -199,8 +174,7 @@ class Session:
         """End the browser, and Playwright with it; waits a few seconds at most for each."""
         await _within(STOP_LIMIT, self._browser.close())
         await _within(STOP_LIMIT, self._playwright.stop())
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        _remove(self._folder)
 
     async def _new_tab(self) -> Tab:
         """Playwright never answers a request for a page that the browser was killed over, hence the signal of its end beside it."""
@@ -297,77 +271,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-async def _launch(playwright: Playwright, path: Path, fonts: Path | None) -> Browser:
-    environment: dict[str, str | float | bool] = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-    if fonts:
-        environment["FONTCONFIG_FILE"] = str(fonts / "fonts.conf")
-    return await playwright.chromium.launch(
-        executable_path=path,
-        args=list(ARGUMENTS),
-        chromium_sandbox=_sandboxed(),
-        handle_sigint=False,
-        handle_sigterm=False,
-        handle_sighup=False,
-        env=environment,
-        timeout=60_000,
-    )
-
-
-async def _sealed_context(browser: Browser) -> BrowserContext:
-    context = await browser.new_context(
-        java_script_enabled=False,
-        offline=True,
-        no_viewport=True,
-        service_workers="block",
-        accept_downloads=False,
-        locale="en-US",
-        timezone_id="UTC",
-        color_scheme="light",
-        reduced_motion="reduce",
-        forced_colors="none",
-    )
-    await context.route("**/*", _abort)
-    return context
-
-
-async def _abort(route: Route) -> None:
-    await route.abort()
-
-
-def _sandboxed() -> bool:
-    """Chromium refuses to run with its sandbox as root."""
-    as_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return not as_root and not os.environ.get(SANDBOX_VARIABLE)
-
-
-def _launch_failure(path: Path, reason: str) -> str:
-    lines = [line.strip() for line in reason.splitlines() if line.strip()]
-    said = next((line for line in lines if "ERROR" in line or "FATAL" in line or "error while loading" in line), lines[0] if lines else "")
-    hint = f" If this machine allows no user namespaces, set {SANDBOX_VARIABLE}=1." if _sandboxed() else ""
-    return f"the browser {str(path)!r} does not start: {said[:300]}{hint}"
-
-
-def _font_configuration() -> Path | None:
-    """A folder with a fontconfig file: the system's fonts, and before them those that the library carries."""
-    if sys.platform in ("win32", "darwin"):
-        return None
-    system = os.environ.get("FONTCONFIG_FILE", "/etc/fonts/fonts.conf")
-    carried = Path(__file__).parent / "fonts"
-    folder = Path(tempfile.mkdtemp(prefix="optical-memory-"))
-    folder.joinpath("fonts.conf").write_text(
-        '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
-        f'<dir>{escape(str(carried))}</dir><include ignore_missing="yes">{escape(system)}</include>{FULL_HINTING}'
-        f"<cachedir>{escape(str(folder))}</cachedir></fontconfig>",
-        encoding="utf-8",
-    )
-    return folder
-
-
 def _result(answer: dict[str, Any]) -> dict[str, Any]:
     if "exceptionDetails" in answer:
         details = answer["exceptionDetails"]
         raise RenderError(f"the page's layout failed: {details.get('exception', {}).get('description', details.get('text'))!r}")
     return dict(answer["result"])
+
+
+def _remove(folder: Path | None) -> None:
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _signal() -> asyncio.Future[None]:

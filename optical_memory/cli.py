@@ -61,6 +61,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"optical-memory {version('optical-memory')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def append(
     text: Annotated[str, typer.Argument(help="What was said; - reads it from standard input.")],
@@ -93,18 +110,17 @@ def import_(
     from .chatfile import identified, read_chat
     from .display import progress
 
-    data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    data = sys.stdin.buffer.read() if file == "-" else _file(file).read_bytes()
     messages = read_chat(data, "standard input" if file == "-" else file)
     with _open(session, store, tenant) as memory, progress("importing", len(messages)) as advance:
         stored = {turn.id: note["place"] == note["of"] for turn in memory.turns() if isinstance(note := turn.metadata.get("import"), dict)}
         batch = identified(messages, stored)
         turns = memory.extend(batch)
         advance(len(turns))
+        last = len(memory)
     new = sum(1 for turn in turns if turn.id not in stored)
-    counts = {"session": session, "new": new, "known": len(turns) - new, "last": max((turn.number for turn in turns), default=0)}
-    _print_json(counts) if as_json else print(
-        f"{new} new turns, {len(turns) - new} already there; session {session!r} ends at #{counts['last']}"
-    )
+    counts = {"session": session, "new": new, "known": len(turns) - new, "last": last}
+    _print_json(counts) if as_json else print(f"{new} new turns, {len(turns) - new} already there; session {session!r} ends at #{last}")
 
 
 @app.command()
@@ -117,6 +133,7 @@ def context(
     tenant: Tenant = "",
     renderer: Renderer = "auto",
     reader: Reader = "deepseek-ocr",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Print what a model would be given: pages of the past and recent turns; the cost goes to standard error."""
     from .display import context_as, note, save_pictures
@@ -124,7 +141,7 @@ def context(
     with _open(session, store, tenant, renderer=renderer, reader=reader) as memory:
         _need_turns(memory, session)
         given = memory.context(budget=budget)
-        print(context_as(given, format))
+        print(context_as(given, "json" if as_json else format))
         if save_pages:
             save_pictures(save_pages, ((part.page.index, part.tier, part.image()) for part in given.pages))
     note(str(given.usage))
@@ -296,6 +313,15 @@ def _page(memory: OpticalMemory, index: int) -> Page:
     _stop(f"no page {index}; the session has {len(found)}" + ("" if found else ". Pages are drawn when a context asks for them"), NOT_FOUND)
 
 
+def _file(name: str) -> Path:
+    path = Path(name)
+    if not path.exists():
+        _stop(f"no file {name!r}", NOT_FOUND)
+    if path.is_dir():
+        raise ValueError(f"{name!r} is a folder; pass a file of JSON or JSONL")
+    return path
+
+
 def _number(digits: str, given: str) -> int:
     if not digits.isdecimal():
         raise ValueError(f"{given!r} is neither a page (3 or p3) nor a turn ('#42' or t42)")
@@ -308,6 +334,8 @@ def _numbers(ranges: str) -> list[int]:
         first, _, last = (edge.strip() for edge in item.partition("-"))
         if not first.isdecimal() or (last and not last.isdecimal()):
             raise ValueError(f"{item!r} in --turns is neither a number nor a range; write them like 3,7-9")
+        if last and int(last) < int(first):
+            raise ValueError(f"the range {item!r} in --turns ends before it begins")
         numbers += range(int(first), int(last or first) + 1)
     return numbers
 

@@ -159,9 +159,20 @@ def pages_table(pages: Sequence[Page]) -> None:
     for page in pages:
         tokens = [f"{page.tokens(tier):,}" for tier in sorted(Tier, reverse=True)]
         table.add_row(
-            str(page.index), f"#{page.first_turn}-#{page.last_turn}", f"{page.text_tokens:,}", *tokens, f"{page.fill:.0%}", page.key[:12]
+            str(page.index),
+            f"#{page.first_turn}-#{page.last_turn}",
+            f"{page.text_tokens:,}",
+            *tokens,
+            f"{page.fill:.0%}",
+            _short_key(page.key),
         )
     _print(table) if pages else note("no pages yet: they are drawn when a context asks for them, as `optical-memory context` does")
+
+
+def _short_key(key: str) -> str:
+    """The first digits, and which page of its run it is: the pages of one run share the rest."""
+    digits, _, place = key.partition("-")
+    return f"{digits[:12]}-{place}" if place else digits[:12]
 
 
 def sessions_table(sessions: Sequence[SessionInfo]) -> None:

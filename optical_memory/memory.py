@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from .context import Context
-from .errors import UnknownName, UnknownToolCall
+from .errors import InvalidTurn, UnknownName, UnknownToolCall
 from .forgetting import ByAge, Forgetting
 from .ledger import Span, discard_runs, runs_with
 from .pages import Page, PageStyle
@@ -122,8 +122,8 @@ class OpticalMemory:
         return self.extend([turn])[0]
 
     def extend(self, turns: Iterable[TurnLike]) -> list[Turn]:
-        """Store many turns in one step: all of them, or none if one is refused."""
-        batch = [_completed(turn_of(turn)) for turn in turns]
+        """Store many turns in one step: all of them, or none if one is refused; the error says which."""
+        batch = _batch(list(turns))
         if not batch:
             return []
         self._refuse_unknown_calls(batch)
@@ -131,16 +131,16 @@ class OpticalMemory:
 
     def _refuse_unknown_calls(self, batch: Sequence[Turn]) -> None:
         made: set[str] = set()
-        strangers: dict[str, Turn] = {}
-        for turn in batch:
-            strangers.update({call_id: turn for call_id in turn.answered_calls if call_id not in made})
+        strangers: dict[str, int] = {}
+        for place, turn in enumerate(batch):
+            strangers.update({call_id: place for call_id in turn.answered_calls if call_id not in made})
             made.update(call.id for call in turn.tool_calls)
         known = self._store.known_calls(self.session, list(strangers)) if strangers else set()
-        for call_id, turn in strangers.items():
+        for call_id, place in strangers.items():
             if call_id not in known:
                 raise UnknownToolCall(
-                    f"tool result {turn.text[:60]!r} answers call {call_id!r}, which session {self.session.name!r} never saw; "
-                    "append the assistant turn that makes the call first"
+                    f"{_place(place, len(batch))}tool result {batch[place].text[:60]!r} answers call {call_id!r}, "
+                    f"which session {self.session.name!r} never saw; append the assistant turn that makes the call first"
                 )
 
     def turns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
@@ -220,8 +220,10 @@ class OpticalMemory:
             found = self._recaller.said(limit, period)
         elif isinstance(query, str):
             found = self._recaller.saying(query, limit, period)
+        elif isinstance(query, Iterable):
+            found = self._recaller.numbered(query, period)
         else:
-            found = self._recaller.numbered([query] if isinstance(query, int) else query, period)
+            found = self._recaller.numbered([query], period)
         return self._recaller.with_exchanges(found) if exchange else found
 
     def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
@@ -323,6 +325,21 @@ class OpticalMemory:
 
     async def astats(self) -> MemoryStats:
         return await asyncio.to_thread(self.stats)
+
+
+def _batch(turns: Sequence[TurnLike]) -> list[Turn]:
+    """Turns ready to be stored. Raises `InvalidTurn` or `TypeError`, with the place of the one that is refused."""
+    batch: list[Turn] = []
+    for place, turn in enumerate(turns):
+        try:
+            batch.append(_completed(turn_of(turn)))
+        except (InvalidTurn, TypeError) as exc:
+            raise type(exc)(f"{_place(place, len(turns))}{exc}") from exc
+    return batch
+
+
+def _place(place: int, of: int) -> str:
+    return f"message {place + 1} of {of}: " if of > 1 else ""
 
 
 def _completed(turn: Turn) -> Turn:

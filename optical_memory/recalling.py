@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,6 +24,11 @@ class Period:
     since: datetime | None = None
     until: datetime | None = None
 
+    def __post_init__(self) -> None:
+        for moment in (self.since, self.until):
+            if not isinstance(moment, datetime | None):
+                raise TypeError(f"since and until are datetimes; got {moment!r}")
+
     @property
     def bounded(self) -> bool:
         return self.since is not None or self.until is not None
@@ -42,13 +48,14 @@ class Recaller:
     session: SessionId
 
     def turn(self, number: int) -> Turn:
-        """A turn by number. Raises `TurnNotFound`."""
+        """A turn by number. Raises `TurnNotFound`, or `TypeError` for what is no whole number."""
+        number = operator.index(number)
         found = self.store.read(self.session, number, number + 1) if number >= 1 else []
         if not found:
             raise TurnNotFound(number, self.store.length(self.session))
         return found[0]
 
-    def numbered(self, numbers: Sequence[int], period: Period) -> list[Turn]:
+    def numbered(self, numbers: Iterable[int], period: Period) -> list[Turn]:
         """The turns `numbers`, in that order. Raises `TurnNotFound`."""
         return [turn for turn in map(self.turn, numbers) if turn in period]
 

@@ -14,7 +14,7 @@ from .ledger import Ledger, LedgerCounts, PagesLost
 from .pages import Page, PageStyle
 from .planning import Plan, WaterMarks, replan_reason
 from .readers.base import ReaderProfile
-from .renderers.base import Renderer, open_renderer
+from .renderers.base import Renderer, open_renderer, renderer_path
 from .replanning import Replanner
 from .stores.base import Readable, SessionId
 from .tokens import open_counter
@@ -46,6 +46,10 @@ class Look:
     marks: WaterMarks = field(default_factory=WaterMarks)
     style: PageStyle = field(default_factory=PageStyle)
     sidecar_tokens: int = SIDECAR_TOKENS
+
+    def __post_init__(self) -> None:
+        if isinstance(self.renderer, str):
+            renderer_path(self.renderer)  # a name that nobody knows is said now, not at the first page
 
     @property
     def renderer_name(self) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,17 @@ def test_import_of_a_longer_export_adds_the_rest(filled: Shell) -> None:
 def test_import_is_all_or_nothing(shell: Shell, wrong: dict[str, Any]) -> None:
     done = shell("import", "-", stdin=json.dumps([*CHAT, wrong]), code=2)
     assert done.stderr.startswith("optical-memory: ")
+    assert "message 5 of 5" in done.stderr
     assert done.stderr.count("\n") == 1
     assert shell.json("sessions") == []
+
+
+def test_import_of_nothing_says_where_the_session_stands(filled: Shell) -> None:
+    assert filled.json("import", "-", stdin="[]") == {"session": "default", "new": 0, "known": 0, "last": 4}
+
+
+def test_the_version_is_the_package_s(shell: Shell) -> None:
+    assert shell("--version").stdout == f"optical-memory {version('optical-memory')}\n"
 
 
 def test_recall_by_words_by_code_and_by_number(filled: Shell) -> None:
@@ -110,6 +120,7 @@ def test_context_in_every_format(filled: Shell) -> None:
     assert [message["role"] for message in openai][-4:] == ["user", "assistant", "tool", "assistant"]
     assert json.loads(filled("context", "--format", "anthropic").stdout)
     whole = json.loads(filled("context", "--format", "json").stdout)
+    assert filled.json("context") == whole
     assert whole["usage"]["prompt_tokens"] <= whole["usage"]["text_tokens"]
 
 
@@ -143,7 +154,9 @@ def test_erase_asks_first_and_then_removes(filled: Shell) -> None:
         (("context", "--reader", "crystal-ball"), 2, "crystal-ball"),
         (("erase", "--yes"), 2, "--all"),
         (("erase", "--turns", "1-x", "--yes"), 2, "'1-x'"),
-        (("import", "absent.json"), 1, "absent.json"),
+        (("erase", "--turns", "3-1", "--yes"), 2, "'3-1'"),
+        (("import", "absent.json"), 3, "no file 'absent.json'"),
+        (("import", "."), 2, "'.' is a folder"),
         (("sessions", "--store", "ftp://x"), 2, "ftp"),
         (("sessions", "--store", "redis://127.0.0.1:1/0"), 1, "127.0.0.1:1"),
         (("append", "x", "--role", "robot"), 2, "'robot'"),

@@ -80,9 +80,11 @@ def test_the_same_id_again_changes_nothing(memory: OpticalMemory) -> None:
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(memory: OpticalMemory) -> None:
-    with pytest.raises(InvalidTurn, match="'robot'"):
+    with pytest.raises(InvalidTurn, match=r"^message 2 of 2: .*'robot'"):
         memory.extend([("user", "fine"), ("robot", "not")])
-    with pytest.raises(UnknownToolCall, match=r"'nobody'.*'alice'"):
+    with pytest.raises(TypeError, match=r"^message 2 of 3: cannot append 7"):
+        memory.extend([("user", "fine"), 7, ("user", "fine")])  # type: ignore[list-item]
+    with pytest.raises(UnknownToolCall, match=r"^message 2 of 2: .*'nobody'.*'alice'"):
         memory.extend([("user", "fine"), {"role": "tool", "tool_call_id": "nobody", "content": "r"}])
     assert memory.turns() == []
     assert memory.extend([]) == []
@@ -118,6 +120,8 @@ def test_misuse_is_named() -> None:
         OpticalMemory(store="memory://", reader="gpt-9")
     with pytest.raises(UnknownName, match="mysql"):
         OpticalMemory(store="mysql://x")
+    with pytest.raises(UnknownName, match="unknown renderer 'cromium'"):
+        OpticalMemory(store="memory://", renderer="cromium")
     memory = OpticalMemory(store="memory://")
     for budget in (0, -1, 1.5, True, "4k"):
         with pytest.raises(ValueError, match="budget"):
@@ -312,6 +316,16 @@ def test_a_number_that_is_not_there_is_named(memory: OpticalMemory) -> None:
             memory.recall([number])
     with pytest.raises(TurnNotFound):
         memory.pin(2)
+
+
+def test_recall_of_what_is_no_number_or_time_is_a_type_error(memory: OpticalMemory) -> None:
+    memory.append(("user", "x"))
+    for wrong in (1.5, [1.5], ["1"]):
+        with pytest.raises(TypeError, match="integer"):
+            memory.recall(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="'2026-05-01'"):
+        memory.recall("x", since="2026-05-01")  # type: ignore[arg-type]
+    assert [turn.number for turn in memory.recall(range(1, 2))] == [1]
 
 
 # -- pins and erasure ----------------------------------------------------------------------------------------------------------------

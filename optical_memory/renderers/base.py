@@ -11,7 +11,7 @@ from ..errors import UnknownName
 from ..exchanges import Exchange
 from ..pages import PageStyle, Segment
 
-__all__ = ["RenderedPage", "Renderer", "open_renderer"]
+__all__ = ["RenderedPage", "Renderer", "open_renderer", "renderer_path"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,19 @@ _RENDERERS = {
 }
 
 
+def renderer_path(name: str) -> str:
+    """The dotted path `package.module:factory` behind a renderer's name. Raises `UnknownName`."""
+    path = _RENDERERS.get(name, name)
+    if ":" not in path:
+        raise UnknownName("renderer", name, list(_RENDERERS))
+    return path
+
+
 def open_renderer(name: str = "auto") -> Renderer:
     """A renderer by name: `chromium`, `pillow`, or `auto` (chromium where a browser is found, else pillow).
 
     A dotted path `package.module:factory` opens one of your own. Raises `UnknownName`, `MissingExtra`, or `BrowserNotFound`.
     """
-    path = _RENDERERS.get(name, name)
-    if ":" not in path:
-        raise UnknownName("renderer", name, list(_RENDERERS))
-    module, _, factory = path.partition(":")
+    module, _, factory = renderer_path(name).partition(":")
     renderer: Renderer = getattr(importlib.import_module(module), factory)()
     return renderer

@@ -86,7 +86,7 @@ def _version(package: str) -> str | None:
 
 def _browser() -> Iterator[Finding]:
     from .errors import OpticalMemoryError
-    from .renderers.finding import browser_version, find_browser
+    from .renderers.finding import browser_version, find_browser, named_in_vain
 
     playwright = _version("playwright")
     if playwright is None:
@@ -96,7 +96,7 @@ def _browser() -> Iterator[Finding]:
     try:
         found = find_browser()
         if found is None:
-            raise OpticalMemoryError("none found: pages are drawn by Pillow")
+            raise OpticalMemoryError(f"{named_in_vain() or 'none found'}: pages are drawn by Pillow")
         yield Finding("browser", "ok", f"{browser_version(found.path)} at {found.path} ({found.source})")
     except OpticalMemoryError as exc:
         yield Finding("browser", "missing", str(exc), "apt install chromium-headless-shell, or: playwright install chromium-headless-shell")

@@ -79,7 +79,9 @@ def test_without_system_fonts_scripts_are_named(monkeypatch: pytest.MonkeyPatch)
 def test_a_browser_that_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OPTICAL_MEMORY_BROWSER", str(tmp_path / "no-such-browser"))
     findings = examine()
-    assert by_topic(findings)["browser"].status == "missing"
+    browser = by_topic(findings)["browser"]
+    assert browser.status == "missing"
+    assert "OPTICAL_MEMORY_BROWSER" in browser.detail and "no-such-browser" in browser.detail
     assert can_render(findings)
 
 

@@ -6,8 +6,9 @@ import importlib.util
 import logging
 import threading
 
+from ..errors import BrowserNotFound
 from .base import Renderer
-from .finding import find_browser
+from .finding import BrowserFound, browser_version, find_browser, named_in_vain
 
 __all__ = ["open_auto"]
 
@@ -16,18 +17,31 @@ _said = threading.Event()
 
 
 def open_auto() -> Renderer:
-    """Chromium where a browser and Playwright are found, else Pillow. Which one, and what is missing, is logged once per process."""
+    """Chromium where Playwright and a browser that starts are found, else Pillow. Which one, and why, is logged once per process."""
     found = find_browser()
-    if found and importlib.util.find_spec("playwright"):
+    missing = _missing(found)
+    if found and not missing:
         from .chromium import ChromiumRenderer
 
         _say(logging.INFO, f"pages are drawn by Chromium: {found.path}")
         return ChromiumRenderer()
     from .pillow import PillowRenderer
 
-    missing = "the playwright package is not installed (pip install 'optical-memory[chromium]')" if found else "no Chromium was found"
     _say(logging.WARNING, f"pages are drawn by Pillow, for {missing}; 'optical-memory doctor' says what to install")
     return PillowRenderer()
+
+
+def _missing(found: BrowserFound | None) -> str:
+    """What the Chromium renderer lacks here; empty if nothing. Some distributions put a stub where the browser would be."""
+    if not found:
+        return named_in_vain() or "no Chromium was found"
+    if not importlib.util.find_spec("playwright"):
+        return "the playwright package is not installed (pip install 'optical-memory[chromium]')"
+    try:
+        browser_version(found.path)
+    except BrowserNotFound as exc:
+        return str(exc).rstrip(".")
+    return ""
 
 
 def _say(level: int, message: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import BrowserNotFound
 
-__all__ = ["BROWSER_VARIABLE", "BrowserFound", "browser_version", "find_browser", "require_browser"]
+__all__ = ["BROWSER_VARIABLE", "BrowserFound", "browser_version", "find_browser", "named_in_vain", "require_browser"]
 
 BROWSER_VARIABLE = "OPTICAL_MEMORY_BROWSER"
 ON_PATH = (
@@ -70,13 +70,19 @@ def require_browser(setting: str | None = None) -> BrowserFound:
     found = find_browser(setting)
     if found:
         return found
-    named = setting or os.environ.get(BROWSER_VARIABLE)
     usual = f"looked for Playwright's own in {str(_own_folder())!r} and for {', '.join(ON_PATH)} on PATH"
-    tried = f"the browser named {named!r} is no executable" if named else usual
     raise BrowserNotFound(
-        f"no Chromium to draw with: {tried}. Install one: 'playwright install chromium-headless-shell', or on Debian "
+        f"no Chromium to draw with: {named_in_vain(setting) or usual}. "
+        "Install one: 'playwright install chromium-headless-shell', or on Debian "
         f"'apt install chromium-headless-shell'; or set {BROWSER_VARIABLE} to a Chromium or Chrome; or use renderer='pillow'."
     )
+
+
+def named_in_vain(setting: str | None = None) -> str:
+    """What is wrong with the browser that was named, where `find_browser` finds none; empty if none was named."""
+    named = setting or os.environ.get(BROWSER_VARIABLE)
+    source = "" if setting else f", {BROWSER_VARIABLE},"
+    return f"the browser named{source} {named!r} is no executable" if named else ""
 
 
 def browser_version(path: Path) -> str:
@@ -94,7 +100,8 @@ def _version(path: Path, size: int, modified: int) -> str:
     try:
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError) as exc:
-        raise BrowserNotFound(f"the browser {str(path)!r} does not start: {exc}. Set {BROWSER_VARIABLE} to another one.") from exc
+        said = f"--version leaves with {exc.returncode}" if isinstance(exc, subprocess.CalledProcessError) else f"{exc}"
+        raise BrowserNotFound(f"the browser {str(path)!r} does not start: {said}. Set {BROWSER_VARIABLE} to another one.") from exc
     return answer.stdout.strip()
 
 

@@ -265,6 +265,21 @@ def test_auto_takes_chromium_and_says_so_once(caplog: pytest.LogCaptureFixture) 
     assert len([record for record in caplog.records if "drawn by Chromium" in record.message]) == 1
 
 
+def test_auto_takes_pillow_where_the_browser_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from optical_memory.renderers import auto
+
+    stub = tmp_path / "chromium-browser"
+    stub.write_text("#!/bin/sh\necho 'requires the chromium snap to be installed' >&2\nexit 1\n")
+    stub.chmod(0o755)
+    monkeypatch.setenv(BROWSER_VARIABLE, str(stub))
+    auto._said.clear()
+    assert auto.open_auto().name == "pillow"
+    [record] = [record for record in caplog.records if "drawn by Pillow" in record.message]
+    assert "does not start" in record.message and str(stub) in record.message
+
+
 def test_a_layout_error_is_a_render_error(renderer: ChromiumRenderer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("optical_memory.renderers.chromium.document", lambda canvas: "<!doctype html><p>no slots here")
     with pytest.raises(RenderError, match="layout failed"):

@@ -133,10 +133,12 @@ def framing_text(left_out: Sequence[tuple[int, int]], *, pages: bool) -> str:
 def page_text(page: Page) -> str:
     """The label of a page and its sidecar: `[page 3 #41-78 2026-05-01]`, then its exact strings.
 
-    It is sent with every page, and a page at Tiny costs 73 tokens: each word here would be paid for dozens of times.
+    A page that begins in the middle of a turn shows no head of it, so the label says which one it is: `#41(continued)-78`. It is sent
+    with every page, and a page at Tiny costs 73 tokens: each word here would be paid for dozens of times.
     """
     said = f" {page.last_said:%Y-%m-%d}" if page.last_said else ""
-    label = f"[page {page.index} #{page.first_turn}-{page.last_turn}{said}]"
+    continued = "(continued)" if page.segments[0].continued else ""
+    label = f"[page {page.index} #{page.first_turn}{continued}-{page.last_turn}{said}]"
     return f"{label} {' | '.join(page.sidecar)}" if page.sidecar else label
 
 

@@ -66,6 +66,14 @@ def test_pages_stand_before_the_text_with_framing_and_labels() -> None:
     assert [message["content"] for message in rest] == [turn.content for turn in context.turns]
 
 
+def test_the_label_of_a_page_says_that_it_goes_on_with_a_turn() -> None:
+    context = context_of(("user", "One long story. " * 400), *filler(30))
+    labels = [part.text.partition("]")[0] for part in context.pages]
+    assert labels[0].startswith("[page 1 #1-1")
+    assert labels[1].startswith("[page 2 #1(continued)-")
+    assert [part.page.segments[0].continued for part in context.pages] == ["(continued)" in label for label in labels]
+
+
 def test_identical_plans_give_identical_bytes() -> None:
     contexts = [context_of(*[{**message, "created_at": "2026-05-01"} for message in filler(30)]) for _ in range(2)]
     assert len({json.dumps(to_openai(context)) for context in contexts}) == 1

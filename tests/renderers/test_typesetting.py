@@ -10,7 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from optical_memory.renderers.bidi import base_level, levels_of, visual_order
+from optical_memory.renderers.blocks import Span, Table
 from optical_memory.renderers.fonts import BUNDLED, FontBook
+from optical_memory.renderers.tables import table_rows
 from optical_memory.renderers.tex import linear_tex
 from optical_memory.renderers.typesetting import LineBox, Row, Typesetter
 from optical_memory.renderers.words import SHAPED, Look, WordBook, clusters_of
@@ -172,3 +174,10 @@ def test_maths_on_one_line(source: str, line: str) -> None:
 def test_any_tex_is_read(source: str) -> None:
     shown = linear_tex(source)
     assert "\n" not in shown and (shown or not any(char.isdigit() for char in source))
+
+
+def test_rows_of_a_table_that_is_too_wide_break_between_words() -> None:
+    table = Table(rows=((tuple((Span(str(number)),) for number in range(10_000, 10_040))),), aligns=())
+    lines = table_rows(table, SETTER, BOX, LOOK, lambda spans, look: [(span.text, look) for span in spans])
+    assert len(lines) > 1
+    assert sum(len(row.marks) for row in lines) == 40 + 39, "a mark for each number and each bar"

@@ -28,7 +28,8 @@ _MONTH = (
     r"|Dec(?:ember)?)\b\.?"
 )
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:\s?[AaPp]\.?[Mm]\b\.?|Z|\s?[+-]\d{2}:?\d{2}\b)?"
-_NUMBER = r"\d{1,30}+(?:[,_']\d{3}){0,10}+(?:\.\d{1,30}+)?+"
+_COMMA = r"\d{1,3}(?:\.\d{3}){1,10},\d{1,2}(?!\d)|\d{1,12}+,\d{1,2}(?!\d)"  # 1.234,56 and 12,50: the decimal comma
+_NUMBER = rf"(?:{_COMMA}|\d{{1,30}}+(?:[,_']\d{{3}}){{0,10}}+(?:\.\d{{1,30}}+)?+)"
 _CURRENCY = r"(?:USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|dollars?|euros?|cents|yen|yuan|元|块|円|원|€|£|¥|\$)"
 _UNIT = (
     r"(?:%|‰|°[CF]?|[kKMGTP]i?[bB]\b|[kKMGTP]?bps\b|[mµun]s\b|s\b|[kmcµn]?m[²³]?\b|[kmµ]?g\b|m?[lL]\b|[kMG]?Hz\b|[km]?[VWA]h?\b|kWh\b|mph\b|km/h\b|px\b|pt\b|(?<=\d)x\b"
@@ -109,6 +110,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = tuple(
         (r"(?<!\w)\d{1,2}\s?[ap]\.?m\b", _always),
         (r"(?<![\w+])\+\d{1,3}(?:[ .()-]{1,2}\d{1,9}){2,6}|(?<!\w)\+\d{8,15}", _always),
         (r"(?<![\w-])(?:\(\d{2,5}\) ?|\d{3}[ .-])\d{3,4}[ .-]\d{3,5}", _always),
+        (r"(?<![\w-])0\d{1,4}[ -]\d{5,9}", _always),
+        (r"(?<![\w.-])\d{1,12}(?:-\d{1,12}){2,6}", _is_telling_number),
+        (r"(?<![\w:])[0-9a-fA-F]{1,4}(?:::?[0-9a-fA-F]{1,4}){2,7}", _is_code),
         (r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3}\b)?", _always),
         (rf"(?<![{_W}/.~-])(?:~|\.{{1,2}})?/[{_W}.@+%=:~-]{{1,200}}+(?:/[{_W}.@+%=:~-]{{0,200}}+){{0,40}}+", _always),
         (rf"(?<![\w\\])[A-Za-z]:\\[{_W}.@+%=~\\-]{{1,300}}+", _always),

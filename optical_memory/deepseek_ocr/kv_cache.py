@@ -1,0 +1,116 @@
+"""Keys and values of every decoder layer for one sequence, shared between branches that begin alike.
+
+A cache is a length on top of a storage. It writes into the storage in place only where no living cache has written; one whose next
+position is taken, because a branch of the same prefix went on there, moves to a storage of its own first. So a fork costs nothing, no
+branch ever sees what another one said, and the room of a branch that is gone is written again. Not safe for threads: its reader has one
+lock.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from .configuration import DecoderConfig
+
+__all__ = ["KVCache", "storage_bytes"]
+
+GROWTH = 1.25  # a storage grows by at least a quarter, so that appending a token at a time stays cheap
+LEAST = 256  # positions of a new storage
+
+
+class _Storage:
+    """Keys and values: (layers, 2, heads, capacity, head size)."""
+
+    def __init__(self, config: DecoderConfig, capacity: int, dtype: torch.dtype, device: torch.device) -> None:
+        shape = (config.num_hidden_layers, 2, config.num_key_value_heads, capacity, config.head_dim)
+        self.data = torch.empty(shape, dtype=dtype, device=device)
+        self.users: weakref.WeakSet[KVCache] = weakref.WeakSet()
+
+    @property
+    def capacity(self) -> int:
+        return self.data.shape[3]
+
+    @property
+    def nbytes(self) -> int:
+        return self.data.nbytes
+
+
+class KVCache:
+    """The past of one sequence, batch size 1.
+
+    `update` is called once a layer with the keys and values of the new positions, `advance` once after the last layer.
+    """
+
+    def __init__(self, config: DecoderConfig, dtype: torch.dtype, device: torch.device | str = "cpu", *, capacity: int = LEAST) -> None:
+        self._config, self._dtype, self._device = config, dtype, torch.device(device)
+        self._storage = _Storage(config, capacity, dtype, self._device)
+        self._length = 0
+        self._claimed = 0  # positions, those that are being written included
+        self._storage.users.add(self)
+
+    @property
+    def length(self) -> int:
+        """Positions held."""
+        return self._length
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole storage, which other caches may share: see `storage_bytes`."""
+        return self._storage.nbytes
+
+    @property
+    def position_bytes(self) -> int:
+        """Bytes of one position in all layers: 61,440 for the published model in 16 bits."""
+        return self._storage.nbytes // self._storage.capacity
+
+    def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Append to one layer. Both are (1, heads, T, head size); what comes back holds all positions so far."""
+        end = self._length + keys.shape[2]
+        if layer == 0:
+            self._make_room(end)
+        room = self._storage.data[layer]
+        room[0, :, self._length : end] = keys[0]
+        room[1, :, self._length : end] = values[0]
+        return room[0, :, :end].unsqueeze(0), room[1, :, :end].unsqueeze(0)
+
+    def advance(self, positions: int) -> None:
+        """Count the positions that every layer has now."""
+        self._length += positions
+        self._claimed = self._length
+
+    def fork(self) -> KVCache:
+        """A second future of the same past. Copies nothing now."""
+        branch = object.__new__(KVCache)
+        branch._config, branch._dtype, branch._device = self._config, self._dtype, self._device
+        branch._storage, branch._length, branch._claimed = self._storage, self._length, self._length
+        self._storage.users.add(branch)
+        return branch
+
+    def truncate(self, length: int) -> None:
+        """Forget all positions from `length` on. Raises `ValueError` if there are fewer."""
+        if not 0 <= length <= self._length:
+            raise ValueError(f"cannot cut a cache of {self._length} positions to {length}")
+        self._length = self._claimed = length
+
+    def shares_storage(self, other: KVCache) -> bool:
+        """Whether both lie in the same bytes."""
+        return self._storage is other._storage
+
+    def _make_room(self, end: int) -> None:
+        storage = self._storage
+        if end > storage.capacity or any(user._claimed > self._length for user in storage.users if user is not self):
+            grown = _Storage(self._config, max(end, int(self._length * GROWTH), LEAST), self._dtype, self._device)
+            grown.data[..., : self._length, :] = storage.data[..., : self._length, :]
+            storage.users.discard(self)
+            grown.users.add(self)
+            self._storage = grown
+        self._claimed = end
+
+
+def storage_bytes(caches: Iterable[KVCache]) -> int:
+    """Bytes of a pool of caches, those that are shared counted once."""
+    return sum({id(cache._storage): cache._storage.nbytes for cache in caches}.values())

@@ -1,0 +1,164 @@
+"""SAM ViT-B with the 16x compressor: the first half of DeepEncoder.
+
+Module names are the published checkpoint's. The relative-position bias of an attention over n x n patches is a table of n^4 entries a
+head, 0.8 GB for a page of 1024 px in 32 bits; it is never laid out whole (see `_attend`).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .configuration import SamConfig
+
+__all__ = ["SamEncoder", "resized_table"]
+
+QUERY_ROWS = 512  # rows of queries that attend at a time in global blocks: their scores stay near the cache
+
+
+class SamEncoder(nn.Module):
+    """(B, 3, S, S) pixels to (B, 1024, S / 64, S / 64) features; S is a multiple of 64."""
+
+    def __init__(self, config: SamConfig) -> None:
+        super().__init__()
+        width, out = config.hidden_size, config.output_channels
+        self.patch_embed = _PatchEmbed(config)
+        self.pos_embed = nn.Parameter(torch.zeros(1, config.grid, config.grid, width))
+        blocks = (_Block(config, 0 if i in config.global_attn_indexes else config.window_size) for i in range(config.num_hidden_layers))
+        self.blocks = nn.ModuleList(blocks)
+        self.neck = nn.Sequential(
+            nn.Conv2d(width, out, 1, bias=False), _LayerNorm2d(out), nn.Conv2d(out, out, 3, padding=1, bias=False), _LayerNorm2d(out)
+        )
+        middle, last = config.downsample_channels
+        self.net_2 = nn.Conv2d(out, middle, 3, stride=2, padding=1, bias=False)
+        self.net_3 = nn.Conv2d(middle, last, 3, stride=2, padding=1, bias=False)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        x = self.patch_embed(pixel_values)  # (B, n, n, width) with n = S / 16
+        x = x + resized_table(self.pos_embed, x.shape[1])
+        for block in self.blocks:
+            x = block(x)
+        x = self.neck(x.permute(0, 3, 1, 2))  # (B, 256, n, n)
+        compressed: Tensor = self.net_3(self.net_2(x))
+        return compressed  # (B, 1024, n / 4, n / 4)
+
+
+def resized_table(table: Tensor, side: int) -> Tensor:
+    """A position table (1, n, n, C) for `side` x `side` positions: antialiased bicubic in 32 bits, as the model was trained with."""
+    if table.shape[1] == side:
+        return table
+    planes = table.permute(0, 3, 1, 2).float()
+    planes = F.interpolate(planes, size=(side, side), mode="bicubic", antialias=True, align_corners=False)
+    return planes.to(table.dtype).permute(0, 2, 3, 1)
+
+
+class _PatchEmbed(nn.Module):
+    def __init__(self, config: SamConfig) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, config.hidden_size, config.patch_size, stride=config.patch_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        embedded: Tensor = self.proj(x)
+        return embedded.permute(0, 2, 3, 1)
+
+
+class _LayerNorm2d(nn.Module):
+    """Layer norm over the channels of (B, C, H, W), eps 1e-6."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = F.layer_norm(x.permute(0, 2, 3, 1), (x.shape[1],), self.weight, self.bias, 1e-6)
+        return normed.permute(0, 3, 1, 2)
+
+
+class _Block(nn.Module):
+    """Attention, within windows unless `window` is 0, and an MLP; both normed before and added."""
+
+    def __init__(self, config: SamConfig, window: int) -> None:
+        super().__init__()
+        width = config.hidden_size
+        self.window = window
+        self.norm1 = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.attn = _Attention(config, window or config.grid)
+        self.norm2 = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.mlp = _Mlp(width, config.mlp_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self._attended(self.norm1(x))
+        mixed: Tensor = x + self.mlp(self.norm2(x))
+        return mixed
+
+    def _attended(self, x: Tensor) -> Tensor:
+        batch, side, _, width = x.shape
+        if not self.window:
+            everywhere: Tensor = self.attn(x)
+            return everywhere
+        pad = -side % self.window
+        across = (side + pad) // self.window
+        padded = F.pad(x, (0, 0, 0, pad, 0, pad)).view(batch, across, self.window, across, self.window, width)
+        windows = padded.transpose(2, 3).reshape(-1, self.window, self.window, width)
+        attended = self.attn(windows)
+        back = attended.view(batch, across, across, self.window, self.window, width).transpose(2, 3)
+        whole: Tensor = back.reshape(batch, side + pad, side + pad, width)
+        return whole[:, :side, :side]
+
+
+class _Mlp(nn.Module):
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.lin1 = nn.Linear(width, inner)
+        self.lin2 = nn.Linear(inner, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed: Tensor = self.lin2(F.gelu(self.lin1(x)))
+        return mixed
+
+
+class _Attention(nn.Module):
+    """Multi-head attention over an n x n grid with decomposed relative positions:
+    score(i, j) = q_i.k_j / sqrt(d) + q_i.Rh[y_i - y_j] + q_i.Rw[x_i - x_j] (MViTv2, arXiv 2112.01526, equation 4).
+    """
+
+    def __init__(self, config: SamConfig, table: int) -> None:
+        super().__init__()
+        self.heads = config.num_attention_heads
+        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.proj = nn.Linear(config.hidden_size, config.hidden_size)
+        self.rel_pos_h = nn.Parameter(torch.zeros(2 * table - 1, config.head_dim))
+        self.rel_pos_w = nn.Parameter(torch.zeros(2 * table - 1, config.head_dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, side, _, width = x.shape
+        qkv = self.qkv(x).view(batch, side * side, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, n * n, d)
+        attended = self._attend(q, k, v, side).transpose(1, 2).reshape(batch, side, side, width)
+        out: Tensor = self.proj(attended)
+        return out
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, side: int) -> Tensor:
+        """Some grid rows of queries at a time, so that the bias exists only for them."""
+        down, across = _distances(self.rel_pos_h, side), _distances(self.rel_pos_w, side)  # (n, n, d) each
+        batch, heads, _, dim = q.shape
+        grid = q.reshape(batch, heads, side, side, dim)
+        step = max(1, QUERY_ROWS // side) if side > 16 else side
+        parts = []
+        for begin in range(0, side, step):
+            rows = grid[:, :, begin : begin + step]
+            by_row = torch.einsum("bhyxd,ykd->bhyxk", rows, down[begin : begin + step]).unsqueeze(-1)
+            by_column = torch.einsum("bhyxd,xkd->bhyxk", rows, across).unsqueeze(-2)
+            bias = (by_row + by_column).flatten(4).flatten(2, 3)  # (B, heads, rows * n, n * n)
+            parts.append(F.scaled_dot_product_attention(rows.flatten(2, 3), k, v, attn_mask=bias))
+        return torch.cat(parts, 2) if len(parts) > 1 else parts[0]
+
+
+def _distances(table: Tensor, side: int) -> Tensor:
+    """Rows of a table of relative positions for every pair of `side` positions: (side, side, d); interpolated in 32 bits if need be."""
+    if table.shape[0] != 2 * side - 1:
+        table = F.interpolate(table.T[None].float(), size=2 * side - 1, mode="linear")[0].T.to(table.dtype)
+    places = torch.arange(side, device=table.device)
+    return table[places[:, None] - places[None, :] + side - 1]

@@ -165,7 +165,10 @@ class Ledger:
         return discard_runs(self._store, self._session, [span.name(self.layout) for span in spans])
 
     def _chunk(self, turns: Sequence[Turn], tokens: int) -> tuple[list[Exchange], bool]:
-        """The exchanges that `turns` begin with, up to about `tokens`, and whether that is all. A long exchange is cut between units."""
+        """The exchanges that `turns` begin with, up to about `tokens`, and whether that is all. A long exchange is cut between units.
+
+        A unit counts as half of `tokens` at most: what follows an overlong one closes its last page, and it is not laid out in vain.
+        """
         near = self._near(turns, 2 * tokens)
         taken: list[Exchange] = []
         total = used = 0
@@ -175,7 +178,7 @@ class Ledger:
                 if total >= tokens:
                     break
                 units.append(unit)
-                total += sum(self._cost(turn) for turn in unit)
+                total += min(tokens // 2, sum(self._cost(turn) for turn in unit))
                 used += len(unit)
             if units:
                 taken.append(tuple(units))
@@ -187,7 +190,7 @@ class Ledger:
         """Exchanges of about the first `tokens` of `turns`: a session may hold a hundred thousand turns; a chunk needs a few hundred."""
         end = total = 0
         while end < len(turns) and total < tokens:
-            total += self._cost(turns[end])
+            total += min(tokens // 4, self._cost(turns[end]))
             end += 1
         near = exchanges_of(turns[:end])
         if end == len(turns):

@@ -331,6 +331,14 @@ def test_recall_of_what_is_no_number_or_time_is_a_type_error(memory: OpticalMemo
 # -- pins and erasure ----------------------------------------------------------------------------------------------------------------
 
 
+def test_an_overlong_turn_is_laid_out_once_with_what_follows() -> None:
+    renderer = RuledRenderer(rows=5_000)
+    memory = OpticalMemory("alice", store="memory://", renderer=renderer, marks=MARKS)
+    memory.extend([("user", "base64 " * 60_000), *chat(60)])
+    assert memory.context().pages
+    assert [first for first, _ in renderer.calls].count(1) == 1
+
+
 def test_a_pin_brings_a_page_back_and_holds_it(memory: OpticalMemory) -> None:
     memory.extend(chat(200))
     assert memory.context(900).pages[0].page.first_turn > 1

@@ -199,13 +199,16 @@ def _encode(capture: bytes, channels: Sequence[int], levels: int) -> list[bytes]
 
 
 def _batch_end(units: Sequence[_Unit], begin: int, size: int) -> int:
-    """Where a batch of about `size` characters ends: with an exchange, or inside one that surely is longer than a page."""
+    """Where a batch of about `size` characters ends: with an exchange, or inside one that surely is longer than a page.
+
+    A unit counts as half of `size` at most: what follows an overlong one closes its last page, and it is not laid out in vain.
+    """
     end, taken, exchange = begin, 0, 0
     while end < len(units):
         starts = end == begin or units[end].exchange != units[end - 1].exchange
         if taken >= size and (starts or exchange >= size // 3):
             break
-        length = len(units[end].html)
+        length = min(len(units[end].html), size // 2)
         taken, exchange = taken + length, length if starts else exchange + length
         end += 1
     return end

@@ -19,7 +19,7 @@ from optical_memory.pages import PageStyle
 from optical_memory.pagination import Measured
 from optical_memory.renderers.base import RenderedPage, Renderer
 from optical_memory.renderers.browser import Session, Tab
-from optical_memory.renderers.chromium import SLOTS, ChromiumRenderer
+from optical_memory.renderers.chromium import BATCH, SLOTS, ChromiumRenderer, _batch_end, _Unit
 from optical_memory.renderers.finding import BROWSER_VARIABLE, browser_version, find_browser
 from optical_memory.renderers.geometry import Canvas
 from optical_memory.renderers.mathml import to_mathml
@@ -119,7 +119,7 @@ def test_a_browser_killed_while_a_tab_opens(renderer: ChromiumRenderer, monkeypa
 def test_one_browser_for_all_renderers_and_none_after_the_last() -> None:
     """In a process of its own, since other tests may hold a browser."""
     script = (
-        "from optical_memory.renderers.chromium import ChromiumRenderer\n"
+        "from optical_memory.renderers.chromium import BATCH, ChromiumRenderer, _batch_end, _Unit\n"
         "from tests.renderers.test_chromium import STYLE, browsers, said\n"
         "one, other = ChromiumRenderer(), ChromiumRenderer()\n"
         "counts = []\n"
@@ -298,6 +298,11 @@ def test_a_unit_that_spilled_begins_a_page() -> None:
     assert plan.correct([0], [stack(0), stack(1, 2)])
     assert plan.starts() == [0, 1]
     assert not plan.correct([0, 1], [stack(0), stack(1)])
+
+
+def test_an_overlong_unit_is_laid_out_with_what_follows() -> None:
+    units = [_Unit("x" * length, index, (index + 1,)) for index, length in enumerate([10 * BATCH, *[BATCH // 9] * 30])]
+    assert 4 < _batch_end(units, 0, BATCH) < 10
 
 
 def test_a_unit_at_the_top_of_a_page_begins_it() -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from .models_cli import app as models_app
+
 if TYPE_CHECKING:
     from .memory import OpticalMemory
     from .pages import Page
@@ -41,6 +43,7 @@ Tenant = Annotated[str, typer.Option("--tenant", envvar="OPTICAL_MEMORY_TENANT",
 Renderer = Annotated[str, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, or auto.")]
 Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+app.add_typer(models_app)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

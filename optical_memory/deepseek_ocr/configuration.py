@@ -18,8 +18,13 @@ __all__ = ["ClipConfig", "DecoderConfig", "DeepseekOcrConfig", "Family", "SamCon
 Family = Literal["deepseek-ocr", "unlimited-ocr"]
 C = TypeVar("C")
 
+SLIDING_WINDOW = 128  # of Unlimited-OCR's decoder
 IMAGE_TOKEN = 128815  # `<image>` in the published tokenizer
 MOST_TILES: dict[Family, int] = {"deepseek-ocr": 9, "unlimited-ocr": 32}  # of the published inference code
+LENGTHS: dict[Family, dict[str, int]] = {
+    "deepseek-ocr": {"max_position_embeddings": 8192},
+    "unlimited-ocr": {"max_position_embeddings": 32_768, "sliding_window": SLIDING_WINDOW},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +144,8 @@ class DeepseekOcrConfig:
 
     @classmethod
     def published(cls, family: Family = "deepseek-ocr") -> Self:
-        """The model as it was released. Unlimited-OCR has 32,768 positions; its sliding window is left off (see `full_attention`)."""
-        decoder = DecoderConfig(max_position_embeddings=8192 if family == "deepseek-ocr" else 32_768)
-        return cls(family=family, decoder=decoder)
+        """The model as it was released. Unlimited-OCR has four times the positions, and a sliding window (see `full_attention`)."""
+        return cls(family=family, decoder=DecoderConfig(**LENGTHS[family]))
 
     @classmethod
     def tiny(cls, family: Family = "deepseek-ocr", *, vocab_size: int = 1024, image_token_id: int = 1000) -> Self:
@@ -166,7 +170,7 @@ class DeepseekOcrConfig:
             num_key_value_heads=4,
             n_routed_experts=8,
             num_experts_per_tok=2,
-            max_position_embeddings=8192 if family == "deepseek-ocr" else 32_768,
+            **LENGTHS[family],
         )
         return cls(family=family, sam=sam, clip=clip, decoder=decoder, image_token_id=image_token_id)
 
@@ -198,7 +202,8 @@ class DeepseekOcrConfig:
             "Unlimited" in str(name) for name in given.get("architectures", ())
         )
         decoder = dict(language)
-        decoder.setdefault("sliding_window", given.get("sliding_window", 128 if unlimited else None))
+        if decoder.get("sliding_window") is None:
+            decoder["sliding_window"] = given.get("sliding_window", SLIDING_WINDOW if unlimited else None)
         if "rope_parameters" in decoder:
             decoder["rope_theta"] = (decoder["rope_parameters"] or {}).get("rope_theta", 10_000.0)
         sam, clip = _vision_parts(vision)

@@ -82,6 +82,11 @@ class KVCache:
         self._length += positions
         self._claimed = self._length
 
+    def reserve(self, positions: int) -> None:
+        """Make room for so many more at once, so that none of them is moved twice."""
+        if self._length + positions > self._storage.capacity:
+            self._move(self._length + positions)
+
     def fork(self) -> KVCache:
         """A second future of the same past. Copies nothing now."""
         branch = object.__new__(KVCache)
@@ -101,14 +106,18 @@ class KVCache:
         return self._storage is other._storage
 
     def _make_room(self, end: int) -> None:
-        storage = self._storage
-        if end > storage.capacity or any(user._claimed > self._length for user in storage.users if user is not self):
-            grown = _Storage(self._config, max(end, int(self._length * GROWTH), LEAST), self._dtype, self._device)
-            grown.data[..., : self._length, :] = storage.data[..., : self._length, :]
-            storage.users.discard(self)
-            grown.users.add(self)
-            self._storage = grown
+        taken = any(user._claimed > self._length for user in self._storage.users if user is not self)
+        if taken or end > self._storage.capacity:
+            self._move(max(end, int(self._length * GROWTH), LEAST))
         self._claimed = end
+
+    def _move(self, capacity: int) -> None:
+        """To a storage of one's own."""
+        grown = _Storage(self._config, capacity, self._dtype, self._device)
+        grown.data[..., : self._length, :] = self._storage.data[..., : self._length, :]
+        self._storage.users.discard(self)
+        grown.users.add(self)
+        self._storage = grown
 
 
 def storage_bytes(caches: Iterable[KVCache]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -160,6 +160,7 @@ class ReaderProfile(BaseModel):
         return fainter[-1] if fainter else None
 
 
+@runtime_checkable
 class PageLike(Protocol):
     """A part of a context that is a page: what `context.PagePart` is."""
 

@@ -1,0 +1,114 @@
+"""Token after token, as text that can be shown at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .kv_cache import KVCache
+from .modeling import DeepseekOcrForConditionalGeneration
+from .sampling import Sampler, Sampling
+from .tokenization import StreamDecoder, Tokenizer
+
+__all__ = ["Outcome", "StopWatch", "generate", "prefill"]
+
+CHUNK = 512  # positions that are prefilled at a time; bounds the memory of attention and of the experts
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a generation went: why it ended, tokens said, tokens that were not said because they would have closed a loop."""
+
+    stopped: str | None = None
+    tokens: int = 0
+    loops_cut: int = 0
+
+
+def prefill(model: DeepseekOcrForConditionalGeneration, rows: Tensor, cache: KVCache, *, prompt_length: int = 0) -> Tensor:
+    """Let `cache` take in `rows` (T, hidden), T > 0. Returns the scores (vocabulary,) of the token after the last."""
+    scores = None
+    for begin in range(0, len(rows), CHUNK):
+        scores = model(rows[None, begin : begin + CHUNK], cache=cache, logits_to_keep=1, prompt_length=prompt_length)
+    assert scores is not None, "nothing to prefill"
+    last: Tensor = scores[0, -1]
+    return last
+
+
+def generate(
+    model: DeepseekOcrForConditionalGeneration,
+    tokenizer: Tokenizer,
+    scores: Tensor,
+    cache: KVCache,
+    sampling: Sampling,
+    outcome: Outcome,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[str]:
+    """Pieces of text after a prefilled prompt, until the model ends, a stop string comes, or `sampling.max_tokens` are said.
+
+    Args:
+        scores: (vocabulary,) for the first token, as `prefill` gives them.
+        cache: the prompt; grows by what is said.
+        outcome: filled in on the way.
+        cancelled: asked before each token.
+    """
+    sampler, decoder, watch, prompt = Sampler(sampling), StreamDecoder(tokenizer), StopWatch(sampling.stop), cache.length
+    while outcome.stopped is None:
+        if cancelled():
+            outcome.stopped = "cancelled"
+            break
+        token = sampler.next(scores)
+        outcome.tokens, outcome.loops_cut = outcome.tokens + 1, sampler.loops_cut
+        if token == tokenizer.eos_id:
+            outcome.stopped = "end"
+            break
+        if piece := watch.push(decoder.push(token)):
+            yield piece
+        if watch.stopped:
+            outcome.stopped = "stop"
+        elif outcome.tokens >= sampling.max_tokens:
+            outcome.stopped = "length"
+        else:
+            row = model.embed(torch.tensor([token]))
+            scores = model(row[None], cache=cache, logits_to_keep=1, prompt_length=prompt)[0, -1]
+    rest = "" if watch.stopped else watch.push(decoder.flush()) + watch.rest()
+    if watch.stopped:
+        outcome.stopped = "stop"
+    if rest:
+        yield rest
+
+
+class StopWatch:
+    """Holds text back while it may be the beginning of a stop string, and ends before one."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(stops)
+        self._held = ""
+        self.stopped = False
+
+    def push(self, text: str) -> str:
+        """What may be said now."""
+        if self.stopped:
+            return ""
+        self._held += text
+        places = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
+        if places:
+            said, self._held, self.stopped = self._held[: min(places)], "", True
+            return said
+        keep = max((_overlap(self._held, stop) for stop in self._stops), default=0)
+        said = self._held[: len(self._held) - keep]
+        self._held = self._held[len(said) :]
+        return said
+
+    def rest(self) -> str:
+        """What was held back and turned out to be no stop string."""
+        held, self._held = self._held, ""
+        return held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """The longest end of `text` that `stop` begins with."""
+    return next((size for size in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:size])), 0)

@@ -1,0 +1,131 @@
+"""The model's tokenizer, read from its `tokenizer.json` by the tokenizers library and nothing else.
+
+transformers' AutoTokenizer is not used: several of its 5.x versions read this file as another kind of tokenizer and dropped every space
+without a word (transformers issues 45488, 46489). What is loaded here must give a sample of texts back, or it is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import MissingExtra, WeightsMismatch, WeightsNotFound
+
+if TYPE_CHECKING:
+    import tokenizers
+
+__all__ = ["IMAGE", "StreamDecoder", "Tokenizer"]
+
+IMAGE = "<image>"
+BEGINNINGS = ("<｜begin▁of▁sentence｜>", "<s>")
+ENDS = ("<｜end▁of▁sentence｜>", "</s>")
+SAMPLES = (
+    "two  spaces and a\n\n\tnew line",
+    "déjà vu, 中文字符 日本語 العربية 🙂",
+    "def f(x): return {'a': x[0] + 1}  # QX-77419",
+    " leading",
+)
+
+
+class Tokenizer:
+    """Text to ids and back.
+
+    Content is hostile: `encode` never gives the id of an added token, whatever the text spells. Those of the model's own prompts are had
+    with `encode_prompt`.
+    """
+
+    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+        self._inner = inner
+        added = inner.get_added_tokens_decoder()
+        names = sorted((token.content for token in added.values() if token.content), key=len, reverse=True)
+        self._added = re.compile("|".join(map(re.escape, names))) if names else None
+        self.bos_id = self._named(BEGINNINGS)
+        self.eos_id = self._named(ENDS)
+        self.image_id = self._named((IMAGE,))
+        self._check()
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Tokenizer:
+        """Read `tokenizer.json`. Raises `WeightsNotFound` without one, `WeightsMismatch` for one that loses text, `MissingExtra`."""
+        try:
+            import tokenizers
+        except ImportError as exc:
+            raise MissingExtra("the DeepSeek-OCR reader", "deepseek") from exc
+        path = folder / "tokenizer.json"
+        if not path.is_file():
+            raise WeightsNotFound(f"no tokenizer.json in {str(folder)!r}; a model's folder holds it beside its weights")
+        try:
+            return cls(tokenizers.Tokenizer.from_file(str(path)))
+        except WeightsMismatch:
+            raise
+        except Exception as exc:  # the library raises bare Exception for a file that it cannot read
+            raise WeightsMismatch(f"{str(path)!r} is no tokenizer that can be read: {exc}") from exc
+
+    def __len__(self) -> int:
+        return int(self._inner.get_vocab_size())
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text; what looks like an added token in it is taken apart and encoded as the characters that it is."""
+        ids: list[int] = []
+        for piece in self._harmless(text):
+            ids += self._inner.encode(piece, add_special_tokens=False).ids
+        return ids
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """Ids of one of the model's own prompts, with its added tokens (`<|grounding|>`). Never for content."""
+        return list(self._inner.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, added tokens spelled out."""
+        return str(self._inner.decode(list(ids), skip_special_tokens=False))
+
+    def id_of(self, name: str) -> int | None:
+        """The id of an added token by its spelling; None if this model has none."""
+        found = self._inner.token_to_id(name)
+        return None if found is None else int(found)
+
+    def _harmless(self, text: str) -> list[str]:
+        """Pieces of a text, cut inside whatever an added token could be matched in."""
+        if self._added is None or not (found := list(self._added.finditer(text))):
+            return [text]
+        cuts = [0, *(match.start() + 1 for match in found), len(text)]
+        pieces = [text[begin:end] for begin, end in pairwise(cuts) if begin < end]
+        # A cut piece may still spell a token that the longest match had hidden.
+        return [part for piece in pieces for part in (self._harmless(piece) if self._added.search(piece) and len(piece) > 1 else [piece])]
+
+    def _named(self, names: Sequence[str]) -> int:
+        for name in names:
+            if (found := self.id_of(name)) is not None:
+                return found
+        raise WeightsMismatch(f"the tokenizer has no token {' or '.join(map(repr, names))}; it is not DeepSeek-OCR's or Unlimited-OCR's")
+
+    def _check(self) -> None:
+        for sample in SAMPLES:
+            if (back := self.decode(self.encode(sample))) != sample:
+                raise WeightsMismatch(f"the tokenizer turns {sample!r} into {back!r}; its tokenizer.json is damaged or of another kind")
+
+
+class StreamDecoder:
+    """Ids as they come to pieces of text: never half a character, and the pieces together are the text of all ids."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._pending: list[int] = []
+
+    def push(self, token: int) -> str:
+        """What can be said now; empty while a character is unfinished."""
+        self._pending.append(token)
+        text = self._tokenizer.decode(self._pending)
+        if text.endswith("\ufffd"):
+            return ""
+        self._pending.clear()
+        return text
+
+    def flush(self) -> str:
+        """What is left; unfinished characters as U+FFFD."""
+        text = self._tokenizer.decode(self._pending) if self._pending else ""
+        self._pending.clear()
+        return text

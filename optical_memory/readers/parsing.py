@@ -25,7 +25,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 CELL_TAG = re.compile(r"<(/?)(table|tr|td|th)\b([^<>]*)>", re.IGNORECASE)
 SPAN = re.compile(r"(rowspan|colspan)\s*=\s*[\"']?(\d{1,3})", re.IGNORECASE)
 ANY_TAG = re.compile(r"<[^<>]*>")
-MOST_CELLS = 50_000  # of one table, spans written out
+MOST_CELLS = 50_000  # of one table, spans written out; what is beyond is left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,7 @@ class _Reading:
         self._inside = ""
         self._content: list[str] = []
         self._label: str | None = None
+        self._gap = ""  # white space after a label whose coordinates may still come
         self._open: list[int] = []  # boxes whose text is being said
         self._after: list[str] = []
 
@@ -172,8 +173,10 @@ class _Reading:
         if self._inside:
             self._content.append(content)
             return
-        if content.strip():
-            self._give_up_label()
+        if self._label is not None and not content.strip():
+            self._gap += content
+            return
+        self._give_up_label()
         self.text.append(content)
         self._after.append(content)
 
@@ -190,16 +193,17 @@ class _Reading:
         found = self._coordinates(content)
         self._open = list(range(len(self.boxes), len(self.boxes) + len(found)))
         self.boxes += [GroundedBox((label or "").strip(), box) for box in found]
-        if self._refs == "text" and label:
-            self.text.append(label)
+        self.text += [label] if self._refs == "text" and label else []
+        self.text.append(self._gap)
+        self._gap = ""
 
     def _give_up_label(self) -> None:
         """A reference that no coordinates follow: its words stay words."""
         if self._label is not None:
             self._warn("<|ref|> without a <|det|>")
-            self.text.append(self._label)
-            self._after.append(self._label)
-            self._label = None
+            self.text.append(self._label + self._gap)
+            self._after.append(self._label + self._gap)
+            self._label, self._gap = None, ""
 
     def _finish_boxes(self) -> None:
         said = "".join(self._after).strip()
@@ -236,51 +240,65 @@ def _pixels(corners: Sequence[float], size: tuple[int, int]) -> Box:
 
 def tables_of(text: str) -> Iterator[Table]:
     """Rows of cells of every HTML table, as text; a cell that spans rows or columns stands in each of them."""
-    rows: list[list[str]] | None = None
+    table: _TableReading | None = None
     cell: tuple[int, str] | None = None  # where its text begins, and its attributes
-    hanging: dict[int, tuple[int, str]] = {}  # column -> rows still to fill, text
     for match in CELL_TAG.finditer(text):
         closing, name, attributes = match[1], match[2].lower(), match[3]
-        if cell and rows is not None:
-            _add_cell(rows, hanging, _plain(text[cell[0] : match.start()]), cell[1])
-            cell = None
+        if cell and table:
+            table.add(_plain(text[cell[0] : match.start()]), attributes=cell[1])
+        cell = None
         if name == "table":
-            if closing and rows:
-                yield _rectangle(rows)
-            rows, hanging = (None if closing else []), {}
-        elif name == "tr" and not closing and rows is not None:
-            rows.append([])
-            _hang(rows[-1], hanging)
+            if table and table.rows:
+                yield table.rectangle()
+            table = None if closing else _TableReading()
+        elif name == "tr" and not closing and table:
+            table.begin_row()
         elif name in ("td", "th") and not closing:
             cell = match.end(), attributes
-    if rows:  # the output was cut off
-        yield _rectangle(rows)
+    if table and table.rows:  # the output was cut off
+        yield table.rectangle()
 
 
-def _add_cell(rows: list[list[str]], hanging: dict[int, tuple[int, str]], said: str, attributes: str) -> None:
-    if not rows:
-        rows.append([])
-    spans = {name.lower(): max(1, int(count)) for name, count in SPAN.findall(attributes)}
-    if sum(map(len, rows)) > MOST_CELLS:
-        return
-    for _ in range(spans.get("colspan", 1)):
-        _hang(rows[-1], hanging)
-        if (down := spans.get("rowspan", 1) - 1) > 0:
-            hanging[len(rows[-1])] = (down, said)
-        rows[-1].append(said)
+class _TableReading:
+    """Rows as they are said, spans written out."""
 
+    def __init__(self) -> None:
+        self.rows: list[list[str]] = []
+        self._hanging: dict[int, tuple[int, str]] = {}  # column -> rows below that a cell still reaches, its text
+        self._room = MOST_CELLS
 
-def _hang(row: list[str], hanging: dict[int, tuple[int, str]]) -> None:
-    """Fill the places that cells of earlier rows reach down to."""
-    while len(row) in hanging and hanging[len(row)][0] > 0:
-        down, said = hanging[len(row)]
-        hanging[len(row)] = (down - 1, said)
-        row.append(said)
+    def begin_row(self) -> None:
+        self._fill()
+        self.rows.append([])
 
+    def add(self, said: str, *, attributes: str) -> None:
+        if not self.rows:
+            self.rows.append([])
+        spans = {name.lower(): max(1, int(count)) for name, count in SPAN.findall(attributes)}
+        for _ in range(spans.get("colspan", 1)):
+            self._fill()
+            if (down := spans.get("rowspan", 1) - 1) > 0:
+                self._hanging[len(self.rows[-1])] = (down, said)
+            self._put(said)
 
-def _rectangle(rows: list[list[str]]) -> Table:
-    width = max(map(len, rows))
-    return tuple(tuple(row + [""] * (width - len(row))) for row in rows if row)
+    def rectangle(self) -> Table:
+        self._fill()
+        rows = [row for row in self.rows if row]
+        width = min(max(map(len, rows), default=0), MOST_CELLS // max(1, len(rows)))
+        return tuple(tuple(row[:width] + [""] * (width - len(row))) for row in rows)
+
+    def _fill(self) -> None:
+        """The places of this row that cells of earlier rows reach down to."""
+        while self.rows and self._hanging.get(len(self.rows[-1]), (0, ""))[0] > 0 and self._room > 0:
+            column = len(self.rows[-1])
+            down, said = self._hanging[column]
+            self._hanging[column] = (down - 1, said)
+            self._put(said)
+
+    def _put(self, said: str) -> None:
+        if self._room > 0:
+            self.rows[-1].append(said)
+            self._room -= 1
 
 
 def _plain(cell: str) -> str:

@@ -6,7 +6,7 @@ default policy here follows it by age. What a budget then takes away is decided 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from .tiers import Tier
@@ -29,6 +29,12 @@ class PageAge:
     turns: float
     hours: float
     importance: float = 0.5
+
+    def hastened(self, haste: float) -> PageAge:
+        """So many times older. The newest page has age 0 and must age too, so pages are counted from one for the purpose."""
+        if haste == 1.0:
+            return self
+        return replace(self, pages=(self.pages + 1) * haste - 1, turns=(self.turns + 1) * haste - 1, hours=self.hours * haste)
 
 
 class Forgetting(Protocol):

@@ -283,26 +283,25 @@ class Show:
         return self.view.protected if isinstance(self.view, TextView) else self.view.pinned
 
 
-def arrange(views: Sequence[PageView | TextView], policy: Forgetting, profile: ReaderProfile, *, haste: float = 1.0) -> list[Show]:
+def arrange(
+    views: Sequence[PageView | TextView], policy: Forgetting, profile: ReaderProfile, *, haste: float = 1.0, pictures: bool = True
+) -> list[Show]:
     """Decide by age and by money: each page at the policy's tier, or the next fainter one that is cheaper than its text; else text.
 
     Args:
         views: oldest first.
         haste: pages count as so many times older than they are.
+        pictures: if false, all is text.
     """
     shows: list[Show] = []
     for _, group in groupby(views, key=_run_of):
         run = list(group)
-        pages = [replace(view, age=_hastened(view.age, haste)) for view in run if isinstance(view, PageView)]
-        shows += _arrange_run(pages, policy, profile) if pages else [Show(view, as_text=True) for view in run]
+        pages = [replace(view, age=view.age.hastened(haste)) for view in run if isinstance(view, PageView)]
+        if pages and pictures:
+            shows += _arrange_run(pages, policy, profile)
+        else:
+            shows += [Show(view, as_text=True) for view in ([_as_one_text(pages)] if pages else run)]
     return _within_picture_limit(shows, profile.max_pictures)
-
-
-def _hastened(age: PageAge, haste: float) -> PageAge:
-    """An age made older. The newest page has age 0 and must age too, so pages are counted from one for the purpose."""
-    if haste == 1.0:
-        return age
-    return replace(age, pages=(age.pages + 1) * haste - 1, turns=(age.turns + 1) * haste - 1, hours=age.hours * haste)
 
 
 def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile) -> list[Show]:

@@ -295,6 +295,8 @@ class _Draft:
         """A plan for `past` as near to the budget as it can be, and its tokens with the tail."""
         shows = arrange(past.views, self.s.policy, self.s.profile)
         plan = self._plan_of(past, shows, squeezed=False)
+        if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # the pages pay, but not for their framing text
+            plan = self._plan_of(past, arrange(past.views, self.s.policy, self.s.profile, pictures=False), squeezed=False)
         total = plan.prefix_tokens + past.tail_tokens
         if self.budget is None or total <= self.budget:
             return plan, total

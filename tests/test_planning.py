@@ -106,6 +106,12 @@ def test_a_page_is_never_dearer_than_its_text() -> None:
     assert show.as_text and show.tokens == 110, "Tiny costs 113 with its label"
 
 
+def test_without_pictures_all_is_text() -> None:
+    shared = [view(0, 2, tokens=1_500, run=0), view(1, 2, tokens=5, run=0), TextView(7, 7, 300, (7,))]
+    shows = arrange(shared, ByAge(), PROFILE, pictures=False)
+    assert [(show.tier, show.tokens) for show in shows] == [(None, 1_505), (None, 300)]
+
+
 def test_pages_that_share_a_turn_are_text_together() -> None:
     shared = [view(0, 2, tokens=1_500, run=0), view(1, 2, tokens=5, run=0)]
     assert tiers(arrange(shared, ByAge(), PROFILE)) == [Tier.LARGE, Tier.GUNDAM], "together they pay"

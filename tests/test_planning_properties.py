@@ -65,6 +65,8 @@ def check(memory: OpticalMemory, context: Context, budget: int | None, *, pairs:
         assert len(kinds) == 1, "a tool call and its results are text together or not at all"
     for run in _runs(context):
         assert sum(part.tokens for part in run) < sum(part.page.text_tokens for part in run), "pictures cost less than their text"
+    if not context.usage.turns_left_out and not context.plan.squeezed:
+        assert context.usage.prompt_tokens <= context.usage.text_tokens, "never dearer than text, framing and labels included"
     assert context.turns == tuple(turn for turn in memory.turns() if turn.number in set(as_text)), "texts are untouched"
 
 

@@ -444,13 +444,13 @@ def test_a_prompt_with_history_and_tools(model: Any) -> None:
     chain = RunnableWithMessageHistory(
         prompt | memory_runnable() | chat, sessions, input_messages_key="input", history_messages_key="history"
     )
-    wire._script = iter([[Call("look", {"at": 1}), Call("look", {"at": 2})], "done"] * 8)
-    for n in range(8):
+    wire._script = iter([[Call("look", {"at": 1}), Call("look", {"at": 2})], "done"] * 20)
+    for n in range(20):
         answer = chain.invoke({"who": "Ann", "input": [HumanMessage(f"look {n} " * 40)]}, config("t"))
         results = [ToolMessage("a train " * 20, tool_call_id=call["id"], name="look") for call in answer.tool_calls]
         chain.invoke({"who": "Ann", "input": results}, config("t"))
     said = sessions("t").messages
-    assert [message.type for message in said] == ["human", "ai", "tool", "tool", "ai"] * 8
+    assert [message.type for message in said] == ["human", "ai", "tool", "tool", "ai"] * 20
     for request in wire.requests:
         assert request.body["messages"][0] == {"role": "system", "content": "You help Ann."}
         assert_paired(request.body["messages"])

@@ -336,7 +336,7 @@ def test_a_replay_of_a_real_trajectory_mostly_appends() -> None:
 
 
 def test_bound_reasoning_goes_where_the_prompt_before_it_changed_and_only_there() -> None:
-    messages = past(8)
+    messages = past(20)
     for at, message in enumerate(messages):
         if isinstance(message, ModelResponse):
             thought = ThinkingPart("hm", signature="s", provider_name="anthropic" if at % 4 == 1 else "openai")
@@ -346,7 +346,7 @@ def test_bound_reasoning_goes_where_the_prompt_before_it_changed_and_only_there(
     sent = shown(one, messages)
     left = [part.provider_name for message in sent for part in message.parts if isinstance(part, ThinkingPart)]
     assert pictures(sent) and "anthropic" not in left
-    assert sum(isinstance(part, ThinkingPart) for message in messages for part in message.parts) == 7, "the messages themselves keep it"
+    assert sum(isinstance(part, ThinkingPart) for message in messages for part in message.parts) == 19, "the messages themselves keep it"
     answer = ModelResponse(parts=[ThinkingPart("so", signature="t", provider_name="anthropic"), TextPart("yes")])
     later = shown(one, [*messages, answer, ModelRequest(parts=[UserPromptPart("why?")])])
     assert any(message is answer for message in later), "what was thought with the pages in view still holds"

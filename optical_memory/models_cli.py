@@ -18,7 +18,7 @@ def pull(
     name: Annotated[str, typer.Argument(help="deepseek-ocr, unlimited-ocr, deepseek-ocr-2, or a hub id.")],
     revision: Annotated[str | None, typer.Option(help="A commit, tag or branch of the model; the newest by default.")] = None,
 ) -> None:
-    """Fetch a model. A broken transfer goes on where it broke; files are compared with the hub's checksums."""
+    """Fetch a model. A broken connection is taken up again, whole files are kept, and all are compared with the hub's checksums."""
     from .deepseek_ocr.hub import pull as fetch
 
     print(fetch(name, revision=revision, report=lambda what: typer.echo(what, err=True)))

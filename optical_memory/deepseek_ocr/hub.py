@@ -52,13 +52,14 @@ def resolve(weights: str | Path | None, family: str) -> Path:
         )
     hub = _hub()
     try:
-        return Path(hub.snapshot_download(repository, local_files_only=True))
+        return Path(hub.snapshot_download(repository, local_files_only=True, allow_patterns=list(WANTED)))
     except (hub.errors.LocalEntryNotFoundError, hub.errors.HFValidationError) as exc:
         raise WeightsNotFound(f"the weights of {repository!r} are not on this machine. Fetch them with: {command}") from exc
 
 
 def pull(name: str, *, revision: str | None = None, report: Callable[[str], None] = lambda _: None) -> Path:
-    """Fetch a model into the hub cache; what is there already is not fetched again, and a broken transfer goes on where it broke.
+    """Fetch a model into the hub cache. Files that are there are not fetched again; a transfer whose connection breaks goes on where it
+    broke. A command that was ended begins the file that it was at anew: the hub's client keeps no part of one.
 
     Every file that the hub publishes a SHA-256 of is hashed and compared.
 
@@ -72,12 +73,13 @@ def pull(name: str, *, revision: str | None = None, report: Callable[[str], None
     if repository.count("/") != 1:
         raise UnknownName("model", name, list(REPOSITORIES))
     hub = _hub()
+    foreseen = _http_errors(hub)
     try:
-        info = hub.HfApi().model_info(repository, revision=revision, files_metadata=True)
-        report(f"fetching {repository} at {str(info.sha)[:12]}")
-        folder = Path(hub.snapshot_download(repository, revision=info.sha, allow_patterns=list(WANTED)))
-    except Exception as exc:  # the client's own errors, its HTTP library's, and the system's
-        raise ReaderUnavailable(f"{repository!r} could not be fetched: {exc}. Run the command again: it goes on where it broke") from exc
+        report(f"fetching {repository}")
+        folder = Path(hub.snapshot_download(repository, revision=revision, allow_patterns=list(WANTED)))
+        info = hub.HfApi().model_info(repository, revision=folder.name, files_metadata=True)
+    except foreseen as exc:
+        raise ReaderUnavailable(f"{repository!r} could not be fetched: {exc}. Run the command again: whole files are kept") from exc
     _verify(folder, info, report)
     return folder
 
@@ -116,6 +118,11 @@ def _verify(folder: Path, info: ModelInfo, report: Callable[[str], None]) -> Non
             raise WeightsMismatch(
                 f"{sibling.rfilename} is damaged: its SHA-256 is {whole.hexdigest()}, the hub says {expected}. Pull again"
             )
+
+
+def _http_errors(hub: Any) -> tuple[type[Exception], ...]:
+    """What the client lets through: its own errors, and those of its HTTP library, which differs with its version."""
+    return (OSError, next(kind for kind in hub.errors.HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError"))
 
 
 def _hub() -> Any:

@@ -129,7 +129,7 @@ class Ledger:
         Args:
             seal_last: seal the last page too, full or not. If false, turns that do not fill a page stay off it.
 
-        Raises `RenderError`; what was sealed before stays sealed.
+        Raises `RenderError`; what was sealed before stays sealed. `PagesLost` if one of the turns was erased meanwhile.
         """
         rest, chunk = list(turns), CHUNK_TOKENS
         while rest:
@@ -157,7 +157,11 @@ class Ledger:
             raise PagesLost([span], str(exc)) from exc
         if [page.segments for page in rendered] != [page.segments for page in recorded]:
             raise PagesLost([span], "drawn again, they came out unlike the sealed ones")
-        self._keep_pictures(recorded, rendered)
+        pictures = _pictures(recorded, rendered)
+        self._store.put(self._session, pictures)
+        if not self._store.names(self._session, span.name(self.layout)):
+            self._store.discard(self._session, list(pictures))
+            raise PagesLost([span], "they were erased while they were drawn again")
         self.counts.pages_redrawn += len(rendered)
 
     def discard(self, spans: Sequence[Span]) -> int:
@@ -205,13 +209,12 @@ class Ledger:
             pages = self._pages_of(rendered, turns)
             last = turns[-1].number
             span = Span(turns[0].number, last, len(pages), len(turns), sum(page.text_tokens for page in pages))
-            self._keep_pictures(pages, rendered)
-            self._store.put(self._session, {span.name(self.layout): encode_pages(pages)})
+            self._store.put(self._session, {**_pictures(pages, rendered), span.name(self.layout): encode_pages(pages)})
+            if len(self._store.read(self._session, span.first, span.last + 1)) != span.turns:
+                self.discard([span])
+                raise PagesLost([span], "a turn on them was erased while they were drawn")
             self.counts.pages_sealed += len(pages)
         return last
-
-    def _keep_pictures(self, pages: Sequence[Page], rendered: Sequence[RenderedPage]) -> None:
-        self._store.put(self._session, {f"picture/{page.key}/sealed": drawn.png for page, drawn in zip(pages, rendered, strict=True)})
 
     def _pages_of(self, rendered: Sequence[RenderedPage], turns: Sequence[Turn]) -> list[Page]:
         key = run_key(self._renderer.name, self._renderer.fingerprint, self._style, exchanges_of(turns))
@@ -232,6 +235,11 @@ class Ledger:
             sidecar = sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._count)
             pages.append(_page(f"{key}-{place}", drawn, by_number, tokens, sidecar))
         return pages
+
+
+def _pictures(pages: Sequence[Page], rendered: Sequence[RenderedPage]) -> dict[str, bytes]:
+    """The sealed pictures under their names in the store."""
+    return {f"picture/{page.key}/sealed": drawn.png for page, drawn in zip(pages, rendered, strict=True)}
 
 
 def _page(key: str, drawn: RenderedPage, turns: dict[int, Turn], tokens: int, sidecar: tuple[str, ...]) -> Page:

@@ -241,9 +241,14 @@ class OpticalMemory:
         for number in numbers:
             self._recaller.turn(number)
         # Pages first: should this be cut short, the log still knows what is to be erased, and asking again finishes it.
-        runs, plans = runs_with(self._store, self.session, numbers), self._store.names(self.session, "plan/")
-        pages = discard_runs(self._store, self.session, runs, also=plans)
-        return ErasureReport(tuple(self._store.erase(self.session, numbers)), pages)
+        pages = self._discard_pages(numbers, self._store.names(self.session, "plan/"))
+        erased = self._store.erase(self.session, numbers)
+        return ErasureReport(tuple(erased), pages + self._discard_pages(numbers))  # others may have drawn some meanwhile
+
+    def _discard_pages(self, numbers: Sequence[int], plans: Sequence[str] = ()) -> int:
+        """Remove the pages that show one of the turns, and `plans`; returns how many pages those were."""
+        runs = runs_with(self._store, self.session, numbers)
+        return discard_runs(self._store, self.session, runs, also=plans) if runs or plans else 0
 
     def _erase_session(self) -> ErasureReport:
         pages = sum(Span.parse(name).pages for name in self._store.names(self.session, "run/"))

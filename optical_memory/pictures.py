@@ -66,6 +66,8 @@ class Pictures:
         sealed = self._named(page, _sealed(page), (page.width, page.height))
         data = resize(sealed, size, self._style.faint_levels if fainter else self._style.grey_levels)
         self._store.put(self._session, {name: data})
+        if not self._store.names(self._session, _sealed(page)):  # erased meanwhile: nobody would look for this one any more
+            self._store.discard(self._session, [name])
         return data
 
     def _hold(self, name: str, data: bytes) -> bytes:

@@ -18,7 +18,7 @@ from .context import framing_text, page_text
 from .errors import BudgetTooSmall, RenderError
 from .exchanges import Unit, starts_exchange, units_of
 from .forgetting import Forgetting, PageAge
-from .ledger import Ledger, Span
+from .ledger import Ledger, PagesLost, Span
 from .pages import Page
 from .planning import (
     LONG_EXCHANGE,
@@ -216,6 +216,8 @@ class _Draft:
             return
         try:
             self.s.ledger().seal(turns, seal_last=seal_last)
+        except PagesLost:
+            raise
         except RenderError as exc:
             self.cannot_render = True
             warnings.warn(f"turns from #{turns[0].number} on stay text: {exc}", RuntimeWarning, stacklevel=2)

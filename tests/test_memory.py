@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 from optical_memory import OpticalMemory, Tier, WaterMarks
 from optical_memory.adapters.messages import to_openai
 from optical_memory.errors import BudgetTooSmall, InvalidTurn, TurnNotFound, UnknownName, UnknownToolCall
+from optical_memory.exchanges import Exchange
+from optical_memory.pages import PageStyle
+from optical_memory.renderers.base import RenderedPage
 from optical_memory.stores import open_store
 from tests.support import RuledRenderer
 
@@ -337,6 +341,30 @@ def test_an_overlong_turn_is_laid_out_once_with_what_follows() -> None:
     memory.extend([("user", "base64 " * 60_000), *chat(60)])
     assert memory.context().pages
     assert [first for first, _ in renderer.calls].count(1) == 1
+
+
+class Meddling(RuledRenderer):
+    """While it draws for the first time, another process does something."""
+
+    meddle: Callable[[], object] | None = None
+
+    def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
+        pages, meddle, self.meddle = super().render(exchanges, style, seal_last=seal_last), self.meddle, None
+        if meddle:
+            meddle()
+        return pages
+
+
+@pytest.mark.parametrize("numbers", [[5], None], ids=["a turn", "the session"])
+def test_what_is_erased_while_it_is_drawn_comes_on_no_page(url: str, tmp_path: Path, numbers: list[int] | None) -> None:
+    renderer = Meddling(rows=900)
+    memory, other = (OpticalMemory("alice", store=url, renderer=drawing, marks=MARKS) for drawing in (renderer, RuledRenderer(rows=900)))
+    memory.extend(chat(40))
+    renderer.meddle = lambda: other.erase(numbers)
+    memory.context()
+    assert not any(segment.turn == 5 for page in memory.pages() for segment in page.segments)
+    memory.close(), other.close()
+    assert not any(b"QX-77005" in file.read_bytes() for file in tmp_path.iterdir())
 
 
 def test_a_pin_brings_a_page_back_and_holds_it(memory: OpticalMemory) -> None:

@@ -1,7 +1,7 @@
 """SAM ViT-B with the 16x compressor: the first half of DeepEncoder.
 
 Module names are the published checkpoint's. The relative-position bias of an attention over n x n patches is a table of n^4 entries a
-head, 0.8 GB for a page of 1024 px in 32 bits; it is never laid out whole (see `_attend`).
+head, 0.8 GB for a page of 1024 px in 32 bits; it is never laid out whole (see `_biased` and `_folded`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from .configuration import SamConfig
 
 __all__ = ["SamEncoder", "resized_table"]
 
-QUERY_ROWS = 512  # rows of queries that attend at a time in global blocks: their scores stay near the cache
+# Scores that exist at a time, in all heads: on a CPU the softmax then finds them in the cache (128 queries of a page of 1024 px); a GPU is
+# kept busy by more.
+SCORES = 12 * 128 * 64**2
+SCORES_ELSEWHERE = 12 * 1024 * 64**2
 
 
 class SamEncoder(nn.Module):
@@ -141,19 +144,41 @@ class _Attention(nn.Module):
         return out
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, side: int) -> Tensor:
-        """Some grid rows of queries at a time, so that the bias exists only for them."""
-        down, across = _distances(self.rel_pos_h, side), _distances(self.rel_pos_w, side)  # (n, n, d) each
-        batch, heads, _, dim = q.shape
-        grid = q.reshape(batch, heads, side, side, dim)
-        step = max(1, QUERY_ROWS // side) if side > 16 else side
-        parts = []
-        for begin in range(0, side, step):
-            rows = grid[:, :, begin : begin + step]
-            by_row = torch.einsum("bhyxd,ykd->bhyxk", rows, down[begin : begin + step]).unsqueeze(-1)
-            by_column = torch.einsum("bhyxd,xkd->bhyxk", rows, across).unsqueeze(-2)
-            bias = (by_row + by_column).flatten(4).flatten(2, 3)  # (B, heads, rows * n, n * n)
-            parts.append(F.scaled_dot_product_attention(rows.flatten(2, 3), k, v, attn_mask=bias))
-        return torch.cat(parts, 2) if len(parts) > 1 else parts[0]
+        """All of (B, heads, n * n, d), by the way that is faster for this type on this device (measured; both are exact)."""
+        grid = q.unflatten(2, (side, side))
+        by_row = torch.einsum("bhyxd,ykd->bhyxk", grid, _distances(self.rel_pos_h, side))  # (B, heads, n, n, n)
+        by_column = torch.einsum("bhyxd,xkd->bhyxk", grid, _distances(self.rel_pos_w, side))
+        on_cpu = q.device.type == "cpu"
+        scores = SCORES if on_cpu else SCORES_ELSEWHERE
+        step = max(1, scores // (q.shape[0] * q.shape[1] * side**3))  # grid rows of queries at a time
+        attend = _folded if on_cpu and q.dtype != torch.float32 else _biased
+        return attend(q, k, v, by_row, by_column, step)
+
+
+def _biased(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor, step: int) -> Tensor:
+    """Fused attention, some grid rows of queries at a time, so that the bias exists only for them."""
+    side = by_row.shape[-1]
+    parts = []
+    for begin in range(0, side, step):
+        bias = by_row[:, :, begin : begin + step].unsqueeze(-1) + by_column[:, :, begin : begin + step].unsqueeze(-2)
+        rows = q[:, :, begin * side : (begin + step) * side]
+        parts.append(F.scaled_dot_product_attention(rows, k, v, attn_mask=bias.flatten(4).flatten(2, 3)))
+    return torch.cat(parts, 2)
+
+
+def _folded(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor, step: int) -> Tensor:
+    """The bias as more channels of queries and keys: [q / sqrt(d) | by row | by column] . [k | y is j | x is j].
+
+    One product gives the whole score, rounded once: in 16 bits that is nearer to exact than adding a rounded bias. Against fused attention
+    with a bias it takes 0.4 of the time in bfloat16 on a CPU (AVX-512), and 1.5 times as long in 32 bits.
+    """
+    side, dim = by_row.shape[-1], q.shape[-1]
+    queries = torch.cat([q * dim**-0.5, by_row.flatten(2, 3), by_column.flatten(2, 3)], -1)  # (B, heads, n * n, d + 2n)
+    ones = torch.eye(side, dtype=k.dtype, device=k.device)
+    places = torch.cat([ones.repeat_interleave(side, 0), ones.repeat(side, 1)], -1)  # (n * n, 2n)
+    keys = torch.cat([k, places.expand(*k.shape[:2], -1, -1)], -1).transpose(2, 3)
+    chunks = queries.split(step * side, 2)
+    return torch.cat([(chunk @ keys).softmax(-1) @ v for chunk in chunks], 2)
 
 
 def _distances(table: Tensor, side: int) -> Tensor:

@@ -56,7 +56,9 @@ class Tokenizer:
             raise MissingExtra("the DeepSeek-OCR reader", "deepseek") from exc
         path = folder / "tokenizer.json"
         if not path.is_file():
-            raise WeightsNotFound(f"no tokenizer.json in {str(folder)!r}; a model's folder holds it beside its weights")
+            raise WeightsNotFound(
+                f"no tokenizer.json in {str(folder)!r}. Fetch a whole model with: optical-memory models pull deepseek-ocr"
+            )
         try:
             return cls(tokenizers.Tokenizer.from_file(str(path)))
         except WeightsMismatch:

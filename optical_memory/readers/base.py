@@ -38,14 +38,16 @@ class DeepseekFormula(_Formula):
 
     kind: Literal["deepseek"] = "deepseek"
     max_tiles: int = 9
+    always_tiled: bool = False  # the server knows Gundam alone: tiles for every picture that is larger than one
 
     def page_tokens(self, width: int, height: int, tier: Tier) -> int:
         """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
-        return gundam_sequence_length(width, height, self.max_tiles) if tier is Tier.GUNDAM else sequence_length(tier.side)
+        tiled = self.always_tiled or tier is Tier.GUNDAM
+        return gundam_sequence_length(width, height, self.max_tiles) if tiled else sequence_length(tier.side)
 
     def picture_tokens(self, width: int, height: int) -> int:
         """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
-        return Tier.BASE.sequence_length
+        return gundam_sequence_length(width, height, self.max_tiles) if self.always_tiled else Tier.BASE.sequence_length
 
 
 class PatchFormula(_Formula):

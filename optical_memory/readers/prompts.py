@@ -35,14 +35,18 @@ class Picture:
         content: what stands for its pixels in keys.
         size: width and height in pixels.
         label: what to call it in an error.
-        load: gives the picture; it is not called where its vision tokens are known.
+        png: gives its bytes, the same every time; it is not called where its vision tokens are known.
     """
 
     content: str
     tier: Tier
     size: tuple[int, int]
     label: str
-    load: Callable[[], Image.Image] = field(compare=False, repr=False)
+    png: Callable[[], bytes] = field(compare=False, repr=False)
+
+    def load(self) -> Image.Image:
+        """The picture itself."""
+        return Image.open(io.BytesIO(self.png()))
 
 
 Piece = Words | Picture
@@ -80,14 +84,20 @@ def picture_of(page: Page | bytes | Image.Image, tier: Tier | str) -> Picture:
     if isinstance(page, Page):
         sealed: Page = page
         label = f"page {sealed.index} (#{sealed.first_turn}-{sealed.last_turn})"
-        return Picture(sealed.key, tier, sealed.size(tier), label, lambda: Image.open(io.BytesIO(sealed.image(tier))))
+        return Picture(sealed.key, tier, sealed.size(tier), label, lambda: sealed.image(tier))
     if isinstance(page, bytes):
         page = _opened(page)
     if not isinstance(page, Image.Image):
         raise TypeError(f"a page is a Page, the bytes of a picture, or a Pillow image; got {type(page).__name__}")
     image = page.convert("RGB")
     content = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
-    return Picture(content, tier, image.size, f"a picture of {image.width} x {image.height} px", lambda: image)
+    return Picture(content, tier, image.size, f"a picture of {image.width} x {image.height} px", lambda: _as_png(image))
+
+
+def _as_png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _opened(data: bytes) -> Image.Image:

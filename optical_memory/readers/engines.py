@@ -1,0 +1,62 @@
+"""What servers of open models do with pictures, as dated facts: where their caches hit, and what has to be refused.
+
+Sources are the projects' own code and documentation of the versions named; docs/serving.md tells the reasons at length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import UnknownName
+
+__all__ = ["ENGINES", "Engine", "engine_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A kind of server.
+
+    Attributes:
+        as_of: the version that this is known of.
+        picture_ids: takes a `uuid` beside a picture, by which its caches know it again.
+        deepseek_profile: the reader profile that says what it makes DeepSeek-OCR pay for a page; empty for the model's own.
+        deepseek_pictures: pictures in one request at most, if their cost is not to depend on how many there are; 0 for no such limit.
+        deepseek_extra: fields of a request that DeepSeek-OCR needs there.
+    """
+
+    name: str
+    as_of: str
+    picture_ids: bool = False
+    deepseek_profile: str = ""
+    deepseek_pictures: int = 0
+    deepseek_extra: tuple[tuple[str, object], ...] = ()
+
+
+_LOOP_GUARD = {"ngram_size": 30, "window_size": 90, "whitelist_token_ids": [128821, 128822]}  # <td> and </td>; vLLM's recipe
+
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        Engine(
+            "vllm",
+            "0.33",
+            picture_ids=True,
+            deepseek_profile="deepseek-ocr-on-vllm",
+            deepseek_extra=(("vllm_xargs", _LOOP_GUARD), ("skip_special_tokens", False)),
+        ),
+        # It cuts tiles only while a request has at most two pictures, so that a page's cost depends on its neighbours.
+        Engine("sglang", "0.5.23", deepseek_profile="deepseek-ocr-on-vllm", deepseek_pictures=2),
+        Engine("lmdeploy", "0.10"),
+        Engine("llama.cpp", "2026-10"),
+        Engine("openai", "2026-08"),
+    )
+}
+
+
+def engine_of(name: str | Engine) -> Engine:
+    """A kind of server by name. Raises `UnknownName`."""
+    if isinstance(name, Engine):
+        return name
+    if name not in ENGINES:
+        raise UnknownName("engine", name, list(ENGINES))
+    return ENGINES[name]

@@ -88,7 +88,12 @@ class KVCache:
             self._move(self._length + positions)
 
     def fork(self) -> KVCache:
-        """A second future of the same past. Copies nothing now."""
+        """A second future of the same past. Copies nothing now. Raises `ValueError` for a decoder with a sliding window."""
+        if self._config.sliding_window is not None:
+            raise ValueError(
+                f"a decoder with a sliding window of {self._config.sliding_window} shares no past: what a position holds depends on where "
+                "its prompt ended. Use DeepseekOcrConfig.full_attention()"
+            )
         branch = object.__new__(KVCache)
         branch._config, branch._dtype, branch._device = self._config, self._dtype, self._device
         branch._storage, branch._length, branch._claimed = self._storage, self._length, self._length

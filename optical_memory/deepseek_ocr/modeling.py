@@ -83,15 +83,19 @@ class DeepseekOcrForConditionalGeneration(nn.Module):
             inputs_embeds: (B, T, hidden); B is 1 with a cache.
             cache: what came before. It grows by the T positions.
             logits_to_keep: only for so many positions at the end; 0 for all.
-            prompt_length: positions that a sliding window always sees; without a window it says nothing.
+            prompt_length: positions at the beginning that a sliding window always sees; 0 for all of an only call. Without a window it says
+                nothing.
 
-        Returns (B, T or logits_to_keep, vocabulary). Raises `ValueError` beyond the model's positions.
+        Returns (B, T or logits_to_keep, vocabulary). Raises `ValueError` beyond the model's positions, and where a window goes on after a
+        cache without `prompt_length`.
         """
         past, new = cache.length if cache else 0, inputs_embeds.shape[1]
         if past + new > self.config.max_position_embeddings:
             raise ValueError(f"position {past + new} is beyond the model's {self.config.max_position_embeddings}")
         window, device = self.config.sliding_window, inputs_embeds.device
-        mask = attention_mask(new, past, window=window, prompt=prompt_length, device=device)
+        if window is not None and past and not prompt_length:
+            raise ValueError(f"after {past} positions a sliding window needs to know how many of them were the prompt; pass prompt_length")
+        mask = attention_mask(new, past, window=window, prompt=prompt_length or new, device=device)
         angles = self.model.rotary(torch.arange(past, past + new, device=device), inputs_embeds.dtype)
         x = inputs_embeds
         for layer in self.model.layers:

@@ -145,7 +145,7 @@ class _Attention(nn.Module):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, side: int) -> Tensor:
         """All of (B, heads, n * n, d), by the way that is faster for this type on this device (measured; both are exact)."""
-        grid = q.unflatten(2, (side, side))
+        grid = q.reshape(*q.shape[:2], side, side, q.shape[-1])
         by_row = torch.einsum("bhyxd,ykd->bhyxk", grid, _distances(self.rel_pos_h, side))  # (B, heads, n, n, n)
         by_column = torch.einsum("bhyxd,xkd->bhyxk", grid, _distances(self.rel_pos_w, side))
         on_cpu = q.device.type == "cpu"
@@ -177,7 +177,7 @@ def _folded(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor, 
     ones = torch.eye(side, dtype=k.dtype, device=k.device)
     places = torch.cat([ones.repeat_interleave(side, 0), ones.repeat(side, 1)], -1)  # (n * n, 2n)
     keys = torch.cat([k, places.expand(*k.shape[:2], -1, -1)], -1).transpose(2, 3)
-    chunks = queries.split(step * side, 2)
+    chunks = torch.split(queries, step * side, 2)
     return torch.cat([(chunk @ keys).softmax(-1) @ v for chunk in chunks], 2)
 
 

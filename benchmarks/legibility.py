@@ -20,7 +20,7 @@ from benchmarks._reading import Score, drawn_text, has_reader, read, score
 from benchmarks._samples import KINDS, Kind, samples
 from optical_memory.exchanges import Exchange
 from optical_memory.pages import PageStyle
-from optical_memory.renderers import browser
+from optical_memory.renderers import launching
 from optical_memory.renderers.base import RenderedPage, Renderer, open_renderer
 from optical_memory.renderers.finding import find_browser
 from optical_memory.renderers.geometry import Canvas
@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("--unhinted", action="store_true", help="with letters as the browser would draw them by itself")
     arguments = parser.parse_args()
     if arguments.unhinted:
-        browser.FULL_HINTING = ""
+        launching.FULL_HINTING = ""
     console = Console(width=140)
     if not has_reader():
         console.print("no Tesseract with English on this machine: nothing measured. Install it with: apt install tesseract-ocr")

@@ -55,13 +55,14 @@ class MixtureOfExperts(nn.Module):
         flat = x.reshape(-1, x.shape[-1])  # (N, width)
         weights, chosen = self.gate(flat).topk(self.chosen, dim=-1)  # (N, k) each
         shared: Tensor = self.shared_experts(flat)
-        return (self._routed(flat, weights.to(x.dtype), chosen) + shared).view_as(x)
+        return (self._routed(flat, weights, chosen) + shared).view_as(x)
 
     def _routed(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
-        """Tokens sorted by expert, each expert run once on all of its tokens."""
+        """Tokens sorted by expert, each expert run once on all of its tokens; weighted and added up in 32 bits."""
         order = chosen.flatten().argsort(stable=True)
-        tokens = order // self.chosen
         counts = chosen.flatten().bincount(minlength=len(self.experts)).tolist()
-        gathered = torch.split(x[tokens], counts)
+        gathered = torch.split(x[order // self.chosen], counts)
         done = torch.cat([expert(part) for expert, part in zip(self.experts, gathered, strict=True) if len(part)])
-        return torch.zeros_like(x).index_add_(0, tokens, done * weights.flatten()[order, None])
+        by_token = torch.empty_like(done).index_copy_(0, order, done).unflatten(0, chosen.shape)  # (N, k, width)
+        mixed: Tensor = (by_token * weights[..., None]).sum(1)
+        return mixed.to(x.dtype)

@@ -1,0 +1,145 @@
+"""What reading costs: DeepEncoder against transformers' encoder of the same network, on this CPU, with random weights.
+
+`python -m benchmarks.reader [section ...]` prints every section, or those named. The two encoders have the published sizes and the same
+weights, and run in turn in one process, so that a busy machine slows both. Wall-clock seconds are the best of the runs; CPU seconds, of all
+threads, their median, which another process disturbs less. Peak memory is measured in a process of its own for each side (Linux only).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import Tensor
+
+from optical_memory.deepseek_ocr.configuration import DeepseekOcrConfig
+from tests.deepseek_ocr.oracle import oracle, random_model
+
+from ._console import open_console
+
+Encode = Callable[[Tensor], Tensor]
+SIDES = {512: 9, 640: 9, 1024: 5}  # px of a page: runs of each side
+THREADS = 2
+MEMORY = "--peak"  # asks for one measurement of memory, in this process
+
+
+def encoders(wanted: str = "both") -> dict[str, Encode]:
+    """Full-size encoders in bfloat16 with the same weights: (1, 3, S, S) pixels to the rows of a page. Of the decoder little is built."""
+    published = DeepseekOcrConfig.published()
+    decoder = replace(published.decoder, num_hidden_layers=1, vocab_size=1024)
+    torch.set_default_dtype(torch.bfloat16)
+    ours = random_model(replace(published, decoder=decoder, image_token_id=1000))
+    found: dict[str, Encode] = {}
+    if wanted in ("both", "ours"):
+        found["ours"] = lambda pixels: rows_of_ours(ours, pixels)
+    if wanted in ("both", "transformers"):
+        theirs = oracle(ours)
+        found["transformers"] = lambda pixels: torch.cat(theirs.get_image_features(pixels).pooler_output)
+    torch.set_default_dtype(torch.float32)
+    return found
+
+
+def rows_of_ours(model: Any, pixels: Tensor) -> Tensor:
+    """The rows of one page, newlines and separator included."""
+    from optical_memory.deepseek_ocr.processing import PagePixels
+
+    rows: Tensor = model.encode_page(PagePixels(pixels[0]))
+    return rows
+
+
+def noise(side: int) -> Tensor:
+    """A page that no encoder has seen."""
+    return torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(side)).to(torch.bfloat16)
+
+
+def clocked(encode: Encode, pixels: Tensor) -> tuple[float, float]:
+    """Wall-clock and CPU seconds of one page."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    encode(pixels)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+@torch.inference_mode()
+def encoder_speed() -> Table:
+    """Seconds a page, and how far the two outputs are apart."""
+    torch.set_num_threads(THREADS)
+    table = Table(
+        "page", "ours", "transformers", "ratio", "CPU, ours", "CPU, transf.", "ratio", "least cosine", title="Seconds a page, bfloat16"
+    )
+    found = encoders()
+    for side, runs in SIDES.items():
+        pixels = noise(side)
+        first, second = (encode(pixels).float() for encode in found.values())  # warms both
+        cosine = float(torch.cosine_similarity(first, second, -1).min())
+        taken = [[clocked(encode, pixels) for encode in found.values()] for _ in range(runs)]
+        best = [min(run[place][0] for run in taken) for place in (0, 1)]
+        cpu = [statistics.median(run[place][1] for run in taken) for place in (0, 1)]
+        cells = [f"{value:.2f}" for value in (*best, best[1] / best[0], *cpu, cpu[1] / cpu[0])]
+        table.add_row(f"{side} px", *cells, f"{cosine:.5f}")
+    return table
+
+
+def encoder_memory() -> Table:
+    """Peak memory above the weights while one page is encoded."""
+    table = Table("page", "ours", "transformers", "ours / theirs", title="Peak MB above the weights, bfloat16")
+    for side in SIDES:
+        peaks = [measured(which, side) for which in ("ours", "transformers")]
+        table.add_row(f"{side} px", *(f"{peak:,.0f}" for peak in peaks), f"{peaks[0] / peaks[1]:.2f}")
+    return table
+
+
+def measured(which: str, side: int) -> float:
+    """MB, from a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.reader", MEMORY, which, str(side)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(said.stdout.split()[-1])
+
+
+@torch.inference_mode()
+def peak(which: str, side: int) -> float:
+    """MB that this process takes at most while it encodes one page, above what it holds before."""
+    torch.set_num_threads(THREADS)
+    [encode] = encoders(which).values()
+    pixels = noise(side)
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what building left behind is not lent to the page
+    Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts again
+    before = status("VmRSS")
+    encode(pixels)
+    return (status("VmHWM") - before) / 1024
+
+
+def status(name: str) -> int:
+    """A line of the kernel's account of this process, in kB."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[name].split()[0])
+
+
+SECTIONS: dict[str, Callable[[], Table]] = {"encoder": encoder_speed, "memory": encoder_memory}
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print the sections named, or all."""
+    if arguments and arguments[0] == MEMORY:
+        print(peak(arguments[1], int(arguments[2])))
+        return
+    unknown = [name for name in arguments if name not in SECTIONS]
+    if unknown:
+        sys.exit(f"unknown section {unknown[0]!r}; known: {', '.join(SECTIONS)}")
+    console = open_console()
+    for name in arguments or SECTIONS:
+        console.print(SECTIONS[name]())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

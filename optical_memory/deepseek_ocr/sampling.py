@@ -85,7 +85,7 @@ class Sampler:
 
     def next(self, logits: Tensor) -> int:
         """The next token, given the scores (vocabulary,) of all."""
-        scores = logits.float().cpu()
+        scores = logits.float().cpu().clone()  # it is written to, and may belong to a model that only infers
         banned = list(self._guard.banned())
         if banned:
             self.loops_cut += int(scores.argmax()) in banned

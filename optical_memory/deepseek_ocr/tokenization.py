@@ -22,6 +22,7 @@ __all__ = ["IMAGE", "StreamDecoder", "Tokenizer"]
 IMAGE = "<image>"
 BEGINNINGS = ("<｜begin▁of▁sentence｜>", "<s>")
 ENDS = ("<｜end▁of▁sentence｜>", "</s>")
+LONGEST_CHARACTER = 4  # tokens: UTF-8 takes four bytes at most
 SAMPLES = (
     "two  spaces and a\n\n\tnew line",
     "déjà vu, 中文字符 日本語 العربية 🙂",
@@ -56,9 +57,7 @@ class Tokenizer:
             raise MissingExtra("the DeepSeek-OCR reader", "deepseek") from exc
         path = folder / "tokenizer.json"
         if not path.is_file():
-            raise WeightsNotFound(
-                f"no tokenizer.json in {str(folder)!r}. Fetch a whole model with: optical-memory models pull deepseek-ocr"
-            )
+            raise WeightsNotFound(f"no tokenizer.json in {str(folder)!r}. Fetch a model with: optical-memory models pull deepseek-ocr")
         try:
             return cls(tokenizers.Tokenizer.from_file(str(path)))
         except WeightsMismatch:
@@ -121,10 +120,16 @@ class StreamDecoder:
         """What can be said now; empty while a character is unfinished."""
         self._pending.append(token)
         text = self._tokenizer.decode(self._pending)
-        if text.endswith("\ufffd"):
-            return ""
-        self._pending.clear()
-        return text
+        if not text.endswith("\ufffd"):
+            self._pending.clear()
+            return text
+        if len(self._pending) > 2 * LONGEST_CHARACTER:  # no character is so long: what came before can be said, garbage as it is
+            before, last = self._pending[:-LONGEST_CHARACTER], self._pending[-LONGEST_CHARACTER:]
+            said = self._tokenizer.decode(before)
+            if said + self._tokenizer.decode(last) == text:
+                self._pending = last
+                return said
+        return ""
 
     def flush(self) -> str:
         """What is left; unfinished characters as U+FFFD."""

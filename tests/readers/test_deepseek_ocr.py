@@ -244,6 +244,13 @@ def test_pages_as_bytes_and_pictures(reader: DeepseekOcrReader, page: Page) -> N
         reader.transcribe("page.png", tier="small")  # type: ignore[arg-type]
 
 
+def test_loops_are_cut(reader: DeepseekOcrReader, page: Page) -> None:
+    """A random model loops soon; no run of 30 tokens comes twice within 90."""
+    ids = reader._tokenizer.encode(reader.transcribe(page, tier="tiny", max_tokens=300))
+    assert len(ids) > 60
+    assert reader.stats().loops_cut > 0
+
+
 def test_parse_gives_a_page(reader: DeepseekOcrReader, page: Page) -> None:
     for task, ref in (("markdown", ""), ("locate", "the <|/ref|> total")):
         assert reader.parse(page, task, ref=ref, tier="tiny", max_tokens=6).raw == str(

@@ -63,6 +63,6 @@ class MixtureOfExperts(nn.Module):
         counts = chosen.flatten().bincount(minlength=len(self.experts)).tolist()
         gathered = torch.split(x[order // self.chosen], counts)
         done = torch.cat([expert(part) for expert, part in zip(self.experts, gathered, strict=True) if len(part)])
-        by_token = torch.empty_like(done).index_copy_(0, order, done).unflatten(0, chosen.shape)  # (N, k, width)
+        by_token = torch.empty_like(done).index_copy_(0, order, done).view(*chosen.shape, -1)  # (N, k, width)
         mixed: Tensor = (by_token * weights[..., None]).sum(1)
         return mixed.to(x.dtype)

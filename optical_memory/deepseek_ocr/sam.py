@@ -172,12 +172,17 @@ def _folded(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor, 
     One product gives the whole score, rounded once: in 16 bits that is nearer to exact than adding a rounded bias. Against fused attention
     with a bias it takes 0.4 of the time in bfloat16 on a CPU (AVX-512), and 1.5 times as long in 32 bits.
     """
-    side, dim = by_row.shape[-1], q.shape[-1]
-    queries = torch.cat([q * dim**-0.5, by_row.flatten(2, 3), by_column.flatten(2, 3)], -1)  # (B, heads, n * n, d + 2n)
+    batch, heads, length, dim = q.shape
+    side = by_row.shape[-1]
+    queries = q.new_empty(batch, heads, side, side, dim + 2 * side)  # filled in place: what is put together by cat is copied twice
+    queries[..., :dim] = q.reshape(batch, heads, side, side, dim) * dim**-0.5
+    queries[..., dim : dim + side], queries[..., dim + side :] = by_row, by_column
+    keys = k.new_empty(batch, heads, side, side, dim + 2 * side)
+    keys[..., :dim] = k.reshape(batch, heads, side, side, dim)
     ones = torch.eye(side, dtype=k.dtype, device=k.device)
-    places = torch.cat([ones.repeat_interleave(side, 0), ones.repeat(side, 1)], -1)  # (n * n, 2n)
-    keys = torch.cat([k, places.expand(*k.shape[:2], -1, -1)], -1).transpose(2, 3)
-    chunks = torch.split(queries, step * side, 2)
+    keys[..., dim : dim + side], keys[..., dim + side :] = ones[:, None], ones
+    queries, keys = queries.view(batch, heads, length, -1), keys.view(batch, heads, length, -1).transpose(2, 3)
+    chunks, v = torch.split(queries, step * side, 2), v.contiguous()  # not once for every chunk
     return torch.cat([(chunk @ keys).softmax(-1) @ v for chunk in chunks], 2)
 
 

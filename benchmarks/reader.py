@@ -1,4 +1,4 @@
-"""What reading costs: DeepEncoder against transformers' encoder of the same network, on this CPU, with random weights.
+"""What reading costs on this CPU, with random weights: DeepEncoder against transformers' encoder, kept prefixes against prefilled ones.
 
 `python -m benchmarks.reader [section ...]` prints every section, or those named. The two encoders have the published sizes and the same
 weights, and run in turn in one process, so that a busy machine slows both. Wall-clock seconds are the best of the runs; CPU seconds, of all
@@ -26,6 +26,7 @@ from optical_memory.deepseek_ocr.configuration import DeepseekOcrConfig
 from tests.deepseek_ocr.oracle import oracle, random_model
 
 from ._console import open_console
+from ._prefixes import first_token, vision_hit
 
 Encode = Callable[[Tensor], Tensor]
 SIDES = {512: 9, 640: 9, 1024: 5}  # px of a page: runs of each side
@@ -125,7 +126,12 @@ def status(name: str) -> int:
     return int(lines[name].split()[0])
 
 
-SECTIONS: dict[str, Callable[[], Table]] = {"encoder": encoder_speed, "memory": encoder_memory}
+SECTIONS: dict[str, Callable[[], Table]] = {
+    "encoder": encoder_speed,
+    "memory": encoder_memory,
+    "prefixes": first_token,
+    "vision": vision_hit,
+}
 
 
 def main(arguments: Sequence[str] = ()) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -50,6 +51,19 @@ def test_a_plain_loop(name: str, tmp_path: Path) -> None:
 def blocks(body: dict[str, Any]) -> list[Any]:
     turns = body.get("messages") or body["contents"]
     return [block for turn in turns for block in (turn.get("parts") or turn["content"])]
+
+
+def test_deepseek_ocr_without_weights_says_that_it_is_random(tmp_path: Path) -> None:
+    if not installed("torch"):
+        pytest.skip("the deepseek extra is not installed")
+    env = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLES.parent), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(EXAMPLES / "deepseek_ocr_reader.py")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, encoding="utf-8", timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "random weights" in done.stdout
+    reused = re.search(r"positions_reused=(\d+)", done.stdout)
+    assert reused is not None
+    assert int(reused[1]) > 1_000, "the second question finds the pages prefilled"
 
 
 def test_examples_are_short() -> None:

@@ -27,14 +27,25 @@ class Outcome:
     loops_cut: int = 0
 
 
-def prefill(model: DeepseekOcrForConditionalGeneration, rows: Tensor, cache: KVCache, *, prompt_length: int = 0) -> Tensor:
-    """Let `cache` take in `rows` (T, hidden), T > 0. Returns the scores (vocabulary,) of the token after the last."""
+def prefill(
+    model: DeepseekOcrForConditionalGeneration,
+    rows: Tensor,
+    cache: KVCache,
+    *,
+    prompt_length: int = 0,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Tensor | None:
+    """Let `cache` take in `rows` (T, hidden), T > 0.
+
+    Returns the scores (vocabulary,) of the token after the last; None if it was cancelled, which is asked before each chunk.
+    """
+    assert len(rows), "nothing to prefill"
     scores = None
     for begin in range(0, len(rows), CHUNK):
-        scores = model(rows[None, begin : begin + CHUNK], cache=cache, logits_to_keep=1, prompt_length=prompt_length)
-    assert scores is not None, "nothing to prefill"
-    last: Tensor = scores[0, -1]
-    return last
+        if cancelled():
+            return None
+        scores = model(rows[None, begin : begin + CHUNK], cache=cache, logits_to_keep=1, prompt_length=prompt_length)[0, -1]
+    return scores
 
 
 def generate(

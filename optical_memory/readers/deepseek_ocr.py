@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -24,6 +24,7 @@ from .base import ContextLike, ReaderProfile
 from .parsing import ParsedPage, Task, parse_output, task_of
 from .profiles import profile_of
 from .prompts import Picture, Piece, Words, context_pieces, picture_of
+from .streaming import ReaderStats, StreamedAnswer
 from .vision_cache import FolderShelf, PageKey, Payload, VisionCache, default_folder
 
 if TYPE_CHECKING:
@@ -41,74 +42,6 @@ PAGE_MARGIN = 1.5  # a transcription may be so many times longer than the text t
 PAGES_AT_ONCE = 8  # whose pixels are in memory together: 12 MB each at Base
 TABLE_CELLS = ("<td>", "</td>")  # may repeat: the published recipe's whitelist
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderStats:
-    """What a reader did since it was opened.
-
-    Attributes:
-        pages_encoded, pages_from_memory, pages_from_shelf: where vision tokens came from.
-        vision_bytes: held in memory.
-        positions_computed, positions_reused: of prompts.
-        prefix_bytes, prefixes, prefixes_dropped: keys and values held, and dropped for room.
-        tokens: generated.
-        loops_cut: tokens that were not said because they would have closed a loop.
-    """
-
-    pages_encoded: int
-    pages_from_memory: int
-    pages_from_shelf: int
-    vision_bytes: int
-    positions_computed: int
-    positions_reused: int
-    prefix_bytes: int
-    prefixes: int
-    prefixes_dropped: int
-    tokens: int
-    loops_cut: int
-
-
-class StreamedAnswer:
-    """What the model says, as it says it. Nothing is computed before it is iterated, and between two pieces other answers may go on.
-
-    `str(answer)` waits for all of it. It can be iterated once; what was said stays in `text`.
-    """
-
-    def __init__(self, pieces: Callable[[Outcome, Callable[[], bool]], Iterator[str]], lock: threading.RLock) -> None:
-        from ..deepseek_ocr.generation import Outcome
-
-        self._outcome, self._cancelled, self._lock = Outcome(), threading.Event(), lock
-        self._pieces = pieces(self._outcome, self._cancelled.is_set)
-        self._said: list[str] = []
-
-    @property
-    def stopped(self) -> str | None:
-        """Why it ended: `end`, `stop`, `length` or `cancelled`; None before that."""
-        return self._outcome.stopped
-
-    @property
-    def text(self) -> str:
-        """What was said so far."""
-        return "".join(self._said)
-
-    def cancel(self) -> None:
-        """End it at the next token. Safe from another thread."""
-        self._cancelled.set()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        with self._lock:
-            piece = next(self._pieces)
-        self._said.append(piece)
-        return piece
-
-    def __str__(self) -> str:
-        for _ in self:
-            pass
-        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +129,8 @@ class DeepseekOcrReader:
 
         Raises `ContextTooLong` before anything is computed. Iterating raises `RenderError` for a page whose picture is lost.
         """
-        wanted = self._sampling(sampling, max_tokens or (sampling.max_tokens if sampling else ANSWER_TOKENS), stop)
+        usual = sampling.max_tokens if sampling else ANSWER_TOKENS
+        wanted = self._sampling(sampling, usual if max_tokens is None else max_tokens, stop)
         pieces = [*context_pieces(context), Words(f"user: {question}\nassistant:")]
         return self._start(pieces, wanted)
 
@@ -238,7 +172,7 @@ class DeepseekOcrReader:
         words = tuple(self._tokenizer.encode_prompt(f"\n{prompt.before}") + self._tokenizer.encode(prompt.ref))
         words += tuple(self._tokenizer.encode_prompt(prompt.after))
         segments = [self._picture_segment(picture), _Segment(f"task {words}", len(words), words)]
-        return self._streamed(segments, self._sampling(None, max_tokens or min(expected, room), ()), keep=False)
+        return self._streamed(segments, self._sampling(None, min(expected, room) if max_tokens is None else max_tokens, ()), keep=False)
 
     def stats(self) -> ReaderStats:
         """Counters, for dashboards and tests."""
@@ -331,15 +265,20 @@ class DeepseekOcrReader:
         if cancelled():
             outcome.stopped = "cancelled"
             return
-        scores, cache = self._prefilled(segments, sampling.max_tokens, keep and self.reuses_prefixes)
+        scores, cache = self._prefilled(segments, sampling.max_tokens, keep and self.reuses_prefixes, cancelled)
+        if scores is None:
+            outcome.stopped = "cancelled"
+            return
         try:
             yield from generate(self._model, self._tokenizer, scores, cache, sampling, outcome, cancelled=cancelled)
         finally:
             self._tokens += outcome.tokens
             self._loops_cut += outcome.loops_cut
 
-    def _prefilled(self, segments: Sequence[_Segment], room: int, keep: bool) -> tuple[torch.Tensor, KVCache]:
-        """Scores after a prompt, and its keys and values: what is known of its beginning, and the rest computed."""
+    def _prefilled(
+        self, segments: Sequence[_Segment], room: int, keep: bool, cancelled: Callable[[], bool]
+    ) -> tuple[torch.Tensor | None, KVCache]:
+        """Scores after a prompt, None if it was cancelled, and its keys and values: the known ones of its beginning, the rest computed."""
         from ..deepseek_ocr.generation import prefill
         from ..deepseek_ocr.prefixes import chain_of
 
@@ -350,9 +289,10 @@ class DeepseekOcrReader:
         rows = self._input_rows(segments[count:])
         cache.reserve(len(rows) + room)
         self._prefixes.counts.reused += cache.length
-        self._prefixes.counts.computed += len(rows)
-        scores = prefill(self._model, rows, cache, prompt_length=ends[-1])
-        if keep:
+        past = cache.length
+        scores = prefill(self._model, rows, cache, prompt_length=ends[-1], cancelled=cancelled)
+        self._prefixes.counts.computed += cache.length - past
+        if keep and scores is not None:
             self._prefixes.keep(links[:-1], ends[:-1], cache)
         return scores, cache
 
@@ -396,8 +336,6 @@ class UnlimitedOcrReader(DeepseekOcrReader):
         self._sliding = sliding
         self.reuses_prefixes = not sliding
         super().__init__(weights, **options)
-        if sliding:
-            self.identity += "/sliding"
 
     def _config(self, folder: Path) -> Any:
         from ..deepseek_ocr.configuration import DeepseekOcrConfig

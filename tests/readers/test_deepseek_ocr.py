@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="the deepseek extra is not installed")
 
 from optical_memory import OpticalMemory
+from optical_memory.deepseek_ocr.generation import CHUNK
 from optical_memory.deepseek_ocr.sampling import Sampling
 from optical_memory.errors import ContextTooLong, WeightsNotFound
 from optical_memory.pages import Page
@@ -183,6 +185,35 @@ def test_cancelling_from_another_thread(reader: DeepseekOcrReader, memory: Optic
     list(answer)
     assert answer.stopped == "cancelled"
     assert reader.stats().tokens < 4_000
+
+
+def test_cancelling_while_the_prompt_is_computed(reader: DeepseekOcrReader, memory: OpticalMemory) -> None:
+    """It stops between two chunks; what was computed of the prompt is not taken for the whole."""
+    context = memory.context(budget=3_000)
+    whole = str(DeepseekOcrReader(reader.folder, dtype="float32", device="cpu", cache=VisionCache()).answer(context, "?", max_tokens=4))
+    answer = reader.answer(context, "?", max_tokens=4)
+    forward = reader._model.forward
+
+    def cancelling(*arguments: Any, **named: Any) -> Any:
+        answer.cancel()
+        return forward(*arguments, **named)
+
+    reader._model.forward = cancelling  # type: ignore[method-assign]
+    assert (str(answer), answer.stopped) == ("", "cancelled")
+    reader._model.forward = forward  # type: ignore[method-assign]
+    assert reader.stats().positions_computed == CHUNK
+    assert reader.stats().prefixes == 0
+    assert str(reader.answer(context, "?", max_tokens=4)) == whole
+
+
+def test_a_failed_answer_is_no_empty_one(reader: DeepseekOcrReader, page: Page) -> None:
+    lost = replace(page, picture_of=None)
+    answer = reader.read(lost, tier="tiny", max_tokens=3)
+    for _ in range(2):
+        with pytest.raises(AssertionError, match="not opened through a memory"):
+            str(answer)
+    with pytest.raises(ValueError, match="max_tokens=0"):
+        reader.read(page, tier="tiny", max_tokens=0)
 
 
 def test_an_answer_that_nobody_reads_holds_nothing_up(reader: DeepseekOcrReader, memory: OpticalMemory) -> None:

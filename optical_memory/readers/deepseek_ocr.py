@@ -247,7 +247,7 @@ class DeepseekOcrReader:
             if segment.picture and surplus > 0:
                 drop.append(segment.picture.label)
                 surplus -= segment.length
-        budget = available - answer - segments[-1].length
+        budget = available - answer - segments[0].length - segments[-1].length  # the start and the question are no part of a context
         if surplus <= 0:
             pages = drop[0] if len(drop) == 1 else f"{drop[0]} to {drop[-1]}, {len(drop)} pages"
             raise ContextTooLong(needed, available, f"Leave out {pages}, or ask for a context with budget={budget} or less.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from ..errors import MissingExtra, WeightsMismatch, WeightsNotFound
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["IMAGE", "StreamDecoder", "Tokenizer"]
+__all__ = ["IMAGE", "StreamDecoder", "Tokenizer", "cut_inside"]
 
 IMAGE = "<image>"
 BEGINNINGS = ("<｜begin▁of▁sentence｜>", "<s>")
@@ -31,6 +32,23 @@ SAMPLES = (
 )
 
 
+def cut_inside(text: str, names: Sequence[str]) -> list[str]:
+    """Pieces of a text, so cut that none of them spells one of `names`: no added token is matched in any. Together they are the text."""
+    pattern = _pattern(tuple(names))
+    if pattern is None or not (found := list(pattern.finditer(text))):
+        return [text]
+    cuts = [0, *(match.start() + 1 for match in found), len(text)]
+    pieces = [text[begin:end] for begin, end in pairwise(cuts) if begin < end]
+    # A cut piece may still spell a token that the longest match had hidden.
+    return [part for piece in pieces for part in (cut_inside(piece, names) if len(piece) > 1 else [piece])]
+
+
+@lru_cache(maxsize=8)
+def _pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
+    longest_first = sorted((name for name in names if len(name) > 1), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+
 class Tokenizer:
     """Text to ids and back.
 
@@ -41,8 +59,7 @@ class Tokenizer:
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
         self._inner = inner
         added = inner.get_added_tokens_decoder()
-        names = sorted((token.content for token in added.values() if token.content), key=len, reverse=True)
-        self._added = re.compile("|".join(map(re.escape, names))) if names else None
+        self._added = [token.content for token in added.values() if token.content]
         self.bos_id = self._named(BEGINNINGS)
         self.eos_id = self._named(ENDS)
         self.image_id = self._named((IMAGE,))
@@ -71,7 +88,7 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Ids of a text; what looks like an added token in it is taken apart and encoded as the characters that it is."""
         ids: list[int] = []
-        for piece in self._harmless(text):
+        for piece in cut_inside(text, self._added):
             ids += self._inner.encode(piece, add_special_tokens=False).ids
         return ids
 
@@ -87,15 +104,6 @@ class Tokenizer:
         """The id of an added token by its spelling; None if this model has none."""
         found = self._inner.token_to_id(name)
         return None if found is None else int(found)
-
-    def _harmless(self, text: str) -> list[str]:
-        """Pieces of a text, cut inside whatever an added token could be matched in."""
-        if self._added is None or not (found := list(self._added.finditer(text))):
-            return [text]
-        cuts = [0, *(match.start() + 1 for match in found), len(text)]
-        pieces = [text[begin:end] for begin, end in pairwise(cuts) if begin < end]
-        # A cut piece may still spell a token that the longest match had hidden.
-        return [part for piece in pieces for part in (self._harmless(piece) if self._added.search(piece) and len(piece) > 1 else [piece])]
 
     def _named(self, names: Sequence[str]) -> int:
         for name in names:

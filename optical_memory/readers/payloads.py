@@ -1,0 +1,59 @@
+"""What a vision tower of transformers gives for a picture, as named tensors that a cache can keep, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import ReaderError
+from .vision_cache import Payload
+
+__all__ = ["GRID", "joined", "rows_of", "taken_apart"]
+
+GRID = "image_grid_thw"  # kept beside it: patches of a picture in time, height and width, which positions are counted by
+LIST, OF_LAYERS = "[]", "[{}][]"  # names in a payload: one tensor for each picture; the same for each layer
+PASSED_OVER = ("last_hidden_state", "hidden_states", "attentions")  # of an encoder's output; no decoder looks at them
+
+
+def taken_apart(seen: Any) -> dict[str, Any]:
+    """An encoder's output for one picture as named tensors."""
+    payload: dict[str, Any] = {}
+    for name, value in seen.items():
+        if name in PASSED_OVER or name.startswith("local_") or value is None:
+            continue
+        if not isinstance(value, list | tuple):
+            payload[name] = value
+        elif isinstance(value[0], list | tuple):
+            payload |= {name + OF_LAYERS.format(layer): pictures[0] for layer, pictures in enumerate(value)}
+        else:
+            payload[name + LIST] = value[0]
+    return payload
+
+
+def joined(payloads: Sequence[Payload], device: Any) -> Any:
+    """The encoder's output for several pictures, put together as the model's own would be."""
+    import torch
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+    whole: dict[str, Any] = {}
+    layers: dict[str, dict[int, Any]] = {}
+    for name in payloads[0]:
+        values = tuple(payload[name].to(device) for payload in payloads)
+        bare, _, layer = name.removesuffix(LIST).partition("[")
+        if layer:
+            layers.setdefault(bare, {})[int(layer.rstrip("]"))] = values
+        elif name != GRID:
+            whole[bare] = values if name.endswith(LIST) else torch.cat(values)
+    whole |= {name: [found[layer] for layer in sorted(found)] for name, found in layers.items()}  # a shelf keeps no order
+    seen = BaseModelOutputWithPooling(pooler_output=whole.pop("pooler_output"))
+    for name, value in whole.items():
+        setattr(seen, name, value)  # what this kind of model has beside it: features of deeper layers
+    return seen
+
+
+def rows_of(payload: Payload) -> int:
+    """Placeholders that a picture takes: rows of what the decoder is given."""
+    rows = payload.get("pooler_output[]", payload.get("pooler_output"))
+    if rows is None:
+        raise ReaderError(f"the encoder gave {sorted(payload)} and no 'pooler_output'; this model cannot be read with")
+    return int(rows.shape[:-1].numel())

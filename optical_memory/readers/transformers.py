@@ -1,0 +1,399 @@
+"""Any vision-language model of transformers that runs in this process: Qwen-VL, GLM-V, InternVL, DeepSeek-OCR-2 and others.
+
+A page is encoded once by the model's own vision tower. What that gives is kept as it is, opaque, and handed back by `mm_encoder_outputs`,
+the library's own way: a bare splice of embeddings would be wrong wherever a model feeds features into several layers or counts positions in
+two dimensions (Qwen3-VL does both). Neither a model's processor class nor torchvision is needed: the tokenizer and the image processor are.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import queue
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from PIL import Image
+
+from ..errors import ContextTooLong, MissingExtra, ReaderError, WeightsNotFound
+from ..pages import Page
+from ..tiers import Tier
+from .base import ContextLike, PageLike, ReaderProfile
+from .payloads import joined, rows_of, taken_apart
+from .profiles import profile_for_model, profile_of
+from .prompts import Picture, Words, picture_of, turn_pieces
+from .vision_cache import FolderShelf, PageKey, Payload, VisionCache, default_folder
+
+__all__ = ["LocalAnswer", "TransformersReader"]
+
+ANSWER_TOKENS = 512
+READ_PAGE = "Write down all the words on this page, in reading order, and nothing else."
+MARK = "\ue000{}\ue001"  # private-use characters around a number: where a content's text belongs in a rendered template
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """What a kind of model needs to be told beside its own files.
+
+    Attributes:
+        around: what its processor puts around a picture's tokens.
+        small, large: options of its image processor for pages at Tiny and Small, and at Base and Large; none where the size says it all.
+        prompt: its own prompt for reading a page.
+    """
+
+    around: tuple[str, str] = ("", "")
+    small: Mapping[str, Any] = field(default_factory=dict)
+    large: Mapping[str, Any] = field(default_factory=dict)
+    prompt: str = READ_PAGE
+
+
+_FAMILIES = {
+    "internvl": _Family(around=("<img>", "</img>")),
+    # One view of 768 px (144 rows and a separator) or 1024 px (256), which without crops is what it calls the tile; tiles for Gundam alone.
+    "deepseek_ocr2": _Family(
+        small={"crop_to_patches": False, "tile_size": 768},
+        large={"crop_to_patches": False, "tile_size": 1024},
+        prompt="Free OCR.",
+    ),
+}
+
+
+class LocalAnswer:
+    """What the model says, as it says it. Nothing is computed before it is iterated; `cancel` ends it at the next token."""
+
+    def __init__(self, pieces: Iterator[str], cancelled: threading.Event, ending: list[str]) -> None:
+        self._pieces, self._cancelled, self._ending, self._said = pieces, cancelled, ending, list[str]()
+
+    @property
+    def stopped(self) -> str | None:
+        """Why it ended: `end`, `stop`, `length` or `cancelled`; None before that."""
+        return self._ending[0] if self._ending else None
+
+    @property
+    def text(self) -> str:
+        """What was said so far."""
+        return "".join(self._said)
+
+    def cancel(self) -> None:
+        """End it at the next token. Safe from another thread."""
+        self._cancelled.set()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        piece = next(self._pieces)
+        self._said.append(piece)
+        return piece
+
+    def __str__(self) -> str:
+        for _ in self:
+            pass
+        return self.text
+
+
+class TransformersReader:
+    """A local vision-language model.
+
+    Args:
+        model: a folder, a hub id in the local cache, or a loaded model (then `tokenizer` and `image_processor`, too).
+        profile: what a page costs it; found by the model's name if it is known.
+        cache: vision tokens; kept in memory and in the user's cache folder by default.
+
+    Attributes:
+        caches_pages: whether this model takes encoded pages back; if not, every answer encodes them anew, which is said once.
+
+    Raises `MissingExtra`, `WeightsNotFound`, and `ReaderError` for a model that is no vision-language model.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        tokenizer: Any = None,
+        image_processor: Any = None,
+        profile: str | ReaderProfile | None = None,
+        dtype: str = "auto",
+        device: str = "auto",
+        cache: VisionCache | None = None,
+    ) -> None:
+        try:
+            import torch
+            import transformers
+        except ImportError as exc:
+            raise MissingExtra("the transformers reader", "vlm") from exc
+        self._torch, self._transformers = torch, transformers
+        if isinstance(model, str | Path):
+            model, tokenizer, image_processor = self._load(str(model), dtype, device, tokenizer, image_processor)
+        if tokenizer is None or image_processor is None:
+            raise ReaderError("a loaded model comes with its tokenizer and its image_processor: pass both")
+        self._model, self._tokenizer, self._image_processor = model.eval(), tokenizer, image_processor
+        config = model.config
+        if not hasattr(model, "get_image_features") or getattr(config, "image_token_id", None) is None:
+            raise ReaderError(f"{type(model).__name__} takes no pictures; the transformers reader is for vision-language models")
+        self._family = _FAMILIES.get(config.model_type, _Family())
+        self._image_token = str(tokenizer.convert_ids_to_tokens(config.image_token_id))
+        self.caches_pages = "mm_encoder_outputs" in inspect.signature(model.forward).parameters
+        if not self.caches_pages:
+            _log.warning("%s takes no encoded pages back: every answer encodes them anew", type(model).__name__)
+        self.name = str(getattr(config, "_name_or_path", "") or config.model_type)
+        weights = sum(float(weight.detach().float().sum()) for weight in list(model.parameters())[:8])
+        self.identity = f"transformers {transformers.__version__}/{self.name}/{str(model.dtype).removeprefix('torch.')}/{weights:.6g}"
+        self._profile = profile
+        self._vision = cache or VisionCache(shelf=FolderShelf(default_folder()))
+        self._lock = threading.RLock()
+
+    @property
+    def profile(self) -> ReaderProfile:
+        """What a page costs this model. Raises `ReaderError` if nobody said."""
+        if self._profile is not None:
+            return profile_of(self._profile)
+        found = profile_for_model(self.name) or profile_for_model(self._model.config.model_type)
+        if found is None:
+            raise ReaderError(f"no reader profile for model {self.name!r}; pass profile='qwen3-vl' or a ReaderProfile of your own")
+        return found
+
+    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> LocalAnswer:
+        """Answer a question after a context, greedily. Iterating raises `ContextTooLong` before the decoder has computed anything."""
+        messages = [*_messages(context), ("user", [Words(question)])]
+        return self._start(messages, max_tokens or ANSWER_TOKENS, stop)
+
+    def transcribe(self, page: Page | bytes | Image.Image, *, tier: Tier | str = Tier.BASE, max_tokens: int | None = None) -> str:
+        """The words of a page shown at a tier, as far as the model reads them."""
+        expected = int(1.5 * page.text_tokens) + 64 if isinstance(page, Page) else 2048
+        return str(self._start([("user", [picture_of(page, tier), Words(self._family.prompt)])], max_tokens or expected, ()))
+
+    def close(self) -> None:
+        """Let go of what is held in memory."""
+        self._vision.clear()
+
+    def __repr__(self) -> str:
+        return f"TransformersReader({self.name!r}, {self._model.dtype}, {self._model.device})"
+
+    # -- loading ---------------------------------------------------------------------------------------------------------------------
+
+    def _load(self, name: str, dtype: str, device: str, tokenizer: Any, image_processor: Any) -> tuple[Any, Any, Any]:
+        library, place = self._transformers, {"local_files_only": True}
+        chosen = device if device != "auto" else "cuda" if self._torch.cuda.is_available() else "cpu"
+        try:
+            model = library.AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, **place).to(chosen)
+            tokenizer = tokenizer or library.AutoTokenizer.from_pretrained(name, **place)
+            image_processor = image_processor or library.AutoImageProcessor.from_pretrained(name, use_fast=False, **place)
+        except OSError as exc:
+            raise WeightsNotFound(f"{name!r} is no model on this machine: {exc}. Fetch it with: optical-memory models pull {name}") from exc
+        except (ImportError, ValueError) as exc:
+            raise ReaderError(f"{name!r} cannot be opened: {exc}") from exc
+        return model, tokenizer, image_processor
+
+    # -- prompts ---------------------------------------------------------------------------------------------------------------------
+
+    def _prompt(self, messages: Sequence[tuple[str, list[Any]]]) -> tuple[list[str | int], list[Picture]]:
+        """A rendered conversation as template text, numbers of contents, and -1 for each picture; the pictures in order."""
+        contents: list[str] = []
+        pictures: list[Picture] = []
+        given = []
+        for role, pieces in messages:
+            blocks: list[dict[str, str]] = []
+            for piece in pieces:
+                if isinstance(piece, Picture):
+                    pictures.append(piece)
+                    blocks.append({"type": "image"})
+                else:
+                    contents.append(piece.text)
+                    blocks.append({"type": "text", "text": MARK.format(len(contents) - 1)})
+            given.append({"role": role, "content": blocks})
+        rendered = self._rendered(given)
+        parts: list[str | int] = []
+        for text, number in re.findall("(.*?)(?:\ue000(\\d+)\ue001|$)", rendered, re.DOTALL):
+            before, *after = text.split(self._image_token)
+            parts += [before, *(item for rest in after for item in (-1, rest))]
+            parts += [_Content(contents[int(number)])] if number else []
+        if (found := parts.count(-1)) != len(pictures):
+            raise ReaderError(f"the chat template of {self.name!r} shows {found} of {len(pictures)} pictures; give it another")
+        return parts, pictures
+
+    def _rendered(self, messages: list[dict[str, Any]]) -> str:
+        if getattr(self._tokenizer, "chat_template", None):
+            return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        marks = (self._image_token + "\n" if block["type"] == "image" else block["text"] for m in messages for block in m["content"])
+        return (self._tokenizer.bos_token or "") + "".join(marks)
+
+    def _ids(self, parts: Sequence[str | int], rows: Sequence[int]) -> list[int]:
+        """Token ids; the n-th picture takes `rows[n]` placeholders. Content never gives an added token, whatever it spells."""
+        ids, counts, (start, end) = list[int](), iter(rows), self._family.around
+        for part in parts:
+            if isinstance(part, int):
+                ids += [*self._encoded(start), *[self._model.config.image_token_id] * next(counts), *self._encoded(end)]
+            elif isinstance(part, _Content):
+                ids += [token for piece in self._harmless(part) for token in self._encoded(piece)]
+            else:
+                ids += self._encoded(part)
+        return ids
+
+    def _encoded(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+
+    def _harmless(self, text: str) -> list[str]:
+        from ..deepseek_ocr.tokenization import cut_inside
+
+        return cut_inside(text, [str(token) for token in self._tokenizer.get_added_vocab()])
+
+    # -- running ---------------------------------------------------------------------------------------------------------------------
+
+    def _start(self, messages: Sequence[tuple[str, list[Any]]], max_tokens: int, stop: Sequence[str]) -> LocalAnswer:
+        cancelled, ending = threading.Event(), list[str]()
+        return LocalAnswer(self._run(messages, max_tokens, stop, cancelled, ending), cancelled, ending)
+
+    def _run(
+        self, messages: Sequence[tuple[str, list[Any]]], max_tokens: int, stop: Sequence[str], cancelled: threading.Event, ending: list[str]
+    ) -> Iterator[str]:
+        from ..deepseek_ocr.generation import StopWatch
+
+        if cancelled.is_set():
+            ending.append("cancelled")
+            return
+        watch, count = StopWatch(stop), 0
+        with self._lock:
+            inputs = self._inputs(messages, max_tokens)
+        stream = _Stream(self, inputs, max_tokens, cancelled)
+        for token_text, count in stream:  # noqa: B007 - the last one is needed after the loop
+            if piece := watch.push(token_text):
+                yield piece
+            if watch.stopped:
+                cancelled.set()
+                break
+        if not watch.stopped and (rest := watch.rest()):
+            yield rest
+        ending.append("stop" if watch.stopped else "cancelled" if cancelled.is_set() else "length" if count >= max_tokens else "end")
+
+    def _inputs(self, messages: Sequence[tuple[str, list[Any]]], max_tokens: int) -> dict[str, Any]:
+        parts, pictures = self._prompt(messages)
+        keys = [PageKey(picture.content, picture.tier.label, self.identity) for picture in pictures]
+        with self._torch.inference_mode():
+            payloads = self._vision.get_or_encode(keys, lambda places: [self._encode(pictures[place]) for place in places])
+        ids = self._ids(parts, [rows_of(payload) for payload in payloads])
+        self._check_room(len(ids) + max_tokens, pictures)
+        torch, device = self._torch, self._model.device
+        tokens = torch.tensor([ids], device=device)
+        inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+        if not pictures:
+            return inputs
+        if "mm_token_type_ids" in inspect.signature(self._model.forward).parameters:
+            inputs["mm_token_type_ids"] = (tokens == self._model.config.image_token_id).int()
+        if "image_grid_thw" in payloads[0]:
+            inputs["image_grid_thw"] = torch.cat([payload["image_grid_thw"] for payload in payloads]).to(device)
+        if self.caches_pages:
+            inputs["mm_encoder_outputs"] = {"image": joined(payloads, device)}
+        else:
+            taken = inspect.signature(self._model.forward).parameters
+            inputs |= {name: value for name, value in self._pixels(pictures).items() if name in taken}
+        return inputs
+
+    def _encode(self, picture: Picture) -> Payload:
+        """What the model's vision tower makes of one picture, by name, and the grid that its positions need."""
+        pixels = self._pixels([picture])
+        taken = inspect.signature(self._model.get_image_features).parameters
+        seen = self._model.get_image_features(**{name: value for name, value in pixels.items() if name in taken})
+        payload = taken_apart(seen)
+        return payload | ({"image_grid_thw": pixels["image_grid_thw"].cpu()} if "image_grid_thw" in pixels else {})
+
+    def _pixels(self, pictures: Sequence[Picture]) -> dict[str, Any]:
+        tier = pictures[0].tier
+        options = self._family.small if tier <= Tier.SMALL else self._family.large if tier < Tier.GUNDAM else {}
+        try:
+            found = self._image_processor(images=[picture.load().convert("RGB") for picture in pictures], return_tensors="pt", **options)
+        except ImportError as exc:
+            raise ReaderError(f"the image processor of {self.name!r} needs a package that is not there: {exc}") from exc
+        device, dtype = self._model.device, self._model.dtype
+        tensors = {name: value.to(device) for name, value in found.items() if isinstance(value, self._torch.Tensor)}
+        counts = {name: value for name, value in found.items() if name not in tensors}
+        return counts | {name: value.to(dtype) if value.is_floating_point() else value for name, value in tensors.items()}
+
+    def _check_room(self, needed: int, pictures: Sequence[Picture]) -> None:
+        config = self._model.config
+        available = getattr(getattr(config, "text_config", config), "max_position_embeddings", None) or needed
+        if needed > available:
+            oldest = f"Leave out {pictures[0].label} and more of the oldest, or ask" if pictures else "Ask"
+            raise ContextTooLong(needed, available, f"{oldest} for a smaller context or fewer tokens.")
+
+
+class _Content(str):
+    """A content's own text, between texts of the template."""
+
+    __slots__ = ()
+
+
+class _Stream:
+    """`generate` in a thread of its own, as pairs of text and tokens so far."""
+
+    def __init__(self, reader: TransformersReader, inputs: dict[str, Any], max_tokens: int, cancelled: threading.Event) -> None:
+        self._reader, self._inputs, self._most, self._cancelled = reader, inputs, max_tokens, cancelled
+        self._pieces: queue.Queue[tuple[str, int] | BaseException | None] = queue.Queue()
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        thread = threading.Thread(target=self._generate, name="optical-memory-reader", daemon=True)
+        thread.start()
+        try:
+            while (piece := self._pieces.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            self._cancelled.set() if thread.is_alive() else None
+            thread.join()
+
+    def _generate(self) -> None:
+        reader = self._reader
+        try:
+            stopping = reader._transformers.StoppingCriteriaList([lambda *_, **__: self._cancelled.is_set()])
+            streamer = self._streamer()
+            with reader._lock, reader._torch.inference_mode():
+                reader._model.generate(
+                    **self._inputs, max_new_tokens=self._most, do_sample=False, streamer=streamer, stopping_criteria=stopping
+                )
+            self._pieces.put(None)
+        except BaseException as exc:  # it belongs to whoever reads the answer
+            self._pieces.put(exc)
+
+    def _streamer(self) -> Any:
+        pieces, count = self._pieces, 0
+
+        class Streamer(self._reader._transformers.TextStreamer):  # type: ignore[misc, name-defined]
+            def put(self, value: Any) -> None:
+                nonlocal count
+                count += 0 if self.next_tokens_are_prompt else 1
+                super().put(value)
+
+            def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+                if text:
+                    pieces.put((text, count))
+
+        return Streamer(self._reader._tokenizer, skip_prompt=True, skip_special_tokens=True)
+
+
+def _messages(context: ContextLike) -> list[tuple[str, list[Any]]]:
+    """Role and pieces, neighbours of one role joined; a tool's result is said by the user, since templates differ in what they take."""
+    said: list[tuple[str, list[Any]]] = [("user", [Words(context.framing + "\n")])] if context.framing else []
+    for part in context.parts:
+        if isinstance(part, PageLike):
+            _join(said, "user", [Words(part.text + "\n"), picture_of(part.page, part.tier), Words("\n")])
+            continue
+        for turn in part.turns:
+            role = "assistant" if turn.role == "assistant" else "user"
+            pieces = list(turn_pieces(turn))
+            if turn.role in ("user", "assistant") and isinstance(pieces[0], Words):
+                pieces[0] = Words(pieces[0].text.removeprefix(f"{turn.role}: "))
+            _join(said, role, pieces)
+    return said
+
+
+def _join(said: list[tuple[str, list[Any]]], role: str, pieces: list[Any]) -> None:
+    if said and said[-1][0] == role:
+        said[-1][1].extend(pieces)
+    else:
+        said.append((role, pieces))

@@ -131,6 +131,7 @@ class ChatModelReader:
         profile: what it charges; found by the model's name if it is known.
         api_key: sent as a bearer token; never shown.
         timeout: seconds without a word from the server.
+        headers: of every request; a router that keeps a session on one replica goes by one of them.
         options: fields of every request: `temperature`, `top_p`, ....
 
     Raises `MissingExtra`, `UnknownName` for a model without a profile.
@@ -146,6 +147,7 @@ class ChatModelReader:
         api_key: str | None = None,
         timeout: float = TIMEOUT,
         retries: int = RETRIES,
+        headers: dict[str, str] | None = None,
         options: dict[str, Any] | None = None,
     ) -> None:
         try:
@@ -157,8 +159,8 @@ class ChatModelReader:
         self.profile = self._profile(profile)
         self.deepseek = self.deepseek or self.profile.formula.kind == "deepseek"
         self._options, self._retries, self._errors = dict(options or {}), retries, httpx.HTTPError
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._client = httpx.Client(base_url=url.rstrip("/") + "/", headers=headers, timeout=timeout)
+        sent = {**(headers or {}), **({"Authorization": f"Bearer {api_key}"} if api_key else {})}
+        self._client = httpx.Client(base_url=url.rstrip("/") + "/", headers=sent, timeout=timeout)
         self.where = f"the server at {httpx.URL(url).host}:{httpx.URL(url).port or 80}"
 
     def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> ChatAnswer:

@@ -41,12 +41,15 @@ def qwen() -> OpticalMemory:
 
 def test_an_answer_streams(qwen: OpticalMemory) -> None:
     with ChatServer(["On ", "track ", "7."]) as server:
-        answer = open_reader("openai", url=server.url, model="Qwen3-VL-8B", api_key=KEY).answer(qwen.context(), "Where is parcel 7?")
+        answer = open_reader("openai", url=server.url, model="Qwen3-VL-8B", api_key=KEY, headers={"x-session-id": "q"}).answer(
+            qwen.context(), "Where is parcel 7?"
+        )
         assert answer.stopped is None
         assert list(answer) == ["On ", "track ", "7."]
     assert (str(answer), answer.stopped) == ("On track 7.", "end")
     assert (answer.usage.prompt_tokens, answer.usage.cached) == (321, 300)  # type: ignore[attr-defined]
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+    assert server.headers[0]["x-session-id"] == "q"
     request = server.requests[0]
     assert request["path"] == "/v1/chat/completions"
     assert request["messages"][-1] == {"role": "user", "content": "Where is parcel 7?"}

@@ -49,7 +49,7 @@ def shown() -> Shown:
     return Shown(parts)
 
 
-def wide_reader(folder: Path) -> DeepseekOcrReader:
+def wide_reader(folder: Path, device: str) -> DeepseekOcrReader:
     """A reader in bfloat16 whose decoder has the published width, experts and heads, and random weights; its encoder is tiny."""
     make_tiny(folder)
     tiny, published = DeepseekOcrConfig.from_folder(folder), DeepseekOcrConfig.published()
@@ -61,7 +61,7 @@ def wide_reader(folder: Path) -> DeepseekOcrReader:
         if "norm" not in name:
             weight.data.normal_(0, weight[0].numel() ** -0.5 if weight.ndim > 1 else 0.3)
     save_model(model, folder, random=True)
-    return DeepseekOcrReader(folder, dtype="bfloat16", device="cpu", cache=VisionCache())
+    return DeepseekOcrReader(folder, dtype="bfloat16", device=device, cache=VisionCache())
 
 
 def encode_by_chance(reader: DeepseekOcrReader, context: Shown) -> None:
@@ -76,11 +76,11 @@ def to_first_token(reader: DeepseekOcrReader, context: Shown) -> float:
     return timed(lambda: str(reader.answer(context, QUESTION, max_tokens=1)))
 
 
-def first_token() -> Table:
+def first_token(device: str) -> Table:
     """Time to the first token, and positions that were computed for it."""
     context = shown()
     with tempfile.TemporaryDirectory() as folder:
-        reader = wide_reader(Path(folder) / "wide")
+        reader = wide_reader(Path(folder) / "wide", device)
         encode_by_chance(reader, context)
         cold = []
         for _ in range(2):
@@ -98,7 +98,7 @@ def first_token() -> Table:
     return table
 
 
-def vision_hit() -> Table:
+def vision_hit(_device: str) -> Table:
     """Microseconds to find a page's vision tokens in memory."""
     table = Table("page", "us a hit", title="Vision tokens found in memory, 16 bits")
     for tier in (Tier.SMALL, Tier.BASE):

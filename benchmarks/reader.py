@@ -1,12 +1,14 @@
-"""What reading costs on this CPU, with random weights: DeepEncoder against transformers' encoder, kept prefixes against prefilled ones.
+"""What reading costs, with random weights: DeepEncoder against transformers' encoder, kept prefixes against prefilled ones.
 
-`python -m benchmarks.reader [section ...]` prints every section, or those named. The two encoders have the published sizes and the same
-weights, and run in turn in one process, so that a busy machine slows both. Wall-clock seconds are the best of the runs; CPU seconds, of all
-threads, their median, which another process disturbs less. Peak memory is measured in a process of its own for each side (Linux only).
+`python -m benchmarks.reader [section ...] [--device cuda]` prints every section, or those named. The two encoders have the published sizes
+and the same weights, and run in turn in one process, so that a busy machine slows both. Wall-clock seconds are the best of the runs; CPU
+seconds, of all threads, their median, which another process disturbs less. Peak memory is measured in a process of its own for each side
+(Linux only; on a GPU, the most that torch has allocated there).
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import gc
 import statistics
@@ -15,18 +17,23 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from rich.table import Table
 from torch import Tensor
 
 from optical_memory.deepseek_ocr.configuration import DeepseekOcrConfig
+from optical_memory.deepseek_ocr.processing import PagePixels, page_pixels
+from optical_memory.tiers import Tier
 from tests.deepseek_ocr.oracle import oracle, random_model
 
 from ._console import open_console
 from ._prefixes import first_token, vision_hit
+from ._timing import timed
 
 Encode = Callable[[Tensor], Tensor]
 SIDES = {512: 9, 640: 9, 1024: 5}  # px of a page: runs of each side
@@ -34,52 +41,57 @@ THREADS = 2
 MEMORY = "--peak"  # asks for one measurement of memory, in this process
 
 
-def encoders(wanted: str = "both") -> dict[str, Encode]:
-    """Full-size encoders in bfloat16 with the same weights: (1, 3, S, S) pixels to the rows of a page. Of the decoder little is built."""
+def encoders(device: str, wanted: str = "both") -> dict[str, Encode]:
+    """Full-size encoders in bfloat16 with the same weights: (1, 3, S, S) pixels to the rows of a page."""
+    ours = full_size()
+    found: dict[str, Encode] = {}
+    theirs = oracle(ours).to(device, torch.bfloat16) if wanted in ("both", "transformers") else None
+    if wanted in ("both", "ours"):
+        ours.to(device)
+        found["ours"] = lambda pixels: rows_of_ours(ours, pixels)
+    if theirs is not None:
+        found["transformers"] = lambda pixels: torch.cat(theirs.get_image_features(pixels).pooler_output)
+    return found
+
+
+def full_size() -> Any:
+    """The published model in bfloat16 with random weights; of its decoder little is built."""
     published = DeepseekOcrConfig.published()
     decoder = replace(published.decoder, num_hidden_layers=1, vocab_size=1024)
     torch.set_default_dtype(torch.bfloat16)
-    ours = random_model(replace(published, decoder=decoder, image_token_id=1000))
-    found: dict[str, Encode] = {}
-    if wanted in ("both", "ours"):
-        found["ours"] = lambda pixels: rows_of_ours(ours, pixels)
-    if wanted in ("both", "transformers"):
-        theirs = oracle(ours)
-        found["transformers"] = lambda pixels: torch.cat(theirs.get_image_features(pixels).pooler_output)
+    model = random_model(replace(published, decoder=decoder, image_token_id=1000))
     torch.set_default_dtype(torch.float32)
-    return found
+    return model
 
 
 def rows_of_ours(model: Any, pixels: Tensor) -> Tensor:
     """The rows of one page, newlines and separator included."""
-    from optical_memory.deepseek_ocr.processing import PagePixels
-
     rows: Tensor = model.encode_page(PagePixels(pixels[0]))
     return rows
 
 
-def noise(side: int) -> Tensor:
+def noise(side: int, device: str) -> Tensor:
     """A page that no encoder has seen."""
-    return torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(side)).to(torch.bfloat16)
+    return torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(side)).to(device, torch.bfloat16)
 
 
 def clocked(encode: Encode, pixels: Tensor) -> tuple[float, float]:
     """Wall-clock and CPU seconds of one page."""
     wall, cpu = time.perf_counter(), time.process_time()
-    encode(pixels)
+    encode(pixels).flatten()[0].item()  # a GPU is waited for
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
 @torch.inference_mode()
-def encoder_speed() -> Table:
+def encoder_speed(device: str) -> Table:
     """Seconds a page, and how far the two outputs are apart."""
     torch.set_num_threads(THREADS)
     table = Table(
         "page", "ours", "transformers", "ratio", "CPU, ours", "CPU, transf.", "ratio", "least cosine", title="Seconds a page, bfloat16"
     )
-    found = encoders()
+    found = encoders(device)
     for side, runs in SIDES.items():
-        pixels = noise(side)
+        pixels = noise(side, device)
         first, second = (encode(pixels).float() for encode in found.values())  # warms both
         cosine = float(torch.cosine_similarity(first, second, -1).min())
         taken = [[clocked(encode, pixels) for encode in found.values()] for _ in range(runs)]
@@ -90,28 +102,51 @@ def encoder_speed() -> Table:
     return table
 
 
-def encoder_memory() -> Table:
+@torch.inference_mode()
+def tier_speed(device: str) -> Table:
+    """Pages a second at every tier, several at a time where the device has room for them."""
+    torch.set_num_threads(THREADS)
+    model, at_once = full_size().to(device), 1 if device == "cpu" else 16
+    table = Table("tier", "rows", "pages a second", title=f"DeepEncoder, bfloat16, {at_once} at a time")
+    for tier in Tier:
+        page = page_pixels(Image.effect_noise((tier.side, tier.side), 64), tier)
+        taken = [timed(partial(encoded, model, [page] * at_once)) for _ in range(3)]
+        table.add_row(tier.label, str(page.rows), f"{at_once * 1000 / min(taken):.2f}")
+    return table
+
+
+def encoded(model: Any, pages: Sequence[PagePixels]) -> float:
+    """One number of the rows of several pages, so that a GPU is waited for."""
+    return float(model.encode_pages(pages, batch=16)[0][0, 0].item())
+
+
+def encoder_memory(device: str) -> Table:
     """Peak memory above the weights while one page is encoded."""
     table = Table("page", "ours", "transformers", "ours / theirs", title="Peak MB above the weights, bfloat16")
     for side in SIDES:
-        peaks = [measured(which, side) for which in ("ours", "transformers")]
+        peaks = [measured(which, side, device) for which in ("ours", "transformers")]
         table.add_row(f"{side} px", *(f"{peak:,.0f}" for peak in peaks), f"{peaks[0] / peaks[1]:.2f}")
     return table
 
 
-def measured(which: str, side: int) -> float:
+def measured(which: str, side: int, device: str) -> float:
     """MB, from a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.reader", MEMORY, which, str(side)]
+    command = [sys.executable, "-m", "benchmarks.reader", MEMORY, which, str(side), device]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(said.stdout.split()[-1])
 
 
 @torch.inference_mode()
-def peak(which: str, side: int) -> float:
+def peak(which: str, side: int, device: str) -> float:
     """MB that this process takes at most while it encodes one page, above what it holds before."""
     torch.set_num_threads(THREADS)
-    [encode] = encoders(which).values()
-    pixels = noise(side)
+    [encode] = encoders(device, which).values()
+    pixels = noise(side, device)
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
+        encode(pixels)
+        return (torch.cuda.max_memory_allocated() - held) / 1e6
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)  # what building left behind is not lent to the page
     Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts again
@@ -126,8 +161,9 @@ def status(name: str) -> int:
     return int(lines[name].split()[0])
 
 
-SECTIONS: dict[str, Callable[[], Table]] = {
+SECTIONS: dict[str, Callable[[str], Table]] = {
     "encoder": encoder_speed,
+    "tiers": tier_speed,
     "memory": encoder_memory,
     "prefixes": first_token,
     "vision": vision_hit,
@@ -137,14 +173,17 @@ SECTIONS: dict[str, Callable[[], Table]] = {
 def main(arguments: Sequence[str] = ()) -> None:
     """Print the sections named, or all."""
     if arguments and arguments[0] == MEMORY:
-        print(peak(arguments[1], int(arguments[2])))
+        print(peak(arguments[1], int(arguments[2]), arguments[3]))
         return
-    unknown = [name for name in arguments if name not in SECTIONS]
-    if unknown:
-        sys.exit(f"unknown section {unknown[0]!r}; known: {', '.join(SECTIONS)}")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reader")
+    parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    given = parser.parse_args(arguments)
+    if unknown := [name for name in given.sections if name not in SECTIONS]:
+        parser.error(f"unknown section {unknown[0]!r}; known: {', '.join(SECTIONS)}")
     console = open_console()
-    for name in arguments or SECTIONS:
-        console.print(SECTIONS[name]())
+    for name in given.sections or SECTIONS:
+        console.print(SECTIONS[name](given.device))
 
 
 if __name__ == "__main__":

@@ -131,8 +131,7 @@ class DeepseekOcrReader:
         """
         usual = sampling.max_tokens if sampling else ANSWER_TOKENS
         wanted = self._sampling(sampling, usual if max_tokens is None else max_tokens, stop)
-        pieces = [*context_pieces(context), Words(f"user: {question}\nassistant:")]
-        return self._start(pieces, wanted)
+        return self._streamed(self._asked(context, question), wanted, keep=True)
 
     def transcribe(self, page: Page | bytes | Image.Image, *, tier: Tier | str = Tier.BASE, max_tokens: int | None = None) -> str:
         """The words of a page, as far as they can be read at a tier."""
@@ -171,8 +170,18 @@ class DeepseekOcrReader:
         room = self._model.config.max_position_embeddings - self._rows(picture) - 64
         words = tuple(self._tokenizer.encode_prompt(f"\n{prompt.before}") + self._tokenizer.encode(prompt.ref))
         words += tuple(self._tokenizer.encode_prompt(prompt.after))
-        segments = [self._picture_segment(picture), _Segment(f"task {words}", len(words), words)]
+        segments = [self._beginning(), self._picture_segment(picture), _Segment(f"task {words}", len(words), words)]
         return self._streamed(segments, self._sampling(None, min(expected, room) if max_tokens is None else max_tokens, ()), keep=False)
+
+    def prompt_rows(self, context: ContextLike, question: str) -> torch.Tensor:
+        """A whole prompt as rows (T, hidden) of the decoder's input, for a server that takes embeddings (`VllmReader.complete`).
+
+        Raises `ContextTooLong`.
+        """
+        segments = self._asked(context, question)
+        self._check_room(segments, 1)
+        with self._lock:
+            return self._input_rows(segments)
 
     def stats(self) -> ReaderStats:
         """Counters, for dashboards and tests."""
@@ -215,14 +224,16 @@ class DeepseekOcrReader:
         sampling = given or Sampling(ngram_whitelist=cells)
         return replace(sampling, max_tokens=max_tokens, stop=(*sampling.stop, *stop))
 
-    def _start(self, pieces: Sequence[Piece], sampling: Sampling) -> StreamedAnswer:
-        return self._streamed([self._segment(piece) for piece in pieces], sampling, keep=True)
+    def _asked(self, context: ContextLike, question: str) -> list[_Segment]:
+        pieces = [*context_pieces(context), Words(f"user: {question}\nassistant:")]
+        return [self._beginning(), *(self._segment(piece) for piece in pieces)]
 
     def _streamed(self, segments: Sequence[_Segment], sampling: Sampling, *, keep: bool) -> StreamedAnswer:
-        bos = (self._tokenizer.bos_id,)
-        whole = [_Segment("start", 1, bos), *segments]
-        self._check_room(whole, sampling.max_tokens)
-        return StreamedAnswer(lambda outcome, cancelled: self._run(whole, sampling, outcome, cancelled, keep), self._lock)
+        self._check_room(segments, sampling.max_tokens)
+        return StreamedAnswer(lambda outcome, cancelled: self._run(segments, sampling, outcome, cancelled, keep), self._lock)
+
+    def _beginning(self) -> _Segment:
+        return _Segment("start", 1, (self._tokenizer.bos_id,))
 
     def _segment(self, piece: Piece) -> _Segment:
         if isinstance(piece, Picture):

@@ -123,20 +123,14 @@ def test_a_re_plan_throws_away_what_changed_and_no_more(reader: DeepseekOcrReade
 
 
 def segments(reader: DeepseekOcrReader, context: Any) -> list[Any]:
-    seen = list[Any]()
-    streamed = reader._streamed
+    return reader._asked(context, "?")
 
-    def looking(given: Any, *rest: Any, **named: Any) -> Any:
-        seen.extend(given)
-        return streamed(given, *rest, **named)
 
-    reader._streamed = looking  # type: ignore[method-assign]
-    try:
-        reader.answer(context, "?", max_tokens=1)
-    finally:
-        del reader._streamed  # type: ignore[method-assign]
-    start = type(seen[0])("start", 1, (reader._tokenizer.bos_id,))
-    return [start, *seen]
+def test_a_prompt_as_rows_is_the_prompt(reader: DeepseekOcrReader, memory: OpticalMemory) -> None:
+    context = memory.context(budget=2_000)
+    rows = reader.prompt_rows(context, "?")
+    assert len(rows) == sum(segment.length for segment in segments(reader, context))
+    assert float((reader._model(rows[None], logits_to_keep=1)[0, -1] - scores(reader, context, "?")).abs().max()) < 1e-5
 
 
 def test_branches_do_not_disturb_each_other(reader: DeepseekOcrReader, memory: OpticalMemory) -> None:

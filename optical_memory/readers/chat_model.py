@@ -99,7 +99,7 @@ class ChatAnswer:
             if event == "[DONE]":
                 ended = True
                 break
-            yield from self._take(json.loads(event))
+            yield from self._take(_decoded(event))
             if self._cancelled.is_set():
                 self.stopped = "cancelled"
                 return
@@ -312,6 +312,16 @@ def _with_ids(message: Block) -> Block:
 def _identified(block: Block) -> Block:
     """With an id that is the same as long as the picture is, to the byte."""
     return {**block, "uuid": hashlib.sha256(block["image_url"]["url"].encode()).hexdigest()[:32]}
+
+
+def _decoded(event: str) -> dict[str, Any]:
+    try:
+        found = json.loads(event)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ReaderUnavailable(f"the server sent what is no event of a chat completion: {_short(event)!r}. Is its URL right?")
+    return found
 
 
 def _short(said: object) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Self
 class ChatServer:
     """Answers each request with the next of `script`, the last one again and again.
 
-    A step is a list of pieces to say, a string to say for ever, a status, or one of `"hang"`, `"cut"`, `"error"`.
+    A step is a list of pieces to say, a string to say for ever, a status, or one of `"hang"`, `"cut"`, `"error"`, `"junk"`.
     """
 
     def __init__(self, *script: Any) -> None:
@@ -66,15 +66,17 @@ class ChatServer:
         self._stream(request, step)
 
     def _stream(self, request: Any, step: Any) -> None:
-        pieces = ["half of"] if step == "cut" else [] if step == "error" else step
+        pieces = ["half of"] if step == "cut" else [] if step in ("error", "junk") else step
         try:
+            if step == "junk":
+                request.wfile.write(b"data: <html>\n\n")
             for piece in pieces if isinstance(pieces, list) else iter(lambda: str(pieces), None):
                 self._send(request, {"choices": [{"delta": {"content": piece}}]})
                 if not isinstance(pieces, list):
                     time.sleep(0.02)
             if step == "error":
                 self._send(request, {"error": {"message": "out of memory"}})
-            if isinstance(pieces, list) and step not in ("cut", "error"):
+            if isinstance(pieces, list) and step not in ("cut", "error", "junk"):
                 self._send(request, {"choices": [{"delta": {}, "finish_reason": "stop"}]})
                 usage = {"prompt_tokens": 321, "completion_tokens": len(pieces), "prompt_tokens_details": {"cached_tokens": 300}}
                 self._send(request, {"choices": [], "usage": usage})

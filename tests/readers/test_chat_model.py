@@ -191,6 +191,11 @@ def test_an_error_in_the_stream(qwen: OpticalMemory) -> None:
         str(reader_of(server).answer(qwen.context(), "?"))
 
 
+def test_what_is_no_event(qwen: OpticalMemory) -> None:
+    with ChatServer("junk") as server, pytest.raises(ReaderUnavailable, match="no event of a chat completion: '<html>'"):
+        str(reader_of(server).answer(qwen.context(), "?"))
+
+
 def test_a_server_that_hangs_or_is_not_there(qwen: OpticalMemory) -> None:
     with ChatServer("hang") as server, pytest.raises(ReaderUnavailable, match="does not answer: ReadTimeout"):
         str(reader_of(server, timeout=0.2, retries=0).answer(qwen.context(), "?"))

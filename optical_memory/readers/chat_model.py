@@ -13,11 +13,10 @@ import io
 import json
 import logging
 import random
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -28,6 +27,7 @@ from .base import ContextLike, ReaderProfile
 from .engines import Engine, engine_of
 from .profiles import known_readers, profile_for_model, profile_of
 from .prompts import Picture, Words, context_pieces, picture_of
+from .streaming import StreamedAnswer
 
 if TYPE_CHECKING:
     import httpx
@@ -55,59 +55,15 @@ class ServerUsage:
     cached: int = 0
 
 
-class ChatAnswer:
-    """What the server says, as it says it. The request is sent when it is first iterated; `cancel` closes the connection.
+@dataclass(slots=True)
+class _Told:
+    """What the server has told of an answer."""
 
-    Attributes:
-        usage: tokens as billed, once the server has said them.
-    """
+    stopped: str | None = None
+    usage: ServerUsage | None = None
 
-    def __init__(self, reader: ChatModelReader, path: str, body: dict[str, Any]) -> None:
-        self._cancelled, self._said = threading.Event(), list[str]()
-        self.usage: ServerUsage | None = None
-        self.stopped: str | None = None
-        self._pieces = self._read(reader, path, body)
-
-    @property
-    def text(self) -> str:
-        """What was said so far."""
-        return "".join(self._said)
-
-    def cancel(self) -> None:
-        """End it with the next piece. Safe from another thread."""
-        self._cancelled.set()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        piece = next(self._pieces)
-        self._said.append(piece)
-        return piece
-
-    def __str__(self) -> str:
-        for _ in self:
-            pass
-        return self.text
-
-    def _read(self, reader: ChatModelReader, path: str, body: dict[str, Any]) -> Iterator[str]:
-        if self._cancelled.is_set():
-            self.stopped = "cancelled"
-            return
-        ended = False
-        for event in reader._events(path, body):
-            if event == "[DONE]":
-                ended = True
-                break
-            yield from self._take(_decoded(event))
-            if self._cancelled.is_set():
-                self.stopped = "cancelled"
-                return
-        if not ended and self.stopped is None:
-            raise ReaderUnavailable(f"{reader.where} broke off after {len(self.text)} characters; what came is in answer.text")
-        self.stopped = self.stopped or "end"
-
-    def _take(self, event: dict[str, Any]) -> Iterator[str]:
+    def take(self, event: dict[str, Any]) -> Iterator[str]:
+        """The pieces of text in an event. Raises `ReaderUnavailable` if it is an error."""
         if "error" in event:
             raise ReaderUnavailable(f"the server says: {_short(event['error'])}")
         if counted := event.get("usage"):
@@ -119,6 +75,35 @@ class ChatAnswer:
                 yield piece
             if reason := choice.get("finish_reason"):
                 self.stopped = {"length": "length", "stop": "end"}.get(reason, reason)
+
+
+class ChatAnswer(StreamedAnswer):
+    """What the server says, as it says it. The request is sent when it is first iterated; `cancel` closes the connection."""
+
+    def __init__(self, reader: ChatModelReader, path: str, body: dict[str, Any]) -> None:
+        self._told = _Told()
+        super().__init__(lambda cancelled: self._read(reader, path, body, cancelled), self._told)
+
+    @property
+    def usage(self) -> ServerUsage | None:
+        """Tokens as billed, once the server has said them."""
+        return self._told.usage
+
+    def _read(self, reader: ChatModelReader, path: str, body: dict[str, Any], cancelled: Callable[[], bool]) -> Iterator[str]:
+        ended, length = False, 0
+        for event in () if cancelled() else reader._events(path, body):
+            if ended := event == "[DONE]":
+                break
+            for piece in self._told.take(_decoded(event)):
+                length += len(piece)
+                yield piece
+            if cancelled():
+                break
+        if cancelled():
+            self._told.stopped = "cancelled"
+        elif not ended and self._told.stopped is None:
+            raise ReaderUnavailable(f"{reader.where} broke off after {length} characters; what came is in answer.text")
+        self._told.stopped = self._told.stopped or "end"
 
 
 class ChatModelReader:

@@ -229,8 +229,11 @@ class DeepseekOcrReader:
         return [self._beginning(), *(self._segment(piece) for piece in pieces)]
 
     def _streamed(self, segments: Sequence[_Segment], sampling: Sampling, *, keep: bool) -> StreamedAnswer:
+        from ..deepseek_ocr.generation import Outcome
+
         self._check_room(segments, sampling.max_tokens)
-        return StreamedAnswer(lambda outcome, cancelled: self._run(segments, sampling, outcome, cancelled, keep), self._lock)
+        outcome = Outcome()
+        return StreamedAnswer(lambda cancelled: self._run(segments, sampling, outcome, cancelled, keep), outcome, self._lock)
 
     def _beginning(self) -> _Segment:
         return _Segment("start", 1, (self._tokenizer.bos_id,))

@@ -1,16 +1,14 @@
-"""What a reader that runs in this process says, and what it did."""
+"""What a reader says, piece by piece, and what it did."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
-if TYPE_CHECKING:
-    from ..deepseek_ocr.generation import Outcome
-
-__all__ = ["ReaderStats", "StreamedAnswer"]
+__all__ = ["Ending", "ReaderStats", "StreamedAnswer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +37,36 @@ class ReaderStats:
     loops_cut: int
 
 
+class Outcome(Protocol):
+    """What is known of an answer when it has ended. `deepseek_ocr.generation` has one with counts."""
+
+    stopped: str | None
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why an answer ended; None before that."""
+
+    stopped: str | None = None
+
+
 class StreamedAnswer:
     """What the model says, as it says it. Nothing is computed before it is iterated, and between two pieces other answers may go on.
 
     `str(answer)` waits for all of it. It can be iterated once; what was said stays in `text`. What failed fails again when it is asked for
     again: a failure is no empty answer.
+
+    Args:
+        pieces: makes them, given a look at whether the answer was cancelled.
+        outcome: is told by them why the answer ended.
+        lock: held while a piece is made.
     """
 
-    def __init__(self, pieces: Callable[[Outcome, Callable[[], bool]], Iterator[str]], lock: threading.RLock) -> None:
-        from ..deepseek_ocr.generation import Outcome
-
-        self._outcome, self._cancelled, self._lock = Outcome(), threading.Event(), lock
-        self._pieces = pieces(self._outcome, self._cancelled.is_set)
+    def __init__(
+        self, pieces: Callable[[Callable[[], bool]], Iterator[str]], outcome: Outcome, lock: AbstractContextManager[object] | None = None
+    ) -> None:
+        self._outcome, self._cancelled, self._lock = outcome, threading.Event(), lock or nullcontext()
+        self._pieces = pieces(self._cancelled.is_set)
         self._said: list[str] = []
         self._failure: Exception | None = None
 

@@ -12,10 +12,10 @@ import logging
 import queue
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from PIL import Image
 
@@ -26,9 +26,10 @@ from .base import ContextLike, PageLike, ReaderProfile
 from .payloads import joined, rows_of, taken_apart
 from .profiles import profile_for_model, profile_of
 from .prompts import Picture, Words, picture_of, turn_pieces
+from .streaming import Ending, StreamedAnswer
 from .vision_cache import FolderShelf, PageKey, Payload, VisionCache, default_folder
 
-__all__ = ["LocalAnswer", "TransformersReader"]
+__all__ = ["TransformersReader"]
 
 ANSWER_TOKENS = 512
 READ_PAGE = "Write down all the words on this page, in reading order, and nothing else."
@@ -61,40 +62,6 @@ _FAMILIES = {
         prompt="Free OCR.",
     ),
 }
-
-
-class LocalAnswer:
-    """What the model says, as it says it. Nothing is computed before it is iterated; `cancel` ends it at the next token."""
-
-    def __init__(self, pieces: Iterator[str], cancelled: threading.Event, ending: list[str]) -> None:
-        self._pieces, self._cancelled, self._ending, self._said = pieces, cancelled, ending, list[str]()
-
-    @property
-    def stopped(self) -> str | None:
-        """Why it ended: `end`, `stop`, `length` or `cancelled`; None before that."""
-        return self._ending[0] if self._ending else None
-
-    @property
-    def text(self) -> str:
-        """What was said so far."""
-        return "".join(self._said)
-
-    def cancel(self) -> None:
-        """End it at the next token. Safe from another thread."""
-        self._cancelled.set()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        piece = next(self._pieces)
-        self._said.append(piece)
-        return piece
-
-    def __str__(self) -> str:
-        for _ in self:
-            pass
-        return self.text
 
 
 class TransformersReader:
@@ -158,7 +125,7 @@ class TransformersReader:
             raise ReaderError(f"no reader profile for model {self.name!r}; pass profile='qwen3-vl' or a ReaderProfile of your own")
         return found
 
-    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> LocalAnswer:
+    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> StreamedAnswer:
         """Answer a question after a context, greedily. Iterating raises `ContextTooLong` before the decoder has computed anything."""
         messages = [*_messages(context), ("user", [Words(question)])]
         return self._start(messages, max_tokens or ANSWER_TOKENS, stop)
@@ -245,31 +212,29 @@ class TransformersReader:
 
     # -- running ---------------------------------------------------------------------------------------------------------------------
 
-    def _start(self, messages: Sequence[tuple[str, list[Any]]], max_tokens: int, stop: Sequence[str]) -> LocalAnswer:
-        cancelled, ending = threading.Event(), list[str]()
-        return LocalAnswer(self._run(messages, max_tokens, stop, cancelled, ending), cancelled, ending)
+    def _start(self, messages: Sequence[tuple[str, list[Any]]], max_tokens: int, stop: Sequence[str]) -> StreamedAnswer:
+        ending = Ending()
+        return StreamedAnswer(lambda cancelled: self._run(messages, max_tokens, stop, cancelled, ending), ending)
 
     def _run(
-        self, messages: Sequence[tuple[str, list[Any]]], max_tokens: int, stop: Sequence[str], cancelled: threading.Event, ending: list[str]
+        self, messages: Sequence[tuple[str, list[Any]]], max_tokens: int, stop: Sequence[str], cancelled: Callable[[], bool], ending: Ending
     ) -> Iterator[str]:
         from ..deepseek_ocr.generation import StopWatch
 
-        if cancelled.is_set():
-            ending.append("cancelled")
+        if cancelled():
+            ending.stopped = "cancelled"
             return
-        watch, count = StopWatch(stop), 0
         with self._lock:
             inputs = self._inputs(messages, max_tokens)
-        stream = _Stream(self, inputs, max_tokens, cancelled)
-        for token_text, count in stream:  # noqa: B007 - the last one is needed after the loop
+        watch, count = StopWatch(stop), 0
+        for token_text, count in _Stream(self, inputs, max_tokens, cancelled):  # noqa: B007 - the last count is needed after the loop
             if piece := watch.push(token_text):
                 yield piece
             if watch.stopped:
-                cancelled.set()
                 break
         if not watch.stopped and (rest := watch.rest()):
             yield rest
-        ending.append("stop" if watch.stopped else "cancelled" if cancelled.is_set() else "length" if count >= max_tokens else "end")
+        ending.stopped = "stop" if watch.stopped else "cancelled" if cancelled() else "length" if count >= max_tokens else "end"
 
     def _inputs(self, messages: Sequence[tuple[str, list[Any]]], max_tokens: int) -> dict[str, Any]:
         parts, pictures = self._prompt(messages)
@@ -329,10 +294,11 @@ class _Content(str):
 
 
 class _Stream:
-    """`generate` in a thread of its own, as pairs of text and tokens so far."""
+    """`generate` in a thread of its own, as pairs of text and tokens so far. Leaving it ends the thread at the next token."""
 
-    def __init__(self, reader: TransformersReader, inputs: dict[str, Any], max_tokens: int, cancelled: threading.Event) -> None:
+    def __init__(self, reader: TransformersReader, inputs: dict[str, Any], max_tokens: int, cancelled: Callable[[], bool]) -> None:
         self._reader, self._inputs, self._most, self._cancelled = reader, inputs, max_tokens, cancelled
+        self._left = threading.Event()
         self._pieces: queue.Queue[tuple[str, int] | BaseException | None] = queue.Queue()
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
@@ -344,13 +310,16 @@ class _Stream:
                     raise piece
                 yield piece
         finally:
-            self._cancelled.set() if thread.is_alive() else None
+            self._left.set()
             thread.join()
+
+    def _enough(self, *_: Any, **__: Any) -> bool:
+        return self._left.is_set() or self._cancelled()
 
     def _generate(self) -> None:
         reader = self._reader
         try:
-            stopping = reader._transformers.StoppingCriteriaList([lambda *_, **__: self._cancelled.is_set()])
+            stopping = reader._transformers.StoppingCriteriaList([self._enough])
             streamer = self._streamer()
             with reader._lock, reader._torch.inference_mode():
                 reader._model.generate(

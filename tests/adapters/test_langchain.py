@@ -33,8 +33,8 @@ from optical_memory.adapters.langchain_messages import key_of, turn_of_message, 
 from optical_memory.errors import BudgetTooSmall, StoreUnavailable
 from optical_memory.planning import WaterMarks
 from optical_memory.stores.memory import MemoryStore
+from tests.adapters.upset import upset_histories
 from tests.adapters.wire import Call, Wire
-from tests.histories import histories
 from tests.support import RuledRenderer
 
 STATE = "_optical_memory"
@@ -250,7 +250,7 @@ def converted(history: list[dict[str, Any]]) -> list[AnyMessage]:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(histories(max_steps=30))
+@given(upset_histories(max_steps=30))
 def test_no_request_ever_holds_half_a_tool_call(history: list[dict[str, Any]]) -> None:
     messages, state, middleware, before = converted(history), {}, optical(), None
     for end in range(1, len(messages) + 1, 3):

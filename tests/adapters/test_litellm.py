@@ -24,8 +24,8 @@ litellm = pytest.importorskip("litellm", reason="LiteLLM is not installed (extra
 from optical_memory.adapters.litellm import OpticalMemoryHook  # noqa: E402
 from optical_memory.errors import BudgetTooSmall  # noqa: E402
 from optical_memory.planning import WaterMarks  # noqa: E402
+from tests.adapters.upset import upset_histories  # noqa: E402
 from tests.adapters.wire import Call, Wire  # noqa: E402
-from tests.histories import histories  # noqa: E402
 from tests.support import RuledRenderer  # noqa: E402
 
 Message = dict[str, Any]
@@ -46,11 +46,12 @@ def pictures(messages: Sequence[Message]) -> list[Message]:
 
 
 def orphans(messages: Sequence[Message]) -> list[Message]:
-    """Tool messages that no call right before them waits for."""
+    """Tool messages that no call right before them waits for, and messages that came before all calls had their results."""
     waiting: set[str] = set()
     wrong = []
     for message in messages:
         if message["role"] != "tool":
+            wrong += [message] if waiting else []
             waiting = {call["id"] for call in message.get("tool_calls") or ()}
         elif message["tool_call_id"] in waiting:
             waiting.remove(message["tool_call_id"])
@@ -136,7 +137,7 @@ def test_a_conversation_is_known_by_its_beginning_and_by_its_name() -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(histories(max_steps=40))
+@given(upset_histories(max_steps=40))
 def test_no_tool_message_is_ever_without_its_call(history: list[Message]) -> None:
     messages = [{key: value for key, value in message.items() if key not in ("created_at", "importance")} for message in history]
     hook = small_hook()

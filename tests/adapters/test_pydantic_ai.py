@@ -48,8 +48,8 @@ from optical_memory.adapters.pydantic_ai import OpticalMemoryCapability
 from optical_memory.adapters.pydantic_ai_messages import said_in, turn_of_said
 from optical_memory.errors import BudgetTooSmall
 from optical_memory.planning import WaterMarks
+from tests.adapters.upset import upset_histories
 from tests.adapters.wire import Call, Wire
-from tests.histories import histories
 from tests.support import RuledRenderer
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "pydantic_ai_agent.py"
@@ -304,14 +304,15 @@ def converted(history: Sequence[dict[str, Any]], *, joined: bool) -> Messages:
         if message["role"] == "tool":
             part = ToolReturnPart("look", message["content"], message["tool_call_id"])
         if joined and messages and isinstance(messages[-1], ModelRequest):
-            messages[-1] = ModelRequest(parts=[*messages[-1].parts, part])
+            parts = sorted([*messages[-1].parts, part], key=lambda one: not isinstance(one, ToolReturnPart))  # results first
+            messages[-1] = ModelRequest(parts=parts)
         else:
             messages.append(ModelRequest(parts=[part]))
     return messages
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(histories(max_steps=30), st.booleans())
+@given(upset_histories(max_steps=30), st.booleans())
 def test_no_request_ever_holds_half_a_tool_call(history: list[dict[str, Any]], joined: bool) -> None:
     messages, one = converted(history, joined=joined), optical()
     for end in range(1, len(messages) + 1, 3):

@@ -11,13 +11,14 @@ from typing import Any
 
 from ..errors import MissingExtra
 from ..memory import OpticalMemory
-from .langchain_history import OpticalChatMessageHistory, view
-from .langchain_messages import Dialect
 
 try:
     from langchain_classic.memory.chat_memory import BaseChatMemory
     from langchain_classic.memory.utils import get_prompt_input_key
     from langchain_core.messages import BaseMessage, HumanMessage
+
+    from .langchain_history import OpticalChatMessageHistory, view
+    from .langchain_messages import Dialect
 except ImportError as exc:
     raise MissingExtra("OpticalConversationMemory", "langchain-classic") from exc
 

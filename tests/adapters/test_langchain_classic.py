@@ -170,3 +170,10 @@ def test_the_example(tmp_path: Path) -> None:
     last = wire.requests[-1].body
     assert lines[-1].strip() in json.dumps(last) and lines[0].strip() not in json.dumps(last)
     assert images(last), "old turns are pages"
+
+
+def test_without_any_langchain_the_error_says_what_to_install() -> None:
+    code = "import sys; sys.modules['langchain_core'] = sys.modules['langchain_classic'] = None\n"
+    code += "import optical_memory.adapters.langchain_classic"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=EXAMPLE.parents[1])
+    assert "MissingExtra" in done.stderr and "optical-memory[langchain-classic]" in done.stderr.splitlines()[-1]

@@ -138,7 +138,7 @@ class BudgetTooSmall(ValueError):
 
 
 class ContextTooLong(ValueError):
-    """A context that does not fit a model's positions. Nothing was computed.
+    """A context that does not fit a model's positions. The decoder has computed nothing.
 
     Attributes:
         needed: positions of the context, the question and the answer's room.

@@ -154,14 +154,14 @@ class ChatModelReader:
         Raises `ReaderError` for a request that this server is known to answer wrongly.
         """
         messages = self._plain(context, question) if self.deepseek else self._chat(context, question)
-        return self._ask(messages, max_tokens or ANSWER_TOKENS, stop)
+        return self._ask(messages, ANSWER_TOKENS if max_tokens is None else max_tokens, stop)
 
     def transcribe(self, page: Page | bytes | Image.Image, *, tier: Tier | str = Tier.BASE, max_tokens: int | None = None) -> str:
         """The words of a page shown at a tier, as far as the model reads them."""
         picture = picture_of(page, self._shown(Tier.parse(tier)))
         blocks = [self._picture(picture), {"type": "text", "text": "\nFree OCR." if self.deepseek else READ_PAGE}]
         expected = int(1.5 * page.text_tokens) + 64 if isinstance(page, Page) else 4096
-        return str(self._ask([{"role": "user", "content": blocks}], max_tokens or expected, ()))
+        return str(self._ask([{"role": "user", "content": blocks}], expected if max_tokens is None else max_tokens, ()))
 
     def close(self) -> None:
         """Close the connections."""
@@ -220,6 +220,8 @@ class ChatModelReader:
         return _identified(block) if self.engine.picture_ids else block
 
     def _ask(self, messages: Sequence[Block], max_tokens: int, stop: Sequence[str]) -> ChatAnswer:
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens={max_tokens} leaves no room for an answer")
         body: dict[str, Any] = {"model": self.model, "messages": list(messages), "max_tokens": max_tokens, "stream": True}
         body["stream_options"] = {"include_usage": True}
         if self.deepseek:

@@ -17,7 +17,7 @@ class Engine:
     """A kind of server.
 
     Attributes:
-        as_of: the version that this is known of.
+        as_of: the version that this is known of; empty where nothing beyond the protocol is assumed.
         picture_ids: takes a `uuid` beside a picture, by which its caches know it again.
         deepseek_profile: the reader profile that says what it makes DeepSeek-OCR pay for a page; empty for the model's own.
         deepseek_pictures: pictures in one request at most, if their cost is not to depend on how many there are; 0 for no such limit.
@@ -25,7 +25,7 @@ class Engine:
     """
 
     name: str
-    as_of: str
+    as_of: str = ""
     picture_ids: bool = False
     deepseek_profile: str = ""
     deepseek_pictures: int = 0
@@ -44,11 +44,12 @@ ENGINES = {
             deepseek_profile="deepseek-ocr-on-vllm",
             deepseek_extra=(("vllm_xargs", _LOOP_GUARD), ("skip_special_tokens", False)),
         ),
-        # It cuts tiles only while a request has at most two pictures, so that a page's cost depends on its neighbours.
+        # It cuts tiles only while a request has at most two pictures, so that a page's cost depends on its neighbours. How many it cuts was
+        # not looked up; vLLM's six are assumed.
         Engine("sglang", "0.5.23", deepseek_profile="deepseek-ocr-on-vllm", deepseek_pictures=2),
-        Engine("lmdeploy", "0.10"),
-        Engine("llama.cpp", "2026-10"),
-        Engine("openai", "2026-08"),
+        Engine("lmdeploy"),
+        Engine("llama.cpp"),
+        Engine("openai"),
     )
 }
 

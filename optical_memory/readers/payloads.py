@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ReaderError
 from .vision_cache import Payload
 
-__all__ = ["GRID", "joined", "rows_of", "taken_apart"]
+__all__ = ["GRID", "identity_of", "joined", "rows_of", "taken_apart"]
 
 GRID = "image_grid_thw"  # kept beside it: patches of a picture in time, height and width, which positions are counted by
 LIST, OF_LAYERS = "[]", "[{}][]"  # names in a payload: one tensor for each picture; the same for each layer
 PASSED_OVER = ("last_hidden_state", "hidden_states", "attentions")  # of an encoder's output; no decoder looks at them
+
+
+def identity_of(model: Any, image_processor: Any) -> str:
+    """Sixteen hexadecimal digits that stand for a model's weights, their type and how it prepares pictures.
+
+    Of every parameter its name, type, shape and 24 values (the first, the middle, the last eight) are looked at: another training run
+    changes them, a change of a few weights in place may be missed.
+    """
+    whole = hashlib.sha256(json.dumps(image_processor.to_dict(), sort_keys=True, default=str).encode())
+    for name, weight in model.named_parameters():
+        flat = weight.detach().flatten()
+        middle = max(0, flat.numel() // 2 - 4)
+        some = [part.float().cpu().numpy().tobytes() for part in (flat[:8], flat[middle : middle + 8], flat[-8:])]
+        whole.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode() + b"".join(some))
+    return whole.hexdigest()[:16]
 
 
 def taken_apart(seen: Any) -> dict[str, Any]:

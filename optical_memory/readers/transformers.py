@@ -23,7 +23,7 @@ from ..errors import ContextTooLong, MissingExtra, ReaderError, WeightsNotFound
 from ..pages import Page
 from ..tiers import Tier
 from .base import ContextLike, PageLike, ReaderProfile
-from .payloads import joined, rows_of, taken_apart
+from .payloads import GRID, identity_of, joined, rows_of, taken_apart
 from .profiles import profile_for_model, profile_of
 from .prompts import Picture, Words, picture_of, turn_pieces
 from .streaming import Ending, StreamedAnswer
@@ -109,8 +109,7 @@ class TransformersReader:
         if not self.caches_pages:
             _log.warning("%s takes no encoded pages back: every answer encodes them anew", type(model).__name__)
         self.name = str(getattr(config, "_name_or_path", "") or config.model_type)
-        weights = sum(float(weight.detach().float().sum()) for weight in list(model.parameters())[:8])
-        self.identity = f"transformers {transformers.__version__}/{self.name}/{str(model.dtype).removeprefix('torch.')}/{weights:.6g}"
+        self.identity = f"transformers {transformers.__version__}/{self.name}/{identity_of(model, image_processor)}"
         self._profile = profile
         self._vision = cache or VisionCache(shelf=FolderShelf(default_folder()))
         self._lock = threading.RLock()
@@ -126,14 +125,17 @@ class TransformersReader:
         return found
 
     def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> StreamedAnswer:
-        """Answer a question after a context, greedily. Iterating raises `ContextTooLong` before the decoder has computed anything."""
+        """Answer a question after a context, greedily. Iterating raises `ContextTooLong`: pages are encoded by then, since
+        only that says how many positions they take, but the decoder has computed nothing.
+        """
         messages = [*_messages(context), ("user", [Words(question)])]
-        return self._start(messages, max_tokens or ANSWER_TOKENS, stop)
+        return self._start(messages, ANSWER_TOKENS if max_tokens is None else max_tokens, stop)
 
     def transcribe(self, page: Page | bytes | Image.Image, *, tier: Tier | str = Tier.BASE, max_tokens: int | None = None) -> str:
         """The words of a page shown at a tier, as far as the model reads them."""
         expected = int(1.5 * page.text_tokens) + 64 if isinstance(page, Page) else 2048
-        return str(self._start([("user", [picture_of(page, tier), Words(self._family.prompt)])], max_tokens or expected, ()))
+        asked = [("user", [picture_of(page, tier), Words(self._family.prompt)])]
+        return str(self._start(asked, expected if max_tokens is None else max_tokens, ()))
 
     def close(self) -> None:
         """Let go of what is held in memory."""
@@ -213,6 +215,8 @@ class TransformersReader:
     # -- running ---------------------------------------------------------------------------------------------------------------------
 
     def _start(self, messages: Sequence[tuple[str, list[Any]]], max_tokens: int, stop: Sequence[str]) -> StreamedAnswer:
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens={max_tokens} leaves no room for an answer")
         ending = Ending()
         return StreamedAnswer(lambda cancelled: self._run(messages, max_tokens, stop, cancelled, ending), ending)
 
@@ -250,8 +254,8 @@ class TransformersReader:
             return inputs
         if "mm_token_type_ids" in inspect.signature(self._model.forward).parameters:
             inputs["mm_token_type_ids"] = (tokens == self._model.config.image_token_id).int()
-        if "image_grid_thw" in payloads[0]:
-            inputs["image_grid_thw"] = torch.cat([payload["image_grid_thw"] for payload in payloads]).to(device)
+        if GRID in payloads[0]:
+            inputs[GRID] = torch.cat([payload[GRID] for payload in payloads]).to(device)
         if self.caches_pages:
             inputs["mm_encoder_outputs"] = {"image": joined(payloads, device)}
         else:
@@ -265,7 +269,7 @@ class TransformersReader:
         taken = inspect.signature(self._model.get_image_features).parameters
         seen = self._model.get_image_features(**{name: value for name, value in pixels.items() if name in taken})
         payload = taken_apart(seen)
-        return payload | ({"image_grid_thw": pixels["image_grid_thw"].cpu()} if "image_grid_thw" in pixels else {})
+        return payload | ({GRID: pixels[GRID].cpu()} if GRID in pixels else {})
 
     def _pixels(self, pictures: Sequence[Picture]) -> dict[str, Any]:
         tier = pictures[0].tier

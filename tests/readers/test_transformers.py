@@ -118,7 +118,25 @@ def test_stop_strings_and_cancelling(page: Page) -> None:
     endless.cancel()
     list(endless)
     assert endless.stopped == "cancelled"
-    assert threading.active_count() < 50
+    assert not [thread for thread in threading.enumerate() if thread.name == "optical-memory-reader"], "its thread has ended"
+
+
+def test_other_weights_or_pixels_are_another_model(page: Page) -> None:
+    """Vision tokens of one must never be taken for the other's, on a shelf that both share."""
+    made = MAKERS["qwen3-vl"]()
+    before = TransformersReader(**made, cache=VisionCache()).identity
+    assert TransformersReader(**made, cache=VisionCache()).identity == before == reader_of("qwen3-vl").identity
+    weight = dict(made["model"].named_parameters())["model.visual.blocks.2.mlp.linear_fc2.weight"]
+    weight.data[0, 0] += 1
+    assert TransformersReader(**made, cache=VisionCache()).identity != before
+    weight.data[0, 0] -= 1
+    made["image_processor"].size = {"shortest_edge": 1024, "longest_edge": 640 * 640}
+    assert TransformersReader(**made, cache=VisionCache()).identity != before
+
+
+def test_no_room_for_an_answer(memory: OpticalMemory) -> None:
+    with pytest.raises(ValueError, match="max_tokens=0 leaves no room"):
+        reader_of("qwen3-vl").answer(memory.context(budget=1_500), "?", max_tokens=0)
 
 
 def test_an_error_in_the_model_reaches_the_reader_of_the_answer(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

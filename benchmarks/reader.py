@@ -26,6 +26,7 @@ from PIL import Image
 from rich.table import Table
 from torch import Tensor
 
+from optical_memory.deepseek_ocr import sam
 from optical_memory.deepseek_ocr.configuration import DeepseekOcrConfig
 from optical_memory.deepseek_ocr.processing import PagePixels, page_pixels
 from optical_memory.tiers import Tier
@@ -38,6 +39,8 @@ from ._timing import timed
 Encode = Callable[[Tensor], Tensor]
 SIDES = {512: 9, 640: 9, 1024: 5}  # px of a page: runs of each side
 THREADS = 2
+PROCESSES = 3  # whose peak memory is measured; a single one is sometimes far off
+LAYER_RUNS = 5
 MEMORY = "--peak"  # asks for one measurement of memory, in this process
 
 
@@ -121,10 +124,10 @@ def encoded(model: Any, pages: Sequence[PagePixels]) -> float:
 
 
 def encoder_memory(device: str) -> Table:
-    """Peak memory above the weights while one page is encoded."""
+    """Peak memory above the weights while a process encodes its first page; the median of three processes."""
     table = Table("page", "ours", "transformers", "ours / theirs", title="Peak MB above the weights, bfloat16")
     for side in SIDES:
-        peaks = [measured(which, side, device) for which in ("ours", "transformers")]
+        peaks = [statistics.median(measured(which, side, device) for _ in range(PROCESSES)) for which in ("ours", "transformers")]
         table.add_row(f"{side} px", *(f"{peak:,.0f}" for peak in peaks), f"{peaks[0] / peaks[1]:.2f}")
     return table
 
@@ -147,7 +150,6 @@ def peak(which: str, side: int, device: str) -> float:
         held = torch.cuda.memory_allocated()
         encode(pixels)
         return (torch.cuda.max_memory_allocated() - held) / 1e6
-    encode(noise(512, device))  # weights that the system has put aside since they were made are back in memory
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)  # what building left behind is not lent to the page
     Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts again
@@ -162,10 +164,59 @@ def status(name: str) -> int:
     return int(lines[name].split()[0])
 
 
+@torch.inference_mode()
+def attention(_device: str) -> Table:
+    """CPU seconds of one SAM attention over a grid of patches, 12 heads of 64: the ways to bring in the relative positions."""
+    torch.set_num_threads(THREADS)
+    table = Table("patches", "type", "bias laid out whole", "bias in parts", "folded", title="CPU seconds of one attention, median")
+    for dtype in (torch.bfloat16, torch.float32):
+        for side in (64, 40):
+            q, k, v = (torch.randn(1, 12, side**2, 64, dtype=dtype) for _ in range(3))
+            rows, columns = (torch.randn(1, 12, side, side, side, dtype=dtype) for _ in range(2))
+            step = max(1, sam.SCORES // (12 * side**3))
+            ways = [partial(sam._biased, q, k, v, rows, columns, steps) for steps in (side, step)]
+            ways.append(partial(sam._folded, q, k, v, rows, columns, step))
+            taken = [[cpu_seconds(way) for way in ways] for _ in range(LAYER_RUNS)]
+            medians = [statistics.median(run[place] for run in taken) for place in range(len(ways))]
+            table.add_row(f"{side} x {side}", str(dtype).removeprefix("torch."), *(f"{median:.2f}" for median in medians))
+    return table
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of all threads."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+@torch.inference_mode()
+def parity(_device: str) -> Table:
+    """How far apart the two networks are at the published widths, in 32 bits, with 3 of the 12 decoder layers."""
+    torch.set_num_threads(THREADS)
+    published = DeepseekOcrConfig.published()
+    ours = random_model(replace(published, decoder=replace(published.decoder, num_hidden_layers=3)))
+    theirs = oracle(ours)
+    table = Table("what", "greatest difference", "spread of the values", title="Published widths, 32 bits, random weights")
+    for side in SIDES:
+        pixels = torch.randn(1, 3, side, side)
+        expected = torch.cat(theirs.get_image_features(pixels).pooler_output)
+        table.add_row(f"rows at {side} px", *apart(rows_of_ours(ours, pixels), expected))
+    ids = torch.randint(2, 100_000, (1, 200))
+    table.add_row("scores of 200 tokens", *apart(ours(ours.embed(ids[0])[None]), theirs(input_ids=ids).logits))
+    return table
+
+
+def apart(found: Tensor, expected: Tensor) -> tuple[str, str]:
+    """The greatest difference of two tensors, and the standard deviation of the second."""
+    return f"{float((found - expected).abs().max()):.1e}", f"{float(expected.std()):.2f}"
+
+
 SECTIONS: dict[str, Callable[[str], Table]] = {
     "encoder": encoder_speed,
     "tiers": tier_speed,
     "memory": encoder_memory,
+    "attention": attention,
+    "parity": parity,
     "prefixes": first_token,
     "vision": vision_hit,
 }

@@ -19,7 +19,9 @@ Failure: the world did not cooperate; the caller did nothing wrong.
     ├── MissingExtra            an optional package is not installed (also an ImportError)
     ├── StoreError
     │   ├── StoreUnavailable    the store does not answer
-    │   └── SessionCorrupted    entries of a session are missing or unreadable
+    │   ├── SessionCorrupted    entries of a session are missing or unreadable
+    │   ├── LengthConflict      the session is not as long as the caller expected
+    │   └── WrongKey            no key at hand opens what the store holds
     ├── RenderError             a page could not be drawn
     │   └── BrowserNotFound     no Chromium to draw with
     └── ReaderError             a reader could not do its work
@@ -35,6 +37,7 @@ __all__ = [
     "BudgetTooSmall",
     "ContextTooLong",
     "InvalidTurn",
+    "LengthConflict",
     "MissingExtra",
     "OpticalMemoryError",
     "ReaderError",
@@ -49,6 +52,7 @@ __all__ = [
     "UnsupportedContent",
     "WeightsMismatch",
     "WeightsNotFound",
+    "WrongKey",
 ]
 
 
@@ -73,7 +77,33 @@ class StoreUnavailable(StoreError):
 
 
 class SessionCorrupted(StoreError):
-    """Entries of a session are missing or unreadable."""
+    """Entries of a session are missing or unreadable.
+
+    Attributes:
+        session: the session's name, where it is known.
+        missing: numbers of the turns that are lost or cannot be read, as far as that can be told.
+    """
+
+    def __init__(self, message: str, *, session: str | None = None, missing: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.session, self.missing = session, missing
+
+
+class LengthConflict(StoreError):
+    """Turns were to be appended to a session of an expected length, and another writer was faster. Nothing was stored.
+
+    Attributes:
+        expected: the length asked for.
+        length: the session's length now.
+    """
+
+    def __init__(self, session: str, expected: int, length: int) -> None:
+        super().__init__(f"session {session!r} has {length} turns, not {expected} as expected: read what is new, then append again")
+        self.expected, self.length = expected, length
+
+
+class WrongKey(StoreError):
+    """No key at hand opens what the store holds, or it was changed."""
 
 
 class RenderError(OpticalMemoryError):

@@ -127,9 +127,10 @@ class Store(TurnLog, DerivedCache, Protocol):
 _STORES = {
     "memory": "optical_memory.stores.memory:MemoryStore",
     "sqlite": "optical_memory.stores.sqlite:SqliteStore",
-    "redis": "optical_memory.stores.redis:RedisStore",
-    "rediss": "optical_memory.stores.redis:RedisStore",
-    "unix": "optical_memory.stores.redis:RedisStore",
+    **dict.fromkeys(
+        ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"),
+        "optical_memory.stores.redis:RedisStore",
+    ),
 }
 
 

@@ -93,4 +93,5 @@ def _decode_slowly(whole: bytes, number: int) -> Turn:
             record["created_at"] = datetime.fromisoformat(record["created_at"])
         return Turn.model_validate(record)
     except (ValueError, TypeError, RecursionError) as exc:
-        raise SessionCorrupted(f"the record of turn #{number} cannot be read; restore the store from a backup, or erase the turn") from exc
+        message = f"the record of turn #{number} cannot be read; restore the store from a backup, or erase the turn"
+        raise SessionCorrupted(message, missing=(number,)) from exc

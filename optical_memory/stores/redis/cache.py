@@ -1,0 +1,106 @@
+"""What is derived from a session's log, and claims on the work of deriving it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from ...errors import StoreUnavailable, WrongKey
+from ..base import SessionId
+from ..codec import from_bytes, to_bytes
+from ..encryption import Cipher
+from . import scripts
+from .connecting import Options
+from .layout import Layout
+from .wire import Wire, is_full
+
+__all__ = ["RedisCache", "milliseconds"]
+
+_log = logging.getLogger(__name__)
+
+
+class RedisCache:
+    """The caches of all sessions, each a hash that ends as a whole. Implements `DerivedCache` and `claims.Claims`."""
+
+    def __init__(self, wire: Wire, options: Options, cipher: Cipher) -> None:
+        self.wire, self.options, self.cipher = wire, options, cipher
+        self.layout = Layout(options.namespace)
+
+    @property
+    def claims(self) -> RedisCache:
+        """Processes share the work on a session."""
+        return self
+
+    def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:
+        """Those of `names` that are there, and can be opened."""
+        if not names:
+            return {}
+        found = self.wire.command("HMGET", self.layout.keys(session)[5], *map(to_bytes, names))
+        opened: dict[str, bytes] = {}
+        for name, data in zip(names, found, strict=True):
+            try:
+                if data is not None:
+                    opened[name] = self.cipher.open(data)
+            except WrongKey as exc:
+                _log.warning("cached %r of session %r will be made again: %s", name, session.name, exc)
+        return opened
+
+    def put(self, session: SessionId, items: dict[str, bytes]) -> None:
+        """Store or replace. A server whose memory is full keeps nothing of it, and a warning is logged."""
+        if not items:
+            return
+        pairs = [part for name, data in items.items() for part in (to_bytes(name), self.cipher.seal(data))]
+        self._write(session, scripts.CACHE_PUT, pairs)
+
+    def swap(self, session: SessionId, name: str, old: bytes | None, new: bytes) -> bool:
+        """See `claims.Claims`. Sealed bytes are never twice the same, so the ones that are there are looked at first."""
+        cache = self.layout.keys(session)[5]
+        held = self.wire.command("HGET", cache, to_bytes(name))
+        if held is not None:
+            try:
+                if self.cipher.open(held) != old:
+                    return False
+            except WrongKey:
+                pass  # nobody here can read it: it is as good as absent
+        elif old is not None:
+            return False
+        arguments = [to_bytes(name), int(held is None), held or b"", self.cipher.seal(new)]
+        return self._write(session, scripts.SWAP, arguments)
+
+    def names(self, session: SessionId, prefix: str = "") -> list[str]:
+        """Names that start with `prefix`, sorted."""
+        names = self.wire.command("HKEYS", self.layout.keys(session)[5])
+        return sorted(name for name in map(from_bytes, names) if name.startswith(prefix))
+
+    def discard(self, session: SessionId, names: Sequence[str]) -> None:
+        """Remove; absent names are fine."""
+        if names:
+            self.wire.command("HDEL", self.layout.keys(session)[5], *map(to_bytes, names))
+
+    def claim(self, session: SessionId, name: str, holder: str, seconds: float) -> bool:
+        """See `claims.Claims`."""
+        return self._unless_full(session, scripts.CLAIM, [self.layout.claim(session, name)], [holder, int(seconds * 1_000)])
+
+    def release(self, session: SessionId, name: str, holder: str) -> None:
+        """See `claims.Claims`."""
+        self.wire.run(scripts.RELEASE, [self.layout.claim(session, name)], [holder])
+
+    def _write(self, session: SessionId, script: scripts.Script, arguments: Sequence[Any]) -> bool:
+        keys = self.layout.keys(session)
+        return self._unless_full(session, script, [keys[5], keys[0]], [milliseconds(self.options.pages_ttl), *arguments])
+
+    def _unless_full(self, session: SessionId, script: scripts.Script, keys: Sequence[str], arguments: Sequence[Any]) -> bool:
+        """What a script answers. A server whose memory is full keeps nothing, which is no reason to stop: all of this can be made again."""
+        try:
+            return bool(self.wire.run(script, keys, arguments))
+        except StoreUnavailable as exc:
+            if exc.__cause__ is None or not is_full(exc.__cause__):
+                raise
+            _log.warning("nothing is kept of the pages of session %r: %s", session.name, exc)
+            return True
+
+
+def milliseconds(seconds: float | None) -> int | str:
+    """As scripts take it; '' for ever."""
+    return "" if seconds is None else max(1, int(seconds * 1_000))

@@ -1,0 +1,334 @@
+"""A store on Redis servers (6.2 or later, Valkey, and what speaks like them), with core commands only. See `layout` for what lies where.
+
+What this store does not promise: how long a returned append lives on is the server's `appendfsync` and its replicas; what was erased is
+gone from the server's memory, but stays in its files until it rewrites them (`keeping.erase_proven` has it do so). Search has no index on
+the server: each process builds one of its own from the log and keeps it up to date. docs/redis.md: which settings keep what promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavailable, TurnNotFound
+from ...turns import Turn
+from ..base import SessionId, SessionInfo
+from ..codec import blank, decode, digest, encode, from_bytes, to_bytes
+from ..encryption import cipher_of
+from ..local_index import LocalIndexes
+from . import scripts
+from .cache import RedisCache, milliseconds
+from .connecting import Options, wire_of
+from .damage import damage_of
+from .layout import EXPIRING, KEPT, OPENING
+from .server import eviction_warning
+from .wire import Said
+
+__all__ = ["RedisStore"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+READ_AT_ONCE = 1_000  # turns a call: the server does nothing else meanwhile
+LIST_AT_ONCE = 500  # sessions a call
+CALLS_AT_ONCE = 5_000  # Lua takes some 8,000 values on its stack
+_log = logging.getLogger(__name__)
+
+
+class RedisStore(RedisCache):
+    """Sessions on a Redis server.
+
+    Args:
+        source: a URL (`connecting` lists their kinds) or a client of redis-py: sync or asyncio; plain, Sentinel or Cluster.
+        options: what stands in the query of a URL; beside a client only.
+        keys: Fernet keys, newest first, to seal turns and pages with; those of the environment by default.
+
+    Safe for threads and after a fork. On a client of asyncio, made in its running loop, methods are called from other threads, as the async
+    twins of `OpticalMemory` do. Raises `MissingExtra` without redis-py, `ValueError` for a URL that makes no sense, `StoreUnavailable` if
+    the server does not answer now; inside a running event loop that shows at the first use instead, so that opening never blocks it.
+    """
+
+    def __init__(self, source: Any, *, options: Options | None = None, keys: Sequence[str] | None = None) -> None:
+        wire, chosen, self._owns_client = wire_of(source, options)
+        super().__init__(wire, chosen, cipher_of(keys))
+        self._local = LocalIndexes()
+        if not _in_event_loop():
+            self.wire.once("PING")
+            if warning := eviction_warning(self.wire):
+                _log.warning("%s: %s", self.wire.name, warning)
+
+    @property
+    def url(self) -> str:
+        """The URL that opened it, a password replaced by `***`; for a client, what it is."""
+        return self.wire.name.strip("'")
+
+    # -- the log -------------------------------------------------------------------------------------------------------------------
+
+    def append(self, session: SessionId, turns: Sequence[Turn], *, expected_length: int | None = None) -> list[Turn]:
+        """Store turns; see `TurnLog.append`. One round trip; one that is repeated after a lost answer changes nothing."""
+        records = [encode(turn) for turn in turns]
+        if not turns:
+            return []
+        lives = [milliseconds(self.options.pages_ttl), milliseconds(self.options.ttl), self.options.mode]
+        arguments: list[Any] = ["" if expected_length is None else expected_length, *lives]
+        for turn, record in zip(turns, records, strict=True):
+            calls = _calls(turn)
+            arguments += [digest(turn.id), self.cipher.seal(record), int(turn.pinned), len(calls), *calls]
+        try:
+            answers = self._run(session, scripts.APPEND, ["", *arguments])
+        except Said as said:
+            if said.word == "CONFLICT":
+                raise LengthConflict(session.name, expected_length or 0, int(said.details)) from said
+            answers = self._begin(session, arguments)
+        self._confirm(session)
+        return [self._stored(*each, session) for each in zip(turns, records, answers, strict=True)]
+
+    def _begin(self, session: SessionId, arguments: Sequence[Any]) -> Any:
+        """The first append of a session. Its name is noted before, so that none is missing in a list, and as kept once it is there."""
+        index, name = self.layout.index(session.tenant), to_bytes(session.name)
+        self._check_absent(session)
+        self.wire.command("HSET", index, name, OPENING)
+        try:
+            answers = self._run(session, scripts.APPEND, [secrets.token_hex(8), *arguments])
+        except Said as said:  # 0 was not the length expected, or another process began it and was faster
+            raise LengthConflict(session.name, int(arguments[0]), int(said.details)) from said
+        self.wire.command("HSET", index, name, KEPT if self.options.ttl is None else EXPIRING)
+        return answers
+
+    def _confirm(self, session: SessionId) -> None:
+        """Wait until replicas have what was written. `WAIT` counts what its own connection wrote last, so something is written with it."""
+        wanted = self.options.replicas
+        if not wanted:
+            return
+        milliseconds_each = int(self.options.retry_for * 1_000) or 1
+        meta = self.layout.keys(session)[0]
+
+        def attempt(client: Any) -> int:
+            node = client.get_redis_connection(client.get_node_from_key(meta)) if hasattr(client, "get_node_from_key") else client
+            pipe = node.pipeline(transaction=False)
+            pipe.execute_command("HSET", meta, "confirmed", 1)
+            pipe.execute_command("WAIT", wanted, milliseconds_each)
+            return int(self.wire.outcome(pipe.execute())[1])
+
+        reached = self.wire.persistently(attempt)
+        if reached < wanted:
+            raise StoreUnavailable(
+                f"{self.wire.name} stored it, but {reached} of {wanted} replicas confirmed that in {self.options.retry_for:g} s. "
+                "Do it again (turns with the same ids), or lower replicas"
+            )
+
+    def read(self, session: SessionId, start: int = 1, stop: int | None = None) -> list[Turn]:
+        """Turns by number; see `TurnLog.read`."""
+        first, turns = max(start, 1), list[Turn]()
+        while stop is None or first < stop:
+            size = READ_AT_ONCE if stop is None else min(READ_AT_ONCE, stop - first)
+            length, records, pinned = self._run(session, scripts.READ, [first - 1, first + size - 2])
+            if not length:
+                self._check_absent(session)
+            held = set(map(int, pinned))
+            turns += [self._opened(record, number, number in held, session) for number, record in enumerate(records, first) if record]
+            first += size
+            if first > length:
+                break
+        return turns
+
+    def length(self, session: SessionId) -> int:
+        """The highest number ever given."""
+        return int(self._state(session)[0])
+
+    def known_calls(self, session: SessionId, ids: Collection[str]) -> set[str]:
+        """Which of `ids` the session called."""
+        wanted, known = list(ids), set[str]()
+        for start in range(0, len(wanted), CALLS_AT_ONCE):
+            some = wanted[start : start + CALLS_AT_ONCE]
+            counts = self._run(session, scripts.CALLS, [digest(call_id) for call_id in some])
+            known.update(call_id for call_id, count in zip(some, counts, strict=False) if count)
+        return known
+
+    def pinned(self, session: SessionId) -> list[int]:
+        """Numbers of the pinned turns."""
+        return [int(number) for number in self._state(session)[4]]
+
+    def pin(self, session: SessionId, number: int, pinned: bool) -> None:
+        """Set or clear a pin. Raises `TurnNotFound`."""
+        found, length = self._run(session, scripts.PIN, [number, int(pinned)]) if number > 0 else (0, self.length(session))
+        if not found:
+            raise TurnNotFound(number, length)
+
+    def search(self, session: SessionId, query: str, limit: int) -> list[int]:
+        """Numbers of the turns that match, best first. The first search of a process reads the whole log, later ones what is new."""
+        length, generation, erased, *_ = self._state(session)
+        return self._local.search(
+            session, query, limit, generation=(generation, erased), length=length, read=lambda start: self.read(session, start)
+        )
+
+    def sessions(self, tenant: str = "") -> list[SessionInfo]:
+        """All sessions of a tenant, by name."""
+        found: list[SessionInfo] = []
+        for ids in self.listed(tenant):
+            rows = self.wire.each([("HMGET", self.layout.keys(session)[0], "length", "erased", "appended") for session in ids])
+            for session, row in zip(ids, rows, strict=True):
+                length, erased, appended = (int(value or 0) for value in row)
+                if length:
+                    found.append(SessionInfo(session, length - erased, EPOCH + timedelta(microseconds=appended)))
+        return sorted(found, key=lambda info: info.id)
+
+    def count_sessions(self, tenant: str = "") -> int:
+        """How many sessions a tenant has."""
+        commands = ([("EXISTS", self.layout.keys(session)[0]) for session in ids] for ids in self.listed(tenant))
+        return sum(sum(map(int, self.wire.each(some))) for some in commands)
+
+    def erase(self, session: SessionId, numbers: Sequence[int] | None = None) -> list[int]:
+        """Remove turns, or the session with its cache; see `TurnLog.erase`, and the module for what the server's files keep."""
+        self._local.drop(session)
+        if numbers is None:
+            return self._erase_whole(session)
+        before: list[int] = []
+        arguments: list[Any] = []
+        for number in sorted({number for number in numbers if number > 0}):
+            calls = self._calls_of(session, number)
+            if calls is not None:
+                before.append(number)
+                arguments += [number, len(calls), *calls]
+        if arguments:
+            self._run(session, scripts.ERASE, arguments)
+            self._confirm(session)
+        return before  # and not the script's answer, which may be that of a second attempt
+
+    def _calls_of(self, session: SessionId, number: int) -> list[bytes] | None:
+        """Digests of the calls that a turn made; None without such a turn. One that cannot be read can be erased all the same."""
+        try:
+            turns = self.read(session, number, number + 1)
+        except SessionCorrupted as exc:
+            if exc.missing != (number,):
+                raise
+            return []
+        return _calls(turns[0]) if turns else None
+
+    def _erase_whole(self, session: SessionId) -> list[int]:
+        index, name = self.layout.index(session.tenant), to_bytes(session.name)
+        keys = self.layout.keys(session)
+        if self.wire.command("HEXISTS", index, name):
+            self.wire.command("HSET", index, name, OPENING)  # from here on its absence is no loss
+        before = [number for number, record in enumerate(self.wire.command("LRANGE", keys[1], 0, -1), 1) if record]
+        gone = self.wire.run(scripts.ERASE_SESSION, keys)
+        self.wire.each([("HDEL", index, name), ("SREM", self.layout.old_index(session.tenant), name)])
+        if self.wire.command("EXISTS", keys[0]):  # another process has begun it anew meanwhile
+            self.wire.command("HSET", index, name, OPENING)
+        return sorted({*before, *gone})
+
+    # -- lives ---------------------------------------------------------------------------------------------------------------------
+
+    def expire(self, session: SessionId, seconds: float | None, expiry: str = "sliding") -> None:
+        """Let a session, its log included, end after so many seconds, or never if None.
+
+        Args:
+            expiry: `sliding` (after the last append), `sliding-read` (after the last append or reading), `fixed` (from now).
+
+        Raises `LookupError` for a session that is not there.
+        """
+        if seconds is not None and not seconds > 0:
+            raise ValueError(f"a session lives for a positive number of seconds, or for ever with None; got {seconds!r}")
+        mode = Options(expiry=expiry).mode
+        index, name = self.layout.index(session.tenant), to_bytes(session.name)
+        if not self.length(session):
+            raise LookupError(f"no session {session.name!r} at {self.wire.name}")
+        if seconds is not None:
+            self.wire.command("HSET", index, name, EXPIRING)  # first, so that its end is never taken for a loss
+        self._run(session, scripts.EXPIRE, [milliseconds(seconds), mode])
+        if seconds is None:
+            self.wire.command("HSET", index, name, KEPT)
+
+    def close(self) -> None:
+        """Close the connections that this store opened. It can be used again afterwards."""
+        if self._owns_client:
+            self.wire.close()
+
+    # -- inside --------------------------------------------------------------------------------------------------------------------
+
+    def _run(self, session: SessionId, script: scripts.Script, arguments: Sequence[Any] = ()) -> Any:
+        """What a script of the log answers; a session of an older layout is brought to this one first. `SessionCorrupted`, `Said`."""
+        keys = self.layout.keys(session)
+        try:
+            try:
+                return self.wire.run(script, keys, arguments)
+            except Said as said:
+                if said.word != "VERSION":
+                    raise
+                self._migrate(session, int(said.details))
+            return self.wire.run(script, keys, arguments)
+        except Said as said:
+            if said.word != "CORRUPTED":
+                raise
+            raise damage_of(self, session, said.details) from said
+
+    def _migrate(self, session: SessionId, version: int) -> None:
+        if version > scripts.LAYOUT_VERSION:
+            raise StoreError(
+                f"session {session.name!r} was written by a newer release (layout {version}; this one knows {scripts.LAYOUT_VERSION}). "
+                "Upgrade optical-memory"
+            )
+        self.wire.run(scripts.MIGRATE, self.layout.keys(session), [secrets.token_hex(8)])
+        self.wire.command("HSET", self.layout.index(session.tenant), to_bytes(session.name), KEPT)
+
+    def _state(self, session: SessionId) -> Any:
+        state = self._run(session, scripts.STATE)
+        if not state[0]:
+            self._check_absent(session)
+        return state
+
+    def _check_absent(self, session: SessionId) -> None:
+        """Raises `SessionCorrupted` if a session that is not there should be."""
+        index, name = self.layout.index(session.tenant), to_bytes(session.name)
+        if self.wire.command("HGET", index, name) == KEPT and not self.wire.command("EXISTS", self.layout.keys(session)[0]):
+            raise SessionCorrupted(
+                f"session {session.name!r}: all of it is gone from {self.wire.name}, and nobody erased it. "
+                "Restore the server from a backup, or erase the session to begin it anew",
+                session=session.name,
+            )
+
+    def listed(self, tenant: str) -> Iterator[list[SessionId]]:
+        """The sessions that a tenant's index names, some at a time, each once; they may have ended."""
+        self._adopt_old_index(tenant)
+        cursor, seen = 0, set[bytes]()
+        while True:
+            cursor, fields = self.wire.command("HSCAN", self.layout.index(tenant), cursor, "COUNT", LIST_AT_ONCE)
+            names = [name for name in fields if name not in seen]
+            seen.update(names)
+            if names:
+                yield [SessionId(from_bytes(name), tenant) for name in names]
+            if not int(cursor):
+                return
+
+    def _adopt_old_index(self, tenant: str) -> None:
+        """Move the names that layout 1 kept in a set into the index."""
+        old = self.layout.old_index(tenant)
+        for name in self.wire.command("SMEMBERS", old):
+            self.wire.each([("HSETNX", self.layout.index(tenant), name, OPENING), ("SREM", old, name)])
+
+    def _stored(self, turn: Turn, record: bytes, answer: Any, session: SessionId) -> Turn:
+        """A turn as it stands in the log: as given, or as an earlier append left it."""
+        number, pinned, earlier = answer
+        if earlier == b"":
+            return blank(turn, number)
+        return decode(record, number, bool(pinned)) if earlier is None else self._opened(earlier, number, bool(pinned), session)
+
+    def _opened(self, record: bytes, number: int, pinned: bool, session: SessionId) -> Turn:
+        try:
+            return decode(self.cipher.open(record), number, pinned)
+        except SessionCorrupted as exc:
+            raise SessionCorrupted(f"session {session.name!r}: {exc}", session=session.name, missing=exc.missing) from exc
+
+
+def _calls(turn: Turn) -> list[bytes]:
+    return [digest(call_id) for call_id in sorted({call.id for call in turn.tool_calls})]
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,198 @@
+"""Commands to a Redis server, and answers or `StoreUnavailable`: never an empty answer for a lost one.
+
+Everything that the store sends can be sent twice without harm. So what fails for a passing reason is sent again, with growing pauses, until
+`retry_for` seconds are over. Clients of asyncio are used on the loop that they belong to; whoever waits for them is another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from ...errors import StoreUnavailable
+from .scripts import WORDS, Script
+
+__all__ = ["Said", "Wire", "is_full"]
+
+T = TypeVar("T")
+Command = tuple[Any, ...]
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds between two attempts, doubled each time
+LATE = 0.5  # seconds past the client's own time limit before a coroutine is given up
+
+# What is said by a server that will be able to answer soon: one that starts, or that another is just taking over from.
+_PASSING = ("CLUSTERDOWN", "TRYAGAIN", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY ")
+
+
+class Said(Exception):
+    """What one of our scripts says instead of an answer: a word, and what belongs to it."""
+
+    def __init__(self, word: str, details: str) -> None:
+        super().__init__(f"{word} {details}".strip())
+        self.word, self.details = word, details
+
+
+class Wire:
+    """One client of redis-py, whichever kind it is.
+
+    Args:
+        connect: makes the client when it is first needed.
+        loop: where a client of asyncio lives; None for the others.
+        name: what errors call the server; no password in it.
+        retry_for: seconds during which a command that failed is sent again.
+        connections: commands under way at once; whoever comes later waits, for `patience` seconds at most.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        *,
+        name: str,
+        retry_for: float,
+        connections: int,
+        patience: float,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        import redis
+
+        self.name, self.loop = name, loop
+        self._connect, self._retry_for, self._patience = connect, retry_for, patience
+        self._client: Any = None
+        self._connecting = threading.Lock()
+        self._slots = threading.BoundedSemaphore(connections)
+        self._connections = connections
+        # `RedisClusterException` is no `RedisError`; a coroutine that is given up raises `TimeoutError`.
+        self._failures = (redis.RedisError, redis.exceptions.RedisClusterException, OSError, TimeoutError)
+        self._passing = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.RedisClusterException, OSError, TimeoutError)
+        self._lasting = (redis.AuthenticationError, redis.exceptions.AuthorizationError)
+        self._no_script = redis.exceptions.NoScriptError
+
+    @property
+    def client(self) -> Any:
+        """The client. Raises what making it raises."""
+        with self._connecting:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def run(self, script: Script, keys: Sequence[Any], arguments: Sequence[Any] = ()) -> Any:
+        """What a script answers. A server that does not know it learns it. Raises `Said`, `StoreUnavailable`."""
+
+        def attempt() -> Any:
+            try:
+                return self._send("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            except self._no_script:
+                return self._send("EVAL", script.text, len(keys), *keys, *arguments)
+
+        return self._persistently(attempt)
+
+    def command(self, *command: Any) -> Any:
+        """What one command answers."""
+        return self._persistently(lambda: self._send(*command))
+
+    def each(self, commands: Sequence[Command]) -> list[Any]:
+        """What commands answer, sent in one go and not as one step."""
+        return self._persistently(lambda: self._pipelined(commands)) if commands else []
+
+    def once(self, *command: Any) -> Any:
+        """What one command answers, without another attempt."""
+        with self._answering():
+            return self._send(*command)
+
+    def persistently(self, attempt: Callable[[Any], T]) -> T:
+        """What `attempt` makes of the client, again and again while it fails for a passing reason."""
+        return self._persistently(lambda: attempt(self.client))
+
+    def close(self) -> None:
+        """Close the connections that this object opened."""
+        with self._connecting:
+            client, self._client = self._client, None
+        if client is not None:
+            with self._answering():
+                client.close()
+
+    def _send(self, *command: Any) -> Any:
+        return self.outcome(self.client.execute_command(*command, NEVER_DECODE=True))
+
+    def _pipelined(self, commands: Sequence[Command]) -> list[Any]:
+        pipe = self.client.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command, NEVER_DECODE=True)
+        answers: list[Any] = self.outcome(pipe.execute())
+        return answers
+
+    def outcome(self, answer: Any) -> Any:
+        """An answer, or that of a coroutine, awaited on the client's own loop."""
+        if self.loop is None:
+            return answer
+        try:
+            current = asyncio.get_running_loop()
+        except RuntimeError:
+            current = None
+        if current is self.loop or not self.loop.is_running():
+            answer.close()
+            if current is self.loop:
+                raise RuntimeError(
+                    "this store's client belongs to the running event loop, which would wait for itself. "
+                    "Use the async twins (await memory.acontext(), ...), or asyncio.to_thread"
+                )
+            raise StoreUnavailable(f"the event loop of the client of {self.name} is not running any more")
+        future = asyncio.run_coroutine_threadsafe(answer, self.loop)
+        try:
+            return future.result(self._patience + LATE + self._retry_for)
+        except TimeoutError:
+            future.cancel()
+            raise
+
+    def _persistently(self, attempt: Callable[[], T]) -> T:
+        deadline = time.monotonic() + self._retry_for
+        pause = FIRST_PAUSE
+        with self._answering():
+            while True:
+                try:
+                    with self._slot():
+                        return attempt()
+                except self._failures as exc:
+                    wait = pause * random.uniform(0.5, 1)
+                    if not self._passes(exc) or time.monotonic() + wait > deadline:
+                        raise
+                time.sleep(wait)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _passes(self, exc: Exception) -> bool:
+        if isinstance(exc, self._lasting):
+            return False
+        return isinstance(exc, self._passing) or any(word in str(exc) for word in _PASSING)
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        if not self._slots.acquire(timeout=self._patience):
+            raise StoreUnavailable(
+                f"all {self._connections} connections to {self.name} are in use, for {self._patience:g} s. Raise max_connections in its URL"
+            )
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except self._failures as exc:
+            word, _, details = str(exc).partition(" ")
+            if word in WORDS:
+                raise Said(word, details) from exc
+            advice = "Raise maxmemory, or give pages a shorter life" if is_full(exc) else "Is it running, and reachable?"
+            raise StoreUnavailable(f"the Redis server at {self.name} does not answer as it should: {exc}. {advice}") from exc
+
+
+def is_full(exc: BaseException) -> bool:
+    """Whether a server refused to write because its memory is full."""
+    text = str(exc)
+    return "OOM " in text or text.startswith("command not allowed when used memory")

@@ -20,6 +20,7 @@ from .pages import Page, PageStyle, run_key
 from .renderers.base import RenderedPage, Renderer
 from .sidecar import sidecar_of
 from .stores.base import Readable, SessionId
+from .stores.claims import claimed
 from .turns import Turn
 
 __all__ = ["Ledger", "PagesLost", "Span", "discard_runs", "runs_with"]
@@ -83,11 +84,14 @@ class Ledger:
         basis = [renderer.name, renderer.fingerprint, asdict(style), counted_with, sidecar_tokens]
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = LedgerCounts()
+        self._drawn_to = 0  # the last turn that was ever seen on a page
 
     def spans(self) -> list[Span]:
         """All runs, in order."""
         names = self._store.names(self._session, f"run/{self.layout}/")
-        return sorted(Span.parse(name) for name in names)
+        spans = sorted(Span.parse(name) for name in names)
+        self._drawn_to = max([self._drawn_to, *(span.last for span in spans[-1:])])
+        return spans
 
     def pages(self, spans: Sequence[Span], first_index: int = 1) -> list[Page]:
         """The pages of neighbouring runs; `first_index` is the index of the first. Raises `PagesLost`."""
@@ -146,10 +150,16 @@ class Ledger:
             chunk = CHUNK_TOKENS if last else chunk * 2
         return rest[0].number if rest else turns[-1].number + 1
 
-    def redraw(self, page: Page) -> None:
-        """Draw the pictures of a page's run again and store them. Raises `PagesLost` if they are not what was sealed."""
+    def redraw(self, page: Page) -> dict[str, bytes]:
+        """Draw the pictures of a page's run again, store them, and return them by name. `PagesLost` if they are not what was sealed."""
         span = next(span for span in self.spans() if span.first <= page.first_turn <= span.last)
         recorded = self.pages([span])
+        with claimed(self._store, self._session, f"redraw/{span.name(self.layout)}") as shared:
+            names = [_sealed(each) for each in recorded]
+            found = self._store.get(self._session, names) if shared else {}
+            return found if len(found) == len(names) else self._redrawn(span, recorded)
+
+    def _redrawn(self, span: Span, recorded: Sequence[Page]) -> dict[str, bytes]:
         try:
             rendered = self._renderer.render(exchanges_of(self._store.read(self._session, span.first, span.last + 1)), self._style)
         except RenderError as exc:
@@ -163,6 +173,7 @@ class Ledger:
             self._store.discard(self._session, list(pictures))
             raise PagesLost([span], "they were erased while they were drawn again")
         self.counts.pages_redrawn += len(rendered)
+        return pictures
 
     def discard(self, spans: Sequence[Span]) -> int:
         """Remove runs of this layout with their pictures; returns how many pages those were."""
@@ -213,7 +224,10 @@ class Ledger:
             if len(self._store.read(self._session, span.first, span.last + 1)) != span.turns:
                 self.discard([span])
                 raise PagesLost([span], "a turn on them was erased while they were drawn")
-            self.counts.pages_sealed += len(pages)
+            if last <= self._drawn_to:  # a store that lost its cache
+                self.counts.pages_redrawn += len(pages)
+            else:
+                self.counts.pages_sealed += len(pages)
         return last
 
     def _pages_of(self, rendered: Sequence[RenderedPage], turns: Sequence[Turn]) -> list[Page]:
@@ -239,7 +253,11 @@ class Ledger:
 
 def _pictures(pages: Sequence[Page], rendered: Sequence[RenderedPage]) -> dict[str, bytes]:
     """The sealed pictures under their names in the store."""
-    return {f"picture/{page.key}/sealed": drawn.png for page, drawn in zip(pages, rendered, strict=True)}
+    return {_sealed(page): drawn.png for page, drawn in zip(pages, rendered, strict=True)}
+
+
+def _sealed(page: Page) -> str:
+    return f"picture/{page.key}/sealed"
 
 
 def _page(key: str, drawn: RenderedPage, turns: dict[int, Turn], tokens: int, sidecar: tuple[str, ...]) -> Page:

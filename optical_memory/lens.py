@@ -31,7 +31,7 @@ __all__ = ["Lens", "Shown"]
 
 T = TypeVar("T")
 
-CACHE = SessionId("pages", "optical-memory")  # where pages of all conversations are kept in a store, by content
+TENANT = "optical-memory"  # whose sessions in a store hold pages and nothing else
 REMEMBERED_TURNS = 20_000  # messages read, kept so that a conversation is not read again at every call; some tens of megabytes
 REMEMBERED_CONVERSATIONS = 32  # conversations whose plan and pages are at hand
 
@@ -126,6 +126,7 @@ class _Borrowed:
 
     def __init__(self, cache: DerivedCache, state: Mapping[str, Any] | None, look: Look) -> None:
         self._cache = cache
+        self._home = SessionId("pages", TENANT)
         self._turns: Sequence[Turn] = ()
         self._plans: dict[str, tuple[bytes, str]] = {}
         self._runs: dict[str, str] = {}
@@ -134,7 +135,7 @@ class _Borrowed:
                 plans = {str(name): (json.dumps(plan["plan"]).encode(), str(plan["before"])) for name, plan in state["plans"].items()}
                 runs = {str(name): str(digest) for name, digest in state["runs"].items() if Span.parse(name)}
                 self._plans, self._runs = plans, runs
-        self.viewer = Viewer(self, CACHE, look)
+        self.viewer = Viewer(self, self._home, look)
 
     def adopt(self, turns: Sequence[Turn]) -> None:
         """Look at `turns` from now on, and drop what was made for others."""
@@ -142,6 +143,8 @@ class _Borrowed:
         if [turn.id for turn in turns[:held]] != [turn.id for turn in self._turns]:
             self.viewer.forget()
         self._turns = turns
+        if turns:  # conversations that begin alike share their pages; others do not, so that each can be let go of by itself
+            self._home = SessionId(f"pages/{turns[0].id}", TENANT)
         self._plans = {name: (data, before) for name, (data, before) in self._plans.items() if self._before(data) == before}
         # Back in time, what is newest now may have been on pages later. It stays text: it is what the model is to answer.
         end = len(turns) if self._plans else max((turn.number for turn in turns if starts_exchange(turn)), default=1) - 1
@@ -189,7 +192,7 @@ class _Borrowed:
     def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:
         own = {name: self._plans[name][0] for name in names if name in self._plans}
         places = {self._place(name): name for name in names if name not in own}
-        return own | {places[place]: data for place, data in self._cache.get(session, list(places)).items()}
+        return own | {places[place]: data for place, data in self._cache.get(self._home, list(places)).items()}
 
     def put(self, session: SessionId, items: dict[str, bytes]) -> None:
         kept: dict[str, bytes] = {}
@@ -201,11 +204,11 @@ class _Borrowed:
                 self._runs[name] = self._digest_of(name) or ""
             kept[self._place(name)] = data
         if kept:
-            self._cache.put(session, kept)
+            self._cache.put(self._home, kept)
 
     def names(self, session: SessionId, prefix: str = "") -> list[str]:
         if prefix.startswith("picture/"):
-            return self._cache.names(session, prefix)
+            return self._cache.names(self._home, prefix)
         return sorted(name for name in (*self._plans, *self._runs) if name.startswith(prefix))
 
     def discard(self, session: SessionId, names: Sequence[str]) -> None:
@@ -214,7 +217,7 @@ class _Borrowed:
             self._plans.pop(name, None)
             self._runs.pop(name, None)
         if places:
-            self._cache.discard(session, places)
+            self._cache.discard(self._home, places)
 
     def _place(self, name: str) -> str:
         """Where the cache, which all conversations share, keeps what is called `name` here. Pictures carry the hash in their name."""

@@ -111,23 +111,27 @@ class OpticalMemory:
 
     # -- the log -------------------------------------------------------------------------------------------------------------------
 
-    def append(self, turn: TurnLike) -> Turn:
+    def append(self, turn: TurnLike, *, expected_length: int | None = None) -> Turn:
         """Store one turn, durably, and return it with its number.
 
         Takes a `Turn`, a chat message mapping in OpenAI's or Anthropic's shape, or `(role, content)`. A turn whose `id` is known changes
         nothing and returns the stored one. Nothing is rendered and no model is asked.
 
-        Raises `InvalidTurn` (`UnsupportedContent`, `UnknownToolCall`) or `TypeError`; nothing is stored then. `StoreUnavailable`.
-        """
-        return self.extend([turn])[0]
+        Args:
+            expected_length: store only if the session has so many turns now; of several writers who saw that length, one appends.
 
-    def extend(self, turns: Iterable[TurnLike]) -> list[Turn]:
+        Raises `InvalidTurn` (`UnsupportedContent`, `UnknownToolCall`), `TypeError`, or `LengthConflict`; nothing is stored then.
+        `StoreUnavailable`; then append again, with the same `id`.
+        """
+        return self.extend([turn], expected_length=expected_length)[0]
+
+    def extend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
         """Store many turns in one step: all of them, or none if one is refused; the error says which."""
         batch = _batch(list(turns))
         if not batch:
             return []
         self._refuse_unknown_calls(batch)
-        return self._store.append(self.session, batch)
+        return self._store.append(self.session, batch, expected_length=expected_length)
 
     def _refuse_unknown_calls(self, batch: Sequence[Turn]) -> None:
         made: set[str] = set()
@@ -290,11 +294,11 @@ class OpticalMemory:
 
     # -- async twins: the same in a worker thread --------------------------------------------------------------------------------------
 
-    async def aappend(self, turn: TurnLike) -> Turn:
-        return await asyncio.to_thread(self.append, turn)
+    async def aappend(self, turn: TurnLike, *, expected_length: int | None = None) -> Turn:
+        return await asyncio.to_thread(self.append, turn, expected_length=expected_length)
 
-    async def aextend(self, turns: Iterable[TurnLike]) -> list[Turn]:
-        return await asyncio.to_thread(self.extend, turns)
+    async def aextend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
+        return await asyncio.to_thread(self.extend, turns, expected_length=expected_length)
 
     async def aturns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
         return await asyncio.to_thread(self.turns, start, stop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .ledger import PagesLost
 from .pages import Page, PageStyle
@@ -19,11 +19,11 @@ class Pictures:
     """Pictures of one session's pages.
 
     Args:
-        redraw: draws the run of a page again and stores its sealed pictures; raises `PagesLost`.
+        redraw: draws the run of a page again, stores its sealed pictures, and returns them by name; raises `PagesLost`.
         style: says how many greys the tiers take.
     """
 
-    def __init__(self, store: Readable, session: SessionId, redraw: Callable[[Page], None], style: PageStyle) -> None:
+    def __init__(self, store: Readable, session: SessionId, redraw: Callable[[Page], Mapping[str, bytes]], style: PageStyle) -> None:
         self._store, self._session, self._redraw, self._style = store, session, redraw, style
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
@@ -58,8 +58,7 @@ class Pictures:
 
     def _make(self, page: Page, name: str, size: tuple[int, int]) -> bytes:
         if name == _sealed(page):
-            self._redraw(page)
-            return self._store.get(self._session, [name])[name]
+            return self._redraw(page)[name]
         from .renderers.png import resize
 
         fainter = size[0] < page.width

@@ -17,6 +17,7 @@ from .readers.base import ReaderProfile
 from .renderers.base import Renderer, open_renderer, renderer_path
 from .replanning import Replanner
 from .stores.base import Readable, SessionId
+from .stores.claims import claimed, claims_of
 from .tokens import open_counter
 from .turn_costs import TurnCosts
 from .turns import Turn
@@ -76,6 +77,17 @@ class _Latest:
         return self.plan is plan and (self.length, self.pins, self.budget) == (length, pins, budget)
 
 
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A session at one moment: its plan, the turns after it, and why it needs another plan, if it does."""
+
+    length: int
+    pins: tuple[int, ...]
+    plan: Plan | None
+    tail: Sequence[Turn]
+    reason: str | None
+
+
 class Viewer:
     """Makes the contexts of one session; its plan and pages are kept beside the turns. Safe to use from several threads."""
 
@@ -88,6 +100,7 @@ class Viewer:
         self._ledger: Ledger | None = None
         self._lock = threading.RLock()
         self._latest: _Latest | None = None
+        self._plan_data: bytes | None = None
         self._plan_read: tuple[bytes, Plan] | None = None
         self._replanner = Replanner(store, session, self._open_ledger, look.profile, look.policy, look.marks, self.cost, counter.count)
         self._composer = Composer(
@@ -117,20 +130,35 @@ class Viewer:
             raise lost
 
     def _context(self, budget: int | None) -> Context:
-        length, pins = self._store.length(self._session), tuple(self._store.pinned(self._session))
-        last = self._read_plan()
-        if self._latest and self._latest.serves(length, pins, budget, last):
+        moment = self._moment(budget)
+        if self._latest and self._latest.serves(moment.length, moment.pins, budget, moment.plan):
             return self._latest.context
-        tail = self._tail(last)
-        reason = self._replan_reason(last, tail, budget, pins)
-        if reason:
-            last = self._replanner.replan(last, length=length, basis=self.basis, budget=budget, pins=pins, reason=reason)
-            self._write_plan(last)
-            tail = self._tail(last)
-        assert last is not None, "without a plan there is a reason to make one"
-        context = self._composer.compose(last, tail)
-        self._latest = _Latest(length, pins, budget, last, context)
+        if moment.reason:
+            with claimed(self._store, self._session, "replan") as shared:  # or ten processes would draw the same pages at once
+                moment = self._replanned(self._moment(budget) if shared else moment, budget)
+        assert moment.plan is not None, "without a plan there is a reason to make one"
+        context = self._composer.compose(moment.plan, moment.tail)
+        self._latest = _Latest(moment.length, moment.pins, budget, moment.plan, context)
         return context
+
+    def _moment(self, budget: int | None) -> _Moment:
+        """The session as it is now."""
+        length, pins = self._store.length(self._session), tuple(self._store.pinned(self._session))
+        plan = self._read_plan()
+        tail = self._tail(plan)
+        return _Moment(length, pins, plan, tail, self._replan_reason(plan, tail, budget, pins))
+
+    def _replanned(self, moment: _Moment, budget: int | None) -> _Moment:
+        """The session with a plan that serves: the one that another process made meanwhile, or a new one."""
+        for _ in range(ATTEMPTS):
+            if not moment.reason:
+                return moment
+            length, pins = moment.length, moment.pins
+            plan = self._replanner.replan(moment.plan, length=length, basis=self.basis, budget=budget, pins=pins, reason=moment.reason)
+            if self._write_plan(plan):
+                break
+            moment = self._moment(budget)
+        return _Moment(length, pins, plan, self._tail(plan), None)
 
     def _tail(self, plan: Plan | None) -> list[Turn]:
         return self._store.read(self._session, plan.tail_from if plan else 1)
@@ -146,7 +174,7 @@ class Viewer:
         return f"plan/{self.look.profile.name}"
 
     def _read_plan(self) -> Plan | None:
-        data = self._store.get(self._session, [self.plan_name]).get(self.plan_name)
+        data = self._plan_data = self._store.get(self._session, [self.plan_name]).get(self.plan_name)
         if data is None:
             return None
         if self._plan_read is None or self._plan_read[0] != data:
@@ -156,11 +184,17 @@ class Viewer:
                 return None
         return self._plan_read[1]
 
-    def _write_plan(self, plan: Plan) -> None:
+    def _write_plan(self, plan: Plan) -> bool:
+        """Store a plan in place of the one that it was made from; false if another process was faster."""
         data = plan.model_dump_json().encode()
-        self._store.put(self._session, {self.plan_name: data})
-        self._plan_read = (data, plan)
+        if claims := claims_of(self._store):
+            if not claims.swap(self._session, self.plan_name, self._plan_data, data):
+                return False
+        else:
+            self._store.put(self._session, {self.plan_name: data})
+        self._plan_data, self._plan_read = data, (data, plan)
         self.replans += 1
+        return True
 
     def _open_ledger(self) -> Ledger:
         if self._ledger is None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import MissingExtra
 from ..stores.base import DerivedCache, SessionId
+from ..stores.claims import claimed
 
 if TYPE_CHECKING:
     import torch
@@ -140,11 +141,14 @@ class FolderShelf:
 
 
 class StoreShelf:
-    """The cache of a session in a store, beside its pictures; it goes when the session is erased. Locks hold within this process."""
+    """The cache of a session in a store, beside its pictures; it goes when the session is erased.
+
+    Locks hold within this process, and among all that share a store which has claims, as Redis has.
+    """
 
     def __init__(self, store: DerivedCache, session: SessionId) -> None:
         self._store, self._session = store, session
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # several pages are locked at once
 
     def get(self, name: str) -> bytes | None:
         return self._store.get(self._session, [f"vision/{name}"]).get(f"vision/{name}")
@@ -154,7 +158,7 @@ class StoreShelf:
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        with self._lock:
+        with self._lock, claimed(self._store, self._session, f"vision/{name}"):
             yield
 
 

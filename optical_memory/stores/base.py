@@ -53,8 +53,11 @@ class TurnHistory(Protocol):
 class TurnLog(TurnHistory, Protocol):
     """The append-only list of turns of each session."""
 
-    def append(self, session: SessionId, turns: Sequence[Turn]) -> list[Turn]:
+    def append(self, session: SessionId, turns: Sequence[Turn], *, expected_length: int | None = None) -> list[Turn]:
         """Store all of `turns` or none, numbered on from the session's length, in one atomic and durable step.
+
+        Args:
+            expected_length: store only if the session is so long now; otherwise raise `LengthConflict`, unless all of `turns` are known.
 
         A turn whose id the session holds already is not stored again; the stored one is returned in its place. Ids within one batch count
         too. An id that was erased stays erased: nothing is stored, and an empty turn with its old number comes back. What comes back is

@@ -49,21 +49,21 @@ def claims_of(store: Any) -> Claims | None:
 
 @contextmanager
 def claimed(store: Any, session: SessionId, name: str) -> Iterator[bool]:
-    """Work under a claim; the value says whether another worked meanwhile, so that one looks again at what is left to do.
+    """Work under a claim; the value says whether others may have worked meanwhile, so that one looks again at what is left to do.
 
-    The claim is renewed by a thread while the block runs. Where claims cannot be asked for any more, the work goes on without one.
+    The claim is renewed by a thread while the block runs. Raises `StoreUnavailable` if it cannot be asked for.
     """
     claims = claims_of(store)
     if claims is None:
         yield False
         return
     holder = secrets.token_hex(8)
-    waited = _wait_for(claims, session, name, holder)
+    _wait_for(claims, session, name, holder)
     done = threading.Event()
     keeper = threading.Thread(target=_renew, args=(claims, session, name, holder, done), name=f"claim {name}", daemon=True)
     keeper.start()
     try:
-        yield waited
+        yield True
     finally:
         done.set()
         keeper.join()
@@ -71,13 +71,11 @@ def claimed(store: Any, session: SessionId, name: str) -> Iterator[bool]:
             claims.release(session, name, holder)
 
 
-def _wait_for(claims: Claims, session: SessionId, name: str, holder: str) -> bool:
-    deadline, pause, waited = time.monotonic() + PATIENCE, POLL, False
+def _wait_for(claims: Claims, session: SessionId, name: str, holder: str) -> None:
+    deadline, pause = time.monotonic() + PATIENCE, POLL
     while not claims.claim(session, name, holder, LEASE) and time.monotonic() < deadline:
-        waited = True
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_POLL)
-    return waited
 
 
 def _renew(claims: Claims, session: SessionId, name: str, holder: str, done: threading.Event) -> None:

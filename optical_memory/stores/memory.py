@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
-from ..errors import TurnNotFound
+from ..errors import LengthConflict, TurnNotFound
 from ..search import TermIndex
 from ..turns import Turn
 from .base import SessionId, SessionInfo
@@ -35,10 +35,13 @@ class MemoryStore:
         """The URL that opened it."""
         return self._url
 
-    def append(self, session: SessionId, turns: Sequence[Turn]) -> list[Turn]:
+    def append(self, session: SessionId, turns: Sequence[Turn], *, expected_length: int | None = None) -> list[Turn]:
         """Store turns; see `TurnLog.append`."""
         records = [encode(turn) for turn in turns]
         with self._sessions.lock:
+            held = self._sessions.peek(session)
+            if expected_length not in (None, len(held.log)) and not held.knows(turns):
+                raise LengthConflict(session.name, expected_length or 0, len(held.log))
             return self._sessions.open(session).append(turns, records) if turns else []
 
     def read(self, session: SessionId, start: int = 1, stop: int | None = None) -> list[Turn]:
@@ -127,6 +130,9 @@ class _Session:
     @property
     def turns(self) -> int:
         return sum(record is not None for record in self.log)
+
+    def knows(self, turns: Iterable[Turn]) -> bool:
+        return all(digest(turn.id) in self.numbers for turn in turns)
 
     def append(self, turns: Sequence[Turn], records: Sequence[bytes]) -> list[Turn]:
         stored = []

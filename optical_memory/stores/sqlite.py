@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ..errors import SessionCorrupted, TurnNotFound
+from ..errors import LengthConflict, SessionCorrupted, TurnNotFound
 from ..search import terms
 from ..turns import Turn
 from . import sqlite_index
@@ -55,7 +55,7 @@ class SqliteStore:
         """The URL that opened it."""
         return self._url
 
-    def append(self, session: SessionId, turns: Sequence[Turn]) -> list[Turn]:
+    def append(self, session: SessionId, turns: Sequence[Turn], *, expected_length: int | None = None) -> list[Turn]:
         """Store turns; see `TurnLog.append`."""
         entries = [_Entry(turn, digest(turn.id), encode(turn)) for turn in turns]
         if not entries:
@@ -65,6 +65,8 @@ class SqliteStore:
         words = {entry.digest: self._terms(entry) for entry in entries if entry.digest not in known}
         with self._file.write() as db:
             key, length = _open(db, session)
+            if expected_length not in (None, length) and any(_number(db, key, entry.digest) is None for entry in entries):
+                raise LengthConflict(session.name, expected_length or 0, length)
             numbers = []
             for entry in entries:
                 number = _number(db, key, entry.digest)

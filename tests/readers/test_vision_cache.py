@@ -73,6 +73,7 @@ def test_a_shelf_outlives_the_cache(kind: str, tmp_path: Path) -> None:
 
     given = {"a": torch.randn(3, 5, dtype=torch.bfloat16), "b.c": torch.arange(4)}
     VisionCache(shelf=shelf()).get_or_encode(KEYS[:1], lambda places: [given])
+    assert numbers(VisionCache(shelf=shelf()).get_or_encode(KEYS[1:], Encoder(KEYS[1:]))) == [1, 2, 3, 4, 5]  # several at once
     later = VisionCache(shelf=shelf())
     (back,) = later.get_or_encode(KEYS[:1], Encoder(KEYS))
     assert back.keys() == given.keys()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optical_memory.errors import InvalidTurn, TurnNotFound
+from optical_memory.errors import InvalidTurn, LengthConflict, TurnNotFound
 from optical_memory.stores import SessionId, Store, open_store
 from optical_memory.turns import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 
@@ -59,6 +59,21 @@ def test_a_repeated_id_changes_nothing_and_gives_the_first_turn(store: Store) ->
     assert again[0] == first[0]
     assert contents(store.read(session=ALICE)) == ["first", "new"]
     assert store.append(session=SessionId("bob"), turns=[turn("bob's", "x")])[0].content == "bob's"
+
+
+def test_an_expected_length_lets_one_of_two_writers_append(store: Store) -> None:
+    with pytest.raises(LengthConflict) as early:
+        store.append(session=ALICE, turns=[turn("too early")], expected_length=1)
+    assert (early.value.expected, early.value.length, store.sessions()) == (1, 0, [])
+    assert [item.number for item in store.append(session=ALICE, turns=[turn("a"), turn("b")], expected_length=0)] == [1, 2]
+    assert store.append(session=ALICE, turns=[turn("c")], expected_length=2)[0].number == 3
+    with pytest.raises(LengthConflict, match=r"'alice' has 3 turns, not 2"):
+        store.append(session=ALICE, turns=[turn("c"), turn("d")], expected_length=2)
+    assert contents(store.read(session=ALICE)) == ["a", "b", "c"]
+    # The answer to the first writer was lost, and it asks again: that is no conflict.
+    assert [item.number for item in store.append(session=ALICE, turns=[turn("c"), turn("a")], expected_length=2)] == [3, 1]
+    store.erase(session=ALICE, numbers=[3])
+    assert store.append(session=ALICE, turns=[turn("c")], expected_length=2) == [Turn(number=3, id="c", role="user")]
 
 
 @pytest.mark.parametrize("bad", [Turn(role="user", content="no id"), turn("bytes", extra={"x": b"\xff"}), turn("set", extra={"x": {1}})])

@@ -2,7 +2,7 @@
 
 from .context import Context, PagePart, TextPart, Usage
 from .forgetting import ByAge, Forgetting, PageAge
-from .memory import ErasureReport, MemoryStats, OpticalMemory
+from .memory import ErasureProof, ErasureReport, MemoryStats, OpticalMemory
 from .pages import Box, Page, PageStyle, Segment
 from .planning import Plan, WaterMarks
 from .readers import ReaderProfile
@@ -13,6 +13,7 @@ __all__ = [
     "Box",
     "ByAge",
     "Context",
+    "ErasureProof",
     "ErasureReport",
     "Forgetting",
     "ImageContent",

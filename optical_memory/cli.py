@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from .models_cli import app as models_app
+from .redis_cli import app as redis_app
 
 if TYPE_CHECKING:
     from .memory import OpticalMemory
@@ -44,6 +45,7 @@ Renderer = Annotated[str, typer.Option("--renderer", envvar="OPTICAL_MEMORY_REND
 Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 app.add_typer(models_app)
+app.add_typer(redis_app)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .pages import Page
     from .report import Growth
     from .stores.base import SessionInfo
+    from .stores.redis.checking import Problem
     from .tiers import Tier
     from .turns import Turn
 
@@ -42,6 +43,7 @@ __all__ = [
     "page_as_text",
     "pages_table",
     "printable",
+    "problems_table",
     "progress",
     "save_pictures",
     "sessions_table",
@@ -190,6 +192,19 @@ def findings_table(findings: Sequence[Finding]) -> None:
     table = _table("what", "", "found", "advice", left=4)
     for finding in findings:
         table.add_row(Text(finding.topic), marks.get(finding.status, finding.status), Text(finding.detail), Text(finding.advice))
+    _print(table)
+
+
+def problems_table(problems: Sequence[Problem]) -> None:
+    """Print what a check of a store found wrong."""
+    if not problems:
+        print("nothing is wrong")
+        return
+    marks = {"warning": "[yellow]warning[/]", "error": "[red]error[/]"}
+    table = _table("", "session", "what is wrong", "what to do", left=4)
+    for problem in problems:
+        session = printable(problem.session.name) if problem.session else "(server)"
+        table.add_row(marks[problem.level], Text(session), Text(printable(problem.what)), Text(problem.advice))
     _print(table)
 
 

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from .context import Context
+from .erasing import Eraser, ErasureProof, ErasureReport
 from .errors import InvalidTurn, UnknownName, UnknownToolCall
 from .forgetting import ByAge, Forgetting
-from .ledger import Span, discard_runs, runs_with
 from .pages import Page, PageStyle
 from .parsing import TurnLike, turn_of
 from .planning import WaterMarks
@@ -26,7 +26,7 @@ from .stores.base import SessionId, Store, open_store
 from .turns import Turn
 from .viewer import SIDECAR_TOKENS, Look, Viewer
 
-__all__ = ["ErasureReport", "MemoryStats", "OpticalMemory"]
+__all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
 
 # Found by name: adapters stand above the memory.
 _DIALECTS = {
@@ -34,14 +34,6 @@ _DIALECTS = {
     "anthropic": "optical_memory.adapters.messages:to_anthropic",
     "gemini": "optical_memory.adapters.gemini:to_gemini",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ErasureReport:
-    """What an erasure removed: numbers of turns, and how many pages with all their pictures."""
-
-    turns: tuple[int, ...]
-    pages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +99,7 @@ class OpticalMemory:
         )
         self._viewer = Viewer(self._store, self.session, look)
         self._recaller = Recaller(self._store, self.session)
+        self._eraser = Eraser(self._store, self.session)
         self._lock = threading.RLock()
 
     # -- the log -------------------------------------------------------------------------------------------------------------------
@@ -237,26 +230,21 @@ class OpticalMemory:
         """
         with self._lock:
             try:
-                return self._erase_session() if numbers is None else self._erase_turns([numbers] if isinstance(numbers, int) else numbers)
+                if numbers is None:
+                    return self._eraser.erase_session()
+                wanted = [numbers] if isinstance(numbers, int) else numbers
+                for number in wanted:
+                    self._recaller.turn(number)
+                return self._eraser.erase_turns(wanted)
             finally:
                 self._viewer.forget()
 
-    def _erase_turns(self, numbers: Sequence[int]) -> ErasureReport:
-        for number in numbers:
-            self._recaller.turn(number)
-        # Pages first: should this be cut short, the log still knows what is to be erased, and asking again finishes it.
-        pages = self._discard_pages(numbers, self._store.names(self.session, "plan/"))
-        erased = self._store.erase(self.session, numbers)
-        return ErasureReport(tuple(erased), pages + self._discard_pages(numbers))  # others may have drawn some meanwhile
+    def prove_erased(self, numbers: int | Sequence[int] | None = None) -> ErasureProof:
+        """Look for erased turns, or the erased session, in the log, among the pages, and as far as the store can tell in its files.
 
-    def _discard_pages(self, numbers: Sequence[int], plans: Sequence[str] = ()) -> int:
-        """Remove the pages that show one of the turns, and `plans`; returns how many pages those were."""
-        runs = runs_with(self._store, self.session, numbers)
-        return discard_runs(self._store, self.session, runs, also=plans) if runs or plans else 0
-
-    def _erase_session(self) -> ErasureReport:
-        pages = sum(Span.parse(name).pages for name in self._store.names(self.session, "run/"))
-        return ErasureReport(tuple(self._store.erase(self.session, None)), pages)
+        A Redis server is made to rewrite its files first, where it allows that. This may take as long as a snapshot of all its data.
+        """
+        return self._eraser.prove([numbers] if isinstance(numbers, int) else numbers)
 
     # -- the object itself ---------------------------------------------------------------------------------------------------------
 
@@ -331,6 +319,9 @@ class OpticalMemory:
 
     async def aerase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
         return await asyncio.to_thread(self.erase, numbers)
+
+    async def aprove_erased(self, numbers: int | Sequence[int] | None = None) -> ErasureProof:
+        return await asyncio.to_thread(self.prove_erased, numbers)
 
     async def astats(self) -> MemoryStats:
         return await asyncio.to_thread(self.stats)

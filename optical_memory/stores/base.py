@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ..errors import UnknownName
 from ..turns import Turn
 
-__all__ = ["DerivedCache", "Readable", "SessionId", "SessionInfo", "Store", "TurnHistory", "TurnLog", "default_url", "open_store"]
+__all__ = ["DerivedCache", "Readable", "SessionId", "SessionInfo", "Store", "Trace", "TurnHistory", "TurnLog", "default_url", "open_store"]
 
 
 class SessionId(NamedTuple):
@@ -29,6 +29,15 @@ class SessionInfo:
     id: SessionId
     turns: int
     last_append: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Whether a place is clean of what was erased: true, false, or None if it cannot be told."""
+
+    place: str
+    clean: bool | None
+    details: str
 
 
 class TurnHistory(Protocol):

@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from ...errors import MissingExtra
 from .wire import Wire
 
-__all__ = ["Address", "Options", "connect", "wire_of"]
+__all__ = ["Address", "Options", "connect", "seconds_of", "wire_of"]
 
 PORTS = {"redis": 6379, "sentinel": 26379, "cluster": 6379}
 TIMEOUT = 5.0  # seconds for one answer, unless the URL or the client says otherwise
@@ -36,7 +36,7 @@ def _flag(text: str) -> bool:
     return text.lower() in ("true", "1", "yes")
 
 
-def _span(text: str) -> float | None:
+def seconds_of(text: str) -> float | None:
     """Seconds of `90`, `90s`, `15m`, `12h`, `30d`, `2w`; None for `never`."""
     if text == "never":
         return None
@@ -97,7 +97,7 @@ class Options:
 
 OWN: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("namespace", "expiry"), str),
-    **dict.fromkeys(("ttl", "pages_ttl"), _span),
+    **dict.fromkeys(("ttl", "pages_ttl"), seconds_of),
     "retry_for": float,
     **dict.fromkeys(("replicas", "max_connections"), int),
 }

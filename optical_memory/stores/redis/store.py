@@ -16,7 +16,7 @@ from typing import Any
 
 from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavailable, TurnNotFound
 from ...turns import Turn
-from ..base import SessionId, SessionInfo
+from ..base import SessionId, SessionInfo, Trace
 from ..codec import blank, decode, digest, encode, from_bytes, to_bytes
 from ..encryption import cipher_of
 from ..local_index import LocalIndexes
@@ -26,6 +26,7 @@ from .connecting import Options, wire_of
 from .damage import damage_of
 from .layout import EXPIRING, KEPT, OPENING
 from .server import eviction_warning
+from .traces import traces_of
 from .wire import Said
 
 __all__ = ["RedisStore"]
@@ -98,24 +99,11 @@ class RedisStore(RedisCache):
         return answers
 
     def _confirm(self, session: SessionId) -> None:
-        """Wait until replicas have what was written. `WAIT` counts what its own connection wrote last, so something is written with it."""
-        wanted = self.options.replicas
-        if not wanted:
-            return
-        milliseconds_each = int(self.options.retry_for * 1_000) or 1
-        meta = self.layout.keys(session)[0]
-
-        def attempt(client: Any) -> int:
-            node = client.get_redis_connection(client.get_node_from_key(meta)) if hasattr(client, "get_node_from_key") else client
-            pipe = node.pipeline(transaction=False)
-            pipe.execute_command("HSET", meta, "confirmed", 1)
-            pipe.execute_command("WAIT", wanted, milliseconds_each)
-            return int(self.wire.outcome(pipe.execute())[1])
-
-        reached = self.wire.persistently(attempt)
-        if reached < wanted:
+        """Wait until as many replicas as asked for have what was written."""
+        wanted, seconds = self.options.replicas, self.options.retry_for
+        if wanted and (reached := self.wire.confirmed(self.layout.claim(session, "confirm"), wanted, seconds)) < wanted:
             raise StoreUnavailable(
-                f"{self.wire.name} stored it, but {reached} of {wanted} replicas confirmed that in {self.options.retry_for:g} s. "
+                f"{self.wire.name} stored it, but {reached} of {wanted} replicas confirmed that in {seconds:g} s. "
                 "Do it again (turns with the same ids), or lower replicas"
             )
 
@@ -196,6 +184,10 @@ class RedisStore(RedisCache):
             self._run(session, scripts.ERASE, arguments)
             self._confirm(session)
         return before  # and not the script's answer, which may be that of a second attempt
+
+    def traces(self, session: SessionId, numbers: Sequence[int] | None = None) -> Iterator[Trace]:
+        """Look for what was erased in memory, at replicas and in files, which the server is told to write anew."""
+        return traces_of(self, session, numbers)
 
     def _calls_of(self, session: SessionId, number: int) -> list[bytes] | None:
         """Digests of the calls that a turn made; None without such a turn. One that cannot be read can be erased all the same."""

@@ -99,14 +99,50 @@ class Wire:
         """What commands answer, sent in one go and not as one step."""
         return self._persistently(lambda: self._pipelined(commands)) if commands else []
 
+    def scan(self, pattern: str) -> list[bytes]:
+        """All keys that match, of all servers. Looked for with `SCAN`, a thousand at a time."""
+
+        async def gathered() -> list[Any]:
+            return [key async for key in self.client.scan_iter(match=pattern, count=1_000)]
+
+        found = self._persistently(
+            lambda: self.outcome(gathered()) if self.loop else list(self.client.scan_iter(match=pattern, count=1_000))
+        )
+        return [key.encode() if isinstance(key, str) else key for key in found]
+
     def once(self, *command: Any) -> Any:
         """What one command answers, without another attempt."""
         with self._answering():
             return self._send(*command)
 
-    def persistently(self, attempt: Callable[[Any], T]) -> T:
-        """What `attempt` makes of the client, again and again while it fails for a passing reason."""
-        return self._persistently(lambda: attempt(self.client))
+    def at(self, key: str, *command: Any) -> Any:
+        """What the server that holds `key` answers to a command that names no key."""
+        return self._persistently(lambda: self.outcome(self._node_of(key).execute_command(*command)))
+
+    def confirmed(self, scratch: str, replicas: int, seconds: float) -> int:
+        """How many replicas have all that was written at the server of the key `scratch`, waiting for so many, and so long.
+
+        `WAIT` counts what its own connection wrote last, so something is written with it, which ends by itself.
+        """
+        milliseconds = max(1, int(min(seconds, 0.8 * self._patience) * 1_000))
+
+        def attempt() -> int:
+            node = self._node_of(scratch)
+            if not hasattr(node, "pipeline"):
+                raise StoreUnavailable("an asyncio cluster client cannot wait for replicas: open the store by its URL, redis+cluster://")
+            pipe = node.pipeline(transaction=False)
+            pipe.execute_command("SET", scratch, "", "PX", 1_000)
+            pipe.execute_command("WAIT", replicas, milliseconds)
+            return int(self.outcome(pipe.execute())[1])
+
+        return self._persistently(attempt)
+
+    def _node_of(self, key: str) -> Any:
+        """A client of the one server that holds a key."""
+        if not hasattr(self.client, "get_node_from_key"):
+            return self.client
+        node = self.client.get_node_from_key(key)
+        return node if self.loop is not None else self.client.get_redis_connection(node)
 
     def close(self) -> None:
         """Close the connections that this object opened."""

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavailable, TurnNotFound
+from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavailable, TurnNotFound, WrongKey
 from ...turns import Turn
 from ..base import SessionId, SessionInfo, Trace
 from ..codec import blank, decode, digest, encode, from_bytes, to_bytes
@@ -193,6 +193,8 @@ class RedisStore(RedisCache):
         """Digests of the calls that a turn made; None without such a turn. One that cannot be read can be erased all the same."""
         try:
             turns = self.read(session, number, number + 1)
+        except WrongKey:
+            return []
         except SessionCorrupted as exc:
             if exc.missing != (number,):
                 raise

@@ -111,9 +111,9 @@ class Wire:
         return [key.encode() if isinstance(key, str) else key for key in found]
 
     def once(self, *command: Any) -> Any:
-        """What one command answers, without another attempt."""
+        """What a command that names no key answers, without another attempt. A cluster's client may ask all of its servers."""
         with self._answering():
-            return self._send(*command)
+            return self.outcome(self.client.execute_command(*command))
 
     def at(self, key: str, *command: Any) -> Any:
         """What the server that holds `key` answers to a command that names no key."""

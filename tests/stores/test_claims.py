@@ -1,0 +1,180 @@
+"""Work that many processes could do is done once, and nobody waits long for one that died."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optical_memory import OpticalMemory, WaterMarks
+from optical_memory.stores import SessionId, open_store
+from optical_memory.stores.claims import LEASE, claimed, claims_of
+from optical_memory.stores.redis import RedisStore
+from tests.support import RuledRenderer
+
+redis = pytest.importorskip("redis", reason="needs the redis extra")
+
+ALICE = SessionId("alice")
+MARKS = WaterMarks(high=300, low=60)
+DRAWER = """
+import hashlib, json, sys, time
+sys.path.insert(0, {root!r})
+from tests.stores.test_claims import SlowRenderer, MARKS
+from optical_memory import OpticalMemory
+memory = OpticalMemory("alice", store={url!r}, renderer=SlowRenderer(rows=900), marks=MARKS)
+len(memory)
+while time.time() < {start!r}:
+    time.sleep(0.005)
+context = memory.context()
+pictures = [hashlib.sha256(part.image()).hexdigest() for part in context.pages]
+stats = memory.stats()
+print(json.dumps([stats.pages_sealed, stats.replans, context.plan.model_dump_json(), pictures, stats.pages_redrawn]))
+"""
+
+
+class SlowRenderer(RuledRenderer):
+    """Long enough at work that all others arrive meanwhile."""
+
+    def render(self, *args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.3)
+        return super().render(*args, **kwargs)
+
+
+def fill(url: str) -> OpticalMemory:
+    memory = OpticalMemory("alice", store=url, renderer=RuledRenderer(rows=900), marks=MARKS)
+    memory.extend([("user" if n % 2 else "assistant", f"turn {n} " + "word " * 40) for n in range(60)])
+    return memory
+
+
+def draw_at_once(url: str, processes: int) -> list[list[Any]]:
+    """What each of some processes did that asked for the context at the same moment."""
+    program = DRAWER.format(root=str(Path(__file__).parents[2]), url=url, start=time.time() + 4)
+    running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(processes)]
+    outputs = [process.communicate(timeout=120)[0] for process in running]
+    assert [process.returncode for process in running] == [0] * processes
+    return [json.loads(output) for output in outputs]
+
+
+def test_ten_processes_draw_each_page_once(clean_redis: str) -> None:
+    memory = fill(clean_redis)
+    done = draw_at_once(clean_redis, 10)
+    pages = len(memory.pages())
+    assert pages > 5
+    assert sorted(sealed for sealed, *_ in done) == [0] * 9 + [pages]
+    assert sorted(replans for _, replans, *_ in done) == [0] * 9 + [1]
+    assert len({plan for *_, plan, _, _ in done}) == 1 and len({tuple(pictures) for *_, pictures, _ in done}) == 1
+
+
+def test_ten_processes_draw_an_evicted_picture_once(clean_redis: str) -> None:
+    memory = fill(clean_redis)
+    shown = memory.context().pages
+    store = open_store(clean_redis)
+    store.discard(ALICE, [name for name in store.names(ALICE) if name.startswith("picture/")])
+    done = draw_at_once(clean_redis, 10)
+    assert sum(redrawn for *_, redrawn in done) <= len(memory.pages())
+    assert {len(pictures) for *_, pictures, _ in done} == {len(shown)}
+
+
+def _hold(url: str, ready: Any) -> None:
+    with claimed(open_store(url), ALICE, "work"):
+        ready.set()
+        time.sleep(600)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_holder_that_died_or_hangs_delays_nobody_for_long(clean_redis: str, end: signal.Signals) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=_hold, args=(clean_redis, ready))
+    holder.start()
+    assert ready.wait(60)
+    time.sleep(LEASE * 1.2)  # it is alive, so its claim outlives the lease
+    store = open_store(clean_redis)
+    claims = claims_of(store)
+    assert claims is not None and not claims.claim(ALICE, "work", "me", 1)
+    assert holder.pid is not None
+    os.kill(holder.pid, end)
+    began = time.monotonic()
+    with claimed(store, ALICE, "work"):
+        waited = time.monotonic() - began
+    holder.kill()
+    holder.join()
+    assert waited < LEASE + 2
+
+
+def test_a_claim_excludes_others_and_is_given_back(clean_redis: str) -> None:
+    store, inside, most = open_store(clean_redis), 0, 0
+    lock = threading.Lock()
+
+    def work() -> None:
+        nonlocal inside, most
+        with claimed(store, ALICE, "work") as shared:
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            time.sleep(0.01)
+            with lock:
+                inside -= 1
+            assert shared
+
+    threads = [threading.Thread(target=work) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+    with contextlib.suppress(ZeroDivisionError), claimed(store, ALICE, "work"):
+        raise ZeroDivisionError
+    assert isinstance(store, RedisStore) and store.wire.scan("*claim*") == []
+
+
+def test_a_claim_that_was_lost_is_not_given_back_for_another(clean_redis: str) -> None:
+    claims = claims_of(open_store(clean_redis))
+    assert claims is not None
+    assert claims.claim(ALICE, "work", "first", 0.05)
+    time.sleep(0.1)
+    assert claims.claim(ALICE, "work", "second", 10)
+    claims.release(ALICE, "work", "first")
+    assert not claims.claim(ALICE, "work", "third", 10)
+    assert claims.claim(SessionId("bob"), "work", "third", 10) and claims.claim(ALICE, "other work", "third", 10)
+
+
+def test_a_plan_is_put_in_place_of_the_one_that_was_read(clean_redis: str) -> None:
+    claims, store = claims_of(open_store(clean_redis)), open_store(clean_redis)
+    assert claims is not None
+    assert claims.swap(ALICE, "plan", None, b"1") and not claims.swap(ALICE, "plan", None, b"2")
+    assert claims.swap(ALICE, "plan", b"1", b"2") and not claims.swap(ALICE, "plan", b"1", b"3")
+    store.discard(ALICE, ["plan"])
+    assert not claims.swap(ALICE, "plan", b"2", b"3")
+    assert store.get(ALICE, ["plan"]) == {}
+
+
+def test_a_session_replanned_by_two_at_once_has_one_plan(clean_redis: str) -> None:
+    """One whose claim was lost, since it hung, must not put its old plan over the newer one."""
+    slow, quick = fill(clean_redis), OpticalMemory("alice", store=clean_redis, renderer=RuledRenderer(rows=900), marks=MARKS)
+    viewer: Any = slow._viewer
+    moment = viewer._moment(None)  # where it stood when it hung
+    newer = quick.context().plan
+    for n in range(60, 120):
+        quick.append(("user" if n % 2 else "assistant", f"turn {n} " + "word " * 40))
+    newest = quick.context().plan
+    assert newest.epoch > newer.epoch
+    assert viewer._replanned(moment, None).plan.epoch >= newest.epoch
+    assert viewer._read_plan().epoch >= newest.epoch
+
+
+def test_stores_that_nobody_shares_have_no_claims(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/x.db")
+    assert claims_of(store) is None
+    with claimed(store, ALICE, "work") as shared:
+        assert shared is False

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,6 +18,7 @@ import typer
 
 from .models_cli import app as models_app
 from .redis_cli import app as redis_app
+from .transfer_cli import copy, export, given, is_export, restore
 
 if TYPE_CHECKING:
     from .memory import OpticalMemory
@@ -46,6 +49,8 @@ Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER",
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 app.add_typer(models_app)
 app.add_typer(redis_app)
+app.command()(export)
+app.command()(copy)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -105,17 +110,26 @@ def append(
 
 @app.command("import")
 def import_(
-    file: Annotated[str, typer.Argument(help="JSON or JSONL with chat messages (OpenAI, Anthropic); - reads standard input.")],
+    command: typer.Context,
+    file: Annotated[str, typer.Argument(help="Chat messages (OpenAI, Anthropic) as JSON or JSONL, or an export; - reads standard input.")],
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
     as_json: AsJson = False,
 ) -> None:
-    """Append a whole chat: all of it or, if one message is wrong, nothing. The same file again adds nothing."""
+    """Append a whole chat: all of it or, if one message is wrong, nothing. The same file again adds nothing.
+
+    A file that `export` wrote is restored exactly, under its own session and tenant unless others are given.
+    """
     from .chatfile import identified, read_chat
     from .display import progress
 
-    data = sys.stdin.buffer.read() if file == "-" else _file(file).read_bytes()
+    with nullcontext(sys.stdin.buffer) if file == "-" else _file(file).open("rb") as stream:
+        first = stream.readline()
+        if is_export(first.decode("utf-8-sig", "replace")):
+            asked = {name: given(command, name) for name in ("session", "tenant")}
+            return restore(chain([first], stream), **asked, store=store, as_json=as_json)
+        data = first + stream.read()
     messages = read_chat(data, "standard input" if file == "-" else file)
     with _open(session, store, tenant) as memory, progress("importing", len(messages)) as advance:
         stored = {turn.id: note["place"] == note["of"] for turn in memory.turns() if isinstance(note := turn.metadata.get("import"), dict)}

@@ -16,9 +16,12 @@ from pydantic import ValidationError
 from ..errors import InvalidTurn, SessionCorrupted, StoreError
 from ..turns import Turn
 
-__all__ = ["VERSION", "blank", "decode", "digest", "encode", "from_bytes", "to_bytes"]
+__all__ = ["DIGEST_BYTES", "VERSION", "blank", "decode", "digest", "encode", "from_bytes", "to_bytes"]
 
 VERSION = 1
+DIGEST_BYTES = 16
+_PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # json.dumps would make one for each record
+_ESCAPED = json.JSONEncoder(separators=(",", ":"))
 
 
 def encode(turn: Turn) -> bytes:
@@ -30,10 +33,10 @@ def encode(turn: Turn) -> bytes:
         raise InvalidTurn(f"a turn of role {turn.role!r} has no id; a store needs one to append it only once. Set Turn.id")
     record = _record(turn)
     try:
-        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+        return _PLAIN.encode(record).encode()
     except UnicodeEncodeError:
         # A lone surrogate cannot be UTF-8; JSON's escapes keep it without loss.
-        return json.dumps(record, separators=(",", ":")).encode()
+        return _ESCAPED.encode(record).encode()
     except (TypeError, ValueError, RecursionError) as exc:
         raise InvalidTurn(f"turn {turn.id!r} holds what JSON cannot: {exc}. Pass strings, numbers, lists and mappings only") from exc
 
@@ -54,7 +57,7 @@ def blank(turn: Turn, number: int) -> Turn:
 
 def digest(text: str) -> bytes:
     """Sixteen bytes that stand for an id: equal length for all, safe in any key, and no trace of the id after an erasure."""
-    return hashlib.blake2b(to_bytes(text), digest_size=16).digest()
+    return hashlib.blake2b(to_bytes(text), digest_size=DIGEST_BYTES).digest()
 
 
 def to_bytes(text: str) -> bytes:

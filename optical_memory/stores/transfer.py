@@ -141,16 +141,14 @@ def _opened(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any], int]]:
 
 def _header(entry: dict[str, Any], at: int) -> tuple[SessionId, int]:
     match entry:
-        case {"optical_memory": 1, "kind": "session", "session": str(name), "tenant": str(tenant), "length": int(length)}:
+        case {"optical_memory": 1, "kind": "session", "session": str(name), "tenant": str(tenant), "length": int(length)} if length > 0:
             return SessionId(name, tenant), length
         case {"optical_memory": int(version)} if version > FORMAT:
             raise ValueError(f"line {at}: an export of format {version}, and this release knows {FORMAT}. Upgrade optical-memory")
     raise ValueError(_FOREIGN.format(at))
 
 
-class _Item(NamedTuple):
-    """A turn (None: erased) with its number, or an entry of the cache, whose number is 0."""
-
+class _Item(NamedTuple):  # a turn (None: erased) with its number, or an entry of the cache, whose number is 0
     at: int
     size: int
     number: int
@@ -166,7 +164,7 @@ def _items(lines: Iterable[tuple[int, dict[str, Any], int]], length: int) -> Ite
             case {"number": int(first), "pinned": bool(pinned), "turn": dict(record)}:
                 last = first
                 try:
-                    turn = decode(json.dumps(record).encode(), first, pinned)
+                    turn: Turn | None = decode(json.dumps(record).encode(), first, pinned)
                 except StoreError as exc:
                     raise ValueError(f"line {at}: turn #{first} cannot be read here. Upgrade optical-memory, or export again") from exc
             case {"erased": [int(first), int(last)]}:
@@ -195,7 +193,7 @@ def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
             batch, size = [], 0
         batch.append(item)
         size += item.size
-    yield from filter(None, [batch])
+    yield batch
 
 
 class _Import:
@@ -232,7 +230,7 @@ class _Import:
     def _append(self, new: list[_Item]) -> None:
         turns = [item.turn or _placeholder(item.number) for item in new]
         stored = self._store.append(self.session, turns, expected_length=new[0].number - 1)
-        self.gaps += [turn.number for item, turn in zip(new, stored, strict=True) if not item.turn]
+        self.gaps += [turn.number for item, turn in zip(new, stored, strict=True) if not item.turn and turn.number == item.number]
         if [turn.number for turn in stored] != [item.number for item in new]:  # ids that were erased there, at other numbers
             raise ValueError(f"line {new[0].at} and on: the target knows ids of these turns at other numbers. Import under another name")
         self.turns += sum(item.turn is not None for item in new)

@@ -47,7 +47,7 @@ def test_all_keys_of_a_session_share_one_slot(clean_redis: str, client: Any) -> 
     store.append(ALICE, [Turn(id="a", role="assistant", content="x", pinned=True, tool_calls=(ToolCall(id="c", name="f"),))])
     store.put(ALICE, {"plan": b"x"})
     keys = [key.decode() for key in client.scan_iter() if not key.startswith(b"om:index:")]
-    assert len(keys) == 6
+    assert len(keys) == 3
     assert len({key[key.index("{") : key.index("}")] for key in keys}) == 1
 
 

@@ -198,9 +198,9 @@ def test_tls_and_a_user_with_few_rights(tmp_path: Path) -> None:
 
 
 RIGHTS = [
-    *("resetkeys", "~om:*", "~{om:*", "-@all", "+ping", "+evalsha", "+eval", "+hget", "+hset", "+hsetnx", "+hdel", "+hexists", "+hmget"),
-    *("+hkeys", "+hscan", "+hincrby", "+hlen", "+llen", "+lrange", "+lindex", "+lset", "+rpush", "+zadd", "+zrem", "+zscore", "+zcard"),
-    *("+zrange", "+zrangebyscore", "+get", "+set", "+del", "+exists", "+pttl", "+pexpire", "+pexpireat", "+persist", "+time"),
+    *("resetkeys", "~om:*", "~{om:*", "-@all", "+ping", "+evalsha", "+eval", "+hget", "+hset", "+hdel", "+hexists", "+hmget"),
+    *("+hkeys", "+hscan", "+hincrby", "+llen", "+lrange", "+lindex", "+lset", "+rpush"),
+    *("+get", "+set", "+del", "+exists", "+pttl", "+pexpire", "+pexpireat", "+persist", "+time"),
     *("+smembers", "+srem", "+hello"),
 ]
 

@@ -345,7 +345,10 @@ def test_an_unknown_scheme_lists_the_known_ones() -> None:
     for url, name in (("mysql://user:hidden@host/db", "mysql://"), ("user:hidden@host", "user"), ("", "")):
         with pytest.raises(UnknownName) as caught:
             open_store(url)
-        assert str(caught.value) == f"unknown store {name!r}; known: memory://, redis://, rediss://, sqlite://, unix://"
+        assert str(caught.value) == (
+            f"unknown store {name!r}; known: memory://, redis+cluster://, redis+sentinel://, redis://, rediss+cluster://, "
+            "rediss+sentinel://, rediss://, sqlite://, unix://"
+        )
 
 
 def test_full_synchronisation_is_an_option(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class RedisCache:
         """Those of `names` that are there, and can be opened."""
         if not names:
             return {}
-        found = self.wire.command("HMGET", self.layout.keys(session)[5], *map(to_bytes, names))
+        found = self.wire.command("HMGET", self.layout.keys(session)[2], *map(to_bytes, names))
         opened: dict[str, bytes] = {}
         for name, data in zip(names, found, strict=True):
             try:
@@ -55,7 +55,7 @@ class RedisCache:
 
     def swap(self, session: SessionId, name: str, old: bytes | None, new: bytes) -> bool:
         """See `claims.Claims`. Sealed bytes are never twice the same, so the ones that are there are looked at first."""
-        cache = self.layout.keys(session)[5]
+        cache = self.layout.keys(session)[2]
         held = self.wire.command("HGET", cache, to_bytes(name))
         if held is not None:
             try:
@@ -70,13 +70,13 @@ class RedisCache:
 
     def names(self, session: SessionId, prefix: str = "") -> list[str]:
         """Names that start with `prefix`, sorted."""
-        names = self.wire.command("HKEYS", self.layout.keys(session)[5])
+        names = self.wire.command("HKEYS", self.layout.keys(session)[2])
         return sorted(name for name in map(from_bytes, names) if name.startswith(prefix))
 
     def discard(self, session: SessionId, names: Sequence[str]) -> None:
         """Remove; absent names are fine."""
         if names:
-            self.wire.command("HDEL", self.layout.keys(session)[5], *map(to_bytes, names))
+            self.wire.command("HDEL", self.layout.keys(session)[2], *map(to_bytes, names))
 
     def claim(self, session: SessionId, name: str, holder: str, seconds: float) -> bool:
         """See `claims.Claims`."""
@@ -88,9 +88,9 @@ class RedisCache:
 
     def _write(self, session: SessionId, script: scripts.Script, arguments: Sequence[Any]) -> bool:
         keys = self.layout.keys(session)
-        return self._unless_full(session, script, [keys[5], keys[0]], [milliseconds(self.options.pages_ttl), *arguments])
+        return self._unless_full(session, script, [keys[2], keys[0]], [milliseconds(self.options.pages_ttl), *arguments])
 
-    def _unless_full(self, session: SessionId, script: scripts.Script, keys: Sequence[str], arguments: Sequence[Any]) -> bool:
+    def _unless_full(self, session: SessionId, script: scripts.Script, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> bool:
         """What a script answers. A server whose memory is full keeps nothing, which is no reason to stop: all of this can be made again."""
         try:
             return bool(self.wire.run(script, keys, arguments))
@@ -101,6 +101,6 @@ class RedisCache:
             return True
 
 
-def milliseconds(seconds: float | None) -> int | str:
-    """As scripts take it; '' for ever."""
-    return "" if seconds is None else max(1, int(seconds * 1_000))
+def milliseconds(seconds: float | None) -> bytes:
+    """As scripts take it; nothing for ever."""
+    return b"" if seconds is None else b"%d" % max(1, int(seconds * 1_000))

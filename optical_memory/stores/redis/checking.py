@@ -116,16 +116,16 @@ def _look_at(store: RedisStore, session: SessionId, report: CheckReport) -> None
         report.problems.append(Problem("error", str(exc).removeprefix(f"session {session.name!r}: "), "", session))
         return
     report.sessions += length > 0
-    _, log, ids, *_ = store.layout.keys(session)
+    meta, log, _ = store.layout.keys(session)
     for start in range(0, length, AT_ONCE):
         records = store.wire.command("LRANGE", log, start, min(start + AT_ONCE, length) - 1)
         report.turns += sum(map(bool, records))
         report.erased += sum(not record for record in records)
         report.unsealed += sum(not store.cipher.is_current(record) for record in records if record)
-        report.problems += _of_records(store, session, ids, list(enumerate(records, start + 1)))
+        report.problems += _of_records(store, session, meta, list(enumerate(records, start + 1)))
 
 
-def _of_records(store: RedisStore, session: SessionId, ids: str, records: Sequence[tuple[int, bytes]]) -> Iterator[Problem]:
+def _of_records(store: RedisStore, session: SessionId, meta: bytes, records: Sequence[tuple[int, bytes]]) -> Iterator[Problem]:
     named: dict[int, bytes] = {}
     unreadable: list[int] = []
     for number, record in records:
@@ -136,7 +136,7 @@ def _of_records(store: RedisStore, session: SessionId, ids: str, records: Sequen
             unreadable.append(number)
         except StoreError as exc:
             yield Problem("error", f"turn #{number}: {exc}", "", session)
-    found = store.wire.command("HMGET", ids, *named.values()) if named else []
+    found = store.wire.command("HMGET", meta, *named.values()) if named else []
     strangers = [number for number, known in zip(named, found, strict=True) if known is None or int(known) != number]
     for numbers, what in ((unreadable, "cannot be read"), (strangers, "stand where another one should")):
         if numbers:
@@ -180,7 +180,7 @@ def _rotated_log(store: RedisStore, session: SessionId) -> int:
 
 
 def _rotated_cache(store: RedisStore, session: SessionId) -> int:
-    cache, done = store.layout.keys(session)[5], 0
+    cache, done = store.layout.keys(session)[2], 0
     for field_name in store.wire.command("HKEYS", cache):
         data = store.wire.command("HGET", cache, field_name)
         if data is None or store.cipher.is_current(data):

@@ -145,12 +145,12 @@ class Address:
 
 
 def connect(address: Address) -> Any:
-    """A client of our own for an address. Its retries are off: the wire has them."""
+    """A client of our own for an address. Retries, and waiting for a free connection, are the wire's affair."""
     redis: Any = importlib.import_module("redis")  # mypy: its constructors are untyped
 
     common = dict(address.connection)
     common |= {"retry": redis.retry.Retry(redis.backoff.NoBackoff(), 0)} if address.kind != "cluster" else {}
-    size, patience = address.options.max_connections, address.connection["socket_timeout"]
+    size = address.options.max_connections
     if address.kind == "cluster":
         nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.hosts]
         return redis.RedisCluster(startup_nodes=nodes, max_connections=size, **common)
@@ -162,7 +162,7 @@ def connect(address: Address) -> Any:
     kind = redis.UnixDomainSocketConnection if address.kind == "unix" else redis.SSLConnection if secure else redis.Connection
     if address.hosts:
         common["host"], common["port"] = address.hosts[0]
-    return redis.Redis.from_pool(redis.BlockingConnectionPool(max_connections=size, timeout=patience, connection_class=kind, **common))
+    return redis.Redis.from_pool(redis.ConnectionPool(max_connections=size, connection_class=kind, **common))
 
 
 def wire_of(source: Any, options: Options | None = None) -> tuple[Wire, Options, bool]:

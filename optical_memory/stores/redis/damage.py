@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...errors import SessionCorrupted, StoreError
 from ..base import SessionId
-from ..codec import decode, digest
+from ..codec import DIGEST_BYTES, decode, digest
 
 if TYPE_CHECKING:
     from .store import RedisStore
 
 __all__ = ["damage_of", "lost_turns", "ranges"]
 
-COUNTED = ("the log", "the index of ids", "the index of calls", "the list of pins")
 ADVICE = "Restore the server from a backup, or erase the session"
 
 
 def damage_of(store: RedisStore, session: SessionId, counts: str) -> SessionCorrupted:
-    """The error for a session whose parts do not hold what they should; `counts` are those of `scripts.PRELUDE`."""
-    held, _, due = counts.partition(" of ")
-    told = [
-        f"{part} holds {has} of {should}{' turns' if part == COUNTED[0] else ''}"
-        for part, has, should in zip(COUNTED, held.split(), due.split(), strict=True)
-        if has != should
-    ]
+    """The error for a session whose log does not hold what it should; `counts` are those of `scripts.PRELUDE`."""
+    held, due = counts.split()
+    told = f"the log holds {held} of {due} turns"
     missing, exactly = lost_turns(store, session)
     if missing:
         where = ranges(missing)
-        told.append(f"lost: {where}" if exactly else f"lost are some of {where}; the others were erased")
-    return SessionCorrupted(f"session {session.name!r}: {'; '.join(told)}. {ADVICE}", session=session.name, missing=missing)
+        told += f"; lost: {where}" if exactly else f"; lost are some of {where}; the others were erased"
+    elif int(held) > int(due):
+        told = f"the log holds {held} turns, and what is known of them is lost"
+    return SessionCorrupted(f"session {session.name!r}: {told}. {ADVICE}", session=session.name, missing=missing)
 
 
 def lost_turns(store: RedisStore, session: SessionId) -> tuple[tuple[int, ...], bool]:
-    """Numbers of the turns that the index of ids knows and the log does not hold, and whether none of them was erased.
+    """Numbers of the turns that `meta` knows and the log does not hold, and whether none of them was erased.
 
     A record that cannot be read counts as lost.
     """
-    _, log, ids, *_ = store.layout.keys(session)
+    meta, log, _ = store.layout.keys(session)
     records = store.wire.command("LRANGE", log, 0, -1)
-    answer = store.wire.command("HGETALL", ids)
-    numbers = {bytes(key): int(number) for key, number in answer.items()}
+    numbers = _numbers(store.wire.command("HGETALL", meta)) or _numbers(store.wire.command("HGETALL", store.layout.old_keys(session)[0]))
     for record in filter(None, records):
         try:
             numbers.pop(digest(decode(store.cipher.open(record), 1).id), None)
@@ -49,6 +46,11 @@ def lost_turns(store: RedisStore, session: SessionId) -> tuple[tuple[int, ...], 
     erased = sum(not record for record in records)
     missing = tuple(sorted(numbers.values()))
     return (missing, True) if not erased else (missing if len(missing) > erased else (), False)
+
+
+def _numbers(fields: Mapping[bytes, bytes]) -> dict[bytes, int]:
+    """Of turns, by the digests of their ids."""
+    return {name: int(number) for name, number in fields.items() if len(name) == DIGEST_BYTES}
 
 
 def ranges(numbers: tuple[int, ...]) -> str:

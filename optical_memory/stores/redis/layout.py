@@ -1,9 +1,14 @@
 """Which key holds what.
 
-A session has six keys, and claims on its work, of one hash tag, hence in one slot: `meta` (hash: version, length, counts, times), `log`
-(list of records, turn n at index n - 1, empty once erased), `ids` (hash: digest of a turn's id -> number), `calls` (hash: digest of a
-call's id -> turns that made it), `pins` (sorted set of numbers), `cache` (hash of what is derived). For each tenant a hash names its
-sessions, with what is to be expected of each: that is how the loss of a whole session is told from a session that never was.
+A session has three keys, and claims on its work, of one hash tag, hence in one slot:
+
+    meta    hash: the version of the layout, the log's length, times, pins; the digest of each turn's id -> its number;
+            `call ` and the digest of a call's id -> how many turns made it
+    log     list of records, turn n at index n - 1, empty once erased
+    cache   hash of what is derived
+
+For each tenant a hash names its sessions, with what is to be expected of each: that is how the loss of a whole session is told from a
+session that never was.
 """
 
 from __future__ import annotations
@@ -11,13 +16,15 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..base import SessionId
 from ..codec import digest, from_bytes, to_bytes
 
 __all__ = ["EXPIRING", "KEPT", "OPENING", "PARTS", "Layout"]
 
-PARTS = ("meta", "log", "ids", "calls", "pins", "cache")
+PARTS = ("meta", "log", "cache")
+OLD_PARTS = ("ids", "calls", "pins")  # of layout 1
 
 OPENING = b"opening"  # being made or erased: it may be there or not
 KEPT = b"kept"  # lives until it is erased: must be there
@@ -34,9 +41,13 @@ class Layout:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.namespace):
             raise ValueError(f"a namespace has letters, digits, '.', '_' and '-' only; got {self.namespace!r}")
 
-    def keys(self, session: SessionId) -> list[str]:
+    def keys(self, session: SessionId) -> tuple[bytes, ...]:
         """Those of `PARTS`, in that order."""
-        return [f"{self.tag(session)}:{part}" for part in PARTS]
+        return _keys(self.namespace, session)
+
+    def old_keys(self, session: SessionId) -> tuple[bytes, ...]:
+        """Those of `OLD_PARTS`."""
+        return tuple(f"{self.tag(session)}:{part}".encode() for part in OLD_PARTS)
 
     def claim(self, session: SessionId, name: str) -> str:
         return f"{self.tag(session)}:claim:{digest(name).hex()}"
@@ -61,6 +72,12 @@ class Layout:
         """The tenant whose index, of this layout or the first, a key is."""
         match = re.fullmatch(rb"%b:(?:index|sessions):([\w-]*)" % re.escape(self.namespace.encode()), key)
         return _decoded(match[1]) if match else None
+
+
+@lru_cache(maxsize=4_096)
+def _keys(namespace: str, session: SessionId) -> tuple[bytes, ...]:
+    tag = Layout(namespace).tag(session)
+    return tuple(f"{tag}:{part}".encode() for part in PARTS)
 
 
 def _encoded(text: str) -> str:

@@ -1,8 +1,8 @@
 """What runs on the server. A script runs alone there, so what it does is one step for everybody.
 
-Scripts of the log take the six keys of `layout.keys` and begin with `PRELUDE`, which compares all parts of the log with what `meta` says
-they hold: whatever lost one part answers with an error, never from the others. Times are the server's, so that clients' clocks do not
-matter. What they say instead of an answer begins with one of `WORDS`.
+Scripts of a session begin by comparing its log with the length in `meta`: a session that lost one of the two answers with an error, never
+from the other. Times are the server's, so that clients' clocks do not matter. What a script says instead of an answer begins with one of
+`WORDS`. A call costs more than anything else that a script does, so the common way makes few.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 WORDS = ("ABSENT", "CORRUPTED", "VERSION", "CONFLICT")
-LAYOUT_VERSION = 2  # 1 had no counts of calls and pins, and named a tenant's sessions in a set
+LAYOUT_VERSION = 2  # 1 had a key each for ids, calls and pins, and named a tenant's sessions in a set
 
 
 class Script(NamedTuple):
@@ -46,121 +46,156 @@ def _script(text: str) -> Script:
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-# `touch` gives all keys of a session one end, and pages none that is later. It writes nothing where nothing expires.
-PRELUDE = """
-local meta, log, ids, calls, pins, cache = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local state = redis.call('HMGET', meta, 'v', 'length', 'calls', 'pins')
-local length = tonumber(state[2] or '0')
-local held = {redis.call('LLEN', log), redis.call('HLEN', ids), redis.call('HLEN', calls), redis.call('ZCARD', pins)}
-local absent = not state[1] and held[1] + held[2] + held[3] + held[4] == 0
-if not absent then
-  if state[2] and (state[1] or '1') ~= '$LAYOUT' then return redis.error_reply('VERSION ' .. (state[1] or '1')) end
-  local due = {length, length, tonumber(state[3] or '0'), tonumber(state[4] or '0')}
-  for part = 1, 4 do
-    if held[part] ~= due[part] then
-      return redis.error_reply('CORRUPTED ' .. table.concat(held, ' ') .. ' of ' .. table.concat(due, ' '))
-    end
-  end
-end
-local function clock()
-  local time = redis.call('TIME')
-  return time[1] * 1000000 + time[2]
-end
-local function shorten()
-  local left, pages = redis.call('PTTL', meta), redis.call('PTTL', cache)
-  if left > 0 and (pages == -1 or pages > left) then redis.call('PEXPIRE', cache, left) end
-end
-local function touch(reading)
-  local life = redis.call('HMGET', meta, 'ttl', 'mode', 'ends')
-  if not life[1] or (reading and life[2] ~= 'read') then return end
-  local ends = life[3]
-  if life[2] ~= 'fixed' then ends = string.format('%.0f', math.floor(clock() / 1000) + life[1]) end
-  for part = 1, 5 do redis.call('PEXPIREAT', KEYS[part], ends) end
-  shorten()
+# KEYS: meta, log, cache. $FIELD stands for what else of `meta` a script wants to know, as state[7].
+_STATE = """
+local call, meta, log = redis.call, KEYS[1], KEYS[2]
+local state = call('HMGET', meta, 'v', 'length', 'ttl', 'mode', 'ends', 'pins', $FIELD)
+local length, held = tonumber(state[2] or '0'), call('LLEN', log)
+if state[1] ~= '$LAYOUT' and state[2] then return redis.error_reply('VERSION ' .. (state[1] or '1')) end
+if held ~= length then return redis.error_reply('CORRUPTED ' .. held .. ' ' .. length) end
+"""
+PRELUDE = _STATE.replace("$FIELD", "'generation'")
+
+# For scripts that move the end of a session. `touch` gives its keys one end, and pages none that is later.
+LIVES = """
+local function milliseconds()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local function live(ttl, mode)
-  if ttl == '' then redis.call('HDEL', meta, 'ttl', 'mode', 'ends') return end
-  local ends = string.format('%.0f', math.floor(clock() / 1000) + ttl)
-  redis.call('HSET', meta, 'ttl', ttl, 'mode', mode, 'ends', ends)
+  if ttl == '' then
+    state[3] = false
+    call('HDEL', meta, 'ttl', 'mode', 'ends')
+    return
+  end
+  state[3], state[4], state[5] = ttl, mode, string.format('%.0f', milliseconds() + ttl)
+  call('HSET', meta, 'ttl', ttl, 'mode', mode, 'ends', state[5])
+end
+local function touch()
+  local ends = state[5]
+  if state[4] ~= 'fixed' then ends = string.format('%.0f', milliseconds() + state[3]) end
+  call('PEXPIREAT', meta, ends)
+  call('PEXPIREAT', log, ends)
+  local left, pages = call('PTTL', meta), call('PTTL', KEYS[3])
+  if left > 0 and (pages == -1 or pages > left) then call('PEXPIRE', KEYS[3], left) end
+end
+"""
+
+# The pins of a session are few: their numbers, in order, each after a blank.
+PINS = """
+local function pin(number, pinned)
+  local numbers, before = {}, false
+  for each in string.gmatch(state[6] or '', '%d+') do
+    each = tonumber(each)
+    if each == number then before = true else numbers[#numbers + 1] = each end
+  end
+  if pinned == before then return end
+  if pinned then numbers[#numbers + 1] = number end
+  table.sort(numbers)
+  state[6] = #numbers > 0 and ' ' .. table.concat(numbers, ' ') or false
+  if state[6] then call('HSET', meta, 'pins', state[6]) else call('HDEL', meta, 'pins') end
 end
 """
 
 # ARGV: a new generation, or '' if the session must be there; the length expected, or ''; ms that pages live, or ''; ms that a new session
-# lives, or ''; its mode; then for each turn: digest, record, pinned, number of calls, digests of calls.
+# lives, or ''; its mode; then for each turn: digest, record, '1' if pinned, number of calls, digests of calls. Answers with the number of
+# the first turn if all are new; otherwise for each turn with its number, 1 if it is pinned, and the record if it was there before.
 APPEND = _script(
-    PRELUDE
+    _STATE.replace("$FIELD", "ARGV[6]")
     + """
+local absent, count, at = not state[2], #ARGV, 6
 if absent and ARGV[1] == '' then return redis.error_reply('ABSENT') end
 if ARGV[2] ~= '' and length ~= tonumber(ARGV[2]) then
-  local at = 6
-  while ARGV[at] do
-    if redis.call('HEXISTS', ids, ARGV[at]) == 0 then return redis.error_reply('CONFLICT ' .. length) end
+  while at <= count do
+    if call('HEXISTS', meta, ARGV[at]) == 0 then return redis.error_reply('CONFLICT ' .. length) end
     at = at + 4 + ARGV[at + 3]
   end
+  at = 6
 end
-local answers, at, before = {}, 6, length
-while ARGV[at] do
-  local number, pinned, record = redis.call('HGET', ids, ARGV[at]), ARGV[at + 2] == '1', false
-  if number then
-    number = tonumber(number)
-    record, pinned = redis.call('LINDEX', log, number - 1), redis.call('ZSCORE', pins, number)
+local answers, before, noted, seen, pins, made = {}, length, {}, {}, {}, {}
+local known = state[7]
+while at <= count do
+  if known then
+    answers[#answers + 1] = {tonumber(known), 0, call('LINDEX', log, known - 1)}
   else
-    number = redis.call('RPUSH', log, ARGV[at + 1])
-    length = number
-    redis.call('HSET', ids, ARGV[at], number)
-    if pinned then redis.call('ZADD', pins, number, number) end
-    for call = at + 4, at + 3 + ARGV[at + 3] do redis.call('HINCRBY', calls, ARGV[call], 1) end
+    length = call('RPUSH', log, ARGV[at + 1])
+    seen[ARGV[at]] = length
+    noted[#noted + 1], noted[#noted + 2] = ARGV[at], length
+    if ARGV[at + 2] == '1' then pins[#pins + 1] = length end
+    for each = at + 4, at + 3 + ARGV[at + 3] do made[#made + 1] = ARGV[each] end
+    answers[#answers + 1] = {length, 0, false}
   end
-  answers[#answers + 1] = {number, pinned and 1 or 0, record}
   at = at + 4 + ARGV[at + 3]
-end
-if absent then
-  redis.call('HSET', meta, 'v', '$LAYOUT', 'generation', ARGV[1])
-  live(ARGV[4], ARGV[5])
+  if at <= count then known = seen[ARGV[at]] or call('HGET', meta, ARGV[at]) end
 end
 if length > before then
-  redis.call('HSET', meta, 'length', length, 'appended', string.format('%.0f', clock()),
-    'calls', redis.call('HLEN', calls), 'pins', redis.call('ZCARD', pins))
+  for start = 1, #noted - 2000, 2000 do call('HSET', meta, unpack(noted, start, start + 1999)) end
+  local rest = #noted - (#noted - 1) % 2000
+  local time = call('TIME')
+  call('HSET', meta, 'length', length, 'appended', time[1] .. string.format('%06d', time[2]), unpack(noted, rest))
 end
-touch(false)
-if ARGV[3] ~= '' and redis.call('PEXPIRE', cache, ARGV[3]) == 1 then shorten() end
+for _, each in ipairs(made) do call('HINCRBY', meta, 'call ' .. each, 1) end
+if ARGV[3] ~= '' then call('PEXPIRE', KEYS[3], ARGV[3]) end
+if #pins > 0 then
+"""
+    + PINS
+    + """
+  for _, number in ipairs(pins) do pin(number, true) end
+end
+if absent or state[3] then
+"""
+    + LIVES
+    + """
+  if absent then
+    call('HSET', meta, 'v', '$LAYOUT', 'generation', ARGV[1])
+    if ARGV[4] ~= '' then live(ARGV[4], ARGV[5]) end
+  end
+  if state[3] then touch() end
+end
+if length - before == #answers then return before + 1 end
+for _, answer in ipairs(answers) do
+  if string.find((state[6] or '') .. ' ', ' ' .. answer[1] .. ' ', 1, true) then answer[2] = 1 end
+end
 return answers
 """
 )
 
-# ARGV: first and last number, counted from 0, -1 for the end. Answers with the length, records, and numbers pinned.
+# ARGV: first and last number, counted from 0. Answers with the length, records, and all numbers pinned.
 READ = _script(
     PRELUDE
     + """
-if absent then return {0, {}, {}} end
-local last = tonumber(ARGV[2])
-touch(true)
-return {length, redis.call('LRANGE', log, ARGV[1], last),
-  redis.call('ZRANGEBYSCORE', pins, ARGV[1] + 1, last < 0 and '+inf' or last + 1)}
+if not state[2] then return {0, {}, ''} end
+"""
+    + LIVES
+    + """
+if state[3] and state[4] == 'read' then touch() end
+return {length, call('LRANGE', log, ARGV[1], ARGV[2]), state[6] or ''}
 """
 )
 
-# Answers with the length, what names the log's content so far (generation, turns erased), the time of the last append, and all pins.
-STATE = _script(
-    PRELUDE
-    + """
-local about = redis.call('HMGET', meta, 'generation', 'erased', 'appended')
-return {length, about[1], about[2], about[3], redis.call('ZRANGE', pins, 0, -1)}
-"""
-)
+# Answers with the length, what names the log's content so far (generation, turns erased), and all numbers pinned.
+STATE = _script(PRELUDE + "return {length, state[7], call('HGET', meta, 'erased'), state[6] or ''}")
 
 # ARGV: digests of calls. Answers with how many turns made each, nil for none.
-CALLS = _script(PRELUDE + "if absent then return {} end return redis.call('HMGET', calls, unpack(ARGV))")
+CALLS = _script(
+    PRELUDE
+    + """
+local names = {}
+for _, each in ipairs(ARGV) do names[#names + 1] = 'call ' .. each end
+return call('HMGET', meta, unpack(names))
+"""
+)
 
 # ARGV: number, 1 or 0. Answers with 1 if there is such a turn, and the length.
 PIN = _script(
     PRELUDE
+    + LIVES
+    + PINS
     + """
-local record = redis.call('LINDEX', log, ARGV[1] - 1)
+local record = call('LINDEX', log, ARGV[1] - 1)
 if not record or record == '' then return {0, length} end
-if ARGV[2] == '1' then redis.call('ZADD', pins, ARGV[1], ARGV[1]) else redis.call('ZREM', pins, ARGV[1]) end
-redis.call('HSET', meta, 'pins', redis.call('ZCARD', pins))
-touch(false)
+pin(tonumber(ARGV[1]), ARGV[2] == '1')
+if state[3] then touch() end
 return {1, length}
 """
 )
@@ -168,27 +203,28 @@ return {1, length}
 # ARGV: for each turn: number, number of calls, digests of calls. Answers with the numbers that were there.
 ERASE = _script(
     PRELUDE
+    + PINS
     + """
 local gone, at = {}, 1
 while ARGV[at] do
-  local record = redis.call('LINDEX', log, ARGV[at] - 1)
+  local record = call('LINDEX', log, ARGV[at] - 1)
   if record and record ~= '' then
-    redis.call('LSET', log, ARGV[at] - 1, '')
-    redis.call('ZREM', pins, ARGV[at])
-    for call = at + 2, at + 1 + ARGV[at + 1] do
-      if redis.call('HINCRBY', calls, ARGV[call], -1) < 1 then redis.call('HDEL', calls, ARGV[call]) end
+    call('LSET', log, ARGV[at] - 1, '')
+    pin(tonumber(ARGV[at]), false)
+    for each = at + 2, at + 1 + ARGV[at + 1] do
+      local name = 'call ' .. ARGV[each]
+      if call('HINCRBY', meta, name, -1) < 1 then call('HDEL', meta, name) end
     end
-    redis.call('HINCRBY', meta, 'erased', 1)
+    call('HINCRBY', meta, 'erased', 1)
     gone[#gone + 1] = tonumber(ARGV[at])
   end
   at = at + 2 + ARGV[at + 1]
 end
-if #gone > 0 then redis.call('HSET', meta, 'calls', redis.call('HLEN', calls), 'pins', redis.call('ZCARD', pins)) end
 return gone
 """
 )
 
-# A damaged session can be erased as well, so nothing is compared here. KEYS may be more than six: claims go too.
+# A damaged session can be erased as well, so nothing is compared here. KEYS are all keys of any layout, the log the second of them.
 ERASE_SESSION = _script(
     """
 local gone = {}
@@ -203,10 +239,11 @@ return gone
 # ARGV: ms to live, '' for ever; append, read or fixed.
 EXPIRE = _script(
     PRELUDE
+    + LIVES
     + """
-if absent then return redis.error_reply('ABSENT') end
+if not state[2] then return redis.error_reply('ABSENT') end
 live(ARGV[1], ARGV[2])
-if ARGV[1] == '' then for part = 1, 5 do redis.call('PERSIST', KEYS[part]) end else touch(false) end
+if state[3] then touch() else call('PERSIST', meta) call('PERSIST', log) end
 return 1
 """
 )
@@ -215,26 +252,31 @@ return 1
 REPLACE = _script(
     PRELUDE
     + """
-if redis.call('LINDEX', log, ARGV[1] - 1) ~= ARGV[2] then return 0 end
-redis.call('LSET', log, ARGV[1] - 1, ARGV[3])
+if call('LINDEX', log, ARGV[1] - 1) ~= ARGV[2] then return 0 end
+call('LSET', log, ARGV[1] - 1, ARGV[3])
 return 1
 """
 )
 
-# From layout 1. ARGV: a new generation for a session that was never given one.
+# From layout 1. KEYS: meta, log, cache, ids, calls, pins. ARGV: a new generation for a session that was never given one.
 MIGRATE = _script(
     """
-local meta, log, ids, calls, pins = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local state = redis.call('HMGET', meta, 'v', 'length')
+local call, meta, log, ids, calls, pins = redis.call, KEYS[1], KEYS[2], KEYS[4], KEYS[5], KEYS[6]
+local state = call('HMGET', meta, 'v', 'length')
 if state[1] or not state[2] then return 0 end
-local length, held = tonumber(state[2]), redis.call('LLEN', log)
-local known = redis.call('HLEN', ids)
-if held ~= length or known ~= length then
-  local counts = redis.call('HLEN', calls) .. ' ' .. redis.call('ZCARD', pins)
-  return redis.error_reply('CORRUPTED ' .. held .. ' ' .. known .. ' ' .. counts .. ' of ' .. length .. ' ' .. length .. ' ' .. counts)
+local length, held = tonumber(state[2]), math.min(call('LLEN', log), call('HLEN', ids))
+if held ~= length then return redis.error_reply('CORRUPTED ' .. held .. ' ' .. length) end
+local function take(key, prefix)
+  local pairs = call('HGETALL', key)
+  for at = 1, #pairs, 2 do call('HSET', meta, prefix .. pairs[at], pairs[at + 1]) end
 end
-redis.call('HSETNX', meta, 'generation', ARGV[1])
-redis.call('HSET', meta, 'v', '$LAYOUT', 'calls', redis.call('HLEN', calls), 'pins', redis.call('ZCARD', pins))
+take(ids, '')
+take(calls, 'call ')
+local pinned = call('ZRANGE', pins, 0, -1)
+if #pinned > 0 then call('HSET', meta, 'pins', ' ' .. table.concat(pinned, ' ')) end
+call('HSETNX', meta, 'generation', ARGV[1])
+call('HSET', meta, 'v', '$LAYOUT')
+call('DEL', ids, calls, pins)
 return 1
 """
 )

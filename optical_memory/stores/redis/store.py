@@ -34,6 +34,7 @@ __all__ = ["RedisStore"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 READ_AT_ONCE = 1_000  # turns a call: the server does nothing else meanwhile
 LIST_AT_ONCE = 500  # sessions a call
+FAILOVERS = 5  # during one append
 CALLS_AT_ONCE = 5_000  # Lua takes some 8,000 values on its stack
 _log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class RedisStore(RedisCache):
         wire, chosen, self._owns_client = wire_of(source, options)
         super().__init__(wire, chosen, cipher_of(keys))
         self._local = LocalIndexes()
+        self._lives = (milliseconds(chosen.pages_ttl), milliseconds(chosen.ttl), chosen.mode.encode())  # of pages, and of a new session
         if not _in_event_loop():
             self.wire.once("PING")
             if warning := eviction_warning(self.wire):
@@ -72,40 +74,63 @@ class RedisStore(RedisCache):
         records = [encode(turn) for turn in turns]
         if not turns:
             return []
-        lives = [milliseconds(self.options.pages_ttl), milliseconds(self.options.ttl), self.options.mode]
-        arguments: list[Any] = ["" if expected_length is None else expected_length, *lives]
+        arguments: list[Any] = [b"" if expected_length is None else expected_length, *self._lives]
         for turn, record in zip(turns, records, strict=True):
             calls = _calls(turn)
-            arguments += [digest(turn.id), self.cipher.seal(record), int(turn.pinned), len(calls), *calls]
-        try:
-            answers = self._run(session, scripts.APPEND, ["", *arguments])
-        except Said as said:
-            if said.word == "CONFLICT":
-                raise LengthConflict(session.name, expected_length or 0, int(said.details)) from said
-            answers = self._begin(session, arguments)
-        self._confirm(session)
+            arguments += [digest(turn.id), self.cipher.seal(record), b"1" if turn.pinned else b"0", b"%d" % len(calls), *calls]
+        answers = self._appended(session, arguments)
+        if self.options.replicas:
+            answers = self._confirmed(session, [digest(turn.id) for turn in turns], arguments, answers)
+        if isinstance(answers, int):  # all are new
+            return [decode(record, number, turn.pinned) for number, (turn, record) in enumerate(zip(turns, records, strict=True), answers)]
         return [self._stored(*each, session) for each in zip(turns, records, answers, strict=True)]
+
+    def _appended(self, session: SessionId, arguments: Sequence[Any]) -> Any:
+        """What the script of append answers."""
+        try:
+            try:
+                return self._run(session, scripts.APPEND, [b"", *arguments])
+            except Said as said:
+                if said.word != "ABSENT":
+                    raise
+            return self._begin(session, arguments)
+        except Said as said:
+            if said.word != "CONFLICT":
+                raise
+            raise LengthConflict(session.name, int(arguments[0]), int(said.details)) from said
 
     def _begin(self, session: SessionId, arguments: Sequence[Any]) -> Any:
         """The first append of a session. Its name is noted before, so that none is missing in a list, and as kept once it is there."""
         index, name = self.layout.index(session.tenant), to_bytes(session.name)
         self._check_absent(session)
         self.wire.command("HSET", index, name, OPENING)
-        try:
-            answers = self._run(session, scripts.APPEND, [secrets.token_hex(8), *arguments])
-        except Said as said:  # 0 was not the length expected, or another process began it and was faster
-            raise LengthConflict(session.name, int(arguments[0]), int(said.details)) from said
+        answers = self._run(session, scripts.APPEND, [secrets.token_hex(8), *arguments])
         self.wire.command("HSET", index, name, KEPT if self.options.ttl is None else EXPIRING)
+        if self.options.replicas:
+            self._confirm(f"{{{index}}}:confirm")
         return answers
 
-    def _confirm(self, session: SessionId) -> None:
-        """Wait until as many replicas as asked for have what was written."""
+    def _confirmed(self, session: SessionId, digests: Sequence[bytes], arguments: Sequence[Any], answers: Any) -> Any:
+        """Answers of an append that replicas have. A successor that never saw it gets it again, and its numbers count."""
+        meta = self.layout.keys(session)[0]
+        for _ in range(FAILOVERS):
+            found = self._confirm(self.layout.claim(session, "confirm"), "HMGET", meta, *digests)
+            numbers = [answers + place for place in range(len(digests))] if isinstance(answers, int) else [number for number, *_ in answers]
+            if [int(number or 0) for number in found] == numbers:
+                return answers
+            answers = self._appended(session, arguments)
+        raise StoreUnavailable(f"{self.wire.name} fails over again and again. Append the turns again, with the same ids")
+
+    def _confirm(self, scratch: str, *probe: Any) -> Any:
+        """Wait until as many replicas as asked for have what was written; see `Wire.confirmed`."""
         wanted, seconds = self.options.replicas, self.options.retry_for
-        if wanted and (reached := self.wire.confirmed(self.layout.claim(session, "confirm"), wanted, seconds)) < wanted:
+        reached, answer = self.wire.confirmed(scratch, wanted, seconds, *probe)
+        if reached < wanted:
             raise StoreUnavailable(
                 f"{self.wire.name} stored it, but {reached} of {wanted} replicas confirmed that in {seconds:g} s. "
                 "Do it again (turns with the same ids), or lower replicas"
             )
+        return answer
 
     def read(self, session: SessionId, start: int = 1, stop: int | None = None) -> list[Turn]:
         """Turns by number; see `TurnLog.read`."""
@@ -115,7 +140,7 @@ class RedisStore(RedisCache):
             length, records, pinned = self._run(session, scripts.READ, [first - 1, first + size - 2])
             if not length:
                 self._check_absent(session)
-            held = set(map(int, pinned))
+            held = set(map(int, pinned.split()))
             turns += [self._opened(record, number, number in held, session) for number, record in enumerate(records, first) if record]
             first += size
             if first > length:
@@ -132,22 +157,26 @@ class RedisStore(RedisCache):
         for start in range(0, len(wanted), CALLS_AT_ONCE):
             some = wanted[start : start + CALLS_AT_ONCE]
             counts = self._run(session, scripts.CALLS, [digest(call_id) for call_id in some])
-            known.update(call_id for call_id, count in zip(some, counts, strict=False) if count)
+            if not any(counts):
+                self._state(session)
+            known.update(call_id for call_id, count in zip(some, counts, strict=True) if count)
         return known
 
     def pinned(self, session: SessionId) -> list[int]:
         """Numbers of the pinned turns."""
-        return [int(number) for number in self._state(session)[4]]
+        return [int(number) for number in self._state(session)[3].split()]
 
     def pin(self, session: SessionId, number: int, pinned: bool) -> None:
         """Set or clear a pin. Raises `TurnNotFound`."""
         found, length = self._run(session, scripts.PIN, [number, int(pinned)]) if number > 0 else (0, self.length(session))
         if not found:
+            if not length:
+                self._check_absent(session)
             raise TurnNotFound(number, length)
 
     def search(self, session: SessionId, query: str, limit: int) -> list[int]:
         """Numbers of the turns that match, best first. The first search of a process reads the whole log, later ones what is new."""
-        length, generation, erased, *_ = self._state(session)
+        length, generation, erased, _ = self._state(session)
         return self._local.search(
             session, query, limit, generation=(generation, erased), length=length, read=lambda start: self.read(session, start)
         )
@@ -182,7 +211,9 @@ class RedisStore(RedisCache):
                 arguments += [number, len(calls), *calls]
         if arguments:
             self._run(session, scripts.ERASE, arguments)
-            self._confirm(session)
+            if self.options.replicas:
+                left = self._confirm(self.layout.claim(session, "confirm"), "LINDEX", self.layout.keys(session)[1], before[0] - 1)
+                return self.erase(session, numbers) if left else before  # by a successor that never saw it
         return before  # and not the script's answer, which may be that of a second attempt
 
     def traces(self, session: SessionId, numbers: Sequence[int] | None = None) -> Iterator[Trace]:
@@ -207,7 +238,7 @@ class RedisStore(RedisCache):
         if self.wire.command("HEXISTS", index, name):
             self.wire.command("HSET", index, name, OPENING)  # from here on its absence is no loss
         before = [number for number, record in enumerate(self.wire.command("LRANGE", keys[1], 0, -1), 1) if record]
-        gone = self.wire.run(scripts.ERASE_SESSION, keys)
+        gone = self.wire.run(scripts.ERASE_SESSION, [*keys, *self.layout.old_keys(session)])
         self.wire.each([("HDEL", index, name), ("SREM", self.layout.old_index(session.tenant), name)])
         if self.wire.command("EXISTS", keys[0]):  # another process has begun it anew meanwhile
             self.wire.command("HSET", index, name, OPENING)
@@ -264,7 +295,7 @@ class RedisStore(RedisCache):
                 f"session {session.name!r} was written by a newer release (layout {version}; this one knows {scripts.LAYOUT_VERSION}). "
                 "Upgrade optical-memory"
             )
-        self.wire.run(scripts.MIGRATE, self.layout.keys(session), [secrets.token_hex(8)])
+        self.wire.run(scripts.MIGRATE, [*self.layout.keys(session), *self.layout.old_keys(session)], [secrets.token_hex(8)])
         self.wire.command("HSET", self.layout.index(session.tenant), to_bytes(session.name), KEPT)
 
     def _state(self, session: SessionId) -> Any:

@@ -55,7 +55,7 @@ def _replicas(store: RedisStore, key: str) -> tuple[bool | None, str]:
     connected = int(_information(store, key, "replication").get("connected_slaves", 0))
     if not connected:
         return True, "the server has none"
-    reached = store.wire.confirmed(key, connected, REPLICA_SECONDS)
+    reached, _ = store.wire.confirmed(key, connected, REPLICA_SECONDS)
     return reached >= connected, f"{reached} of {connected} have done what the server did; their files are not looked at"
 
 

@@ -25,8 +25,8 @@ Command = tuple[Any, ...]
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds between two attempts, doubled each time
 LATE = 0.5  # seconds past the client's own time limit before a coroutine is given up
 
-# What is said by a server that will be able to answer soon: one that starts, or that another is just taking over from.
-_PASSING = ("CLUSTERDOWN", "TRYAGAIN", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY ")
+# The same as `_passing`, where redis-py has no class for it, or an older server tells it in the error of a script.
+_PASSING = ("-READONLY", "-MASTERDOWN", "-LOADING", "NOREPLICAS", "BUSY ")
 
 
 class Said(Exception):
@@ -68,36 +68,40 @@ class Wire:
         self._connections = connections
         # `RedisClusterException` is no `RedisError`; a coroutine that is given up raises `TimeoutError`.
         self._failures = (redis.RedisError, redis.exceptions.RedisClusterException, OSError, TimeoutError)
-        self._passing = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.RedisClusterException, OSError, TimeoutError)
+        # What passes: a connection that broke, and a server that starts, or that another is just taking over from.
+        says = redis.exceptions
+        self._passing: tuple[type[Exception], ...] = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, OSError, TimeoutError)
+        # `MovedError` and `MasterDownError` are among these.
+        self._passing += (says.RedisClusterException, says.AskError, says.ClusterDownError, says.TryAgainError)
         self._lasting = (redis.AuthenticationError, redis.exceptions.AuthorizationError)
         self._no_script = redis.exceptions.NoScriptError
 
     @property
     def client(self) -> Any:
         """The client. Raises what making it raises."""
-        with self._connecting:
-            if self._client is None:
-                self._client = self._connect()
-            return self._client
+        client = self._client
+        if client is None:
+            with self._connecting:
+                client = self._client = self._client or self._connect()
+        return client
 
     def run(self, script: Script, keys: Sequence[Any], arguments: Sequence[Any] = ()) -> Any:
         """What a script answers. A server that does not know it learns it. Raises `Said`, `StoreUnavailable`."""
+        return self._persistently(self._run, script, keys, arguments)
 
-        def attempt() -> Any:
-            try:
-                return self._send("EVALSHA", script.sha, len(keys), *keys, *arguments)
-            except self._no_script:
-                return self._send("EVAL", script.text, len(keys), *keys, *arguments)
-
-        return self._persistently(attempt)
+    def _run(self, script: Script, keys: Sequence[Any], arguments: Sequence[Any]) -> Any:
+        try:
+            return self._send("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except self._no_script:
+            return self._send("EVAL", script.text, len(keys), *keys, *arguments)
 
     def command(self, *command: Any) -> Any:
         """What one command answers."""
-        return self._persistently(lambda: self._send(*command))
+        return self._persistently(self._send, *command)
 
     def each(self, commands: Sequence[Command]) -> list[Any]:
         """What commands answer, sent in one go and not as one step."""
-        return self._persistently(lambda: self._pipelined(commands)) if commands else []
+        return self._persistently(self._pipelined, commands) if commands else []
 
     def scan(self, pattern: str) -> list[bytes]:
         """All keys that match, of all servers. Looked for with `SCAN`, a thousand at a time."""
@@ -119,23 +123,35 @@ class Wire:
         """What the server that holds `key` answers to a command that names no key."""
         return self._persistently(lambda: self.outcome(self._node_of(key).execute_command(*command)))
 
-    def confirmed(self, scratch: str, replicas: int, seconds: float) -> int:
-        """How many replicas have all that was written at the server of the key `scratch`, waiting for so many, and so long.
+    def confirmed(self, scratch: str, replicas: int, seconds: float, *probe: Any) -> tuple[int, Any]:
+        """How many replicas have all that was written at the server of the key `scratch`, and what that server answers to `probe`.
 
-        `WAIT` counts what its own connection wrote last, so something is written with it, which ends by itself.
+        It waits for so many replicas, and so long. `WAIT` counts what its own connection wrote last, so something is written with it, which
+        ends by itself. The probe is asked first on that connection: after a failover it is another server that is waited at, and the probe
+        tells whether it has what is to be confirmed.
         """
-        milliseconds = max(1, int(min(seconds, 0.8 * self._patience) * 1_000))
+        deadline = time.monotonic() + seconds
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            reached, answer = self._persistently(self._waited, scratch, replicas, min(left, 0.8 * self._patience), probe)
+            if reached >= replicas or time.monotonic() >= deadline:
+                return reached, answer
 
-        def attempt() -> int:
+    def _waited(self, scratch: str, replicas: int, seconds: float, probe: Command) -> tuple[int, Any]:
+        try:
             node = self._node_of(scratch)
             if not hasattr(node, "pipeline"):
                 raise StoreUnavailable("an asyncio cluster client cannot wait for replicas: open the store by its URL, redis+cluster://")
             pipe = node.pipeline(transaction=False)
+            pipe.execute_command(*(probe or ("PING",)), NEVER_DECODE=True)
             pipe.execute_command("SET", scratch, "", "PX", 1_000)
-            pipe.execute_command("WAIT", replicas, milliseconds)
-            return int(self.outcome(pipe.execute())[1])
-
-        return self._persistently(attempt)
+            pipe.execute_command("WAIT", replicas, max(1, int(seconds * 1_000)))
+            answer, _, reached = self.outcome(pipe.execute())
+        except self._failures:
+            if self.loop is None and hasattr(self.client, "nodes_manager"):
+                self.client.nodes_manager.initialize()  # what is asked of one node does not make the client look for its successor
+            raise
+        return int(reached), answer
 
     def _node_of(self, key: str) -> Any:
         """A client of the one server that holds a key."""
@@ -185,20 +201,23 @@ class Wire:
             future.cancel()
             raise
 
-    def _persistently(self, attempt: Callable[[], T]) -> T:
-        deadline = time.monotonic() + self._retry_for
-        pause = FIRST_PAUSE
-        with self._answering():
-            while True:
-                try:
-                    with self._slot():
-                        return attempt()
-                except self._failures as exc:
-                    wait = pause * random.uniform(0.5, 1)
-                    if not self._passes(exc) or time.monotonic() + wait > deadline:
-                        raise
-                time.sleep(wait)
-                pause = min(pause * 2, LONGEST_PAUSE)
+    def _persistently(self, attempt: Callable[..., T], *arguments: Any) -> T:
+        deadline, pause = time.monotonic() + self._retry_for, FIRST_PAUSE
+        while True:
+            if not self._slots.acquire(blocking=False) and not self._slots.acquire(timeout=self._patience):
+                raise StoreUnavailable(
+                    f"all {self._connections} connections to {self.name} are in use, for {self._patience:g} s. Raise max_connections"
+                )
+            try:
+                return attempt(*arguments)
+            except self._failures as exc:
+                wait = pause * random.uniform(0.5, 1)
+                if not self._passes(exc) or time.monotonic() + wait > deadline:
+                    raise self._explained(exc) from exc
+            finally:
+                self._slots.release()
+            time.sleep(wait)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     def _passes(self, exc: Exception) -> bool:
         if isinstance(exc, self._lasting):
@@ -206,29 +225,21 @@ class Wire:
         return isinstance(exc, self._passing) or any(word in str(exc) for word in _PASSING)
 
     @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if not self._slots.acquire(timeout=self._patience):
-            raise StoreUnavailable(
-                f"all {self._connections} connections to {self.name} are in use, for {self._patience:g} s. Raise max_connections in its URL"
-            )
-        try:
-            yield
-        finally:
-            self._slots.release()
-
-    @contextmanager
     def _answering(self) -> Iterator[None]:
         try:
             yield
         except self._failures as exc:
-            word, _, details = str(exc).partition(" ")
-            if word in WORDS:
-                raise Said(word, details) from exc
-            advice = "Raise maxmemory, or give pages a shorter life" if is_full(exc) else "Is it running, and reachable?"
-            raise StoreUnavailable(f"the Redis server at {self.name} does not answer as it should: {exc}. {advice}") from exc
+            raise self._explained(exc) from exc
+
+    def _explained(self, exc: Exception) -> Said | StoreUnavailable:
+        word, _, details = str(exc).partition(" ")
+        if word in WORDS:
+            return Said(word, details)
+        advice = "Raise maxmemory, or give pages a shorter life" if is_full(exc) else "Is it running, and reachable?"
+        return StoreUnavailable(f"the Redis server at {self.name} does not answer as it should: {exc}. {advice}")
 
 
 def is_full(exc: BaseException) -> bool:
     """Whether a server refused to write because its memory is full."""
-    text = str(exc)
-    return "OOM " in text or text.startswith("command not allowed when used memory")
+    text = str(exc)  # redis-py takes the code off, except where an older server tells it in the error of a script
+    return "OOM " in text or "command not allowed when used memory" in text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,7 @@ import typer
 
 from .models_cli import app as models_app
 from .redis_cli import app as redis_app
-from .transfer_cli import copy, export, given, is_export, restore
+from .transfer_cli import AsJson, Session, StoreUrl, Tenant, copy, export, given, is_export, restore
 
 if TYPE_CHECKING:
     from .memory import OpticalMemory
@@ -36,21 +36,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Session = Annotated[str, typer.Option("--session", "-s", envvar="OPTICAL_MEMORY_SESSION", help="The session's name.")]
-StoreUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--store", envvar="OPTICAL_MEMORY_STORE", help="sqlite:///path, redis://..., memory://.", show_default="a file in your data folder"
-    ),
-]
-Tenant = Annotated[str, typer.Option("--tenant", envvar="OPTICAL_MEMORY_TENANT", help="Sessions of different tenants never meet.")]
 Renderer = Annotated[str, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, or auto.")]
 Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 app.add_typer(models_app)
 app.add_typer(redis_app)
-app.command()(export)
-app.command()(copy)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -140,6 +129,10 @@ def import_(
     new = sum(1 for turn in turns if turn.id not in stored)
     counts = {"session": session, "new": new, "known": len(turns) - new, "last": last}
     _print_json(counts) if as_json else print(f"{new} new turns, {len(turns) - new} already there; session {session!r} ends at #{last}")
+
+
+app.command()(export)
+app.command()(copy)
 
 
 @app.command()
@@ -248,24 +241,35 @@ def erase(
     turns: Annotated[str | None, typer.Option(help="Numbers and ranges: 3,7-9.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="The whole session.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    proof: Annotated[bool, typer.Option("--proof", help="Look for it everywhere afterwards; exit code 1 unless all is clean.")] = False,
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
     as_json: AsJson = False,
 ) -> None:
     """Delete turns for ever: their text, their pages, and what was made from them."""
-    from .display import as_plain
+    from .display import as_plain, proof_table
+    from .errors import SessionCorrupted
 
     if everything == (turns is not None):
         raise ValueError("pass either --turns 3,7-9 or --all")
     numbers = _numbers(turns) if turns else None
     with _open(session, store, tenant) as memory:
-        _need_turns(memory, session)
+        with suppress(SessionCorrupted):  # which is a reason to erase it
+            _need_turns(memory, session)
         what = f"turns {turns} of session {session!r}" if turns else f"the whole session {session!r}"
         if not yes and not typer.confirm(f"Erase {what} for ever?", err=True):
             raise typer.Exit(FAILED)
         report = memory.erase(numbers)
-    _print_json(as_plain(report)) if as_json else print(f"erased {what}")
+        proven = memory.prove_erased(numbers) if proof else None
+    if as_json:
+        _print_json(as_plain(report) | ({"proof": as_plain(proven) | {"is_complete": proven.is_complete}} if proven else {}))
+    else:
+        print(f"erased {what}")
+        if proven:
+            proof_table(proven)
+    if proven and not proven.is_complete:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

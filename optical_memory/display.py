@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .context import Context
     from .demo import Demo
     from .doctor import Finding
+    from .erasing import ErasureProof
     from .pages import Page
     from .report import Growth
     from .stores.base import SessionInfo
@@ -45,6 +46,7 @@ __all__ = [
     "printable",
     "problems_table",
     "progress",
+    "proof_table",
     "save_pictures",
     "sessions_table",
     "turns_as_text",
@@ -205,6 +207,15 @@ def problems_table(problems: Sequence[Problem]) -> None:
     for problem in problems:
         session = printable(problem.session.name) if problem.session else "(server)"
         table.add_row(marks[problem.level], Text(session), Text(printable(problem.what)), Text(problem.advice))
+    _print(table)
+
+
+def proof_table(proof: ErasureProof) -> None:
+    """Print where erased turns were looked for."""
+    marks = {True: "[green]clean[/]", False: "[red]still there[/]", None: "[yellow]not known[/]"}
+    table = _table("place", "", "found", left=3)
+    for trace in proof.traces:
+        table.add_row(Text(trace.place), marks[trace.clean], Text(printable(trace.details)))
     _print(table)
 
 

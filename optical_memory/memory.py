@@ -7,13 +7,14 @@ import importlib
 import threading
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from .context import Context
 from .erasing import Eraser, ErasureProof, ErasureReport
-from .errors import InvalidTurn, UnknownName, UnknownToolCall
+from .errors import InvalidTurn, SessionCorrupted, UnknownName, UnknownToolCall, WrongKey
 from .forgetting import ByAge, Forgetting
 from .pages import Page, PageStyle
 from .parsing import TurnLike, turn_of
@@ -234,7 +235,8 @@ class OpticalMemory:
                     return self._eraser.erase_session()
                 wanted = [numbers] if isinstance(numbers, int) else numbers
                 for number in wanted:
-                    self._recaller.turn(number)
+                    with suppress(SessionCorrupted, WrongKey):  # what cannot be read can be erased
+                        self._recaller.turn(number)
                 return self._eraser.erase_turns(wanted)
             finally:
                 self._viewer.forget()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .transfer_cli import AsJson, Session, Tenant
+
 if TYPE_CHECKING:
     from .stores.redis import RedisStore
 
@@ -20,8 +22,6 @@ app = typer.Typer(name="redis", help="Sessions on a Redis server: check them, le
 StoreUrl = Annotated[
     str | None, typer.Option("--store", envvar="OPTICAL_MEMORY_STORE", help="redis://, rediss://, redis+cluster://, redis+sentinel://...")
 ]
-Tenant = Annotated[str, typer.Option("--tenant", envvar="OPTICAL_MEMORY_TENANT", help="Whose sessions.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
 @app.command()
@@ -62,9 +62,9 @@ def count(store: StoreUrl = None, tenant: Tenant = "") -> None:
 
 @app.command()
 def expire(
-    session: Annotated[str, typer.Option("--session", "-s", envvar="OPTICAL_MEMORY_SESSION", help="The session's name.")],
     after: Annotated[str, typer.Option(help="90s, 15m, 12h, 30d, 2w, or never.")],
     expiry: Annotated[str, typer.Option(help="sliding (after the last append), sliding-read, fixed (from now).")] = "sliding",
+    session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
 ) -> None:

@@ -162,19 +162,19 @@ def _redis(url: str | None) -> Iterator[Finding]:
 
 
 def _redis_server(url: str) -> Finding:
-    import redis
+    from .stores.redis import RedisStore
+    from .stores.redis.server import information
 
+    limits = f"socket_timeout={REDIS_SECONDS}&socket_connect_timeout={REDIS_SECONDS}"
+    named = "socket_timeout" in url  # the user's own limit counts
     try:
-        client = redis.Redis.from_url(
-            url.replace("redis+cluster://", "redis://", 1), socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
-        )
-        with client:
-            information = client.info("server")
-        return Finding("redis server", "ok", f"version {information['redis_version']} answers")
-    except (redis.RedisError, OSError, ValueError) as exc:
-        return Finding(
-            "redis server", "missing", f"does not answer: {exc}", "apt install redis-server, or check the URL, the password and the network"
-        )
+        store = RedisStore(url if named else f"{url}{'&' if '?' in url else '?'}{limits}")
+        version = information(store.wire, "server").get("redis_version", "unknown")
+        store.close()
+        return Finding("redis server", "ok", f"version {version} answers")
+    except (OpticalMemoryError, ValueError) as exc:
+        advice = "apt install redis-server, or check the URL, the password and the network"
+        return Finding("redis server", "missing", f"does not answer: {exc}", advice)
 
 
 def _tokens() -> Finding:

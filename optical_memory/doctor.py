@@ -162,6 +162,7 @@ def _redis(url: str | None) -> Iterator[Finding]:
 
 
 def _redis_server(url: str) -> Finding:
+    from .errors import OpticalMemoryError
     from .stores.redis import RedisStore
     from .stores.redis.server import information
 

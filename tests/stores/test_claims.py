@@ -173,6 +173,31 @@ def test_a_session_replanned_by_two_at_once_has_one_plan(clean_redis: str) -> No
     assert viewer._read_plan().epoch >= newest.epoch
 
 
+def test_a_page_is_encoded_once_for_all_that_share_a_store(clean_redis: str) -> None:
+    """Each cache stands for a process: its own memory and lock, and a store of its own."""
+    torch = pytest.importorskip("torch", reason="needs the deepseek extra")
+    from optical_memory.readers.vision_cache import PageKey, StoreShelf, VisionCache
+
+    keys = [PageKey(f"page {n}", "small", "encoder") for n in range(3)]
+    caches = [VisionCache(shelf=StoreShelf(open_store(clean_redis), ALICE)) for _ in range(6)]
+    encoded: list[int] = []
+
+    def encode(places: Any) -> list[Any]:
+        time.sleep(0.1)
+        encoded.extend(places)
+        return [{"rows": torch.full((2, 2), float(place))} for place in places]
+
+    def ask(cache: VisionCache) -> None:
+        assert [float(payload["rows"][0, 0]) for payload in cache.get_or_encode(keys, encode)] == [0, 1, 2]
+
+    threads = [threading.Thread(target=ask, args=(cache,)) for cache in caches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(encoded) == [0, 1, 2]
+
+
 def test_stores_that_nobody_shares_have_no_claims(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/x.db")
     assert claims_of(store) is None

@@ -236,7 +236,8 @@ class Wire:
         if word in WORDS:
             return Said(word, details)
         advice = "Raise maxmemory, or give pages a shorter life" if is_full(exc) else "Is it running, and reachable?"
-        return StoreUnavailable(f"the Redis server at {self.name} does not answer as it should: {exc}. {advice}")
+        reason = str(exc).rstrip(".")
+        return StoreUnavailable(f"the Redis server at {self.name} does not answer as it should: {reason}. {advice}")
 
 
 def is_full(exc: BaseException) -> bool:

@@ -7,36 +7,32 @@ neither the line-end mark nor a typographic quote from a straight one, so the fi
 from __future__ import annotations
 
 import io
-import os
 import re
-import subprocess
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from shutil import which
 
 from PIL import Image
 
-from optical_memory.renderers.blocks import Block, Code, Heading, ListItem, Math, Paragraph, Quote, Span, Table
+from optical_memory.evaluation.alignment import LEAST_COVERED, faults
+from optical_memory.evaluation.tesseract import NoTesseract, Tesseract
+from optical_memory.evaluation.words import TYPOGRAPHIC, words_of
 from optical_memory.renderers.compaction import JOIN_MARK
 from optical_memory.renderers.document import blocks_of
 from optical_memory.turns import Turn
 
 __all__ = ["LEAST_COVERED", "Score", "drawn_text", "faults", "has_reader", "read", "score"]
 
-LETTER = 34  # px; the font size that a picture is enlarged to before it is read. Tesseract fails on letters under 20 px
-TYPOGRAPHIC = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "…": "...", "\u00a0": " "})
 HEAD = re.compile(r"#\d+\s*(?:user|assistant|tool|system)")
 CRITICAL = re.compile(r"[\w./@+-]*\d[\w./@+-]*")
 UNSCORED = "\0"
-LEAST_COVERED = 0.8  # of a reading's length: so much of the truth was surely on the page, however badly it was read
 
 
 def has_reader(language: str = "eng") -> bool:
     """Whether Tesseract is on this machine with `language`."""
-    if which("tesseract") is None:
+    try:
+        Tesseract(language)
+    except NoTesseract:
         return False
-    known = subprocess.run(["tesseract", "--list-langs"], capture_output=True, text=True, check=False)
-    return language in known.stdout.split()
+    return True
 
 
 def read(image: Image.Image, font_size: float, language: str = "eng") -> str:
@@ -47,41 +43,14 @@ def read(image: Image.Image, font_size: float, language: str = "eng") -> str:
         font_size: of its text, in pixels of `image`.
         language: a Tesseract model.
     """
-    factor = LETTER / font_size
-    size = (round(image.width * factor), round(image.height * factor))
     file = io.BytesIO()
-    image.resize(size, Image.Resampling.BICUBIC).save(file, "PNG", compress_level=1)
-    command = ["tesseract", "-", "-", "-l", language, "--psm", "6", "--dpi", "300"]
-    environment = {**os.environ, "OMP_THREAD_LIMIT": "1"}
-    return subprocess.run(command, input=file.getvalue(), capture_output=True, check=True, env=environment).stdout.decode("utf-8")
+    image.save(file, "PNG", compress_level=1)
+    return Tesseract(language).read(file.getvalue(), font_size)
 
 
 def drawn_text(turn: Turn, label: str, row_width: int) -> str:
     """The words of a turn as they are drawn, its head in front."""
-    return f"#{turn.number} {label} " + "\n".join(_words(blocks_of(turn, row_width=row_width)))
-
-
-def _words(blocks: Iterable[Block]) -> Iterator[str]:
-    for block in blocks:
-        match block:
-            case Paragraph(spans) | Heading(_, spans):
-                yield _text(spans)
-            case Code(text):
-                yield text
-            case ListItem(_, marker, inner):
-                yield f"{marker} " + "\n".join(_words(inner))
-            case Quote(inner):
-                yield from _words(inner)
-            case Table(rows):
-                yield from (" ".join(_text(cell) for cell in row) for row in rows)
-            case Math(tex):
-                yield tex
-            case _:
-                yield ""
-
-
-def _text(spans: Iterable[Span]) -> str:
-    return "".join(span.text for span in spans)
+    return f"#{turn.number} {label} " + words_of(blocks_of(turn, row_width=row_width))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,57 +109,3 @@ def score(truth: str, reading: str, *, spaces: bool) -> Score:
 def _normal(text: str, spaces: bool) -> str:
     shown = text.replace("\f", "").replace(JOIN_MARK, UNSCORED).translate(TYPOGRAPHIC)
     return (" " if spaces else "").join(shown.split())
-
-
-def faults(truth: str, reading: str) -> list[int]:
-    """Errors at each character of `truth`, up to where `reading` ends, by the alignment with the fewest errors.
-
-    Myers' bit-parallel distance (JACM 46, 1999): a column of the table is two long integers, which makes a page a matter of milliseconds.
-    An insertion is charged to the character before it.
-    """
-    places: dict[str, int] = {}
-    for at, char in enumerate(truth):
-        places[char] = places.get(char, 0) | 1 << at
-    full = (1 << len(truth)) - 1
-    plus, minus = full, 0
-    columns: list[tuple[int, int]] = []
-    for char in reading:
-        match = places.get(char, 0)
-        diagonal = (((match & plus) + plus) ^ plus) | match | minus
-        up, down = minus | ~(diagonal | plus) & full, plus & diagonal
-        up, down = (up << 1 | 1) & full, (down << 1) & full
-        plus, minus = down | ~(diagonal | up) & full, up & diagonal
-        columns.append((plus, minus))
-    found = [0] * _best_end(plus, minus, len(truth), least=min(len(truth), max(1, int(LEAST_COVERED * len(reading)))))
-    _trace(truth, reading, columns, found)
-    return found
-
-
-def _best_end(plus: int, minus: int, size: int, *, least: int) -> int:
-    """How much of the truth the reading covers: where the last column is lowest, but not before `least`."""
-    best, lowest, here = least, size + 1, 0
-    for at in range(size + 1):
-        if at >= least and here < lowest:
-            best, lowest = at, here
-        here += (plus >> at & 1) - (minus >> at & 1)
-    return best
-
-
-def _trace(truth: str, reading: str, columns: Sequence[tuple[int, int]], found: list[int]) -> None:
-    """Walk back from the end and count each error where it happened."""
-    row, column = len(found), len(reading)
-    while row and column:
-        if columns[column - 1][0] >> (row - 1) & 1:
-            row -= 1
-            found[row] += 1
-            continue
-        column -= 1
-        if column and columns[column - 1][1] >> (row - 1) & 1:
-            found[row - 1] += 1
-        else:
-            row -= 1
-            found[row] += truth[row] != reading[column]
-    for at in range(row):
-        found[at] += 1
-    if column and found:
-        found[0] += column

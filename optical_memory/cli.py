@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from .evaluation_cli import eval_, eval_identifiers
 from .models_cli import app as models_app
 from .redis_cli import app as redis_app
 from .transfer_cli import AsJson, Session, StoreUrl, Tenant, copy, export, given, is_export, restore
@@ -296,6 +297,10 @@ def doctor(store: StoreUrl = None, as_json: AsJson = False) -> None:
     _print_json([as_plain(finding) for finding in findings]) if as_json else findings_table(findings)
     if not can_render(findings):
         _stop("nothing here can draw a page; see above for what to install", FAILED)
+
+
+app.command("eval")(eval_)
+app.command()(eval_identifiers)
 
 
 @app.command()

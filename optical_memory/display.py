@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .demo import Demo
     from .doctor import Finding
     from .erasing import ErasureProof
+    from .evaluation.summary import Row
     from .pages import Page
     from .report import Growth
     from .stores.base import SessionInfo
@@ -37,8 +38,10 @@ __all__ = [
     "as_plain",
     "context_as",
     "demo_closing",
+    "evaluation_table",
     "findings_table",
     "growth_table",
+    "identifiers_table",
     "note",
     "page_as_dict",
     "page_as_text",
@@ -52,6 +55,7 @@ __all__ = [
     "turns_as_text",
 ]
 
+SESSION_NAME = 20  # characters of a name in a wide table
 CONTROL_PICTURES = (
     {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 )
@@ -194,6 +198,27 @@ def findings_table(findings: Sequence[Finding]) -> None:
     table = _table("what", "", "found", "advice", left=4)
     for finding in findings:
         table.add_row(Text(finding.topic), marks.get(finding.status, finding.status), Text(finding.detail), Text(finding.advice))
+    _print(table)
+
+
+def evaluation_table(rows: Sequence[Row]) -> None:
+    """Print what policies offer at their budgets, with 95 % intervals."""
+    table = _table("policy", "budget", "tokens", "evidence legible", "with recall", "found by search", "seconds", left=1)
+    for row in rows:
+        shares = (str(share) for share in (row.legible, row.offered, row.recallable))
+        table.add_row(row.policy, f"{row.budget:,}", f"{row.tokens:,.0f}", *shares, f"{row.seconds:.2f}")
+    _print(table)
+
+
+def identifiers_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print where exact strings are offered, and how many are left if the oldest turns are cut."""
+    places = [key for key in rows[0] if key not in ("session", "budget", "probes", "cut")] if rows else []
+    table = _table("session", "budget", "probes", "offered", *places, "cut the oldest", left=1)
+    for row in rows:
+        offered = row["probes"] - row["nowhere"] - row["budget too small"]
+        counts = (str(row[place]) for place in places)
+        name = row["session"] if len(row["session"]) <= SESSION_NAME else row["session"][: SESSION_NAME - 1] + "…"
+        table.add_row(Text(printable(name)), f"{row['budget']:,}", str(row["probes"]), str(offered), *counts, str(row["cut"]))
     _print(table)
 
 

@@ -1,0 +1,1 @@
+"""What a memory still offers of a conversation: measured on questions whose evidence is known, without a model."""

@@ -1,0 +1,106 @@
+"""Whether a turn can still be read off a page: its own part of the picture, read back and compared with what was drawn there."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+
+from PIL import Image
+
+from ..pages import Page, PageStyle
+from ..renderers.document import blocks_of
+from ..renderers.geometry import Canvas
+from ..tiers import Tier
+from ..turns import Turn
+from .alignment import faults
+from .words import critical_spans, plain, words_of
+
+__all__ = ["LARGEST_ERROR", "Legibility", "ReadPicture"]
+
+LARGEST_ERROR = 0.05  # character errors, as a share, up to which a turn counts as legible
+BORDER = 3  # px of white around what is cut out: an engine wants letters to stand free
+
+ReadPicture = Callable[[bytes, float], str]
+"""From a PNG, and the size of its letters in pixels, to words."""
+
+
+class Legibility:
+    """Reads turns back off pages. A turn at a size is read once.
+
+    Args:
+        read: reads a picture.
+        style: of the pages.
+    """
+
+    def __init__(self, read: ReadPicture, style: PageStyle) -> None:
+        self._read, self._style = read, style
+        self._known: dict[tuple[tuple[str, ...], int, int], str] = {}
+        self.readings = 0
+
+    def is_legible(self, turn: Turn, label: str, shown: Sequence[tuple[Page, Tier]], *, beside: Sequence[str] = ()) -> bool:
+        """Whether the pages shown give a turn back: few wrong characters, and every critical word exact.
+
+        Args:
+            label: what stands behind its number on the page; see `renderers.heads`.
+            shown: pages with their tiers, oldest first; those without the turn do not matter.
+            beside: exact strings that stand beside the pages as text. A critical word among them may be misread.
+        """
+        found = self._compared(turn, label, shown)
+        if found is None:
+            return False
+        truth, wrong = found
+        if sum(wrong) > LARGEST_ERROR * max(1, len(truth)):
+            return False
+        return all(not any(wrong[start:stop]) or _stands(truth[start:stop], beside) for start, stop in critical_spans(truth))
+
+    def shows(self, turn: Turn, label: str, shown: Sequence[tuple[Page, Tier]], exact: str) -> bool:
+        """Whether one of the places where a turn has a string gives it back exactly, whatever else of the turn can be read."""
+        found = self._compared(turn, label, shown)
+        if found is None:
+            return False
+        truth, wrong = found
+        places = [place for place in range(len(truth)) if truth.startswith(exact, place)]
+        return any(not any(wrong[place : place + len(exact)]) for place in places)
+
+    def _compared(self, turn: Turn, label: str, shown: Sequence[tuple[Page, Tier]]) -> tuple[str, list[int]] | None:
+        """What a turn says, and the errors of its reading at each character; None if no page shows all of it."""
+        parts = [(page, tier) for page, tier in shown if any(segment.turn == turn.number for segment in page.segments)]
+        if not parts or not _is_whole(turn.number, [page for page, _ in parts]):
+            return None
+        head = plain(f"#{turn.number} {label}")
+        truth = plain(f"{head} {words_of(blocks_of(turn, row_width=Canvas(self._style).row_width))}")
+        wrong = faults(truth, plain(self._reading(turn.number, parts)), whole=True)
+        return truth[len(head) :], wrong[len(head) :]  # its number is not what it says
+
+    def _reading(self, number: int, parts: Sequence[tuple[Page, Tier]]) -> str:
+        key = tuple(page.key for page, _ in parts), number, min(tier.side for _, tier in parts)
+        if key not in self._known:
+            self._known[key] = "\n".join(self._read_part(number, page, tier) for page, tier in parts)
+        return self._known[key]
+
+    def _read_part(self, number: int, page: Page, tier: Tier) -> str:
+        """What the boxes of a turn on a page are read as, one after the other."""
+        picture = Image.open(io.BytesIO(page.image(tier))).convert("L")
+        ratio, texts = picture.width / page.width, []
+        letters = self._style.font_size * self._style.scale * ratio
+        for segment in (segment for segment in page.segments if segment.turn == number):
+            for box in segment.boxes:
+                edges = (box.left, box.top, box.left + box.width, box.top + box.height)
+                cut = picture.crop(tuple(round(edge * ratio) for edge in edges))  # type: ignore[arg-type]  # four numbers
+                framed = Image.new("L", (cut.width + 2 * BORDER, cut.height + 2 * BORDER), 255)
+                framed.paste(cut, (BORDER, BORDER))
+                file = io.BytesIO()
+                framed.save(file, "PNG")
+                self.readings += 1
+                texts.append(self._read(file.getvalue(), letters))
+        return "\n".join(texts)
+
+
+def _is_whole(number: int, pages: Sequence[Page]) -> bool:
+    """Whether pages show a turn from its beginning to its end."""
+    segments = [segment for page in pages for segment in page.segments if segment.turn == number]
+    return not segments[0].continued and not segments[-1].continues
+
+
+def _stands(word: str, beside: Sequence[str]) -> bool:
+    return any(word in exact for exact in beside)

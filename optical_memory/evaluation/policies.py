@@ -1,0 +1,128 @@
+"""Ways to fit a conversation into a budget: the memory's own, and plainer ones to compare it with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import BudgetTooSmall, UnknownName
+from ..forgetting import ByAge, Forgetting, PageAge
+from ..memory import OpticalMemory
+from ..pages import Page
+from ..tiers import Tier
+from ..turns import Turn
+
+__all__ = ["POLICIES", "AtOneTier", "Offer", "Policy", "chosen", "cost_of"]
+
+RECALL_SHARE = 0.2  # of a budget, kept free for turns that are recalled
+RECALLED = 5  # turns for one question at most
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a policy puts before the reader.
+
+    Attributes:
+        tokens: what it costs, recalled turns left out.
+        text: numbers of the turns that are there as text.
+        shown: the pages, each with its tier.
+        recall_tokens: what recalled turns may cost beside it, for each question; 0 where the policy recalls nothing.
+    """
+
+    tokens: int
+    text: frozenset[int]
+    shown: tuple[tuple[Page, Tier], ...] = ()
+    recall_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A way to fit a conversation into a budget.
+
+    Attributes:
+        offer: what it offers within so many tokens; None if it cannot.
+        forgetting: how its memory forgets.
+        sidecar_tokens: exact strings beside each of its pages.
+    """
+
+    name: str
+    offer: Callable[[OpticalMemory, Sequence[Turn], int], Offer | None]
+    forgetting: Forgetting = field(default_factory=ByAge)
+    sidecar_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AtOneTier:
+    """Every page at one tier, whatever its age."""
+
+    at: Tier
+
+    def tier(self, age: PageAge) -> Tier | None:
+        return self.at
+
+
+def _whole(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
+    """All turns as text, whatever that costs: what there is to be kept."""
+    return Offer(sum(map(cost_of(memory), turns)), frozenset(turn.number for turn in turns))
+
+
+def _newest(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
+    """As many of the newest turns as fit, as text."""
+    cost, spent, kept = cost_of(memory), 0, set[int]()
+    for turn in reversed(turns):
+        if spent + cost(turn) > budget:
+            break
+        spent += cost(turn)
+        kept.add(turn.number)
+    return Offer(spent, frozenset(kept))
+
+
+def _remembered(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
+    """What the memory's context holds."""
+    try:
+        context = memory.context(budget)
+    except BudgetTooSmall:
+        return None
+    text = frozenset(turn.number for turn in context.turns)
+    return Offer(context.usage.prompt_tokens, text, tuple((part.page, part.tier) for part in context.pages))
+
+
+def _remembered_with_recall(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
+    kept = round(budget * RECALL_SHARE)
+    offer = _remembered(memory, turns, budget - kept)
+    return offer and Offer(offer.tokens, offer.text, offer.shown, kept)
+
+
+def cost_of(memory: OpticalMemory) -> Callable[[Turn], int]:
+    """What a turn costs the memory's reader as text."""
+    from ..tokens import open_counter
+    from ..turn_costs import TurnCosts
+
+    return TurnCosts(memory.profile, open_counter(memory.profile.encoding))
+
+
+SIDECAR = 64
+# So slow that the budget decides: it makes pages age as fast as it must and no faster, so that what it allows is spent.
+SLOWLY = ByAge(gundam=16, large=48, base=112, small=368, tiny=1392)
+
+POLICIES = {
+    policy.name: policy
+    for policy in (
+        Policy("full text", _whole),
+        Policy("cut the oldest", _newest),
+        *(Policy(f"all {tier.label}", _remembered, AtOneTier(tier)) for tier in (Tier.BASE, Tier.SMALL, Tier.TINY)),
+        Policy("aged", _remembered),
+        Policy("aged + sidecar", _remembered, sidecar_tokens=SIDECAR),
+        Policy("aged + sidecar + recall", _remembered_with_recall, sidecar_tokens=SIDECAR),
+        Policy("budget spent", _remembered, SLOWLY),
+    )
+}
+
+
+def chosen(names: str) -> list[Policy]:
+    """Policies by name, separated by commas; all of them for an empty string. Raises `UnknownName`."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(POLICIES)
+    for name in wanted:
+        if name not in POLICIES:
+            raise UnknownName("policy", name, list(POLICIES))
+    return [POLICIES[name] for name in wanted]

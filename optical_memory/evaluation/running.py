@@ -1,0 +1,170 @@
+"""The harness: what each policy still offers of each conversation at each budget, question by question."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..exchanges import exchanges_of
+from ..memory import OpticalMemory
+from ..pages import PageStyle
+from ..readers.base import ReaderProfile
+from ..renderers.base import Renderer
+from ..renderers.heads import head_labels
+from ..stores.base import Store
+from ..turns import Turn
+from .conversations import Conversation, Question
+from .legibility import Legibility, ReadPicture
+from .policies import POLICIES, RECALLED, Offer, Policy, cost_of
+
+__all__ = ["Result", "evaluate", "load_results", "save_results"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One question under one policy at one budget.
+
+    Attributes:
+        conversation, policy, budget, question: which; the question by its place in the file.
+        tokens: what the policy sends, recalled turns included.
+        as_text: every evidence turn is there as text.
+        legible: every evidence turn is there as text, or can be read off a page.
+        recallable: search gives every evidence turn among the first `policies.RECALLED`.
+        offered: legible, or recalled where the policy recalls.
+        seconds: that the policy took for its offer, shared by all questions of the conversation.
+    """
+
+    conversation: str
+    policy: str
+    budget: int
+    question: int
+    tokens: int
+    as_text: bool
+    legible: bool
+    recallable: bool
+    offered: bool
+    seconds: float
+
+
+class _Evaluation:
+    """One conversation."""
+
+    def __init__(
+        self, conversation: Conversation, store: Store, renderer: Renderer, reader: str | ReaderProfile, read: ReadPicture
+    ) -> None:
+        self.conversation, self._store, self._renderer, self._reader = conversation, store, renderer, reader
+        self._legibility = Legibility(read, PageStyle())
+        self._memories: dict[str, OpticalMemory] = {}
+        self._verdicts: dict[tuple[object, ...], bool] = {}
+        first = self._memory(next(iter(POLICIES.values())))
+        self.turns = first.turns()
+        self._by_number = {turn.number: turn for turn in self.turns}
+        exchanges = exchanges_of(self.turns)
+        self._labels = {
+            turn.number: label
+            for exchange in exchanges
+            for turn, label in zip((turn for unit in exchange for turn in unit), head_labels(exchange), strict=True)
+        }
+        self._cost = cost_of(first)
+        self._recalled = [[turn.number for turn in first.recall(question.text, RECALLED)] for question in conversation.questions]
+
+    def _memory(self, policy: Policy) -> OpticalMemory:
+        """The conversation, in a memory that forgets as the policy says."""
+        key = f"{policy.forgetting!r} {policy.sidecar_tokens}"
+        if key not in self._memories:
+            memory = OpticalMemory(
+                f"{self.conversation.name} {key}",
+                store=self._store,
+                renderer=self._renderer,
+                reader=self._reader,
+                forgetting=policy.forgetting,
+                sidecar_tokens=policy.sidecar_tokens,
+            )
+            memory.extend(self.conversation.messages)
+            self._memories[key] = memory
+        return self._memories[key]
+
+    def results(self, policy: Policy, budget: int) -> Iterator[Result]:
+        began = time.perf_counter()
+        offer = policy.offer(self._memory(policy), self.turns, budget)
+        seconds = time.perf_counter() - began
+        if offer is None:
+            return
+        for place, question in enumerate(self.conversation.questions):
+            yield self._judged(policy, budget, offer, place, question, seconds)
+
+    def _judged(self, policy: Policy, budget: int, offer: Offer, place: int, question: Question, seconds: float) -> Result:
+        recalled, tokens = self._within(offer, self._recalled[place])
+        legible = {number: number in offer.text or self._can_be_read(number, policy, offer) for number in question.evidence}
+        return Result(
+            conversation=self.conversation.name,
+            policy=policy.name,
+            budget=budget,
+            question=place,
+            tokens=offer.tokens + tokens,
+            as_text=all(number in offer.text for number in question.evidence),
+            legible=all(legible.values()),
+            recallable=all(number in self._recalled[place] for number in question.evidence),
+            offered=all(legible[number] or number in recalled for number in question.evidence),
+            seconds=seconds,
+        )
+
+    def _within(self, offer: Offer, numbers: Sequence[int]) -> tuple[set[int], int]:
+        """The recalled turns that the policy has room for, best first, and their tokens."""
+        recalled, spent = set[int](), 0
+        for number in numbers:
+            cost = self._cost(self._by_number[number])
+            if spent + cost > offer.recall_tokens:
+                break
+            recalled.add(number)
+            spent += cost
+        return recalled, spent
+
+    def _can_be_read(self, number: int, policy: Policy, offer: Offer) -> bool:
+        shown = [(page, tier) for page, tier in offer.shown if any(segment.turn == number for segment in page.segments)]
+        key = (number, policy.sidecar_tokens, *((page.key, tier) for page, tier in shown))
+        if key not in self._verdicts:
+            beside = [exact for page, _ in shown for exact in page.sidecar]
+            turn: Turn = self._by_number[number]
+            self._verdicts[key] = self._legibility.is_legible(turn, self._labels[number], shown, beside=beside)
+        return self._verdicts[key]
+
+
+def evaluate(
+    conversations: Sequence[Conversation],
+    policies: Sequence[Policy],
+    budgets: Sequence[int],
+    *,
+    store: Store,
+    renderer: Renderer,
+    reader: str | ReaderProfile,
+    read: ReadPicture,
+    advance: Callable[[int], None] = lambda steps: None,
+) -> Iterator[Result]:
+    """Every policy on every conversation at every budget.
+
+    Args:
+        store: keeps the sessions and their pages; a new one.
+        reader: whose prices count.
+        read: reads a picture back; it stands for the model that would.
+        advance: is told of each conversation, policy and budget that is done.
+    """
+    for conversation in conversations:
+        under_way = _Evaluation(conversation, store, renderer, reader, read)
+        for policy in policies:
+            for budget in budgets:
+                yield from under_way.results(policy, budget)
+                advance(1)
+
+
+def save_results(path: Path, results: Sequence[Result]) -> None:
+    """One line of JSON for each."""
+    path.write_text("".join(json.dumps(asdict(result)) + "\n" for result in results), "utf-8")
+
+
+def load_results(path: Path) -> list[Result]:
+    """What `save_results` wrote."""
+    return [Result(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]

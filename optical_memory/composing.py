@@ -77,7 +77,8 @@ class Composer:
             raise PagesLost([], f"no page {item.key!r} of turns #{item.first} to #{item.last} in this layout")
         page = self.bind(replace(pages[item.key], index=item.index))
         text = page_text(page)
-        return PagePart(page, item.tier, text, self._vision_tokens(page, item.tier), self._count(text) + self._profile.message_tokens)
+        vision, words = self._vision_tokens(page, item.tier), self._count(text) + self._profile.message_tokens
+        return PagePart(page, item.tier, text, vision, words, self._profile.rung(item.tier))
 
     def _text_part(self, item: TextItem) -> TextPart:
         turns = tuple(self._store.read(self._session, item.first, item.last + 1))

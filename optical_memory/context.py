@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .pages import Page
 from .planning import Plan
+from .readers.base import Rung
 from .tiers import Tier
 from .turns import Turn
 
 __all__ = ["Context", "PagePart", "TextPart", "Usage", "framing_text", "page_text"]
 
+_AS_IT_IS = Rung()
 RANGES_NAMED = 6  # ranges of turns left out that the framing text names; pins can cut the past into many
 
 
@@ -31,6 +34,7 @@ class PagePart:
         text: the label and the sidecar, to stand beside the picture.
         vision_tokens: what the picture costs the reader.
         text_tokens: what `text` costs.
+        rung: what the reader is to be asked for with the picture.
     """
 
     page: Page
@@ -38,10 +42,21 @@ class PagePart:
     text: str
     vision_tokens: int
     text_tokens: int
+    rung: Rung = _AS_IT_IS
 
     @property
     def tokens(self) -> int:
         return self.vision_tokens + self.text_tokens
+
+    def detail(self, asked: str | None = None) -> str:
+        """OpenAI's `detail` for the picture: what the caller asked for, else the rung's, else `high`.
+
+        Warns where the price hinges on a `media_resolution`, which a message with `detail` cannot ask for.
+        """
+        if self.rung.must_ask:
+            what = f"pages were counted at media_resolution {self.rung.media_resolution}, which these messages cannot ask for"
+            warnings.warn(f"{what}: use the dialect gemini, or reader=profile.unasked()", RuntimeWarning, stacklevel=3)
+        return asked or self.rung.detail or "high"
 
     def image(self) -> bytes:
         """The picture, PNG. Raises `RenderError` if it was lost and cannot be drawn again."""

@@ -284,7 +284,13 @@ class Show:
 
 
 def arrange(
-    views: Sequence[PageView | TextView], policy: Forgetting, profile: ReaderProfile, *, haste: float = 1.0, pictures: bool = True
+    views: Sequence[PageView | TextView],
+    policy: Forgetting,
+    profile: ReaderProfile,
+    *,
+    haste: float = 1.0,
+    pictures: bool = True,
+    room: int | None = None,
 ) -> list[Show]:
     """Decide by age and by money: each page at the policy's tier, or the next fainter one that is cheaper than its text; else text.
 
@@ -292,16 +298,17 @@ def arrange(
         views: oldest first.
         haste: pages count as so many times older than they are.
         pictures: if false, all is text.
+        room: tokens that pages may take which a request has no place for as pictures, and all else; beyond it they are left out.
     """
     shows: list[Show] = []
     for _, group in groupby(views, key=_run_of):
         run = list(group)
         pages = [replace(view, age=view.age.hastened(haste)) for view in run if isinstance(view, PageView)]
-        if pages and pictures:
+        if pages and pictures and profile.ladder:
             shows += _arrange_run(pages, policy, profile)
         else:
             shows += [Show(view, as_text=True) for view in ([_as_one_text(pages)] if pages else run)]
-    return _within_picture_limit(shows, profile.max_pictures)
+    return _within_picture_limit(shows, profile.page_limit, room)
 
 
 def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile) -> list[Show]:
@@ -350,21 +357,43 @@ def _next_tier(show: Show, profile: ReaderProfile) -> Tier | None:
     return None
 
 
-def _within_picture_limit(shows: list[Show], limit: int) -> list[Show]:
-    """Leave out the oldest pictures that a request has no place for, and the rest of a run that does not pay without them."""
+def _within_picture_limit(shows: list[Show], limit: int, room: int | None) -> list[Show]:
+    """Give up the oldest pictures that a request has no place for: their runs are text, as far as there is room; else they are left out."""
     surplus = sum(show.tier is not None for show in shows) - limit
     if surplus <= 0:
         return shows
-    kept: list[Show] = []
-    for _, group in groupby(shows, key=lambda show: _run_of(show.view)):
-        run = list(group)
-        for place, show in enumerate(run):
-            if surplus > 0 and show.tier is not None and not show.held:
-                run[place], surplus = Show(show.view), surplus - 1
-        if _dearer_than_text(run):
-            run = [show if show.held else Show(show.view) for show in run]
-        kept += run
-    return kept
+    runs = [list(run) for _, run in groupby(shows, key=lambda show: _run_of(show.view))]
+    cut: list[list[Show]] = []
+    for run in runs:
+        pictures = sum(show.tier is not None for show in run)
+        kept = _without_oldest(run, surplus) if surplus > 0 else run
+        surplus -= pictures - sum(show.tier is not None for show in kept)
+        cut.append(kept)
+    for place in range(len(cut)):  # what is held may not be left out, and still has to fit
+        if surplus > 0 and any(show.tier is not None for show in cut[place]):
+            surplus -= sum(show.tier is not None for show in cut[place])
+            cut[place] = _as_text(runs[place])
+    total = sum(map(_total, cut))
+    for place in reversed(range(len(cut))):
+        if cut[place] != runs[place] and not cut[place][0].as_text:
+            text = _as_text(runs[place])
+            if room is None or total - _total(cut[place]) + _total(text) <= room:
+                total += _total(text) - _total(cut[place])
+                cut[place] = text
+    return [show for run in cut for show in run]
+
+
+def _without_oldest(run: list[Show], count: int) -> list[Show]:
+    """A run without its oldest `count` pictures that need not be shown, and without the rest if that does not pay alone."""
+    kept = list(run)
+    for place, show in enumerate(run):
+        if count > 0 and show.tier is not None and not show.held:
+            kept[place], count = Show(show.view), count - 1
+    return [show if show.held else Show(show.view) for show in kept] if _dearer_than_text(kept) else kept
+
+
+def _as_text(run: Sequence[Show]) -> list[Show]:
+    return [Show(_as_one_text([show.view for show in run if isinstance(show.view, PageView)]), as_text=True)]
 
 
 def _run_of(view: PageView | TextView) -> tuple[str, int]:
@@ -384,8 +413,12 @@ def squeeze(views: Sequence[PageView | TextView], room: int, policy: Forgetting,
     demoted first and leave first, the policy keeps its shape, and nothing leaves before it was at its faintest. Texts between the pages
     go last, oldest first.
     """
-    steps = bisect_left(range(HASTE_STEPS), True, key=lambda n: _total(arrange(views, policy, profile, haste=HASTE_STEP**n)) <= room)
-    result = arrange(views, policy, profile, haste=HASTE_STEP**steps)
+
+    def total_at(step: int) -> int:
+        return _total(arrange(views, policy, profile, haste=HASTE_STEP**step, room=0))
+
+    steps = bisect_left(range(HASTE_STEPS), True, key=lambda step: total_at(step) <= room)
+    result = arrange(views, policy, profile, haste=HASTE_STEP**steps, room=room)
     total = _total(result)
     for place, show in enumerate(result):
         if total <= room:

@@ -107,7 +107,7 @@ class _Draft:
 
     def __init__(self, setting: Replanner, length: int, budget: int | None, pins: tuple[int, ...], marks: WaterMarks) -> None:
         self.s, self.length, self.budget, self.pins, self.marks = setting, length, budget, pins, marks
-        self.cannot_render = False
+        self.cannot_render = not setting.profile.ladder  # nor need it, for a reader that is better given text
         self.spans = self._known_spans()
         self.loose = self._read_loose()
 

@@ -59,7 +59,7 @@ class Look:
     def basis(self, counter: str) -> str:
         """What a plan depends on beside the log. The renderer's fingerprint is left to the ledger: finding it out may take a browser."""
         style = json.dumps(asdict(self.style))
-        return f"{self.profile.name} {self.profile.as_of} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
+        return f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,16 +135,35 @@ def test_what_is_held_stays_whatever_the_room() -> None:
 
 
 def test_requests_have_room_for_so_many_pictures() -> None:
-    few = PROFILE.model_copy(update={"max_pictures": 5})
-    shown = tiers(arrange(views(20), ByAge(), few))
-    assert shown[:15] == [None] * 15 and None not in shown[15:]
+    few = PROFILE.limited(max_pictures=5)
+    shows = arrange(views(20), ByAge(), few)
+    assert tiers(shows)[:15] == [None] * 15 and None not in tiers(shows)[15:]
+    assert all(show.as_text for show in shows[:15]), "the oldest stay text"
+    within = squeeze(views(20), 9_000, ByAge(), few)
+    assert sum(show.tokens for show in within) <= 9_000 and sum(show.tier is not None for show in within) == 5
+    assert [show.shown for show in within] == sorted(show.shown for show in within), "the budget leaves out the oldest text first"
+    assert any(show.as_text for show in within), "and no more of it than it must"
+
+
+def test_bytes_are_a_limit_as_pictures_are() -> None:
+    few = PROFILE.limited(max_bytes=1_000_000)
+    assert few.page_limit == 7
+    assert sum(show.tier is not None for show in arrange(views(20), ByAge(), few)) == 7
+
+
+def test_more_pinned_pages_than_pictures_are_text() -> None:
+    few = PROFILE.limited(max_pictures=2)
+    for shows in (arrange(views(4, pinned=True), ByAge(), few), squeeze(views(4, pinned=True), 0, ByAge(), few)):
+        assert [show.as_text for show in shows] == [True, True, False, False]
 
 
 def test_what_is_left_of_a_run_must_pay_for_itself() -> None:
-    few = PROFILE.model_copy(update={"max_pictures": 1})
+    few = PROFILE.limited(max_pictures=1)
     dense, thin = view(0, 2, 1_600, run=1), view(1, 2, 80, run=1)
     assert tiers(arrange([dense, thin], ByAge(), PROFILE)).count(None) == 0, "together they cost less than their text"
-    assert tiers(arrange([dense, thin], ByAge(), few)) == [None, None], "the thin one alone does not"
+    assert tiers(arrange([dense, thin], ByAge(), few, room=0)) == [None, None], "the thin one alone does not"
+    [both] = arrange([dense, thin], ByAge(), few)
+    assert both.as_text and both.tokens == 1_680
 
 
 def test_room_is_left_for_the_next_turns_but_pages_get_some() -> None:

@@ -22,6 +22,8 @@ def to_gemini(context: Context) -> list[dict[str, Any]]:
 
     System turns of the log come out as user text that says so; Gemini takes the system instruction apart from the contents.
 
+    For Gemini 3 each page asks for the `media_resolution` that it was counted at, which the API takes in version `v1alpha` (August 2026).
+
     Raises `RenderError` if a page's picture was lost and cannot be drawn again.
     """
     contents: list[dict[str, Any]] = []
@@ -38,7 +40,11 @@ def to_gemini(context: Context) -> list[dict[str, Any]]:
 
 def _page(part: PagePart) -> Iterator[Part]:
     yield {"text": part.text}
-    yield {"inline_data": {"mime_type": "image/png", "data": base64.b64encode(part.image()).decode("ascii")}}
+    picture: Part = {"inline_data": {"mime_type": "image/png", "data": base64.b64encode(part.image()).decode("ascii")}}
+    rung = part.rung
+    if rung.media_resolution and not rung.whole_request:
+        picture["media_resolution"] = {"level": f"MEDIA_RESOLUTION_{rung.media_resolution}"}
+    yield picture
 
 
 def _contents(message: Message) -> Iterator[tuple[str, list[Part]]]:

@@ -63,7 +63,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     Args:
         dialect: how pictures are written: `openai`, `anthropic` or `standard`. None goes by the model behind each request.
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`.
+        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
         offer_tools: give the agent `recall_memory` and `zoom`.
         optics: the fields of `Optics`: `reader`, `budget`, `renderer`, `cache`, ...
 
@@ -74,7 +74,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     state_schema = OpticalMemoryState
     trace_policy = _trace_policy()
 
-    def __init__(self, *, dialect: Dialect | None = None, detail: str = "high", offer_tools: bool = True, **optics: Any) -> None:
+    def __init__(self, *, dialect: Dialect | None = None, detail: str | None = None, offer_tools: bool = True, **optics: Any) -> None:
         super().__init__()
         self._optics, self._dialect, self._detail = Optics(**optics), dialect, detail
         self._optician: Optician[BaseMessage] = Optician(self._optics, key=key_of, turn=turn_of_message)

@@ -53,7 +53,7 @@ class OpticalConversationMemory(BaseChatMemory):
     return_messages: bool = True
     budget: int | None = None
     dialect: Dialect | None = None
-    detail: str = "high"
+    detail: str | None = None
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class OpticalConversationMemory(BaseChatMemory):
         return_messages: bool = True,
         budget: int | None = None,
         dialect: Dialect | None = None,
-        detail: str = "high",
+        detail: str | None = None,
         **options: Any,
     ) -> None:
         if not return_messages:

@@ -119,7 +119,7 @@ def chat_histories(store: str | Store | None = None, **options: Any) -> Callable
 
 
 def memory_runnable(
-    memory: OpticalMemory | None = None, *, budget: int | None = None, dialect: Dialect | None = None, detail: str = "high"
+    memory: OpticalMemory | None = None, *, budget: int | None = None, dialect: Dialect | None = None, detail: str | None = None
 ) -> Runnable[Any, list[BaseMessage]]:
     """The optical view of a memory as a runnable from messages to messages, to stand before the model.
 
@@ -130,7 +130,7 @@ def memory_runnable(
         memory: None for the session that `RunnableWithMessageHistory` has opened for the call.
         budget: tokens of the context and of the messages after it at most, in the reader's tokens.
         dialect: how pictures are written: `openai`, `anthropic` or `standard`. None goes by the memory's reader.
-        detail: how large OpenAI's models look at the pages.
+        detail: how large OpenAI's models look at the pages; as each page was counted if None.
 
     Pages that cannot be had are sent as text, with a warning. Raises `BudgetTooSmall`, `StoreUnavailable`.
     """
@@ -152,7 +152,7 @@ def view(
     *,
     budget: int | None = None,
     dialect: Dialect | None = None,
-    detail: str = "high",
+    detail: str | None = None,
 ) -> list[BaseMessage]:
     """The context of `memory` and, after it, messages that are not in its log; calls and results are paired over both.
 
@@ -195,7 +195,7 @@ def _followed(context: Context, new: tuple[Turn, ...]) -> Context:
     return replace(context, parts=(*context.parts, *([TextPart(new, 0)] if new else [])))
 
 
-def _rendered(context: Context, following: Sequence[BaseMessage], dialect: Dialect, detail: str) -> list[BaseMessage]:
+def _rendered(context: Context, following: Sequence[BaseMessage], dialect: Dialect, detail: str | None) -> list[BaseMessage]:
     turns = context.turns
     originals: list[Any] = [None] * (turns[-1].number if turns else 0)
     several: dict[int, list[BaseMessage]] = {}  # by identity of the message that stands for them

@@ -133,13 +133,13 @@ def _picture(block: Mapping[str, Any]) -> Block | None:
 # -- pages and notes as messages -------------------------------------------------------------------------------------------------------
 
 
-def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: Dialect, *, detail: str = "high") -> list[BaseMessage]:
+def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: Dialect, *, detail: str | None = None) -> list[BaseMessage]:
     """Messages for `pieces`, with the originals themselves where they are kept.
 
     Args:
         originals: the messages that the pieces number, from 1.
         dialect: how pictures are written.
-        detail: how large OpenAI's models look at the pages.
+        detail: how large OpenAI's models look at the pages; as each page was counted if None.
 
     Raises `RenderError` if a page's picture was lost and cannot be drawn again.
     """
@@ -154,7 +154,7 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
             case Pages(pages, framing):
                 blocks: list[Block] = [{"type": "text", "text": framing}] if framing else []
                 for page in pages:
-                    blocks += [{"type": "text", "text": page.text}, picture_block(_data(page), dialect, detail)]
+                    blocks += [{"type": "text", "text": page.text}, picture_block(_data(page), dialect, page.detail(detail))]
                 if piece is last_pages and dialect == "anthropic":  # the provider allows four breakpoints, and one is enough here
                     blocks[-1]["cache_control"] = {"type": "ephemeral"}
                 messages.append(HumanMessage(content=blocks))  # type: ignore[arg-type]  # a list of blocks is one of `str | dict`

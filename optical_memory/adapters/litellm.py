@@ -43,14 +43,14 @@ class OpticalMemoryHook(CustomLogger):
     A conversation is known by its beginning, and by `metadata["conversation_id"]` (or `session_id`, `thread_id`) where there is one.
 
     Args:
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`.
+        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
         optics: settings as of `Optics`.
 
     In the proxy, pages are put in as soon as the request comes if the name of the model group says which model will read them, or `reader`
     does. Otherwise it happens once the deployment is chosen, and a fallback to a model that sees no pictures gets text.
     """
 
-    def __init__(self, *, detail: str = "high", **optics: Any) -> None:
+    def __init__(self, *, detail: str | None = None, **optics: Any) -> None:
         super().__init__()
         self._optics, self._detail = Optics(**optics), detail
         self._conversations = Conversations[Message](self._optics, key=digest, turn=_turn)
@@ -94,7 +94,7 @@ def _turn(message: Message) -> Turn:
     return turn_of({**named, "content": readable(message.get("content"))})
 
 
-def _messages(pieces: Iterable[Piece], originals: Sequence[Any], plain: Sequence[Message], detail: str) -> Iterator[Any]:
+def _messages(pieces: Iterable[Piece], originals: Sequence[Any], plain: Sequence[Message], detail: str | None) -> Iterator[Any]:
     """Messages for `pieces`, with the originals themselves where they are kept."""
     for piece in pieces:
         match piece:
@@ -106,7 +106,7 @@ def _messages(pieces: Iterable[Piece], originals: Sequence[Any], plain: Sequence
                 for page in pages:
                     url = "data:image/png;base64," + base64.b64encode(page.image()).decode("ascii")
                     content.append({"type": "text", "text": page.text})
-                    content.append({"type": "image_url", "image_url": {"url": url, "detail": detail}})
+                    content.append({"type": "image_url", "image_url": {"url": url, "detail": page.detail(detail)}})
                 yield {"role": "user", "content": content}
             case Note(_, text):
                 yield {"role": "user", "content": text}

@@ -51,7 +51,7 @@ class OpticalMemoryBlock(BaseMemoryBlock[list[ChatMessage]]):
         memory: the turn log, and how it is shown. Name the model that answers as its `reader`.
         budget: tokens that the block may take at most, counted as the reader counts; None for no limit but forgetting.
             LlamaIndex takes any picture for `image_token_size_estimate` tokens, and never cuts a block of priority 0.
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`.
+        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
 
     `memory.recall` gives any flushed message back word for word. Give a run either this memory or a `chat_history`: what is handed over
     again as a history is new to LlamaIndex, and is flushed again.
@@ -63,7 +63,7 @@ class OpticalMemoryBlock(BaseMemoryBlock[list[ChatMessage]]):
     description: str | None = "Earlier turns of this conversation."
     memory: OpticalMemory = Field(exclude=True)
     budget: int | None = None
-    detail: str = "high"
+    detail: str | None = None
 
     async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: Any) -> list[ChatMessage]:
         next_role = messages[0].role.value if messages else "tool"  # nobody spoke yet: open calls may still be answered
@@ -164,7 +164,7 @@ def _provider_call(call: Any) -> dict[str, Any]:
 # -- what is sent --------------------------------------------------------------------------------------------------------------------------
 
 
-def _messages(context: Context, detail: str, *, followed: bool) -> Iterator[ChatMessage]:
+def _messages(context: Context, detail: str | None, *, followed: bool) -> Iterator[ChatMessage]:
     turns = {turn.number: turn for turn in context.turns}
     for piece in outline(context, followed=followed):
         match piece:
@@ -177,7 +177,7 @@ def _messages(context: Context, detail: str, *, followed: bool) -> Iterator[Chat
                 blocks: list[ContentBlock] = [TextBlock(text=framing)] if framing else []
                 for page in pages:
                     blocks.append(TextBlock(text=page.text))
-                    blocks.append(ImageBlock(image=page.image(), image_mimetype="image/png", detail=detail))
+                    blocks.append(ImageBlock(image=page.image(), image_mimetype="image/png", detail=page.detail(detail)))
                 yield ChatMessage(role=MessageRole.USER, blocks=blocks)
             case Note(_, text):
                 yield ChatMessage(role=MessageRole.USER, blocks=[TextBlock(text=text)])

@@ -24,11 +24,12 @@ __all__ = ["to_anthropic", "to_openai"]
 Block = dict[str, Any]
 
 
-def to_openai(context: Context, *, detail: str = "high") -> list[dict[str, Any]]:
+def to_openai(context: Context, *, detail: str | None = None) -> list[dict[str, Any]]:
     """Messages for OpenAI's chat completions, and for every server that speaks it.
 
     Args:
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; other servers ignore it.
+        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None. Others
+            ignore it.
 
     Raises `RenderError` if a page's picture was lost and cannot be drawn again.
     """
@@ -79,10 +80,10 @@ def _data_url(image: bytes) -> str:
 # -- OpenAI --------------------------------------------------------------------------------------------------------------------------
 
 
-def _openai_page(said: _Said, detail: str) -> list[Block]:
+def _openai_page(said: _Said, detail: str | None) -> list[Block]:
     if isinstance(said, str):
         return [{"type": "text", "text": said}]
-    url = {"url": _data_url(said.image()), "detail": detail}
+    url = {"url": _data_url(said.image()), "detail": said.detail(detail)}
     return [{"type": "text", "text": said.text}, {"type": "image_url", "image_url": url}]
 
 

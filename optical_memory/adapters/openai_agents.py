@@ -46,20 +46,20 @@ ANSWERED_BY_TEXT = ("function_call", "custom_tool_call")  # calls whose result m
 # -- the filter ------------------------------------------------------------------------------------------------------------------------
 
 
-def optical_filter(*, detail: str = "high", **optics: Any) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
+def optical_filter(*, detail: str | None = None, **optics: Any) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
     """A `call_model_input_filter` for `RunConfig`: the model sees pages of the past. What the SDK keeps is not touched.
 
     Where OpenAI keeps the conversation (`conversation_id`, `previous_response_id`), requests hold only what is new, and go unchanged.
 
     Args:
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`.
+        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
         optics: settings as of `Optics`. Pass `reader` where `RunConfig.model` replaces the agent's model: the filter does not see it.
     """
     return _Filter(Optics(**optics), detail)
 
 
 class _Filter:
-    def __init__(self, optics: Optics, detail: str) -> None:
+    def __init__(self, optics: Optics, detail: str | None) -> None:
         self._conversations = Conversations[Group](optics, key=digest, turn=_turn)
         self._detail = detail
 
@@ -127,7 +127,7 @@ def _call_id(item: Item) -> str | None:
     return shared or (item.get("id") if kind in ("local_shell_call_output", "mcp_approval_request") else None)
 
 
-def _items(pieces: Iterable[Piece], groups: Sequence[Group], detail: str) -> Iterator[Item]:
+def _items(pieces: Iterable[Piece], groups: Sequence[Group], detail: str | None) -> Iterator[Item]:
     """Input items for `pieces`, with the originals themselves where they are kept."""
     for piece in pieces:
         match piece:
@@ -138,7 +138,7 @@ def _items(pieces: Iterable[Piece], groups: Sequence[Group], detail: str) -> Ite
                 for page in pages:
                     url = "data:image/png;base64," + base64.b64encode(page.image()).decode("ascii")
                     content.append({"type": "input_text", "text": page.text})
-                    content.append({"type": "input_image", "image_url": url, "detail": detail})
+                    content.append({"type": "input_image", "image_url": url, "detail": page.detail(detail)})
                 yield {"role": "user", "content": content}
             case Note(_, text):
                 yield {"role": "user", "content": text}

@@ -57,11 +57,14 @@ class Optics:
 
 
 class Optician(Generic[T]):
-    """Finds the lens for a model. All lenses share one cache of pages."""
+    """Finds the lens for a model. All lenses share one cache of pages.
+
+    What it is used for writes messages that ask for no `media_resolution`, so tiers whose price hinges on one are not used.
+    """
 
     def __init__(self, optics: Optics, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
         self.optics, self._key, self._turn = optics, key, turn
-        self._fixed = None if optics.reader is None else profile_of(optics.reader)
+        self._fixed = None if optics.reader is None else profile_of(optics.reader).unasked()
         self._cache = open_store(optics.cache) if isinstance(optics.cache, str) else optics.cache
         self._lenses: dict[str, Lens[T]] = {}
         self._strangers: set[str] = set()
@@ -69,7 +72,7 @@ class Optician(Generic[T]):
 
     def lens(self, model: str | None) -> Lens[T] | None:
         """The lens for a model by its provider's name for it. None, and one warning, for a model without a profile: it gets text."""
-        profile = self._fixed or (profile_for_model(model) if model else None)
+        profile = self._fixed or self._profile_for(model)
         with self._lock:
             if profile is None:
                 self._warn_of(model or "")
@@ -77,6 +80,10 @@ class Optician(Generic[T]):
             if profile.name not in self._lenses:
                 self._lenses[profile.name] = Lens(self.optics.look(profile), self._cache, key=self._key, turn=self._turn)
             return self._lenses[profile.name]
+
+    def _profile_for(self, model: str | None) -> ReaderProfile | None:
+        found = profile_for_model(model) if model else None
+        return found.unasked() if found else None
 
     def _warn_of(self, model: str) -> None:
         if model not in self._strangers:

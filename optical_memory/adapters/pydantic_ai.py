@@ -39,12 +39,12 @@ class OpticalMemoryCapability(AbstractCapability[AgentDepsT]):
     gets pages of its own; `FallbackModel` does not say which model is next, so pages are those of its first.
 
     Args:
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`.
+        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
         id: the capability's, as Pydantic AI knows it.
         optics: the fields of `Optics`: `reader`, `budget`, `renderer`, `cache`, ...
     """
 
-    def __init__(self, *, detail: str = "high", id: str | None = None, **optics: Any) -> None:
+    def __init__(self, *, detail: str | None = None, id: str | None = None, **optics: Any) -> None:
         self.id = id
         self._detail = detail
         self._conversations = Conversations[Said](Optics(**optics), key=key_of, turn=turn_of_said)

@@ -198,7 +198,7 @@ def _plain(blocks: Iterable[Block]) -> str | list[Mapping[str, Any]]:
 # -- what is sent ------------------------------------------------------------------------------------------------------------------------
 
 
-def render(pieces: Iterable[Piece], said: Sequence[Said], messages: Sequence[ModelMessage], detail: str) -> list[ModelMessage]:
+def render(pieces: Iterable[Piece], said: Sequence[Said], messages: Sequence[ModelMessage], detail: str | None) -> list[ModelMessage]:
     """The messages to send for `pieces`, which number `said`.
 
     What only the framework reads, and what holds until it says otherwise, stands right after the pages if its message has gone to one.
@@ -273,7 +273,7 @@ class _Sending:
         """Add an original as it is."""
         self._out.append(self._originals[place])
 
-    def piece(self, piece: Piece, said: Sequence[Said], detail: str) -> None:
+    def piece(self, piece: Piece, said: Sequence[Said], detail: str | None) -> None:
         """Add what a piece says."""
         match piece:
             case Kept(number, stale):
@@ -312,12 +312,12 @@ class _Sending:
         return replace(message, parts=parts) if parts else None  # type: ignore[arg-type]  # parts of its own
 
 
-def _pages(group: Pages, detail: str) -> Iterator[UserContent]:
+def _pages(group: Pages, detail: str | None) -> Iterator[UserContent]:
     if group.framing:
         yield group.framing
     for page in group.pages:
         yield page.text
-        yield BinaryContent(page.image(), media_type="image/png", vendor_metadata={"detail": detail})
+        yield BinaryContent(page.image(), media_type="image/png", vendor_metadata={"detail": page.detail(detail)})
 
 
 def _is_bound(part: Any) -> bool:

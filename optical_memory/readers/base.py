@@ -1,165 +1,35 @@
-"""The seam of readers, and their profiles: what a picture costs the model that looks at the pages, and how faint it may get."""
+"""The seam of readers: models that look at the pages, found by name."""
 
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, Protocol, runtime_checkable
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing import Any, Protocol, runtime_checkable
 
 from ..errors import UnknownName
 from ..pages import Page
-from ..tiers import Tier, gundam_sequence_length, sequence_length
+from ..tiers import Tier
 from ..turns import Turn
+from .formulas import DeepseekFormula, FlatFormula, GeminiTileFormula, PatchFormula, PictureFormula, TileFormula
+from .profile import CachePrices, Limits, ReaderProfile, Rung
 
 __all__ = [
     "Answer",
+    "CachePrices",
     "ContextLike",
     "DeepseekFormula",
     "FlatFormula",
+    "GeminiTileFormula",
+    "Limits",
     "PatchFormula",
     "PictureFormula",
     "Reader",
     "ReaderProfile",
+    "Rung",
     "TileFormula",
     "known_back_ends",
     "open_reader",
 ]
-
-
-class _Formula(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DeepseekFormula(_Formula):
-    """DeepEncoder: n(n + 1) + 1 decoder positions for a square of n x 64 px; tiles and an overview for Gundam."""
-
-    kind: Literal["deepseek"] = "deepseek"
-    max_tiles: int = 9
-    always_tiled: bool = False  # the server knows Gundam alone: tiles for every picture that is larger than one
-
-    def page_tokens(self, width: int, height: int, tier: Tier) -> int:
-        """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
-        tiled = self.always_tiled or tier is Tier.GUNDAM
-        return gundam_sequence_length(width, height, self.max_tiles) if tiled else sequence_length(tier.side)
-
-    def picture_tokens(self, width: int, height: int) -> int:
-        """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
-        return gundam_sequence_length(width, height, self.max_tiles) if self.always_tiled else Tier.BASE.sequence_length
-
-
-class PatchFormula(_Formula):
-    """Square patches: ceil(w / patch) * ceil(h / patch) * factor + extra, after fitting into `max_side` and `max_patches`."""
-
-    kind: Literal["patch"] = "patch"
-    patch: int
-    factor: float = 1.0
-    extra: int = 0
-    max_side: int
-    max_patches: int
-
-    def page_tokens(self, width: int, height: int, tier: Tier) -> int:
-        """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
-        return self.picture_tokens(width, height)
-
-    def picture_tokens(self, width: int, height: int) -> int:
-        """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
-        shrink = min(1.0, self.max_side / max(width, height))
-        patches = math.ceil(width * shrink / self.patch) * math.ceil(height * shrink / self.patch)
-        return math.ceil(min(patches, self.max_patches) * self.factor) + self.extra
-
-
-class TileFormula(_Formula):
-    """Tiles: fit into 2048 x 2048, bring the short side down to 768, then `base` + `tile` for each tile of 512 px."""
-
-    kind: Literal["tile"] = "tile"
-    base: int
-    tile: int
-
-    def page_tokens(self, width: int, height: int, tier: Tier) -> int:
-        """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
-        return self.picture_tokens(width, height)
-
-    def picture_tokens(self, width: int, height: int) -> int:
-        """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
-        shrink = min(1.0, 2048 / max(width, height))
-        shrink *= min(1.0, 768 / (min(width, height) * shrink))
-        return self.base + self.tile * math.ceil(width * shrink / 512) * math.ceil(height * shrink / 512)
-
-
-class FlatFormula(_Formula):
-    """The same for every picture."""
-
-    kind: Literal["flat"] = "flat"
-    tokens: int
-
-    def page_tokens(self, width: int, height: int, tier: Tier) -> int:
-        """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
-        return self.tokens
-
-    def picture_tokens(self, width: int, height: int) -> int:
-        """Tokens of a picture of `width` x `height` pixels that stands in a recent turn."""
-        return self.tokens
-
-
-PictureFormula = Annotated[DeepseekFormula | PatchFormula | TileFormula | FlatFormula, Field(discriminator="kind")]
-
-
-class ReaderProfile(BaseModel):
-    """What a reader charges and can read. Dated data, not code: see `profiles.toml`.
-
-    Attributes:
-        name: as `OpticalMemory(reader=...)` takes it.
-        as_of: the date on which the numbers were true.
-        source: where they come from.
-        encoding: the tiktoken encoding that counts its text; None where there is none.
-        formula: tokens of a picture.
-        ladder: the tiers that are used with this reader, faintest first.
-        floor: the faintest tier at which its pages are still read; pinned pages never fall below it.
-        message_tokens: what a chat message costs beyond its content.
-        cache_seconds: how long the provider keeps a prompt prefix; a re-plan after that breaks no cache.
-        max_pictures: pictures that one request may hold.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    v: Literal[1] = 1
-    name: str
-    as_of: str
-    source: str
-    encoding: str | None = None
-    formula: PictureFormula
-    ladder: tuple[Tier, ...] = tuple(Tier)
-    floor: Tier = Tier.SMALL
-    message_tokens: int = 4
-    cache_seconds: float = 300.0
-    max_pictures: int = 100
-
-    @field_validator("ladder", mode="before")
-    @classmethod
-    def _ladder_by_name(cls, value: object) -> object:
-        return tuple(sorted(Tier.parse(item) for item in value)) if isinstance(value, list | tuple) else value
-
-    @field_validator("floor", mode="before")
-    @classmethod
-    def _floor_by_name(cls, value: object) -> object:
-        return Tier.parse(value) if isinstance(value, str) else value
-
-    def page_tokens(self, width: int, height: int, tier: Tier) -> int:
-        """Tokens of a sealed page of `width` x `height` pixels shown at `tier`."""
-        scale = tier.side / max(width, height)
-        return self.formula.page_tokens(max(1, round(width * scale)), max(1, round(height * scale)), tier)
-
-    def picture_tokens(self, width: int, height: int) -> int:
-        """Tokens of a picture inside a turn, sent as it is."""
-        return self.formula.picture_tokens(width, height)
-
-    def below(self, tier: Tier) -> Tier | None:
-        """The next fainter tier of the ladder; None under the faintest."""
-        fainter = [rung for rung in self.ladder if rung < tier]
-        return fainter[-1] if fainter else None
 
 
 @runtime_checkable

@@ -184,7 +184,8 @@ class ChatModelReader:
 
     def _shown(self, tier: Tier) -> Tier:
         """The tier of the profile's ladder that a page at `tier` is really shown at: the next larger one, or the largest."""
-        return next((rung for rung in self.profile.ladder if rung >= tier), self.profile.ladder[-1])
+        ladder = self.profile.ladder or (tier,)
+        return next((rung for rung in ladder if rung >= tier), ladder[-1])
 
     def _chat(self, context: ContextLike, question: str) -> list[Block]:
         """Messages with roles; the adapters stand above the readers and are found by name."""

@@ -1,44 +1,100 @@
-"""The reader profiles that ship with the library."""
+"""The reader profiles that ship with the library, and a file of your own."""
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from ..errors import UnknownName
-from .base import ReaderProfile
+from .profile import ReaderProfile
 
-__all__ = ["known_readers", "profile_for_model", "profile_of"]
+__all__ = ["OWN_FILE", "known_readers", "load_profiles", "profile_for_model", "profile_of"]
+
+OWN_FILE = "OPTICAL_MEMORY_PROFILES"  # the environment variable that names a file of profiles
+SHIPPED = "profiles.toml"
 
 
-@cache
-def _profiles() -> dict[str, ReaderProfile]:
-    tables = tomllib.loads(files(__package__).joinpath("profiles.toml").read_text("utf-8"))
-    return {name: ReaderProfile(name=name, **table) for name, table in tables.items()}
+def load_profiles(path: str | os.PathLike[str] | None = None) -> dict[str, ReaderProfile]:
+    """The profiles by name: those that ship, and those of a file of your own, which replace shipped ones of the same name.
+
+    Args:
+        path: a TOML file of the form of `optical_memory/readers/profiles.toml`; None for the one that `OPTICAL_MEMORY_PROFILES` names.
+
+    Raises `ValueError`, which names file, table and field, for a file that cannot be understood; `OSError` for one that cannot be read.
+    """
+    own = os.fspath(path) if path is not None else os.environ.get(OWN_FILE)
+    if not own:
+        return dict(_shipped())
+    file = Path(own).expanduser()
+    return {**_shipped(), **_own(str(file), file.stat().st_mtime_ns)}
 
 
 def known_readers() -> list[str]:
     """Names of the readers with a profile."""
-    return sorted(_profiles())
+    return sorted(load_profiles())
 
 
 def profile_of(reader: str | ReaderProfile) -> ReaderProfile:
     """The profile of a reader by name; a profile of your own is returned as it is. Raises `UnknownName`."""
     if isinstance(reader, ReaderProfile):
         return reader
-    try:
-        return _profiles()[reader]
-    except KeyError:
-        raise UnknownName("reader", reader, known_readers()) from None
+    profiles = load_profiles()
+    if reader not in profiles:
+        raise UnknownName("reader", reader, sorted(profiles))
+    return profiles[reader]
 
 
 def profile_for_model(model: str) -> ReaderProfile | None:
-    """The profile of the reader whose name a provider's model name holds, the longest one; None if there is none.
+    """The profile of the reader that a provider's model name means; None if there is none.
 
-    `anthropic/claude-sonnet-4-5` is read by `claude`, `Qwen/Qwen2.5-VL-7B-Instruct` by `qwen2.5-vl`.
+    The profile whose pattern covers most of the name wins: `anthropic/claude-sonnet-4-5` is read by `claude`, `gpt-5-mini` by
+    `gpt-5-mini`, `Qwen/Qwen2.5-VL-7B-Instruct` by `qwen2.5-vl`. A name that is a profile's own is that profile.
     """
     plain = model.lower().replace("_", "-")
-    found = [name for name in known_readers() if re.search(rf"(^|[^a-z0-9]){re.escape(name)}($|[^a-z0-9])", plain)]
-    return _profiles()[max(found, key=len)] if found else None
+    profiles = load_profiles()
+    covered = {name: _covered(plain, [re.escape(name), *profile.models]) for name, profile in profiles.items()}
+    best = max(covered, key=lambda name: covered[name])
+    return profiles[best] if covered[best] else None
+
+
+def _covered(model: str, patterns: Iterable[str]) -> int:
+    """Characters of the longest place in a model's name that a pattern finds between the edges of words."""
+    found = (re.search(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", model) for pattern in patterns)
+    return max((match.end() - match.start() for match in found if match), default=0)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Mapping[str, ReaderProfile]:
+    return _read(SHIPPED, files(__package__).joinpath(SHIPPED).read_text("utf-8"))
+
+
+@lru_cache(maxsize=4)
+def _own(path: str, changed: int) -> Mapping[str, ReaderProfile]:
+    return _read(path, Path(path).read_text("utf-8"))
+
+
+def _read(file: str, text: str) -> dict[str, ReaderProfile]:
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ValueError(f"{file}: {exc}") from exc
+    return {name: _profile(file, name, table) for name, table in tables.items()}
+
+
+def _profile(file: str, name: str, table: Any) -> ReaderProfile:
+    if not isinstance(table, dict):
+        raise ValueError(f"{file}: {name!r} is no table; a profile begins with [{name}]")
+    try:
+        return ReaderProfile(**{"name": name, **table})
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        field = ".".join(part.label if hasattr(part, "label") else str(part) for part in first["loc"]) or "the table"
+        raise ValueError(f"{file}: [{name}] {field}: {first['msg']}") from exc

@@ -18,7 +18,7 @@ def test_anthropics_published_formula() -> None:
     formula = PatchFormula(patch=28, max_side=1568, max_patches=1568)
     assert formula.picture_tokens(1000, 1000) == 36 * 36
     assert formula.picture_tokens(28, 29) == 2
-    assert formula.picture_tokens(4000, 4000) == 1568
+    assert formula.picture_tokens(4000, 4000) == 39 * 39, "the largest square within 1568"
 
 
 def test_openais_published_examples() -> None:

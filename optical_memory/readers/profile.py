@@ -1,0 +1,231 @@
+"""A reader's profile: what its provider charges, what a request may hold, and how faint a page it still reads. Dated data, not code."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from ..tiers import Tier
+from .formulas import PictureFormula
+
+__all__ = ["CachePrices", "Limits", "ReaderProfile", "Rung"]
+
+LAPSED_AFTER = 300.0  # s; assumed where a provider does not say how long it keeps a prefix
+PAGE_BYTES = 140_000  # of a request: a page of 1024 px is a PNG of 50 to 105 kB (docs/experiments.md), a third more as base64
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rung(_Data):
+    """How a page is shown at one tier. The picture has the tier's side.
+
+    Attributes:
+        detail: what OpenAI is asked for with the picture.
+        media_resolution: what Gemini is asked for: `LOW`, `MEDIUM`, `HIGH`, `ULTRA_HIGH`.
+        assumed: the provider does so without being asked.
+        whole_request: the provider takes `media_resolution` for a request only, not for a picture; whoever allows the rung sets it there.
+        tokens: what the picture costs; None for what the formula says.
+        cell: the smallest glyph cell in pixels, width and height, or its area, that was read at this setting; None where nobody measured.
+        font: what it was measured with; None where that is not known.
+        default: used unless somebody says otherwise.
+        evidence: why it may be used, or why not.
+        source: where the evidence comes from, where that is not the profile's source.
+    """
+
+    detail: Literal["low", "high", "original", "auto"] | None = None
+    media_resolution: Literal["LOW", "MEDIUM", "HIGH", "ULTRA_HIGH"] | None = None
+    assumed: bool = False
+    whole_request: bool = False
+    tokens: PositiveInt | None = None
+    cell: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    font: str | None = None
+    default: bool = True
+    evidence: str = ""
+    source: str = ""
+
+    @property
+    def must_ask(self) -> bool:
+        """Whether the price holds only if each picture is sent with a `media_resolution` of its own."""
+        return self.media_resolution is not None and not self.assumed and not self.whole_request
+
+
+class Limits(_Data):
+    """What one request may hold; None where the provider says nothing.
+
+    Attributes:
+        max_pictures: pictures in a request.
+        max_bytes: bytes of a request that pictures may take, as base64.
+        max_side: pixels beyond which a picture is refused.
+        many_pictures, many_side: with more pictures than that, the side beyond which one is refused.
+        no_resize: side of the largest square that the server leaves as it is.
+    """
+
+    max_pictures: PositiveInt = 100
+    max_bytes: PositiveInt | None = None
+    max_side: PositiveInt | None = None
+    many_pictures: PositiveInt | None = None
+    many_side: PositiveInt | None = None
+    no_resize: PositiveInt | None = None
+
+
+class CachePrices(_Data):
+    """A provider's prompt cache, in multiples of its price for a token of input; None where nothing is published.
+
+    Attributes:
+        write, write_long: a token written, for the usual and for the long lifetime.
+        read: a token read.
+        seconds, long_seconds: the lifetimes, from the last use.
+        minimum: tokens of the shortest prefix that is kept.
+        source: where this comes from.
+    """
+
+    write: NonNegativeFloat | None = None
+    write_long: NonNegativeFloat | None = None
+    read: NonNegativeFloat | None = None
+    seconds: PositiveFloat | None = None
+    long_seconds: PositiveFloat | None = None
+    minimum: PositiveInt | None = None
+    source: str = ""
+
+
+class ReaderProfile(_Data):
+    """What a reader charges and can read: see `profiles.toml`.
+
+    Attributes:
+        name: as `OpticalMemory(reader=...)` takes it.
+        as_of: the date on which the numbers were true.
+        source: where they come from.
+        evidence: what is known of how it reads pages.
+        models: regular expressions of the names that providers give the model, each found between the edges of words.
+        encoding: the tiktoken encoding that counts its text; None where none does, so that text is estimated.
+        formula: tokens of a picture.
+        rungs: how a page is shown at each tier that this reader has. `ladder = ["small", "base"]` is short for rungs without settings.
+        allow: rungs that are used although they are not by default.
+        floor: the faintest tier at which its pages are still read; pinned pages never fall below it.
+        limits: what a request may hold.
+        cache: what its prompt cache costs.
+        message_tokens: what a chat message costs beyond its content.
+    """
+
+    v: Literal[1] = 1
+    name: str
+    as_of: str
+    source: str
+    evidence: str = ""
+    models: tuple[str, ...] = ()
+    encoding: str | None = None
+    formula: PictureFormula
+    rungs: dict[Tier, Rung] = Field(default_factory=lambda: {tier: Rung() for tier in Tier})
+    allow: tuple[Tier, ...] = ()
+    floor: Tier = Tier.SMALL
+    limits: Limits = Limits()
+    cache: CachePrices = CachePrices()
+    message_tokens: int = 4
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ladder_as_rungs(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "ladder" in data:
+            if "rungs" in data:
+                raise ValueError("pass either ladder or rungs")
+            data = {**data, "rungs": {tier: Rung() for tier in data["ladder"]}}
+            del data["ladder"]
+        return data
+
+    @field_validator("rungs", mode="before")
+    @classmethod
+    def _rungs_by_name(cls, value: Any) -> Any:
+        return {tier: value[key] for tier, key in sorted((Tier.parse(key), key) for key in value)} if isinstance(value, dict) else value
+
+    @field_validator("allow", mode="before")
+    @classmethod
+    def _allow_by_name(cls, value: Any) -> Any:
+        return tuple(sorted(Tier.parse(item) for item in value)) if isinstance(value, list | tuple) else value
+
+    @field_validator("floor", mode="before")
+    @classmethod
+    def _floor_by_name(cls, value: Any) -> Any:
+        return Tier.parse(value) if isinstance(value, str) else value
+
+    @field_validator("models")
+    @classmethod
+    def _models_compile(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            try:
+                re.compile(pattern)
+            except re.error as exc:
+                raise ValueError(f"{pattern!r} is no regular expression: {exc}") from exc
+        return value
+
+    @property
+    def ladder(self) -> tuple[Tier, ...]:
+        """The tiers that are used, faintest first; none for a reader that is better given text."""
+        return tuple(sorted(tier for tier, rung in self.rungs.items() if rung.default or tier in self.allow))
+
+    @property
+    def page_limit(self) -> int:
+        """Pages that a request may hold, by their number and by their bytes."""
+        by_bytes = self.limits.max_bytes // PAGE_BYTES if self.limits.max_bytes else self.limits.max_pictures
+        return min(self.limits.max_pictures, by_bytes)
+
+    @property
+    def cache_seconds(self) -> float:
+        """How long the provider keeps a prompt prefix; a re-plan after that breaks no cache."""
+        return self.cache.seconds or LAPSED_AFTER
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of all that it says: another profile makes another plan."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+    def allowing(self, *tiers: Tier | str) -> ReaderProfile:
+        """The same, with rungs in use that are not by default. Raises `ValueError` for a tier that it has no rung for."""
+        wanted = {Tier.parse(tier) for tier in tiers}
+        if missing := wanted - self.rungs.keys():
+            names = ", ".join(tier.label for tier in sorted(missing))
+            raise ValueError(f"{self.name} has no rung {names}; it has {', '.join(tier.label for tier in sorted(self.rungs))}")
+        return self._with(allow=tuple(sorted(wanted.union(self.allow))))
+
+    def limited(self, **limits: int | None) -> ReaderProfile:
+        """The same behind a gateway that takes less: `limited(max_pictures=5)`."""
+        return self._with(limits=Limits(**{**self.limits.model_dump(), **limits}))
+
+    def unasked(self) -> ReaderProfile:
+        """The same for messages that cannot ask for a `media_resolution`: without the rungs whose price depends on it."""
+        kept = {tier: rung for tier, rung in self.rungs.items() if not rung.must_ask}
+        return self if len(kept) == len(self.rungs) else self._with(rungs=kept, allow=tuple(tier for tier in self.allow if tier in kept))
+
+    def _with(self, **changes: Any) -> ReaderProfile:
+        return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
+
+    def rung(self, tier: Tier) -> Rung:
+        """How a page is shown at `tier`; without settings for a tier that is no rung."""
+        return self.rungs.get(tier, Rung())
+
+    def page_tokens(self, width: int, height: int, tier: Tier) -> int:
+        """Tokens of a sealed page of `width` x `height` pixels shown at `tier`."""
+        rung = self.rung(tier)
+        if rung.tokens is not None:
+            return rung.tokens
+        if rung.detail == "low" and (low := self.formula.low_tokens()) is not None:
+            return low
+        return self.formula.page_tokens(*self.shown_size(width, height, tier), tier)
+
+    def shown_size(self, width: int, height: int, tier: Tier) -> tuple[int, int]:
+        """Pixels of a sealed page as it is sent at `tier`."""
+        scale = tier.side / max(width, height)
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    def picture_tokens(self, width: int, height: int) -> int:
+        """Tokens of a picture inside a turn, sent as it is."""
+        return self.formula.picture_tokens(width, height)
+
+    def below(self, tier: Tier) -> Tier | None:
+        """The next fainter tier of the ladder; None under the faintest."""
+        fainter = [rung for rung in self.ladder if rung < tier]
+        return fainter[-1] if fainter else None

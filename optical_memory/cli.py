@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from .costs_cli import cost
 from .models_cli import app as models_app
 from .redis_cli import app as redis_app
 from .transfer_cli import AsJson, Session, StoreUrl, Tenant, copy, export, given, is_export, restore
@@ -133,6 +134,7 @@ def import_(
 
 app.command()(export)
 app.command()(copy)
+app.command()(cost)
 
 
 @app.command()

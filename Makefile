@@ -30,8 +30,9 @@ format: .venv/ready-test                ## put the code into the project's style
 bench: .venv/ready-test                 ## every benchmark, as tables
 	$(BIN)/python -m benchmarks
 
-docs: .venv/ready-demo                  ## run the demo and put its table and picture into the README
+docs: .venv/ready-demo                  ## put the demo's table and picture into the README, and the profiles into docs/readers.md
 	$(BIN)/python scripts/update_readme.py
+	$(BIN)/python scripts/update_readers.py
 
 clean:                                  ## remove what the targets made
 	rm -rf .venv .venv-oldest build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

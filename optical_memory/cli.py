@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from .costs_cli import cost
 from .evaluation_cli import eval_, eval_identifiers
 from .models_cli import app as models_app
 from .redis_cli import app as redis_app
@@ -134,6 +135,7 @@ def import_(
 
 app.command()(export)
 app.command()(copy)
+app.command()(cost)
 
 
 @app.command()

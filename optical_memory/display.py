@@ -50,6 +50,7 @@ __all__ = [
     "problems_table",
     "progress",
     "proof_table",
+    "rungs_table",
     "save_pictures",
     "sessions_table",
     "turns_as_text",
@@ -175,6 +176,17 @@ def pages_table(pages: Sequence[Page]) -> None:
             _short_key(page.key),
         )
     _print(table) if pages else note("no pages yet: they are drawn when a context asks for them, as `optical-memory context` does")
+
+
+def rungs_table(rows: Sequence[Sequence[str]], *, compared: bool) -> None:
+    """Print what a picture costs at every rung; the fifth column only if there is a text to compare it with."""
+    heads = ("at", "sent as", "seen as", "tokens", "beside text", "used", "")
+    wanted = [place for place in range(len(heads)) if compared or place != 4]
+    table = _table(*(heads[place] for place in wanted[:-1]), left=1)
+    table.add_column("", justify="left", overflow="fold")
+    for row in rows:
+        table.add_row(*(row[place] for place in wanted))
+    _print(table)
 
 
 def _short_key(key: str) -> str:

@@ -18,8 +18,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .exchanges import exchanges_of, open_calls, starts_exchange
-from .forgetting import Forgetting, PageAge
+from .forgetting import Forgetting
 from .readers.base import ReaderProfile
+from .shows import PageView, Show, TextView, as_one_text, dearer_than_text, run_of, total_of, within_picture_limit
 from .tiers import Tier
 from .turns import Turn
 
@@ -222,67 +223,6 @@ def tail_start(turns: Sequence[Turn], tokens: Sequence[int], keep: int, *, insid
     return start
 
 
-@dataclass(frozen=True, slots=True)
-class PageView:
-    """What planning needs to know of a page.
-
-    Attributes:
-        run: pages of one run share a unit with their neighbour: they are text together or pictures together.
-        turns: numbers of the turns on it.
-        overhead: tokens of the text beside the page: its label and its sidecar.
-        vision: vision tokens at each tier of the reader's ladder.
-    """
-
-    key: str
-    index: int
-    first: int
-    last: int
-    run: int
-    text_tokens: int
-    overhead: int
-    vision: dict[Tier, int]
-    age: PageAge
-    turns: tuple[int, ...]
-    pinned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TextView:
-    """Turns before the tail that are text or nothing, together. Protected ones are never left out."""
-
-    first: int
-    last: int
-    text_tokens: int
-    turns: tuple[int, ...]
-    protected: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Show:
-    """A decision: a page at a tier, turns as text, or (neither) left out."""
-
-    view: PageView | TextView
-    tier: Tier | None = None
-    as_text: bool = False
-
-    @property
-    def tokens(self) -> int:
-        if self.as_text:
-            return self.view.text_tokens
-        if self.tier is None or isinstance(self.view, TextView):
-            return 0
-        return self.view.vision[self.tier] + self.view.overhead
-
-    @property
-    def shown(self) -> bool:
-        return self.as_text or self.tier is not None
-
-    @property
-    def held(self) -> bool:
-        """Whether it must stay in the context."""
-        return self.view.protected if isinstance(self.view, TextView) else self.view.pinned
-
-
 def arrange(
     views: Sequence[PageView | TextView],
     policy: Forgetting,
@@ -301,32 +241,25 @@ def arrange(
         room: tokens that pages may take which a request has no place for as pictures, and all else; beyond it they are left out.
     """
     shows: list[Show] = []
-    for _, group in groupby(views, key=_run_of):
+    for _, group in groupby(views, key=run_of):
         run = list(group)
         pages = [replace(view, age=view.age.hastened(haste)) for view in run if isinstance(view, PageView)]
         if pages and pictures and profile.ladder:
             shows += _arrange_run(pages, policy, profile)
         else:
-            shows += [Show(view, as_text=True) for view in ([_as_one_text(pages)] if pages else run)]
-    return _within_picture_limit(shows, profile.page_limit, room)
+            shows += [Show(view, as_text=True) for view in ([as_one_text(pages)] if pages else run)]
+    return within_picture_limit(shows, profile.page_limit, room)
 
 
 def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile) -> list[Show]:
     shows = [Show(page, tier=_tier_by_age(page, policy, profile)) for page in pages]
-    while _dearer_than_text(shows):
+    while dearer_than_text(shows):
         candidates = [(show.tier, -place) for place, show in enumerate(shows) if show.tier and _next_tier(show, profile)]
         if not candidates:
-            return [Show(_as_one_text(pages), as_text=True)]
+            return [Show(as_one_text(pages), as_text=True)]
         place = -max(candidates)[1]
         shows[place] = replace(shows[place], tier=_next_tier(shows[place], profile))
     return shows
-
-
-def _as_one_text(pages: Sequence[PageView]) -> TextView:
-    """A run whose pictures do not pay, as text: whole, since turns run over the edges of its pages."""
-    turns = sorted({number for page in pages for number in page.turns})
-    tokens = sum(page.text_tokens for page in pages)
-    return TextView(turns[0], turns[-1], tokens, tuple(turns), protected=any(page.pinned for page in pages))
 
 
 def _tier_by_age(page: PageView, policy: Forgetting, profile: ReaderProfile) -> Tier | None:
@@ -337,11 +270,6 @@ def _tier_by_age(page: PageView, policy: Forgetting, profile: ReaderProfile) -> 
         return None
     usable = [tier for tier in profile.ladder if tier <= wanted]
     return usable[-1] if usable else profile.ladder[0]
-
-
-def _dearer_than_text(shows: Sequence[Show]) -> bool:
-    shown = [show for show in shows if show.tier is not None]
-    return bool(shown) and sum(show.tokens for show in shown) >= sum(show.view.text_tokens for show in shown)
 
 
 def _next_tier(show: Show, profile: ReaderProfile) -> Tier | None:
@@ -355,50 +283,6 @@ def _next_tier(show: Show, profile: ReaderProfile) -> Tier | None:
         if show.tier is not None and show.view.vision[tier] < show.view.vision[show.tier]:
             return tier
     return None
-
-
-def _within_picture_limit(shows: list[Show], limit: int, room: int | None) -> list[Show]:
-    """Give up the oldest pictures that a request has no place for: their runs are text, as far as there is room; else they are left out."""
-    surplus = sum(show.tier is not None for show in shows) - limit
-    if surplus <= 0:
-        return shows
-    runs = [list(run) for _, run in groupby(shows, key=lambda show: _run_of(show.view))]
-    cut: list[list[Show]] = []
-    for run in runs:
-        pictures = sum(show.tier is not None for show in run)
-        kept = _without_oldest(run, surplus) if surplus > 0 else run
-        surplus -= pictures - sum(show.tier is not None for show in kept)
-        cut.append(kept)
-    for place in range(len(cut)):  # what is held may not be left out, and still has to fit
-        if surplus > 0 and any(show.tier is not None for show in cut[place]):
-            surplus -= sum(show.tier is not None for show in cut[place])
-            cut[place] = _as_text(runs[place])
-    total = sum(map(_total, cut))
-    for place in reversed(range(len(cut))):
-        if cut[place] != runs[place] and not cut[place][0].as_text:
-            text = _as_text(runs[place])
-            if room is None or total - _total(cut[place]) + _total(text) <= room:
-                total += _total(text) - _total(cut[place])
-                cut[place] = text
-    return [show for run in cut for show in run]
-
-
-def _without_oldest(run: list[Show], count: int) -> list[Show]:
-    """A run without its oldest `count` pictures that need not be shown, and without the rest if that does not pay alone."""
-    kept = list(run)
-    for place, show in enumerate(run):
-        if count > 0 and show.tier is not None and not show.held:
-            kept[place], count = Show(show.view), count - 1
-    return [show if show.held else Show(show.view) for show in kept] if _dearer_than_text(kept) else kept
-
-
-def _as_text(run: Sequence[Show]) -> list[Show]:
-    return [Show(_as_one_text([show.view for show in run if isinstance(show.view, PageView)]), as_text=True)]
-
-
-def _run_of(view: PageView | TextView) -> tuple[str, int]:
-    """What tells a view's run from its neighbours'; texts stand alone."""
-    return ("run", view.run) if isinstance(view, PageView) else ("text", view.first)
 
 
 def room_target(budget: int, tail_tokens: int) -> int:
@@ -415,11 +299,11 @@ def squeeze(views: Sequence[PageView | TextView], room: int, policy: Forgetting,
     """
 
     def total_at(step: int) -> int:
-        return _total(arrange(views, policy, profile, haste=HASTE_STEP**step, room=0))
+        return total_of(arrange(views, policy, profile, haste=HASTE_STEP**step, room=0))
 
     steps = bisect_left(range(HASTE_STEPS), True, key=lambda step: total_at(step) <= room)
     result = arrange(views, policy, profile, haste=HASTE_STEP**steps, room=room)
-    total = _total(result)
+    total = total_of(result)
     for place, show in enumerate(result):
         if total <= room:
             break
@@ -427,7 +311,3 @@ def squeeze(views: Sequence[PageView | TextView], room: int, policy: Forgetting,
             total -= show.tokens
             result[place] = Show(show.view)
     return result
-
-
-def _total(shows: Sequence[Show]) -> int:
-    return sum(show.tokens for show in shows)

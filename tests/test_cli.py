@@ -31,10 +31,11 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = f"sqlite:///{folder / 'memory.sqlite3'}"
+        self.extra: dict[str, str] = {}
 
     def __call__(self, *arguments: str, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("OPTICAL_MEMORY_")}
-        environment |= {"OPTICAL_MEMORY_STORE": self.store, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "NO_COLOR": "1"}
+        environment |= {"OPTICAL_MEMORY_STORE": self.store, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "NO_COLOR": "1", **self.extra}
         command = [sys.executable, "-m", "optical_memory", *arguments]
         done = subprocess.run(
             command, input=stdin, capture_output=True, text=True, encoding="utf-8", cwd=self.folder, env=environment, check=False

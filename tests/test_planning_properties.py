@@ -15,6 +15,7 @@ from optical_memory import ByAge, Context, OpticalMemory, PagePart, TextPart, Wa
 from optical_memory.adapters.messages import to_anthropic, to_openai
 from optical_memory.errors import BudgetTooSmall
 from optical_memory.exchanges import units_of
+from optical_memory.readers.profiles import shipped_profiles
 from tests.histories import histories
 from tests.support import RuledRenderer
 
@@ -225,6 +226,35 @@ def test_erasing_any_turns_leaves_a_memory_that_works(history: list[dict[str, An
     check(memory, context, None, pairs=False)  # an erased call leaves its result alone
     assert not set(doomed) & set(shown_on_pages(context))
     _check_openai_pairs(to_openai(context))
+
+
+@pytest.mark.parametrize("reader", shipped_profiles())
+@settings(quick, max_examples=max(4, EXAMPLES // 8))
+@given(history=histories(), budget=budgets, limit=st.sampled_from([None, 1, 2, 3]), pin=st.booleans())
+def test_every_reader_pays_no_more_than_text_and_gets_no_more_pictures_than_it_takes(
+    reader: str, history: list[dict[str, Any]], budget: int | None, limit: int | None, pin: bool
+) -> None:
+    profile = shipped_profiles()[reader] if limit is None else shipped_profiles()[reader].limited(max_pictures=limit)
+    memory = memory_of(RuledRenderer(rows=6_000), reader=profile)
+    memory.extend(history)
+    if pin:
+        memory.pin(1 + len(history) // 2)
+    if (context := context_or_none(memory, budget)) is not None:
+        check(memory, context, budget)
+        assert len(context.pages) <= profile.page_limit
+        assert {part.tier for part in context.pages} <= set(profile.ladder) or pin
+
+
+@pytest.mark.parametrize("reader", shipped_profiles())
+def test_every_reader_that_pays_for_pages_gets_some(reader: str) -> None:
+    profile = shipped_profiles()[reader]
+    for limit in (100, 3):
+        memory = memory_of(RuledRenderer(rows=12_000), reader=profile.limited(max_pictures=limit))
+        memory.extend([("user" if n % 2 else "assistant", f"word {n} " * 400) for n in range(60)])
+        context = memory.context()
+        assert context.usage.prompt_tokens <= context.usage.text_tokens
+        assert 0 < len(context.pages) <= limit if profile.ladder else not context.pages
+        assert context.usage.turns_left_out == 0, "what is over the limit is text"
 
 
 @pytest.mark.parametrize("haste_budget", [600, 900, 1_400, 2_000, 3_000])

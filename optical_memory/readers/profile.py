@@ -131,8 +131,8 @@ class ReaderProfile(_Data):
     @classmethod
     def _ladder_as_rungs(cls, data: Any) -> Any:
         if isinstance(data, dict) and "ladder" in data:
-            if "rungs" in data:
-                raise ValueError("pass either ladder or rungs")
+            if "rungs" in data or not isinstance(data["ladder"], list | tuple):
+                raise ValueError("ladder is a list of tiers, in place of rungs")
             data = {**data, "rungs": {tier: Rung() for tier in data["ladder"]}}
             del data["ladder"]
         return data

@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import UnknownName
+from ..tiers import Tier
 from .profile import ReaderProfile
 
-__all__ = ["OWN_FILE", "known_readers", "load_profiles", "profile_for_model", "profile_of"]
+__all__ = ["OWN_FILE", "known_readers", "load_profiles", "profile_for_model", "profile_of", "shipped_profiles"]
 
 OWN_FILE = "OPTICAL_MEMORY_PROFILES"  # the environment variable that names a file of profiles
 SHIPPED = "profiles.toml"
@@ -32,9 +33,9 @@ def load_profiles(path: str | os.PathLike[str] | None = None) -> dict[str, Reade
     """
     own = os.fspath(path) if path is not None else os.environ.get(OWN_FILE)
     if not own:
-        return dict(_shipped())
+        return dict(shipped_profiles())
     file = Path(own).expanduser()
-    return {**_shipped(), **_own(str(file), file.stat().st_mtime_ns)}
+    return {**shipped_profiles(), **_own(str(file), file.stat().st_mtime_ns)}
 
 
 def known_readers() -> list[str]:
@@ -72,7 +73,8 @@ def _covered(model: str, patterns: Iterable[str]) -> int:
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> Mapping[str, ReaderProfile]:
+def shipped_profiles() -> Mapping[str, ReaderProfile]:
+    """The profiles that ship with the library, by name."""
     return _read(SHIPPED, files(__package__).joinpath(SHIPPED).read_text("utf-8"))
 
 
@@ -96,5 +98,6 @@ def _profile(file: str, name: str, table: Any) -> ReaderProfile:
         return ReaderProfile(**{"name": name, **table})
     except ValidationError as exc:
         first = exc.errors()[0]
-        field = ".".join(part.label if hasattr(part, "label") else str(part) for part in first["loc"]) or "the table"
+        names = [Tier(part).label if place == 1 and part in tuple(Tier) else str(part) for place, part in enumerate(first["loc"])]
+        field = ".".join(names) or "the table"
         raise ValueError(f"{file}: [{name}] {field}: {first['msg']}") from exc

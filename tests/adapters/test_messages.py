@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from optical_memory import Context, OpticalMemory, WaterMarks
+from optical_memory import ByAge, Context, OpticalMemory, WaterMarks
 from optical_memory.adapters.messages import to_anthropic, to_openai
+from optical_memory.readers import profile_of
 from tests.support import RuledRenderer
 
 MARKS = WaterMarks(high=300, low=60)
@@ -161,3 +162,27 @@ def test_a_result_whose_call_is_on_a_page_becomes_a_note() -> None:
 @pytest.mark.parametrize("to", [to_openai, to_anthropic])
 def test_an_empty_session_is_no_messages(to: Any) -> None:
     assert to(fresh().context()) == []
+
+
+def test_openai_is_asked_for_the_detail_that_a_page_was_counted_at() -> None:
+    profile = profile_of("gpt-4o").allowing("tiny")
+    memory = OpticalMemory(
+        "s",
+        store="memory://",
+        reader=profile,
+        renderer=RuledRenderer(rows=9_000),
+        marks=WaterMarks(high=300, low=60),
+        forgetting=ByAge(gundam=0, large=0, base=2, small=2, tiny=9),
+    )
+    memory.extend([("user" if n % 2 else "assistant", f"turn {n} is about QX-7741{n % 10}. " * 40) for n in range(1, 70)])
+    context = memory.context()
+
+    def details(**options: str) -> list[str]:
+        contents = [message["content"] for message in to_openai(context, **options)]
+        blocks = [block for content in contents if isinstance(content, list) for block in content]
+        return [block["image_url"]["detail"] for block in blocks if block["type"] == "image_url"]
+
+    price = {"low": 85, "high": 765}
+    assert [price[detail] for detail in details()] == [page.vision_tokens for page in context.pages]
+    assert set(details()) == {"low", "high"}
+    assert set(details(detail="auto")) == {"auto"}, "a caller may say otherwise for all of them"

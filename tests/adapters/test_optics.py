@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from optical_memory.adapters.conversations import Conversations
 from optical_memory.adapters.optics import Optician, Optics
 from optical_memory.adapters.outline import Kept, MissingResult, Note, Pages, outline, stale_reasoning
 from optical_memory.errors import UnknownName
 from optical_memory.planning import WaterMarks
+from optical_memory.tiers import Tier
 from tests.adapters.test_messages import call, filler
 from tests.support import RuledRenderer
 
@@ -37,6 +39,25 @@ def test_a_stranger_gets_text_and_is_named_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert one.lens("llama-3") is None
+
+
+def test_an_unknown_model_gets_text_and_exactly_one_warning() -> None:
+    shown = Conversations[Message](
+        Optics(renderer=RuledRenderer(rows=900), marks=WaterMarks(high=300, low=60)), key=json.dumps, turn=lambda message: message
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            assert shown.show(filler(30), "llama-3", list) is None, "the messages go as they are"
+        assert shown.show(filler(30), "mistral-9", list) is None
+    assert [str(warning.message).split("'")[1] for warning in caught] == ["llama-3", "mistral-9"]
+
+
+def test_pages_that_must_ask_for_a_resolution_are_not_used_where_messages_cannot() -> None:
+    lens = optician().lens("gemini-3-pro-preview")
+    assert lens is not None and lens.look.profile.ladder == (Tier.BASE,)
+    fixed = optician(reader="gemini-3").lens("whatever")
+    assert fixed is not None and fixed.look.profile.ladder == (Tier.BASE,)
 
 
 def test_a_reader_that_does_not_exist_is_named_at_once() -> None:

@@ -1,0 +1,133 @@
+"""What a plan decides about: pages and texts, how each is shown, and how many pictures a request has a place for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from .forgetting import PageAge
+from .tiers import Tier
+
+__all__ = ["PageView", "Show", "TextView", "as_one_text", "dearer_than_text", "run_of", "total_of", "within_picture_limit"]
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """What planning needs to know of a page.
+
+    Attributes:
+        run: pages of one run share a unit with their neighbour: they are text together or pictures together.
+        turns: numbers of the turns on it.
+        overhead: tokens of the text beside the page: its label and its sidecar.
+        vision: vision tokens at each tier of the reader's ladder.
+    """
+
+    key: str
+    index: int
+    first: int
+    last: int
+    run: int
+    text_tokens: int
+    overhead: int
+    vision: dict[Tier, int]
+    age: PageAge
+    turns: tuple[int, ...]
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextView:
+    """Turns before the tail that are text or nothing, together. Protected ones are never left out."""
+
+    first: int
+    last: int
+    text_tokens: int
+    turns: tuple[int, ...]
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """A decision: a page at a tier, turns as text, or (neither) left out."""
+
+    view: PageView | TextView
+    tier: Tier | None = None
+    as_text: bool = False
+
+    @property
+    def tokens(self) -> int:
+        if self.as_text:
+            return self.view.text_tokens
+        if self.tier is None or isinstance(self.view, TextView):
+            return 0
+        return self.view.vision[self.tier] + self.view.overhead
+
+    @property
+    def shown(self) -> bool:
+        return self.as_text or self.tier is not None
+
+    @property
+    def held(self) -> bool:
+        """Whether it must stay in the context."""
+        return self.view.protected if isinstance(self.view, TextView) else self.view.pinned
+
+
+def within_picture_limit(shows: list[Show], limit: int, room: int | None) -> list[Show]:
+    """Give up the oldest pictures that a request has no place for: their runs are text, as far as there is room; else they are left out."""
+    surplus = sum(show.tier is not None for show in shows) - limit
+    if surplus <= 0:
+        return shows
+    runs = [list(run) for _, run in groupby(shows, key=lambda show: run_of(show.view))]
+    cut: list[list[Show]] = []
+    for run in runs:
+        pictures = sum(show.tier is not None for show in run)
+        kept = _without_oldest(run, surplus) if surplus > 0 else run
+        surplus -= pictures - sum(show.tier is not None for show in kept)
+        cut.append(kept)
+    for place in range(len(cut)):  # what is held may not be left out, and still has to fit
+        if surplus > 0 and any(show.tier is not None for show in cut[place]):
+            surplus -= sum(show.tier is not None for show in cut[place])
+            cut[place] = _as_text(runs[place])
+    total = sum(map(total_of, cut))
+    for place in reversed(range(len(cut))):
+        if cut[place] != runs[place] and not cut[place][0].as_text:
+            text = _as_text(runs[place])
+            if room is None or total - total_of(cut[place]) + total_of(text) <= room:
+                total += total_of(text) - total_of(cut[place])
+                cut[place] = text
+    return [show for run in cut for show in run]
+
+
+def _without_oldest(run: list[Show], count: int) -> list[Show]:
+    """A run without its oldest `count` pictures that need not be shown, and without the rest if that does not pay alone."""
+    kept = list(run)
+    for place, show in enumerate(run):
+        if count > 0 and show.tier is not None and not show.held:
+            kept[place], count = Show(show.view), count - 1
+    return [show if show.held else Show(show.view) for show in kept] if dearer_than_text(kept) else kept
+
+
+def _as_text(run: Sequence[Show]) -> list[Show]:
+    return [Show(as_one_text([show.view for show in run if isinstance(show.view, PageView)]), as_text=True)]
+
+
+def run_of(view: PageView | TextView) -> tuple[str, int]:
+    """What tells a view's run from its neighbours'; texts stand alone."""
+    return ("run", view.run) if isinstance(view, PageView) else ("text", view.first)
+
+
+def as_one_text(pages: Sequence[PageView]) -> TextView:
+    """A run whose pictures do not pay, as text: whole, since turns run over the edges of its pages."""
+    turns = sorted({number for page in pages for number in page.turns})
+    tokens = sum(page.text_tokens for page in pages)
+    return TextView(turns[0], turns[-1], tokens, tuple(turns), protected=any(page.pinned for page in pages))
+
+
+def dearer_than_text(shows: Sequence[Show]) -> bool:
+    shown = [show for show in shows if show.tier is not None]
+    return bool(shown) and sum(show.tokens for show in shown) >= sum(show.view.text_tokens for show in shown)
+
+
+def total_of(shows: Sequence[Show]) -> int:
+    return sum(show.tokens for show in shows)

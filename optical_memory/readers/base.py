@@ -233,6 +233,7 @@ _BACK_ENDS = {
     "transformers": "optical_memory.readers.transformers:TransformersReader",
     "openai": "optical_memory.readers.chat_model:ChatModelReader",
     "vllm": "optical_memory.readers.chat_model:VllmReader",
+    "tesseract": "optical_memory.readers.ocr:OcrReader",
 }
 
 
@@ -245,9 +246,10 @@ def open_reader(name: str, **options: Any) -> Reader:
     """A reader by name; the options are those of its class.
 
     `deepseek-ocr` and `unlimited-ocr` run the model in this process (`weights`: a folder or a hub id), `transformers` runs any
-    vision-language model of that library (`model`), `openai` and `vllm` ask a server (`url`, `model`).
+    vision-language model of that library (`model`), `openai` and `vllm` ask a server (`url`, `model`), `tesseract` runs that program and
+    only transcribes (`language`).
 
-    Raises `UnknownName`, `MissingExtra`, `WeightsNotFound`.
+    Raises `UnknownName`, `MissingExtra`, `WeightsNotFound`, `ProgramNotFound`.
     """
     if name not in _BACK_ENDS:
         raise UnknownName("reader", name, known_back_ends())

@@ -18,6 +18,7 @@ __all__ = [
     "Answer",
     "ContextLike",
     "DeepseekFormula",
+    "Evidence",
     "FlatFormula",
     "PatchFormula",
     "PictureFormula",
@@ -107,6 +108,30 @@ class FlatFormula(_Formula):
 PictureFormula = Annotated[DeepseekFormula | PatchFormula | TileFormula | FlatFormula, Field(discriminator="kind")]
 
 
+class Evidence(_Formula):
+    """What an eye test measured of a reader, behind a profile's floor.
+
+    Attributes:
+        measured: the date.
+        by: how, so that it can be done again.
+        target: the exact rate that was asked for, at the lower end of its 95 % interval.
+        met: whether some rung met it. If none did, the floor is the sharpest rung that was shown.
+        letter: font size in pixels, as shown, of the smallest letters that met the target; None if none did.
+        cell: width and height in pixels of such a letter's cell.
+        floors: the faintest rung that met it for each kind of text; "none" where none did.
+        probes: texts that were asked for.
+    """
+
+    measured: str
+    by: str
+    target: float
+    met: bool
+    letter: float | None = None
+    cell: tuple[float, float] | None = None
+    floors: dict[str, str] = {}
+    probes: int = 0
+
+
 class ReaderProfile(BaseModel):
     """What a reader charges and can read. Dated data, not code: see `profiles.toml`.
 
@@ -121,6 +146,7 @@ class ReaderProfile(BaseModel):
         message_tokens: what a chat message costs beyond its content.
         cache_seconds: how long the provider keeps a prompt prefix; a re-plan after that breaks no cache.
         max_pictures: pictures that one request may hold.
+        evidence: what the floor rests on; None where it is a judgement.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -136,6 +162,7 @@ class ReaderProfile(BaseModel):
     message_tokens: int = 4
     cache_seconds: float = 300.0
     max_pictures: int = 100
+    evidence: Evidence | None = None
 
     @field_validator("ladder", mode="before")
     @classmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import os
 import shutil
 import subprocess
@@ -183,7 +184,7 @@ def _is_rule(band: Image.Image, x: int) -> bool:
 
 
 def _factor(column: Image.Image, letter: float) -> float:
-    most = min(MOST_FACTOR, (MOST_PIXELS / (column.width * column.height)) ** 0.5)
+    most = min(MOST_FACTOR, math.sqrt(MOST_PIXELS / (column.width * column.height)))
     return min(most, max(LEAST_FACTOR, LETTER / letter))
 
 

@@ -6,11 +6,12 @@ import re
 import tomllib
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from ..errors import UnknownName
 from .base import ReaderProfile
 
-__all__ = ["known_readers", "profile_for_model", "profile_of"]
+__all__ = ["known_readers", "load_profile", "profile_for_model", "profile_of"]
 
 
 @cache
@@ -25,13 +26,29 @@ def known_readers() -> list[str]:
 
 
 def profile_of(reader: str | ReaderProfile) -> ReaderProfile:
-    """The profile of a reader by name; a profile of your own is returned as it is. Raises `UnknownName`."""
+    """The profile of a reader by name, or of a file `*.toml`; a profile of your own is returned as it is.
+
+    Raises `UnknownName`, `ValueError` for a file that holds none, `FileNotFoundError`.
+    """
     if isinstance(reader, ReaderProfile):
         return reader
+    if reader.endswith(".toml"):
+        return load_profile(reader)
     try:
         return _profiles()[reader]
     except KeyError:
         raise UnknownName("reader", reader, known_readers()) from None
+
+
+def load_profile(path: str | Path) -> ReaderProfile:
+    """A profile that `optical-memory calibrate` wrote, or one written by hand: the fields of `ReaderProfile`, `name` among them.
+
+    Raises `ValueError` if the file holds none.
+    """
+    try:
+        return ReaderProfile(**tomllib.loads(Path(path).read_text("utf-8")))
+    except (ValueError, TypeError) as exc:
+        raise ValueError(f"{str(path)!r} holds no reader profile: {exc}") from exc
 
 
 def profile_for_model(model: str) -> ReaderProfile | None:

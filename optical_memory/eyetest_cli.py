@@ -30,7 +30,7 @@ def calibrate(
     tiers: Annotated[str, typer.Option(help="Rungs, or all of the reader's ladder.")] = "all",
     sizes: Annotated[str, typer.Option(help="Font sizes of the page in pixels.")] = SIZES,
     charts: Annotated[int, typer.Option(help="Charts of each kind, rung and size.", min=1)] = 4,
-    probes: Annotated[int, typer.Option(help="Texts asked for on each chart.", min=1)] = 20,
+    probes: Annotated[int, typer.Option(help="Texts asked for on each chart.", min=1)] = 24,
     target: Annotated[float, typer.Option(help="Exact rate, at the lower end of its interval.", min=0.01, max=0.999)] = 0.95,
     max_requests: Annotated[int | None, typer.Option(help="Most requests, earlier runs into the folder included.", min=0)] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens, earlier runs into the folder included.", min=0)] = None,
@@ -85,9 +85,8 @@ def _reader(reader: str, model: str | None, profile: str | None, weights: str | 
     try:
         return open_reader("openai", **options, options={"temperature": 0})
     except UnknownName as exc:
-        raise ValueError(
-            f"what {model!r} charges is not known; pass --profile with the name of a reader like it, or a file ({exc})"
-        ) from exc
+        advice = "pass --profile with the name of a reader like it, or a file"
+        raise ValueError(f"what {model!r} charges is not known; {advice} ({exc})") from exc
 
 
 def _test(settings: Settings, asker: Any, renderer: Any, out: Path, bounds: Bounds, target: float) -> Verdict:

@@ -19,7 +19,7 @@ from ..renderers.png import resize
 from ..tiers import Tier
 from ..turns import Turn
 
-__all__ = ["FILLS", "KINDS", "Chart", "ChartName", "Probe", "draw", "style_of", "text_of"]
+__all__ = ["BROKEN_ANYWHERE", "FILLS", "KINDS", "Chart", "ChartName", "Probe", "draw", "style_of", "text_of"]
 
 FILLS = (0.95, 0.45, 0.7)  # of the page, round by round
 ADVANCE = 0.57  # em; width of an average letter of DejaVu Sans, a head's larger digits counted in
@@ -27,6 +27,7 @@ HEAD = 10  # letters of a turn's head
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 ARABIC = "ابتثجحخدذرزسشصضطظعغفقكلمنهوي"
 GB_ROWS, GB_CELLS = range(0xB0, 0xD7), range(0xA1, 0xFA)  # level 1 of GB 2312 in EUC-CN, less its last row: the 3,755 common characters
+BROKEN_ANYWHERE = frozenset({"code", "paths", "hex", "chinese"})  # a line may end inside a word: spaces are not scored
 Make = Callable[[random.Random], str]
 
 

@@ -19,7 +19,7 @@ from ..renderers.base import Renderer
 from ..tiers import Tier
 from ..tokens import open_counter
 from .asking import Asker, Reply
-from .charts import KINDS, Chart, ChartName, draw, style_of
+from .charts import BROKEN_ANYWHERE, KINDS, Chart, ChartName, draw, style_of
 from .scoring import Answered
 
 __all__ = ["Bounds", "Outcome", "Price", "Record", "Settings", "price_of", "read_results", "run", "usable_kinds"]
@@ -116,7 +116,7 @@ class Record:
 
     def line(self) -> str:
         """As it stands in the results."""
-        probes = [{**asdict(item), "outcome": item.outcome} for item in self.answers]
+        probes = [{"number": a.number, "truth": a.truth, "answer": a.answer, "outcome": a.outcome} for a in self.answers]
         head = {**asdict(self.name), "tier": self.name.tier.label, "fill": round(self.fill, 3), "tokens": self.tokens}
         return json.dumps({**head, "malformed": self.malformed, "probes": probes}, ensure_ascii=False) + "\n"
 
@@ -126,7 +126,8 @@ class Record:
         try:
             found = json.loads(line)
             name = ChartName(found["kind"], Tier.parse(found["tier"]), found["font_size"], found["round"])
-            answers = tuple(Answered(item["number"], item["truth"], item["answer"]) for item in found["probes"])
+            spaced = name.kind not in BROKEN_ANYWHERE
+            answers = tuple(Answered(item["number"], item["truth"], item["answer"], spaced) for item in found["probes"])
             return cls(name, found["fill"], answers, found["tokens"], found["malformed"])
         except (KeyError, TypeError) as exc:
             raise ValueError(f"no result of an eye test: {line[:100]!r}") from exc
@@ -215,7 +216,8 @@ def _resumed(settings: Settings, path: Path) -> list[Record]:
 
 
 def _record(chart: Chart, reply: Reply, price: Price, asker: Asker) -> Record:
-    answers = tuple(Answered(probe.number, probe.text, reply.answers.get(probe.number)) for probe in chart.probes)
+    spaced = chart.name.kind not in BROKEN_ANYWHERE
+    answers = tuple(Answered(probe.number, probe.text, reply.answers.get(probe.number), spaced) for probe in chart.probes)
     written = open_counter(asker.profile.encoding).count(reply.raw) if price.answer_tokens else 0
     tokens = reply.tokens if reply.tokens is not None else price.picture_tokens + price.text_tokens + written
     return Record(chart.name, chart.fill, answers, tokens, malformed=bool(reply.raw.strip()) and not reply.answers)

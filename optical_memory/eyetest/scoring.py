@@ -22,15 +22,20 @@ TYPOGRAPHIC = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "�
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A probe and what the reader said: None where it abstained, or gave nothing under the probe's number."""
+    """A probe and what the reader said: None where it abstained, or gave nothing under the probe's number.
+
+    Attributes:
+        spaced: whether spaces count. They do not in text that a page breaks anywhere: a line's end may or may not be one.
+    """
 
     number: int
     truth: str
     answer: str | None
+    spaced: bool = True
 
     @property
     def is_exact(self) -> bool:
-        return self.answer is not None and normal(self.answer) == normal(self.truth)
+        return self.answer is not None and normal(self.answer, spaced=self.spaced) == normal(self.truth, spaced=self.spaced)
 
     @property
     def outcome(self) -> str:
@@ -89,16 +94,16 @@ def score(answers: Iterable[Answered]) -> Score:
     """Count the answers."""
     total = Score()
     for item in answers:
-        truth = normal(item.truth)
+        truth = normal(item.truth, spaced=item.spaced)
         given = item.answer is not None
-        distance = edits(truth, normal(item.answer or "")) if given else 0
+        distance = edits(truth, normal(item.answer or "", spaced=item.spaced)) if given else 0
         total += Score(1, item.is_exact, item.outcome == "wrong", distance, len(truth) if given else 0)
     return total
 
 
-def normal(text: str) -> str:
-    """A text as it is compared: composed characters, single spaces, straight quotes and hyphens."""
-    return " ".join(unicodedata.normalize("NFC", text).translate(TYPOGRAPHIC).split())
+def normal(text: str, *, spaced: bool = True) -> str:
+    """A text as it is compared: composed characters, single spaces or none, straight quotes and hyphens."""
+    return (" " if spaced else "").join(unicodedata.normalize("NFC", text).translate(TYPOGRAPHIC).split())
 
 
 def edits(truth: str, answer: str) -> int:

@@ -35,6 +35,9 @@ MOST_PIXELS = 60_000_000  # of an enlarged picture
 TIMEOUT = 120.0  # s for one column
 INK = 215  # greys darker than this are letters
 EDGE = 0.03  # of the height, left out above and below where a column rule is looked for
+PAPER = 251  # the mean grey of a row without ink, at least
+LEAST_INK, INK_HEIGHT = 4, 0.95  # px of a line, not of a rule; em from its highest ascender to its lowest descender
+LEAST_WHITE = 0.15  # share of white rows from which lines are surely apart
 LEFT_PART = 0.4  # of a column's width, by which its lines are found
 STRONG = 0.4  # of what the strongest twentieth of rows loses in ink: a base line
 NEARER, LONGER = 0.6, 0.8  # of a line's height: no line is nearer to the next; of all distances: so many are shorter than a line
@@ -147,24 +150,37 @@ def text_columns(image: Image.Image) -> list[tuple[int, int]]:
 
 
 def letter_size(image: Image.Image) -> float:
-    """The font size of the text in a column, in pixels, by the distance between its base lines; a guess by its height where none shows.
+    """The font size of the text in a column, in pixels: by the height of its lines' ink or, where no white parts them, by their distance.
 
-    A base line is where much ink ends. Only the left part is looked at, where the short lines have ink too; the middle distance counts, so
-    that gaps between turns do not.
+    Only the left part is looked at, where the short lines have ink too. A guess by the column's height where no lines show.
     """
-    style = PageStyle()
-    profile = (
-        image.crop((0, 0, max(1, round(image.width * LEFT_PART)), image.height)).resize((1, image.height), Image.Resampling.BOX).tobytes()
-    )
+    left_part = image.crop((0, 0, max(1, round(image.width * LEFT_PART)), image.height))
+    profile = left_part.resize((1, image.height), Image.Resampling.BOX).tobytes()
+    return _by_ink(profile) or _by_distance(profile) or PageStyle().font_size * image.height / PageStyle().height
+
+
+def _by_ink(profile: bytes) -> float | None:
+    """From the middle height of runs of rows with ink; None unless enough rows between the first and the last are white."""
+    runs = [(has_ink, len(list(rows))) for has_ink, rows in itertools.groupby(grey < PAPER for grey in profile)]
+    inner = runs[not runs[0][0] : len(runs) - (not runs[-1][0])]  # from the first row with ink to the last
+    heights = sorted(height for has_ink, height in inner if has_ink and height >= LEAST_INK)
+    white = sum(height for has_ink, height in inner if not has_ink)
+    if len(heights) < 2 or white < LEAST_WHITE * sum(height for _, height in inner):
+        return None
+    return heights[(len(heights) - 1) // 2] / INK_HEIGHT
+
+
+def _by_distance(profile: bytes) -> float | None:
+    """From the middle distance between base lines, so that gaps between turns do not count. A base line is where much ink ends."""
     drops = [below - above for above, below in itertools.pairwise(profile)]
     pitch = float(LEAST_PITCH)
     for _ in range(2):  # first with what is under a line too: descenders, bars of letters
         rows = _base_lines(drops, NEARER * pitch)
         pitches = sorted(below - above for above, below in itertools.pairwise(rows))
         if len(pitches) < 2:
-            return style.font_size * image.height / style.height
+            return None
         pitch = max(LEAST_PITCH, pitches[int(LONGER * (len(pitches) - 1))])
-    return pitches[(len(pitches) - 1) // 2] / style.line_height
+    return pitches[(len(pitches) - 1) // 2] / PageStyle().line_height
 
 
 def _base_lines(drops: Sequence[int], nearest: float) -> list[int]:

@@ -233,7 +233,7 @@ def records(*rights: tuple[str, Tier, float, int]) -> list[Record]:
 def test_the_floor_is_the_faintest_rung_without_a_failure_above_it() -> None:
     tiny, small, base = Tier.TINY, Tier.SMALL, Tier.BASE
     verdict = verdict_of(records(("hex", base, 14.0, 100), ("hex", small, 14.0, 90), ("hex", tiny, 14.0, 100), ("prose", base, 14.0, 100)))
-    assert (verdict.floors, verdict.floor) == ({"hex": base, "prose": base}, None)
+    assert (verdict.floors, verdict.floor) == ({"hex": base, "prose": base}, base)
     verdict = verdict_of(records(("hex", base, 14.0, 100), ("hex", small, 14.0, 100), ("hex", tiny, 14.0, 96), ("hex", tiny, 18.0, 100)))
     assert (verdict.floor, verdict.letter) == (small, 14 * 640 / 1024)
     assert verdict_of(records(("hex", base, 14.0, 97))).floor is None, "97 of 100 does not show 95 %"

@@ -68,12 +68,12 @@ def test_columns_are_found_by_their_hairline(tier: Tier) -> None:
     assert text_columns(decode_grey(picture(3, tier))) == [(0, tier.side)]
 
 
-@pytest.mark.parametrize("tier", [Tier.TINY, Tier.SMALL])
-def test_small_letters_are_measured(tier: Tier) -> None:
-    """Large ones may be taken for smaller, which costs time and nothing else."""
-    image = decode_grey(picture(60, tier))
+@pytest.mark.parametrize("font_size", [9.0, 14.0, 24.0])
+@pytest.mark.parametrize("tier", [Tier.TINY, Tier.SMALL, Tier.BASE, Tier.LARGE])
+def test_letters_are_measured(tier: Tier, font_size: float) -> None:
+    image = decode_grey(picture(60, tier, font_size))
     left, right = text_columns(image)[0]
-    assert letter_size(image.crop((left, 0, right, image.height))) == pytest.approx(14 * tier.side / 1024, rel=0.4)
+    assert letter_size(image.crop((left, 0, right, image.height))) == pytest.approx(font_size * tier.side / 1024, rel=0.45)
 
 
 @needs_tesseract

@@ -18,6 +18,7 @@ import typer
 
 from .costs_cli import cost
 from .evaluation_cli import eval_, eval_identifiers
+from .eyetest_cli import calibrate
 from .models_cli import app as models_app
 from .redis_cli import app as redis_app
 from .transfer_cli import AsJson, Session, StoreUrl, Tenant, copy, export, given, is_export, restore
@@ -42,6 +43,7 @@ Renderer = Annotated[str, typer.Option("--renderer", envvar="OPTICAL_MEMORY_REND
 Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
 app.add_typer(models_app)
 app.add_typer(redis_app)
+app.command()(calibrate)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

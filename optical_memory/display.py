@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .doctor import Finding
     from .erasing import ErasureProof
     from .evaluation.summary import Row
+    from .eyetest import Verdict
     from .pages import Page
     from .report import Growth
     from .stores.base import SessionInfo
@@ -39,6 +40,7 @@ __all__ = [
     "context_as",
     "demo_closing",
     "evaluation_table",
+    "eyetest_table",
     "findings_table",
     "growth_table",
     "identifiers_table",
@@ -266,6 +268,22 @@ def growth_table(growth: Sequence[Growth]) -> None:
         tokens = [f"{number:,}" for number in (point.turns, point.text_tokens, point.sent_tokens, point.vision_tokens)]
         ratio = f"{point.text_tokens / max(1, point.sent_tokens):.1f}"
         table.add_row(*tokens, ratio, f"{point.turns_left_out:,}", *(str(point.pages_by_tier.get(tier, "")) for tier in tiers))
+    _print(table)
+
+
+def eyetest_table(verdict: Verdict) -> None:
+    """Print an eye test: each kind of text at each rung and size, sharpest first; wrong answers apart from abstentions."""
+    from .tiers import Tier
+
+    table = _table(
+        "text", "rung", "font", "letters shown", "texts", "exact", "95 % interval", "wrong", "abstained", "wrong characters", left=2
+    )
+    for place in sorted(verdict.scores, key=lambda place: (verdict.kinds.index(place.kind), -place.tier, -place.font_size)):
+        found = verdict.scores[place]
+        low, high = found.interval
+        shown = f"{place.font_size * place.tier.side / Tier.BASE.side:.1f} px"
+        counts = [f"{found.exact_rate:.1%}", f"{low:.1%} to {high:.1%}", str(found.wrong), str(found.abstained), f"{found.error_rate:.1%}"]
+        table.add_row(place.kind, place.tier.label, f"{place.font_size:g} px", shown, str(found.probes), *counts)
     _print(table)
 
 

@@ -26,6 +26,7 @@ Failure: the world did not cooperate; the caller did nothing wrong.
     │   └── BrowserNotFound     no Chromium to draw with
     └── ReaderError             a reader could not do its work
         ├── ReaderUnavailable   the server behind a reader does not answer, or refuses
+        ├── ProgramNotFound     a program that a reader runs, or its language data, is not on this machine
         ├── WeightsNotFound     a model's weights are not on this machine
         └── WeightsMismatch     weights that do not fit the model
 """
@@ -40,6 +41,7 @@ __all__ = [
     "LengthConflict",
     "MissingExtra",
     "OpticalMemoryError",
+    "ProgramNotFound",
     "ReaderError",
     "ReaderUnavailable",
     "RenderError",
@@ -120,6 +122,14 @@ class ReaderError(OpticalMemoryError):
 
 class ReaderUnavailable(ReaderError):
     """The server behind a reader does not answer, or refuses. Nothing is known about the page: it is not blank."""
+
+
+class ProgramNotFound(ReaderError):
+    """A program that a reader runs, or a part of it, is not on this machine; the message says what to install."""
+
+    def __init__(self, what: str, package: str) -> None:
+        super().__init__(f"{what}. Install it with: apt install {package}")
+        self.package = package
 
 
 class WeightsNotFound(ReaderError):

@@ -11,13 +11,14 @@ from ..pages import Page
 from ..tiers import Tier
 from ..turns import Turn
 from .formulas import DeepseekFormula, FlatFormula, GeminiTileFormula, PatchFormula, PictureFormula, TileFormula
-from .profile import CachePrices, Limits, ReaderProfile, Rung
+from .profile import CachePrices, EyeTest, Limits, ReaderProfile, Rung
 
 __all__ = [
     "Answer",
     "CachePrices",
     "ContextLike",
     "DeepseekFormula",
+    "EyeTest",
     "FlatFormula",
     "GeminiTileFormula",
     "Limits",
@@ -103,6 +104,7 @@ _BACK_ENDS = {
     "transformers": "optical_memory.readers.transformers:TransformersReader",
     "openai": "optical_memory.readers.chat_model:ChatModelReader",
     "vllm": "optical_memory.readers.chat_model:VllmReader",
+    "tesseract": "optical_memory.readers.ocr:OcrReader",
 }
 
 
@@ -115,9 +117,10 @@ def open_reader(name: str, **options: Any) -> Reader:
     """A reader by name; the options are those of its class.
 
     `deepseek-ocr` and `unlimited-ocr` run the model in this process (`weights`: a folder or a hub id), `transformers` runs any
-    vision-language model of that library (`model`), `openai` and `vllm` ask a server (`url`, `model`).
+    vision-language model of that library (`model`), `openai` and `vllm` ask a server (`url`, `model`), `tesseract` runs that program and
+    only transcribes (`language`).
 
-    Raises `UnknownName`, `MissingExtra`, `WeightsNotFound`.
+    Raises `UnknownName`, `MissingExtra`, `WeightsNotFound`, `ProgramNotFound`.
     """
     if name not in _BACK_ENDS:
         raise UnknownName("reader", name, known_back_ends())

@@ -163,6 +163,11 @@ class ChatModelReader:
         expected = int(1.5 * page.text_tokens) + 64 if isinstance(page, Page) else 4096
         return str(self._ask([{"role": "user", "content": blocks}], expected if max_tokens is None else max_tokens, ()))
 
+    def look(self, page: Page | bytes | Image.Image, question: str, *, tier: Tier | str, max_tokens: int = ANSWER_TOKENS) -> ChatAnswer:
+        """Answer a question about one page shown at exactly this tier, and nothing else in the request."""
+        blocks = [self._picture(picture_of(page, tier)), {"type": "text", "text": question}]
+        return self._ask([{"role": "user", "content": blocks}], max_tokens, ())
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

@@ -93,6 +93,30 @@ class CachePrices(_Data):
     source: str = ""
 
 
+class EyeTest(_Data):
+    """What an eye test measured of a reader: what a profile's floor rests on.
+
+    Attributes:
+        on: the date.
+        by: how, so that it can be done again.
+        target: the exact rate that was asked for, at the lower end of its 95 % interval.
+        met: whether some rung met it. If none did, the floor is the sharpest rung that was shown.
+        letter: font size in pixels, as shown, of the smallest letters that met the target; None if none did.
+        cell: width and height in pixels of such a letter's cell.
+        floors: the faintest rung that met it for each kind of text; "none" where none did.
+        probes: texts that were asked for.
+    """
+
+    on: str
+    by: str
+    target: float
+    met: bool
+    letter: float | None = None
+    cell: tuple[float, float] | None = None
+    floors: dict[str, str] = {}
+    probes: int = 0
+
+
 class ReaderProfile(_Data):
     """What a reader charges and can read: see `profiles.toml`.
 
@@ -110,6 +134,7 @@ class ReaderProfile(_Data):
         limits: what a request may hold.
         cache: what its prompt cache costs.
         message_tokens: what a chat message costs beyond its content.
+        measured: what the floor rests on; None where it is a judgement.
     """
 
     v: Literal[1] = 1
@@ -126,6 +151,7 @@ class ReaderProfile(_Data):
     limits: Limits = Limits()
     cache: CachePrices = CachePrices()
     message_tokens: int = 4
+    measured: EyeTest | None = None
 
     @model_validator(mode="before")
     @classmethod

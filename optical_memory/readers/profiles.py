@@ -17,7 +17,7 @@ from ..errors import UnknownName
 from ..tiers import Tier
 from .profile import ReaderProfile
 
-__all__ = ["OWN_FILE", "known_readers", "load_profiles", "profile_for_model", "profile_of", "shipped_profiles"]
+__all__ = ["OWN_FILE", "known_readers", "load_profile", "load_profiles", "profile_for_model", "profile_of", "shipped_profiles"]
 
 OWN_FILE = "OPTICAL_MEMORY_PROFILES"  # the environment variable that names a file of profiles
 SHIPPED = "profiles.toml"
@@ -44,13 +44,27 @@ def known_readers() -> list[str]:
 
 
 def profile_of(reader: str | ReaderProfile) -> ReaderProfile:
-    """The profile of a reader by name; a profile of your own is returned as it is. Raises `UnknownName`."""
+    """The profile of a reader by name, or the one of a file `*.toml`; a profile of your own is returned as it is.
+
+    Raises `UnknownName`; `ValueError` for a file that holds none or several, `FileNotFoundError`.
+    """
     if isinstance(reader, ReaderProfile):
         return reader
+    if reader.endswith(".toml"):
+        return load_profile(reader)
     profiles = load_profiles()
     if reader not in profiles:
         raise UnknownName("reader", reader, sorted(profiles))
     return profiles[reader]
+
+
+def load_profile(path: str | os.PathLike[str]) -> ReaderProfile:
+    """The one profile of a file, as `optical-memory calibrate` writes it. Raises `ValueError` for a file that holds none or several."""
+    file = Path(path).expanduser()
+    found = list(_own(str(file), file.stat().st_mtime_ns).values())
+    if len(found) != 1:
+        raise ValueError(f"{str(path)!r} holds {len(found)} profiles; name one, with {OWN_FILE}={str(path)!r} for the file")
+    return found[0]
 
 
 def profile_for_model(model: str) -> ReaderProfile | None:

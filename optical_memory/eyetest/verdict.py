@@ -1,0 +1,170 @@
+"""From results to a verdict: the forgetting curve of each kind of text, the smallest letters and the faintest rung that meet a target."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..chart import HEIGHT, WIDTH, Line, line_chart
+from ..pages import PageStyle
+from ..readers.base import EyeTest, ReaderProfile
+from ..renderers.geometry import MONO_ADVANCE
+from ..tiers import Tier
+from .running import Record
+from .scoring import Score, score
+
+__all__ = ["Place", "Verdict", "letter_shown", "plot", "profile_with", "verdict_of", "write_profile"]
+
+STYLE = """
+text{font:14px sans-serif;fill:#333}.axis,.title{font-size:15px}.title{font-weight:bold}.grid{stroke:#ddd}
+polyline{fill:none;stroke-width:3}.end{font-size:14px}
+"""
+COLOURS = ("#1f5fa8", "#c2571a", "#2d8a4e", "#8a3fa0", "#b8a000", "#555555", "#c02050", "#00a0a0")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A point of the test: a kind of text at a rung and a size."""
+
+    kind: str
+    tier: Tier
+    font_size: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the results say.
+
+    Attributes:
+        scores: by place.
+        floor: the faintest rung whose pages, in `font_size`, meet the target with every kind; None if none does.
+        letter: font size as shown, in pixels, of the smallest letters that meet it with every kind, at whatever rung; None if none does.
+        floors: the faintest rung for each kind by itself.
+    """
+
+    target: float
+    font_size: float
+    scores: dict[Place, Score]
+    floor: Tier | None
+    letter: float | None
+    floors: dict[str, Tier | None]
+
+    @property
+    def kinds(self) -> list[str]:
+        return list(self.floors)
+
+    @property
+    def total(self) -> Score:
+        return sum(self.scores.values(), Score())
+
+
+def letter_shown(font_size: float, tier: Tier) -> float:
+    """The font size in pixels of the picture that a reader gets."""
+    return font_size * tier.side / PageStyle().width
+
+
+def verdict_of(records: Iterable[Record], target: float = 0.95, *, font_size: float | None = None) -> Verdict:
+    """Judge results. A place meets the target if the lower end of the Wilson interval of its exact rate does.
+
+    Args:
+        font_size: the size that pages will be drawn in; the measured one that is nearest to the default page's if it is not given.
+
+    Raises `ValueError` if there are no results.
+    """
+    scores: dict[Place, Score] = {}
+    for record in records:
+        place = Place(record.name.kind, record.name.tier, record.name.font_size)
+        scores[place] = scores.get(place, Score()) + score(record.answers)
+    if not scores:
+        raise ValueError("no chart was read: there is nothing to judge")
+    kinds, tiers = list(dict.fromkeys(place.kind for place in scores)), sorted({place.tier for place in scores})
+    sizes = sorted({place.font_size for place in scores})
+    drawn = font_size if font_size is not None else min(sizes, key=lambda size: abs(size - PageStyle().font_size))
+
+    def meet(names: Sequence[str], tier: Tier, size: float) -> bool:
+        found = [scores.get(Place(kind, tier, size), Score()) for kind in names]
+        return all(item.interval[0] >= target for item in found)
+
+    def faintest(names: Sequence[str]) -> Tier | None:
+        """The last rung, from the sharpest down, before the first that fails."""
+        met = None
+        for tier in reversed(tiers):
+            if not meet(names, tier, drawn):
+                break
+            met = tier
+        return met
+
+    letters = [letter_shown(size, tier) for tier in tiers for size in sizes if meet(kinds, tier, size)]
+    return Verdict(target, drawn, scores, faintest(kinds), min(letters, default=None), {kind: faintest([kind]) for kind in kinds})
+
+
+def profile_with(profile: ReaderProfile, verdict: Verdict, *, name: str, by: str) -> ReaderProfile:
+    """The reader's profile with the floor that was measured and what it rests on."""
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    letter = verdict.letter
+    measured = EyeTest(
+        on=today,
+        by=by,
+        target=verdict.target,
+        met=verdict.floor is not None,
+        letter=letter and round(letter, 3),
+        cell=(round(letter * MONO_ADVANCE, 2), round(letter * PageStyle().line_height, 2)) if letter else None,
+        floors={kind: floor.label if floor else "none" for kind, floor in verdict.floors.items()},
+        probes=verdict.total.probes,
+    )
+    floor = verdict.floor or max(place.tier for place in verdict.scores)
+    return profile.model_copy(update={"name": name, "floor": floor, "measured": measured})
+
+
+def write_profile(path: Path, profile: ReaderProfile) -> None:
+    """As TOML that `load_profile` takes, and `OPTICAL_MEMORY_PROFILES` names."""
+    plain = profile.model_dump(exclude_none=True, exclude={"name", "v"})
+    plain |= {"floor": profile.floor.label, "allow": [tier.label for tier in profile.allow]}
+    plain["rungs"] = {tier.label: rung for tier, rung in plain["rungs"].items()}
+    tables = {key: value for key, value in plain.items() if isinstance(value, dict) and key != "formula"}
+    head = json.dumps(profile.name)
+    lines = [f"[{head}]", *(f"{key} = {_toml(value)}" for key, value in plain.items() if key not in tables)]
+    for name, table in tables.items():
+        lines += ["", f"[{head}.{name}]", *(f"{json.dumps(key)} = {_toml(value)}" for key, value in table.items())]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + " }" if value else "{}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)  # strings, numbers and truths are written alike in both
+
+
+def plot(verdict: Verdict) -> str:
+    """The forgetting curves as one SVG file: a panel for each kind, a line for each size of letters, exact answers over the rung's side."""
+    sizes = sorted({place.font_size for place in verdict.scores}, reverse=True)
+    colours = "".join(
+        f".s{at} polyline{{stroke:{COLOURS[at % 8]}}}.s{at} circle,.s{at}.end{{fill:{COLOURS[at % 8]}}}" for at in range(len(sizes))
+    )
+    height = HEIGHT + 30
+    panels = []
+    for at, kind in enumerate(verdict.kinds):
+        title = f'<text class="title" x="12" y="{at * height + 22}">{kind}</text>'
+        panels.append(f'{title}<g transform="translate(0 {at * height + 30})">{_panel(verdict, kind, sizes)}</g>')
+    whole = height * len(panels)
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {whole}" width="{WIDTH}" height="{whole}">'
+    return f'{head}<style>{STYLE}{colours}</style><rect width="100%" height="100%" fill="#fff"/>{"".join(panels)}</svg>\n'
+
+
+def _panel(verdict: Verdict, kind: str, sizes: Sequence[float]) -> str:
+    lines = []
+    for at, size in enumerate(sizes):
+        places = sorted(place for place in verdict.scores if place.kind == kind and place.font_size == size)
+        points: dict[float, Score] = {}
+        for place in places:  # Large and Gundam are of one size
+            points[place.tier.side] = points.get(place.tier.side, Score()) + verdict.scores[place]
+        exact = tuple((side, 100 * found.exact_rate) for side, found in sorted(points.items()))
+        lines.append(Line(f"{size:g} px", f"s{at}", exact))
+    chart = line_chart(f"Exact answers: {kind}", lines, x_label="side of the picture in pixels", y_label="exact answers, %")
+    return chart.replace("<svg ", f'<svg width="{WIDTH}" height="{HEIGHT}" ', 1)

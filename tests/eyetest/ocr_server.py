@@ -1,0 +1,66 @@
+"""A chat model on this machine that looks with Tesseract: a real server, real pictures, real reading errors, OpenAI's chat completions."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from optical_memory.eyetest.asking import found_in_transcription
+from optical_memory.readers.ocr import OcrReader
+
+
+class OcrServer:
+    """Answers the eye test's question with what it reads in the picture, null for turns that it does not find.
+
+    Args:
+        fail_after: requests that are answered; the next ones get status 400.
+    """
+
+    def __init__(self, fail_after: int | None = None) -> None:
+        self.requests = list[dict[str, Any]]()
+        self.reader, self.fail_after = OcrReader(), fail_after
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                server.answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, request: Any) -> None:
+        body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
+        self.requests.append(body)
+        request.close_connection = True
+        if self.fail_after is not None and len(self.requests) > self.fail_after:
+            request.send_error(400, "no more")
+            return
+        picture, question = body["messages"][0]["content"]
+        read = found_in_transcription(self.reader.read_picture(base64.b64decode(picture["image_url"]["url"].split(",", 1)[1])))
+        asked = [int(number) for number in re.findall(r"#(\d+)", question["text"])]
+        said = "Here it is:\n```json\n" + json.dumps({f"#{number}": read.get(number) for number in asked}, ensure_ascii=False) + "\n```"
+        request.send_response(200)
+        request.send_header("Content-Type", "text/event-stream")
+        request.end_headers()
+        usage = {"prompt_tokens": 700, "completion_tokens": 77}
+        for event in ({"choices": [{"delta": {"content": said}, "finish_reason": "stop"}]}, {"choices": [], "usage": usage}):
+            request.wfile.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+        request.wfile.write(b"data: [DONE]\n\n")

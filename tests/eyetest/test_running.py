@@ -218,8 +218,8 @@ def test_answers_in_json(said: str, found: dict[int, str | None]) -> None:
 
 
 def test_answers_in_a_transcription() -> None:
-    said = "#17 user ab\ncd\n# 19 assistant: 9f3a 21 user\n\n#23 user\n**#25 tool** x\n#17 user again"
-    assert found_in_transcription(said) == {17: "ab cd", 19: "9f3a", 21: None, 23: None, 25: "x"}
+    said = "#17 user ab\ncd\n# 19 assistant: 9f3a 21 user\n\n#23 user\n**#25 tool** x\n#17 user again 31 userif #33 userif a"
+    assert found_in_transcription(said) == {17: "ab cd", 19: "9f3a", 21: None, 23: None, 25: "x", 33: "if a"}
 
 
 def records(*rights: tuple[str, Tier, float, int]) -> list[Record]:
@@ -237,6 +237,10 @@ def test_the_floor_is_the_faintest_rung_without_a_failure_above_it() -> None:
     verdict = verdict_of(records(("hex", base, 14.0, 100), ("hex", small, 14.0, 100), ("hex", tiny, 14.0, 96), ("hex", tiny, 18.0, 100)))
     assert (verdict.floor, verdict.letter) == (small, 14 * 640 / 1024)
     assert verdict_of(records(("hex", base, 14.0, 97))).floor is None, "97 of 100 does not show 95 %"
+    verdict = verdict_of(
+        records(("hex", Tier.LARGE, 14.0, 80), ("hex", base, 14.0, 100), ("hex", small, 14.0, 100), ("hex", tiny, 14.0, 3))
+    )
+    assert verdict.floor is small, "a sharper rung that fails, an enlarged picture say, does not lift the floor"
     with pytest.raises(ValueError, match="nothing to judge"):
         verdict_of([])
 

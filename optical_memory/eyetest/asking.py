@@ -116,10 +116,10 @@ def asker_for(reader: Reader) -> Asker:
 def found_in_transcription(said: str) -> dict[int, str | None]:
     """The text under each number: from its head to the next. Of a number that comes twice the first is kept."""
     heads = list(HEAD.finditer(said))
+    ends = [head.start() for head in heads[1:]] + [len(said)]
     found: dict[int, str | None] = {}
-    for head, following in zip(heads, [*heads[1:], None], strict=True):
-        text = said[head.end() : following.start() if following else len(said)]
-        found.setdefault(int(head[1] or head[2]), " ".join(text.split()) or None)
+    for head, end in zip(heads, ends, strict=False):  # without a head there is one end
+        found.setdefault(int(head[1] or head[2]), " ".join(said[head.end() : end].split()) or None)
     return found
 
 

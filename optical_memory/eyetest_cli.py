@@ -64,7 +64,8 @@ def calibrate(
             _print_price(price, price_in, price_out)
             return
         verdict = _test(settings, asker, drawn, out, Bounds(max_requests, max_tokens), target)
-        by = f"optical-memory calibrate --reader {reader} --sizes {sizes} --charts {charts} --probes {probes} --seed {seed}"
+        shown = f"--kinds {','.join(usable)} --tiers {','.join(tier.label for tier in rungs)} --sizes {sizes}"
+        by = f"optical-memory calibrate --reader {reader} {shown} --charts {charts} --probes {probes} --seed {seed}"
         _write(out, verdict, asker.profile, name, by)
     finally:
         opened.close()

@@ -26,7 +26,10 @@ QUESTION = (
     "one JSON object and nothing else, with each number as a key and its text as the value, or null for a turn that you cannot read for "
     "certain.\nTurns: {numbers}"
 )
-HEAD = re.compile(r"(?:^|(?<=\s))[#*H]{0,3}\s?(\d{1,4})\s*[.,:]?\s+(?:user|assistant|tool)\b[:.*]*[ \t]*", re.IGNORECASE | re.MULTILINE)
+ROLE = "(?:user|assistant|tool)"
+HEAD = re.compile(  # where its # was read, it may be glued to what follows
+    rf"(?:\*{{0,2}}#\s?(\d{{1,4}})[.,:]?\s*{ROLE}|(?:^|(?<=\s))[*H]{{0,3}}(\d{{1,4}})[.,:]?\s+{ROLE}\b)[:.*]*[ \t]*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +116,10 @@ def asker_for(reader: Reader) -> Asker:
 def found_in_transcription(said: str) -> dict[int, str | None]:
     """The text under each number: from its head to the next. Of a number that comes twice the first is kept."""
     heads = list(HEAD.finditer(said))
+    ends = [head.start() for head in heads[1:]] + [len(said)]
     found: dict[int, str | None] = {}
-    for head, following in zip(heads, [*heads[1:], None], strict=True):
-        text = said[head.end() : following.start() if following else len(said)]
-        found.setdefault(int(head[1]), " ".join(text.split()) or None)
+    for head, end in zip(heads, ends, strict=False):  # without a head there is one end
+        found.setdefault(int(head[1] or head[2]), " ".join(said[head.end() : end].split()) or None)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ class Verdict:
 
     Attributes:
         scores: by place.
-        floor: the faintest rung whose pages, in `font_size`, meet the target with every kind; None if none does.
+        floor: the faintest rung whose pages, in `font_size`, meet the target with every kind, with none that fails between it and the
+            sharpest that does; None if none does.
         letter: font size as shown, in pixels, of the smallest letters that meet it with every kind, at whatever rung; None if none does.
         floors: the faintest rung for each kind by itself.
     """
@@ -90,13 +92,9 @@ def verdict_of(records: Iterable[Record], target: float = 0.95, *, font_size: fl
         return all(item.interval[0] >= target for item in found)
 
     def faintest(names: Sequence[str]) -> Tier | None:
-        """The last rung, from the sharpest down, before the first that fails."""
-        met = None
-        for tier in reversed(tiers):
-            if not meet(names, tier, drawn):
-                break
-            met = tier
-        return met
+        """From the sharpest rung that meets the target down to the last before one that does not."""
+        downwards = itertools.dropwhile(lambda tier: not meet(names, tier, drawn), reversed(tiers))
+        return min(itertools.takewhile(lambda tier: meet(names, tier, drawn), downwards), default=None)
 
     letters = [letter_shown(size, tier) for tier in tiers for size in sizes if meet(kinds, tier, size)]
     return Verdict(target, drawn, scores, faintest(kinds), min(letters, default=None), {kind: faintest([kind]) for kind in kinds})

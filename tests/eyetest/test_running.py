@@ -149,6 +149,19 @@ def test_kinds_that_the_reader_has_no_letters_for_are_left_out(renderer: Rendere
     assert usable == ("hex",) and "'ara'" in left_out["arabic"]
 
 
+def test_a_model_in_this_process_is_asked_to_transcribe(tmp_path: Path) -> None:
+    """A tiny DeepSeek-OCR with random weights: it reads nothing, and nothing is what is written down."""
+    pytest.importorskip("torch", reason="the deepseek extra is not installed")
+    from optical_memory.deepseek_ocr.tiny import make_tiny
+
+    weights = make_tiny(tmp_path / "tiny")
+    finished("--reader", "deepseek-ocr", "--weights", str(weights), "--tiers", "tiny", "--probes", "3", folder=tmp_path)
+    _, found = read_results(tmp_path / "results.jsonl")
+    assert [item.outcome for record in found for item in record.answers] == ["abstained"] * 6
+    assert all(record.tokens > 73 for record in found)
+    assert load_profile(tmp_path / "profile.toml").evidence is not None
+
+
 # -- behind a server -----------------------------------------------------------------------------------------------------------------
 
 
@@ -218,8 +231,9 @@ def test_answers_in_json(said: str, found: dict[int, str | None]) -> None:
 
 
 def test_answers_in_a_transcription() -> None:
-    said = "#17 user ab\ncd\n# 19 assistant: 9f3a 21 user\n\n#23 user\n**#25 tool** x\n#17 user again"
-    assert found_in_transcription(said) == {17: "ab cd", 19: "9f3a", 21: None, 23: None, 25: "x"}
+    said = "#17 user ab\ncd\n# 19 assistant: 9f3a 21 user\n\n#23 user\n**#25 tool** x\n#17 user again 31 userif #33 userif a"
+    assert found_in_transcription(said) == {17: "ab cd", 19: "9f3a", 21: None, 23: None, 25: "x", 33: "if a"}
+    assert found_in_transcription("no heads at all") == found_in_transcription("") == {}
 
 
 def records(*rights: tuple[str, Tier, float, int]) -> list[Record]:
@@ -237,6 +251,10 @@ def test_the_floor_is_the_faintest_rung_without_a_failure_above_it() -> None:
     verdict = verdict_of(records(("hex", base, 14.0, 100), ("hex", small, 14.0, 100), ("hex", tiny, 14.0, 96), ("hex", tiny, 18.0, 100)))
     assert (verdict.floor, verdict.letter) == (small, 14 * 640 / 1024)
     assert verdict_of(records(("hex", base, 14.0, 97))).floor is None, "97 of 100 does not show 95 %"
+    verdict = verdict_of(
+        records(("hex", Tier.LARGE, 14.0, 80), ("hex", base, 14.0, 100), ("hex", small, 14.0, 100), ("hex", tiny, 14.0, 3))
+    )
+    assert verdict.floor is small, "a sharper rung that fails, an enlarged picture say, does not lift the floor"
     with pytest.raises(ValueError, match="nothing to judge"):
         verdict_of([])
 

@@ -52,6 +52,11 @@ def _is_mixed(secret: str) -> bool:
     return all(any(map(kind, secret[3:])) for kind in (str.isdigit, str.isupper, str.islower))
 
 
+def _is_random(piece: str) -> bool:
+    """Unlike a word: it has digits, or capitals behind small letters."""
+    return _has_digit(piece) or re.search("[a-z][A-Z]", piece) is not None
+
+
 _PLACEHOLDER = re.compile(
     r"[*xX.•_-]+|\$.*|%\(?\w+\)?[%s]?|.*\{.*|<.*|\[.*|(?i:your|my|the|some|example|placeholder|change)[-_ ].*"
     r"|(?i:none|null|true|false|undefined|string|str|bool|int|required|optional|password|passwd|secret|token|hidden|redacted)"
@@ -66,7 +71,7 @@ def _is_given(secret: str) -> bool:
 def _is_credential(secret: str) -> bool:
     """Letters and digits, and neither a path nor dotted names of code."""
     mixed = _has_digit(secret) and any(map(str.isalpha, secret)) and "://" not in secret
-    return mixed and _is_given(secret) and re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[A-Za-z_]+\d?|\.{0,2}/.*", secret) is None
+    return mixed and _is_given(secret) and re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[a-z_]+\d?|[A-Z_]+\d?|\.{0,2}/.*", secret) is None
 
 
 def _rules(*rules: tuple[str, str, Callable[[str], bool]]) -> tuple[_Rule, ...]:
@@ -92,6 +97,9 @@ _TOKENS = _rules(
     ("huggingface-token", r"hf_[A-Za-z0-9]{30,255}+", _always),
     ("npm-token", r"npm_[A-Za-z0-9]{36,255}+", _always),
     ("npm-token", r"_authToken=\s{0,2}(?P<s>[A-Za-z0-9_-]{16,255}+)", _always),
+    ("gitlab-token", r"gl(?:pat|dt|ft|soat|rt|ptt|agent|oas)-[A-Za-z0-9_-]{20,1024}+", _is_random),
+    ("pypi-token", r"pypi-[A-Za-z0-9_-]{70,1024}+", _is_random),
+    ("sendgrid-key", r"SG\.[A-Za-z0-9_-]{16,64}+\.[A-Za-z0-9_-]{16,128}+", _is_random),
     ("telegram-token", r"(?<!\d)\d{8,10}:AA[A-Za-z0-9_-]{32,255}+", _always),
     ("age-key", r"AGE-SECRET-KEY-1[A-Z0-9]{20,255}+", _always),
     ("jwt", r"eyJ[A-Za-z0-9_=-]{8,16384}+(?:\.[A-Za-z0-9_=-]{8,65536}+(?:\.[A-Za-z0-9_=-]{0,16384}+)?)?", _is_signed),
@@ -109,9 +117,9 @@ _CONTEXT = _rules(
     ("authorization", r"(?i:bearer)(?: |\\t|%20){1,3}(?P<s>[A-Za-z0-9._~+/-]{16,8192}+={0,2})", _has_digit),
     (
         "authorization",
-        r"(?i:authorization)\\{0,3}[\"']?\s{0,3}[:=]\s{0,3}\\{0,3}[\"']?(?:(?i:basic|bearer|token|digest|apikey) {1,3})?"
+        r"(?i:authorization)\\{0,3}[\"']?\s{0,3}[:=]\s{0,3}\\{0,3}[\"']?(?i:basic|bearer|token|digest|apikey) {1,3}"
         r"(?P<s>[A-Za-z0-9._~+/-]{12,8192}+={0,2})",
-        _has_digit,
+        _is_given,
     ),
     ("password", r"(?:\s-u|\s--user)[ =]{1,2}[\"']?[^\s:\"'\\/]{1,64}+:(?P<s>[^\s\"'\\]{4,255}+)", _is_credential),
     ("password", r"(?i:password|passcode|passphrase) (?:is|was|to)[: ] ?[\"'`]?(?P<s>[^\s\"'`\\<>,;(){}]{4,255}+)", _is_credential),
@@ -122,6 +130,7 @@ _CONTEXT = _rules(
     ("password", r"(?i:pass(?:word|wd|phrase)|passwd|pwd)(?:=|\": ?\")(?P<s>[^\s\"'`,;<>(){}\[\]\\&=|]{4,255}+)(?!\()", _is_credential),
 )
 
+_TAIL = re.compile(r"[ \t]{0,4}\\?\r?\n[ \t]{0,40}(?P<more>[A-Za-z0-9_+/=.-]{8,4096}+)")
 _KEY_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----")
 _KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----")
 _KEY_BODY = re.compile(r"(?:(?:\s|\\[nrt]){0,16}+(?:[A-Za-z-]{1,24}: [^\n\"\\]{0,120}+|[A-Za-z0-9+/=]{16,}+|[A-Za-z0-9+/]{1,16}+={1,2}))*+")
@@ -136,16 +145,29 @@ def own_rules() -> str:
 def own_hits(text: str) -> Iterator[Hit]:
     """Secrets by the rules of this module."""
     yield from _private_keys(text)
-    for rule in (*_TOKENS, *_CONTEXT):
+    for rule in _CONTEXT:
         yield from rule.hits(text)
+    for rule in _TOKENS:
+        yield from ((start, _with_tail(text, end), kind) for start, end, kind in rule.hits(text))
+
+
+def _with_tail(text: str, end: int) -> int:
+    """Where a token ends that reaches the end of its line, if what begins the next line looks like more of it."""
+    while (tail := _TAIL.match(text, end)) and _is_random(tail["more"]):
+        end = tail.end()
+    return end
 
 
 def _private_keys(text: str) -> Iterator[Hit]:
     """Whole blocks; where the end is missing, what looks like a key's lines."""
+    done = 0
     for begin in _KEY_BEGIN.finditer(text):
+        if begin.start() < done:
+            continue
         end = _KEY_END.search(text, begin.end(), begin.end() + LONGEST_KEY)
         body = _KEY_BODY.match(text, begin.end(), begin.end() + LONGEST_KEY)
-        yield begin.start(), end.end() if end else body.end() if body else begin.end(), "private-key"
+        done = end.end() if end else body.end() if body else begin.end()
+        yield begin.start(), done, "private-key"
 
 
 _BREAK = re.compile(r"(?<=[A-Za-z0-9_.-])[ \t]{0,4}\\?\r?\n[ \t]{0,40}(?=[A-Za-z0-9_.-])")
@@ -186,7 +208,7 @@ _LIBRARY = (
     "stripe.StripeDetector",
     "twilio.TwilioKeyDetector",
 )
-_REST = re.compile(r"[A-Za-z0-9_-]*+")
+_REST = re.compile(r"[A-Za-z0-9_-]{0,512}+")
 
 
 class LibraryRules:

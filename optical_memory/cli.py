@@ -41,6 +41,7 @@ app = typer.Typer(
 
 Renderer = Annotated[str, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, or auto.")]
 Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
+Redact = Annotated[bool, typer.Option("--redact/--no-redact", envvar="OPTICAL_MEMORY_REDACT", help="Mask secrets, in the log too.")]
 app.add_typer(models_app)
 app.add_typer(redis_app)
 app.command()(calibrate)
@@ -91,12 +92,13 @@ def append(
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
+    redact: Redact = False,
     as_json: AsJson = False,
 ) -> None:
     """Append one turn and print its number."""
     content = sys.stdin.read() if text == "-" else text
     message = {"role": role, "content": content, "id": id, "name": name, "pinned": pin}
-    with _open(session, store, tenant) as memory:
+    with _open(session, store, tenant, redact=redact) as memory:
         turn = memory.append({key: value for key, value in message.items() if value is not None})
     print(turn.model_dump_json() if as_json else f"#{turn.number}")
 
@@ -108,6 +110,7 @@ def import_(
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
+    redact: Redact = False,
     as_json: AsJson = False,
 ) -> None:
     """Append a whole chat: all of it or, if one message is wrong, nothing. The same file again adds nothing.
@@ -120,11 +123,13 @@ def import_(
     with nullcontext(sys.stdin.buffer) if file == "-" else _file(file).open("rb") as stream:
         first = stream.readline()
         if is_export(first.decode("utf-8-sig", "replace")):
+            if redact:
+                raise ValueError("an export is restored word for word, secrets too; pass --no-redact to do that")
             asked = {name: given(command, name) for name in ("session", "tenant")}
             return restore(chain([first], stream), **asked, store=store, as_json=as_json)
         data = first + stream.read()
     messages = read_chat(data, "standard input" if file == "-" else file)
-    with _open(session, store, tenant) as memory, progress("importing", len(messages)) as advance:
+    with _open(session, store, tenant, redact=redact) as memory, progress("importing", len(messages)) as advance:
         stored = {turn.id: note["place"] == note["of"] for turn in memory.turns() if isinstance(note := turn.metadata.get("import"), dict)}
         batch = identified(messages, stored)
         turns = memory.extend(batch)
@@ -148,6 +153,7 @@ def context(
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
+    redact: Redact = False,
     renderer: Renderer = "auto",
     reader: Reader = "deepseek-ocr",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
@@ -155,7 +161,7 @@ def context(
     """Print what a model would be given: pages of the past and recent turns; the cost goes to standard error."""
     from .display import context_as, note, save_pictures
 
-    with _open(session, store, tenant, renderer=renderer, reader=reader) as memory:
+    with _open(session, store, tenant, renderer=renderer, reader=reader, redact=redact) as memory:
         _need_turns(memory, session)
         given = memory.context(budget=budget)
         print(context_as(given, "json" if as_json else format))
@@ -172,6 +178,7 @@ def show(
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
+    redact: Redact = False,
     renderer: Renderer = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -179,7 +186,7 @@ def show(
     from .display import page_as_dict, page_as_text, turns_as_text
     from .tiers import Tier
 
-    with _open(session, store, tenant, renderer=renderer) as memory:
+    with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
         _need_turns(memory, session)
         if what[:1] in "#t":
             turns = memory.recall([_number(what[1:], what)])
@@ -225,6 +232,7 @@ def pages(
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
+    redact: Redact = False,
     renderer: Renderer = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -232,7 +240,7 @@ def pages(
     from .display import page_as_dict, pages_table, progress, save_pictures
     from .tiers import Tier
 
-    with _open(session, store, tenant, renderer=renderer) as memory:
+    with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
         _need_turns(memory, session)
         found, at = memory.pages(), Tier.parse(tier)
         if save:
@@ -326,10 +334,12 @@ def demo(
         photograph(result.path, picture)
 
 
-def _open(session: str, store: str | None, tenant: str, *, renderer: str = "auto", reader: str = "deepseek-ocr") -> OpticalMemory:
+def _open(
+    session: str, store: str | None, tenant: str, *, renderer: str = "auto", reader: str = "deepseek-ocr", redact: bool = False
+) -> OpticalMemory:
     from .memory import OpticalMemory
 
-    return OpticalMemory(session, store=store, tenant=tenant or None, renderer=renderer, reader=reader)
+    return OpticalMemory(session, store=store, tenant=tenant or None, renderer=renderer, reader=reader, redact=redact)
 
 
 def _need_turns(memory: OpticalMemory, session: str) -> None:

@@ -68,7 +68,7 @@ def examine(redis_url: str | None = None) -> list[Finding]:
     Args:
         redis_url: a server to be tried; None tries none.
     """
-    return [*_browser(), _pillow(), *_fonts(), *_redis(redis_url), _tokens(), _torch()]
+    return [*_browser(), _pillow(), *_fonts(), *_redis(redis_url), _tokens(), _redaction(), _torch()]
 
 
 def can_render(findings: Sequence[Finding]) -> bool:
@@ -76,10 +76,10 @@ def can_render(findings: Sequence[Finding]) -> bool:
     return any(finding.status != "missing" for finding in findings if finding.topic in ("browser", "pillow"))
 
 
-def _version(package: str) -> str | None:
+def _version(package: str, distribution: str = "") -> str | None:
     """The version of an installed package, without importing it."""
     try:
-        return metadata.version(package) if importlib.util.find_spec(package) else None
+        return metadata.version(distribution or package) if importlib.util.find_spec(package) else None
     except (metadata.PackageNotFoundError, ValueError):
         return None
 
@@ -186,6 +186,14 @@ def _tokens() -> Finding:
         advice = "pip install 'optical-memory[tokens]', and put an encoding's file where TIKTOKEN_CACHE_DIR points"
         return Finding("tokens", "warning", "no tiktoken encoding at hand: text tokens are estimated, a little high", advice)
     return Finding("tokens", "ok", f"counted with {name}")
+
+
+def _redaction() -> Finding:
+    version = _version("detect_secrets", "detect-secrets")
+    if version is None:
+        detail = "detect-secrets is not installed: redaction knows the formats built in and no others"
+        return Finding("redaction", "warning", detail, "pip install 'optical-memory[redaction]'")
+    return Finding("redaction", "ok", f"detect-secrets {version}")
 
 
 def _torch() -> Finding:

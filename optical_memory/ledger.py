@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
@@ -17,6 +17,7 @@ from .errors import RenderError, SessionCorrupted
 from .exchanges import Exchange, exchanges_of
 from .page_codec import decode_pages, encode_pages
 from .pages import Page, PageStyle, run_key
+from .redaction import Redactor, redacted_turn
 from .renderers.base import RenderedPage, Renderer
 from .sidecar import sidecar_of
 from .stores.base import Readable, SessionId
@@ -65,7 +66,7 @@ class LedgerCounts:
 
 
 class Ledger:
-    """The pages of one session under one layout (renderer, style, counting)."""
+    """The pages of one session under one layout (renderer, style, counting, redactor)."""
 
     def __init__(
         self,
@@ -78,10 +79,15 @@ class Ledger:
         count: Callable[[str], int],
         counted_with: str,
         sidecar_tokens: int,
+        redactor: Redactor | None = None,
     ) -> None:
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
-        self._cost, self._count, self._sidecar_tokens = cost, count, sidecar_tokens
+        self._cost, self._count, self._sidecar_tokens, self._redactor = cost, count, sidecar_tokens, redactor
         basis = [renderer.name, renderer.fingerprint, asdict(style), counted_with, sidecar_tokens]
+        self._fingerprint = renderer.fingerprint
+        if redactor:
+            basis.append([redactor.name, redactor.fingerprint])
+            self._fingerprint += f" {redactor.name} {redactor.fingerprint}"
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = LedgerCounts()
         self._drawn_to = 0  # the last turn that was ever seen on a page
@@ -139,11 +145,13 @@ class Ledger:
         while rest:
             exchanges, is_all = self._chunk(rest, chunk)
             try:
-                rendered = self._renderer.render(exchanges, self._style, seal_last=seal_last and is_all)
+                drawn = self._redacted(exchanges)
+                rendered = self._renderer.render(drawn, self._style, seal_last=seal_last and is_all)
             except RenderError:
                 self.counts.render_failures += 1
                 raise
-            last = self._record(list(_whole_runs(rendered, exchanges)))
+            costs = {turn.number: self._cost(turn) for exchange in exchanges for unit in exchange for turn in unit}  # masked or not
+            last = self._record(list(_whole_runs(rendered, drawn)), costs)
             rest = rest[bisect_right(rest, last, key=lambda turn: turn.number) :]
             if is_all:
                 break
@@ -161,7 +169,8 @@ class Ledger:
 
     def _redrawn(self, span: Span, recorded: Sequence[Page]) -> dict[str, bytes]:
         try:
-            rendered = self._renderer.render(exchanges_of(self._store.read(self._session, span.first, span.last + 1)), self._style)
+            turns = self._store.read(self._session, span.first, span.last + 1)
+            rendered = self._renderer.render(self._redacted(exchanges_of(turns)), self._style)
         except RenderError as exc:
             self.counts.render_failures += 1
             raise PagesLost([span], str(exc)) from exc
@@ -213,11 +222,21 @@ class Ledger:
         whole = [*near[:-1], near[-1][:-1]]  # the last unit may go on beyond the cut
         return [exchange for exchange in whole if exchange] or self._near(turns, 2 * tokens)
 
-    def _record(self, runs: Sequence[tuple[Sequence[RenderedPage], Sequence[Turn]]]) -> int:
+    def _redacted(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """`exchanges` as they may be drawn. What cannot be redacted is not drawn: raises `RenderError`."""
+        redactor = self._redactor
+        if redactor is None:
+            return list(exchanges)
+        try:
+            return [tuple(tuple(redacted_turn(turn, redactor) for turn in unit) for unit in exchange) for exchange in exchanges]
+        except Exception as exc:
+            raise RenderError(f"the redactor {redactor.name!r} failed: {type(exc).__name__}") from exc
+
+    def _record(self, runs: Sequence[tuple[Sequence[RenderedPage], Sequence[Turn]]], costs: Mapping[int, int]) -> int:
         """Store runs and their pictures; returns the last turn's number, 0 for no runs."""
         last = 0
         for rendered, turns in runs:
-            pages = self._pages_of(rendered, turns)
+            pages = self._pages_of(rendered, turns, costs)
             last = turns[-1].number
             span = Span(turns[0].number, last, len(pages), len(turns), sum(page.text_tokens for page in pages))
             self._store.put(self._session, {**_pictures(pages, rendered), span.name(self.layout): encode_pages(pages)})
@@ -230,8 +249,8 @@ class Ledger:
                 self.counts.pages_sealed += len(pages)
         return last
 
-    def _pages_of(self, rendered: Sequence[RenderedPage], turns: Sequence[Turn]) -> list[Page]:
-        key = run_key(self._renderer.name, self._renderer.fingerprint, self._style, exchanges_of(turns))
+    def _pages_of(self, rendered: Sequence[RenderedPage], turns: Sequence[Turn], costs: Mapping[int, int]) -> list[Page]:
+        key = run_key(self._renderer.name, self._fingerprint, self._style, exchanges_of(turns))
         by_number = {turn.number: turn for turn in turns}
         done = dict.fromkeys(by_number, 0)
         area = dict.fromkeys(by_number, 0)
@@ -243,7 +262,7 @@ class Ledger:
             tokens, texts = 0, []
             for number, size in _areas(drawn).items():
                 turn, start, end = by_number[number], done[number], done[number] + size
-                tokens += _cut(self._cost(turn), end, area[number]) - _cut(self._cost(turn), start, area[number])
+                tokens += _cut(costs[number], end, area[number]) - _cut(costs[number], start, area[number])
                 texts.append(turn.text[_cut(len(turn.text), start, area[number]) : _cut(len(turn.text), end, area[number])])
                 done[number] = end
             sidecar = sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._count)

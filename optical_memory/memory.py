@@ -22,6 +22,7 @@ from .planning import WaterMarks
 from .readers.base import ReaderProfile
 from .readers.profiles import profile_of
 from .recalling import Period, Recaller
+from .redaction import Redactor, redacted_turn, redactor_of
 from .renderers.base import Renderer
 from .stores.base import SessionId, Store, open_store
 from .turns import Turn
@@ -67,6 +68,9 @@ class OpticalMemory:
         marks: how much recent text there may be before the oldest of it moves to pages.
         style: canvas and density of the pages.
         sidecar_tokens: exact strings beside each page, in text tokens at most.
+        redact: True, or a redactor (`redaction.Secrets(patterns=[...])`), masks secrets on pages and in sidecars.
+        keep_secrets_in_log: with `redact`, turns are stored, recalled and sent as text word for word, secrets and all. False masks them
+            before they are stored, so that they never reach the store.
 
     Every method is safe to call from several threads and has an async twin (`aappend`, ...) that runs it in a worker thread.
     """
@@ -83,9 +87,13 @@ class OpticalMemory:
         marks: WaterMarks | None = None,
         style: PageStyle | None = None,
         sidecar_tokens: int = SIDECAR_TOKENS,
+        redact: bool | Redactor | None = None,
+        keep_secrets_in_log: bool = False,
     ) -> None:
         if not isinstance(session, str) or not session:
             raise ValueError(f"a session's name is a non-empty string; got {session!r}")
+        redactor = redactor_of(redact)
+        self._before_storing = None if keep_secrets_in_log else redactor
         self.session = SessionId(session, tenant or "")
         self.profile = profile_of(reader)
         self._owns_store = store is None or isinstance(store, str)
@@ -97,6 +105,7 @@ class OpticalMemory:
             marks=marks or WaterMarks(),
             style=style or PageStyle(),
             sidecar_tokens=sidecar_tokens,
+            redactor=redactor,
         )
         self._viewer = Viewer(self._store, self.session, look)
         self._recaller = Recaller(self._store, self.session)
@@ -122,6 +131,8 @@ class OpticalMemory:
     def extend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
         """Store many turns in one step: all of them, or none if one is refused; the error says which."""
         batch = _batch(list(turns))
+        if redactor := self._before_storing:
+            batch = [redacted_turn(turn, redactor) for turn in batch]
         if not batch:
             return []
         self._refuse_unknown_calls(batch)

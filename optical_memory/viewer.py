@@ -14,6 +14,7 @@ from .ledger import Ledger, LedgerCounts, PagesLost
 from .pages import Page, PageStyle
 from .planning import Plan, WaterMarks, replan_reason
 from .readers.base import ReaderProfile
+from .redaction import Redactor
 from .renderers.base import Renderer, open_renderer, renderer_path
 from .replanning import Replanner
 from .stores.base import Readable, SessionId
@@ -39,6 +40,7 @@ class Look:
         marks: how much recent text there may be before the oldest of it moves to pages.
         style: canvas and density of the pages.
         sidecar_tokens: exact strings beside each page, in text tokens at most.
+        redactor: takes secrets out of all that pages and sidecars are made from.
     """
 
     profile: ReaderProfile
@@ -47,6 +49,7 @@ class Look:
     marks: WaterMarks = field(default_factory=WaterMarks)
     style: PageStyle = field(default_factory=PageStyle)
     sidecar_tokens: int = SIDECAR_TOKENS
+    redactor: Redactor | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.renderer, str):
@@ -59,7 +62,8 @@ class Look:
     def basis(self, counter: str) -> str:
         """What a plan depends on beside the log. The renderer's fingerprint is left to the ledger: finding it out may take a browser."""
         style = json.dumps(asdict(self.style))
-        return f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
+        basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
+        return f"{basis} {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,7 @@ class Viewer:
                 count=self.counter.count,
                 counted_with=self.counter.name,
                 sidecar_tokens=self.look.sidecar_tokens,
+                redactor=self.look.redactor,
             )
         return self._ledger
 

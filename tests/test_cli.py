@@ -209,3 +209,13 @@ def test_doctor_says_what_is_there_and_what_to_install(shell: Shell) -> None:
     assert findings["redis server"]["status"] == "missing"
     assert findings["redis server"]["advice"]
     assert "font: Chinese" in shell("doctor").stdout
+
+
+def test_secrets_are_masked_if_asked(shell: Shell) -> None:
+    token = "ghp_" + "a1B2" * 9
+    shell("append", f"the key is {token}", "--redact")
+    assert token not in shell("recall", "1").stdout
+    assert token.encode() not in (shell.folder / "memory.sqlite3").read_bytes()
+    shell("append", f"the key is {token}")
+    shell("export", "--out", "out.jsonl")
+    assert "--no-redact" in shell("import", "out.jsonl", "--redact", code=2).stderr

@@ -52,9 +52,17 @@ def test_every_topic_is_looked_at_once() -> None:
     findings = examine()
     topics = [finding.topic for finding in findings]
     assert len(topics) == len(set(topics))
-    assert {"playwright", "browser", "pillow", "fonts", "redis", "tokens", "torch", *(f"font: {script.name}" for script in SCRIPTS)} == set(
-        topics
-    )
+    assert {
+        "playwright",
+        "browser",
+        "pillow",
+        "fonts",
+        "redis",
+        "tokens",
+        "redaction",
+        "torch",
+        *(f"font: {script.name}" for script in SCRIPTS),
+    } == set(topics)
 
 
 def test_whatever_is_not_well_comes_with_advice() -> None:

@@ -15,6 +15,7 @@ from ..parsing import TurnLike
 from ..planning import WaterMarks
 from ..readers.base import ReaderProfile
 from ..readers.profiles import profile_for_model, profile_of
+from ..redaction import Redactor, redactor_of
 from ..renderers.base import Renderer
 from ..stores.base import DerivedCache, open_store
 from ..viewer import SIDECAR_TOKENS, Look
@@ -34,6 +35,7 @@ class Optics:
         renderer: `auto`, `chromium`, `pillow`, or a renderer.
         cache: a store, or its URL, that keeps pages by content; `memory://` keeps them in this process.
         forgetting, marks, style, sidecar_tokens: as for `OpticalMemory`.
+        redact: True, or a redactor, masks secrets on pages and in sidecars. Recent messages stay as they are.
     """
 
     reader: str | ReaderProfile | None = None
@@ -44,6 +46,10 @@ class Optics:
     marks: WaterMarks | None = None
     style: PageStyle | None = None
     sidecar_tokens: int = SIDECAR_TOKENS
+    redact: bool | Redactor | None = None
+
+    def __post_init__(self) -> None:
+        redactor_of(self.redact)  # what is none is said now, not at the first page
 
     def look(self, profile: ReaderProfile) -> Look:
         return Look(
@@ -53,6 +59,7 @@ class Optics:
             marks=self.marks or WaterMarks(),
             style=self.style or PageStyle(),
             sidecar_tokens=self.sidecar_tokens,
+            redactor=redactor_of(self.redact),
         )
 
 

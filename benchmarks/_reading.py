@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from PIL import Image
 
 from optical_memory.evaluation.alignment import LEAST_COVERED, faults
-from optical_memory.evaluation.tesseract import NoTesseract, Tesseract
 from optical_memory.evaluation.words import TYPOGRAPHIC, words_of
+from optical_memory.readers.ocr import OcrReader
+from optical_memory.readers.ocr import has_language as has_reader
 from optical_memory.renderers.compaction import JOIN_MARK
 from optical_memory.renderers.document import blocks_of
 from optical_memory.turns import Turn
@@ -24,15 +25,6 @@ __all__ = ["LEAST_COVERED", "Score", "drawn_text", "faults", "has_reader", "read
 HEAD = re.compile(r"#\d+\s*(?:user|assistant|tool|system)")
 CRITICAL = re.compile(r"[\w./@+-]*\d[\w./@+-]*")
 UNSCORED = "\0"
-
-
-def has_reader(language: str = "eng") -> bool:
-    """Whether Tesseract is on this machine with `language`."""
-    try:
-        Tesseract(language)
-    except NoTesseract:
-        return False
-    return True
 
 
 def read(image: Image.Image, font_size: float, language: str = "eng") -> str:
@@ -45,7 +37,7 @@ def read(image: Image.Image, font_size: float, language: str = "eng") -> str:
     """
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)
-    return Tesseract(language).read(file.getvalue(), font_size)
+    return OcrReader(language).read_picture(file.getvalue(), letter=font_size)
 
 
 def drawn_text(turn: Turn, label: str, row_width: int) -> str:

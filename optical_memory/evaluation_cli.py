@@ -35,13 +35,13 @@ def eval_(
     from .evaluation.policies import chosen
     from .evaluation.running import evaluate, save_results
     from .evaluation.summary import plot_of, rows_of
-    from .evaluation.tesseract import Tesseract
+    from .readers.ocr import OcrReader
     from .renderers.base import open_renderer
     from .stores import open_store
 
     wanted, limits = chosen(policies), _numbers(budgets, "--budgets")
     talks = [read_conversation(path, categories=_numbers(categories, "--categories")) for path in files]
-    engine, out_lines = Tesseract(), []
+    engine, out_lines = OcrReader(), []
     with progress("reading pages back", len(talks) * len(wanted) * len(limits)) as advance:
         for result in evaluate(
             talks,
@@ -50,7 +50,7 @@ def eval_(
             store=open_store("memory://"),
             renderer=open_renderer(renderer),
             reader=reader,
-            read=engine.read,
+            read=lambda png, letter: engine.read_picture(png, letter=letter),
             advance=advance,
         ):
             out_lines.append(result)
@@ -81,13 +81,13 @@ def eval_identifiers(
     from .evaluation.identifiers import PLACES, cut_offers, probe, probes_of
     from .evaluation.legibility import Legibility
     from .evaluation.policies import cost_of
-    from .evaluation.tesseract import Tesseract
     from .memory import OpticalMemory
     from .pages import PageStyle
+    from .readers.ocr import OcrReader
     from .renderers.base import open_renderer
     from .stores import open_store
 
-    limits, engine, drawing, store = _numbers(budgets, "--budgets"), Tesseract(), open_renderer(renderer), open_store("memory://")
+    limits, engine, drawing, store = _numbers(budgets, "--budgets"), OcrReader(), open_renderer(renderer), open_store("memory://")
     rows: list[dict[str, object]] = []
     with progress("probing", len(files) * len(limits) * most) as advance:
         for path in files:
@@ -96,7 +96,7 @@ def eval_identifiers(
             turns = whole.turns()
             probes = probes_of(turns, gap)
             probes = probes[:: -(-len(probes) // most)] if probes else []
-            legibility = Legibility(engine.read, PageStyle())
+            legibility = Legibility(lambda png, letter: engine.read_picture(png, letter=letter), PageStyle())
             for budget in limits:
                 memory = OpticalMemory(f"{path} {budget}", store=store, renderer=drawing, reader=reader)
                 found = probe(memory, turns, probes, budget, legibility, advance)

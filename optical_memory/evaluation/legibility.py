@@ -21,7 +21,7 @@ LARGEST_ERROR = 0.05  # character errors, as a share, up to which a turn counts 
 BORDER = 3  # px of white around what is cut out: an engine wants letters to stand free
 
 ReadPicture = Callable[[bytes, float], str]
-"""From a PNG, and the size of its letters in pixels, to words."""
+"""From a PNG, and the size of its letters in pixels, to words: `OcrReader.read_picture`, or another engine."""
 
 
 class Legibility:

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optical_memory import OpticalMemory
-from optical_memory.errors import UnknownName
+from optical_memory.errors import ProgramNotFound, UnknownName
 from optical_memory.evaluation.conversations import Conversation, Question, read_conversation
 from optical_memory.evaluation.identifiers import PLACES, cut_offers, probe, probes_of
-from optical_memory.evaluation.legibility import Legibility
+from optical_memory.evaluation.legibility import Legibility, ReadPicture
 from optical_memory.evaluation.policies import POLICIES, chosen, cost_of
 from optical_memory.evaluation.running import Result, evaluate, load_results, save_results
 from optical_memory.evaluation.summary import plot_of, rows_of, share_of
-from optical_memory.evaluation.tesseract import NoTesseract, Tesseract
 from optical_memory.evaluation.words import critical_spans, plain
 from optical_memory.pages import PageStyle
+from optical_memory.readers.ocr import OcrReader
 from optical_memory.renderers.base import Renderer, open_renderer
 from optical_memory.stores import open_store
 from optical_memory.tiers import Tier
@@ -30,11 +30,12 @@ WORDS = ["river", "stone", "garden", "window", "market", "morning", "letter", "p
 
 
 @pytest.fixture(scope="module")
-def engine() -> Tesseract:
+def engine() -> ReadPicture:
     try:
-        return Tesseract()
-    except NoTesseract as exc:
+        reader = OcrReader()
+    except ProgramNotFound as exc:
         pytest.skip(str(exc))
+    return lambda png, letter: reader.read_picture(png, letter=letter)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def talk(count: int = 60) -> Conversation:
     return Conversation("talk", tuple(messages), questions)
 
 
-def test_a_turn_is_legible_as_long_as_its_page_can_be_read(engine: Tesseract, drawing: Renderer) -> None:
+def test_a_turn_is_legible_as_long_as_its_page_can_be_read(engine: ReadPicture, drawing: Renderer) -> None:
     memory = OpticalMemory("a", store="memory://", renderer=drawing)
     memory.extend(talk().messages)
     memory.context(3_000)
@@ -66,7 +67,7 @@ def test_a_turn_is_legible_as_long_as_its_page_can_be_read(engine: Tesseract, dr
     turns = [memory.recall([number])[0] for number in whole[:16]]
     found = {}
     for tier in (Tier.BASE, Tier.SMALL, Tier.TINY):
-        legibility = Legibility(engine.read, PageStyle())
+        legibility = Legibility(engine, PageStyle())
         found[tier] = sum(legibility.is_legible(turn, turn.role, [(page, tier)]) for turn in turns)
     assert found[Tier.BASE] >= 0.7 * len(turns), found
     assert found[Tier.TINY] < found[Tier.BASE], found
@@ -95,7 +96,7 @@ def test_one_wrong_digit_fails_unless_the_string_stands_beside(drawing: Renderer
     assert not reads(head + turn.text).is_legible(turn, turn.role, [])
 
 
-def test_shares_by_policy(engine: Tesseract, drawing: Renderer) -> None:
+def test_shares_by_policy(engine: ReadPicture, drawing: Renderer) -> None:
     names = ("full text", "cut the oldest", "all base", "aged + sidecar + recall")
     store = open_store("memory://")
     results = list(
@@ -106,7 +107,7 @@ def test_shares_by_policy(engine: Tesseract, drawing: Renderer) -> None:
             store=store,
             renderer=drawing,
             reader="deepseek-ocr",
-            read=engine.read,
+            read=engine,
         )
     )
     rows = {(row.policy, row.budget): row for row in rows_of(results)}

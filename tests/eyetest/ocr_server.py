@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 from optical_memory.eyetest.asking import found_in_transcription
 from optical_memory.readers.ocr import OcrReader
+from tests.readers.chat_server import ChatServer
 
 
-class OcrServer:
+class OcrServer(ChatServer):
     """Answers the eye test's question with what it reads in the picture, null for turns that it does not find.
 
     Args:
@@ -21,30 +20,8 @@ class OcrServer:
     """
 
     def __init__(self, fail_after: int | None = None) -> None:
-        self.requests = list[dict[str, Any]]()
+        super().__init__()
         self.reader, self.fail_after = OcrReader(), fail_after
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                server.answer(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def answer(self, request: Any) -> None:
         body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))

@@ -10,7 +10,7 @@ times over.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .exchanges import exchanges_of, open_calls, starts_exchange
 from .forgetting import Forgetting
 from .readers.base import ReaderProfile
-from .shows import PageView, Show, TextView, as_one_text, dearer_than_text, run_of, total_of, within_picture_limit
+from .shows import PageView, Show, TextView, as_one_text, dearer_than_text, run_of, total_of, within_request
 from .tiers import Tier
 from .turns import Turn
 
@@ -34,6 +34,8 @@ __all__ = [
     "WaterMarks",
     "arrange",
     "between_exchanges",
+    "items_of",
+    "merged",
     "replan_reason",
     "room_target",
     "squeeze",
@@ -234,11 +236,14 @@ def arrange(
 ) -> list[Show]:
     """Decide by age and by money: each page at the policy's tier, or the next fainter one that is cheaper than its text; else text.
 
+    A page that a verifier refused at some tiers stays at the faintest of the others, and is text where there are none.
+
     Args:
         views: oldest first.
         haste: pages count as so many times older than they are.
         pictures: if false, all is text.
-        room: tokens that pages may take which a request has no place for as pictures, and all else; beyond it they are left out.
+        room: tokens that pages may take as text, and all else, which a request has no place for as pictures or which cannot be read;
+            beyond it they are left out.
     """
     shows: list[Show] = []
     for _, group in groupby(views, key=run_of):
@@ -248,11 +253,11 @@ def arrange(
             shows += _arrange_run(pages, policy, profile)
         else:
             shows += [Show(view, as_text=True) for view in ([as_one_text(pages)] if pages else run)]
-    return within_picture_limit(shows, profile.page_limit, room)
+    return within_request(shows, profile.page_limit, room)
 
 
 def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile) -> list[Show]:
-    shows = [Show(page, tier=_tier_by_age(page, policy, profile)) for page in pages]
+    shows = [_show_by_age(page, policy, profile) for page in pages]
     while dearer_than_text(shows):
         candidates = [(show.tier, -place) for place, show in enumerate(shows) if show.tier and _next_tier(show, profile)]
         if not candidates:
@@ -262,27 +267,23 @@ def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderP
     return shows
 
 
-def _tier_by_age(page: PageView, policy: Forgetting, profile: ReaderProfile) -> Tier | None:
+def _show_by_age(page: PageView, policy: Forgetting, profile: ReaderProfile) -> Show:
     wanted = policy.tier(page.age)
+    if wanted is not None and page.enough is not None:
+        wanted = min(wanted, page.enough)
     if page.pinned:
         wanted = max(wanted or profile.floor, profile.floor)
     if wanted is None:
-        return None
-    usable = [tier for tier in profile.ladder if tier <= wanted]
-    return usable[-1] if usable else profile.ladder[0]
+        return Show(page)
+    usable = [tier for tier in page.vision if tier <= wanted] or [*page.vision][:1]
+    return Show(page, tier=max(usable)) if usable else Show(page, as_text=True)
 
 
 def _next_tier(show: Show, profile: ReaderProfile) -> Tier | None:
     """The next fainter tier that is cheaper; None where there is none, or where a pin forbids it."""
-    assert isinstance(show.view, PageView)
-    tier = show.tier
-    while tier is not None:
-        tier = profile.below(tier)
-        if tier is None or (show.view.pinned and tier < profile.floor):
-            return None
-        if show.tier is not None and show.view.vision[tier] < show.view.vision[show.tier]:
-            return tier
-    return None
+    assert isinstance(show.view, PageView) and show.tier is not None
+    vision, floor = show.view.vision, profile.floor if show.view.pinned else Tier.TINY
+    return max((tier for tier in vision if floor <= tier < show.tier and vision[tier] < vision[show.tier]), default=None)
 
 
 def room_target(budget: int, tail_tokens: int) -> int:
@@ -311,3 +312,34 @@ def squeeze(views: Sequence[PageView | TextView], room: int, policy: Forgetting,
             total -= show.tokens
             result[place] = Show(show.view)
     return result
+
+
+def items_of(shows: Sequence[Show]) -> Iterator[PageItem | TextItem]:
+    """What is shown, oldest first; texts that follow each other are one."""
+    text: TextItem | None = None
+    for show in (show for show in shows if show.shown):
+        view = show.view
+        if text and (isinstance(view, PageView) or view.first != text.last + 1):
+            yield text
+            text = None
+        if isinstance(view, PageView):
+            assert show.tier is not None, "a page is shown at a tier; its text is a view of its own"
+            yield PageItem(key=view.key, index=view.index, first=view.first, last=view.last, tier=show.tier)
+        else:
+            text = TextItem(first=text.first if text else view.first, last=view.last)
+    if text:
+        yield text
+
+
+def merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Ranges of numbers, first to last, in order; those that touch are one."""
+    current: tuple[int, int] | None = None
+    for first, last in sorted(ranges):
+        if current and first <= current[1] + 1:
+            current = (current[0], max(current[1], last))
+            continue
+        if current:
+            yield current
+        current = (first, last)
+    if current:
+        yield current

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -22,21 +22,23 @@ from .ledger import Ledger, PagesLost, Span
 from .pages import Page
 from .planning import (
     LONG_EXCHANGE,
-    PageItem,
     PageView,
     Plan,
     Show,
-    TextItem,
     TextView,
     WaterMarks,
     arrange,
+    items_of,
+    merged,
     room_target,
     squeeze,
     tail_start,
 )
 from .readers.base import ReaderProfile
 from .stores.base import Readable, SessionId
+from .tiers import Tier
 from .turns import Turn
+from .verifying import Floors, Verifying
 
 __all__ = ["Replanner"]
 
@@ -81,6 +83,7 @@ class Replanner:
         ledger: the session's pages; called only when pages are at stake, since it may have to look for a browser.
         cost: tokens of a turn as text.
         count: tokens of a text.
+        verifying: looks at pages before a plan shows them at a tier; None where nobody does.
     """
 
     store: Readable
@@ -91,6 +94,7 @@ class Replanner:
     marks: WaterMarks
     cost: Callable[[Turn], int]
     count: Callable[[str], int]
+    verifying: Verifying | None = None
 
     def replan(self, last: Plan | None, *, length: int, basis: str, budget: int | None, pins: Sequence[int], reason: str) -> Plan:
         """The next plan. Raises `BudgetTooSmall` if what is held as text is larger than the budget."""
@@ -108,6 +112,8 @@ class _Draft:
     def __init__(self, setting: Replanner, length: int, budget: int | None, pins: tuple[int, ...], marks: WaterMarks) -> None:
         self.s, self.length, self.budget, self.pins, self.marks = setting, length, budget, pins, marks
         self.cannot_render = not setting.profile.ladder  # nor need it, for a reader that is better given text
+        self.floors: Floors | None = setting.verifying.floors() if setting.verifying else None
+        self.pages: dict[str, Page] = {}  # those that were looked at, by key
         self.spans = self._known_spans()
         self.loose = self._read_loose()
 
@@ -275,6 +281,7 @@ class _Draft:
         return [self._page_view(page, spans[runs[page.key]].first, total - page.index, newest) for page in pages]
 
     def _page_view(self, page: Page, run: int, after: int, newest: Turn | None) -> PageView:
+        self.pages[page.key] = page
         numbers = tuple(segment.turn for segment in page.segments)
         age = PageAge(after, self.length - page.last_turn, _hours(page, newest), page.importance)
         return PageView(
@@ -285,16 +292,36 @@ class _Draft:
             run=run,
             text_tokens=page.text_tokens,
             overhead=self.s.count(page_text(page)) + self.s.profile.message_tokens,
-            vision={tier: self.s.profile.page_tokens(page.width, page.height, tier) for tier in self.s.profile.ladder},
+            vision={tier: self.s.profile.page_tokens(page.width, page.height, tier) for tier in self._tiers(page)},
             age=age,
             turns=numbers,
             pinned=any(pin in numbers for pin in self.pins),
+            enough=self.floors.enough(page, self.s.profile.ladder) if self.floors else None,
         )
+
+    def _tiers(self, page: Page) -> Sequence[Tier]:
+        """The rungs that a page may be shown at, as far as anybody knows."""
+        return self.floors.tiers(page, self.s.profile.ladder) if self.floors else self.s.profile.ladder
 
     # -- deciding ------------------------------------------------------------------------------------------------------------------
 
     def _fit(self, past: _Past) -> tuple[Plan, int]:
-        """A plan for `past` as near to the budget as it can be, and its tokens with the tail."""
+        """A plan for `past` as near to the budget as it can be, without a page that cannot be read, and its tokens with the tail.
+
+        Each round takes a tier from at least one page, so there is a last one.
+        """
+        plan, total = self._fitted(past)
+        while self.floors and not self.floors.allow([(self.pages[item.key], item.tier) for item in plan.pages]):
+            past = replace(past, views=[self._above_floor(view) for view in past.views])
+            plan, total = self._fitted(past)
+        return plan, total
+
+    def _above_floor(self, view: PageView | TextView) -> PageView | TextView:
+        if isinstance(view, TextView):
+            return view
+        return replace(view, vision={tier: view.vision[tier] for tier in self._tiers(self.pages[view.key])})
+
+    def _fitted(self, past: _Past) -> tuple[Plan, int]:
         shows = arrange(past.views, self.s.policy, self.s.profile)
         plan = self._plan_of(past, shows, squeezed=False)
         if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # the pages pay, but not for their framing text
@@ -325,7 +352,7 @@ class _Draft:
             basis="",
             reason="",
             budget=self.budget,
-            items=tuple(_items(shows)),
+            items=tuple(items_of(shows)),
             tail_from=past.tail[0].number if past.tail else self.length + 1,
             left_out=left_out,
             turns_left_out=count,
@@ -339,42 +366,12 @@ class _Draft:
         return plan.model_copy(update={"prefix_tokens": tokens})
 
 
-def _items(shows: Sequence[Show]) -> Iterator[PageItem | TextItem]:
-    """What is shown, oldest first; texts that follow each other are one."""
-    text: TextItem | None = None
-    for show in (show for show in shows if show.shown):
-        view = show.view
-        if text and (isinstance(view, PageView) or view.first != text.last + 1):
-            yield text
-            text = None
-        if isinstance(view, PageView):
-            assert show.tier is not None, "a page is shown at a tier; its text is a view of its own"
-            yield PageItem(key=view.key, index=view.index, first=view.first, last=view.last, tier=show.tier)
-        else:
-            text = TextItem(first=text.first if text else view.first, last=view.last)
-    if text:
-        yield text
-
-
 def _left_out(past: _Past, shows: Sequence[Show]) -> tuple[tuple[tuple[int, int], ...], int]:
     """Ranges of turns that nothing shows, and how many turns those are."""
     shown = {number for show in shows if show.shown for number in show.view.turns}
     out = sorted({number for show in shows if not show.shown for number in show.view.turns} - shown)
     ranges = [(span.first, span.last) for span in past.faded] + [(number, number) for number in out]
-    return tuple(_merged(ranges)), len(out) + sum(span.turns for span in past.faded)
-
-
-def _merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    current: tuple[int, int] | None = None
-    for first, last in sorted(ranges):
-        if current and first <= current[1] + 1:
-            current = (current[0], max(current[1], last))
-            continue
-        if current:
-            yield current
-        current = (first, last)
-    if current:
-        yield current
+    return tuple(merged(ranges)), len(out) + sum(span.turns for span in past.faded)
 
 
 def _covered(number: int, spans: Sequence[Span]) -> bool:

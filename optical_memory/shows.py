@@ -9,7 +9,7 @@ from itertools import groupby
 from .forgetting import PageAge
 from .tiers import Tier
 
-__all__ = ["PageView", "Show", "TextView", "as_one_text", "dearer_than_text", "run_of", "total_of", "within_picture_limit"]
+__all__ = ["PageView", "Show", "TextView", "as_one_text", "dearer_than_text", "run_of", "total_of", "within_request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,9 @@ class PageView:
         run: pages of one run share a unit with their neighbour: they are text together or pictures together.
         turns: numbers of the turns on it.
         overhead: tokens of the text beside the page: its label and its sidecar.
-        vision: vision tokens at each tier of the reader's ladder.
+        vision: vision tokens at each tier that it may be shown at, faintest first: the reader's ladder, as far as nobody found that the
+            page cannot be read there. Empty for a page that can be read at none.
+        enough: the tier that it falls to at once, whatever its age; None where that is left to its age.
     """
 
     key: str
@@ -34,6 +36,7 @@ class PageView:
     age: PageAge
     turns: tuple[int, ...]
     pinned: bool = False
+    enough: Tier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class TextView:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """A decision: a page at a tier, turns as text, or (neither) left out."""
+    """A decision: a page at a tier, turns as text, or (neither) left out. A page as text can be read at no tier: see `within_request`."""
 
     view: PageView | TextView
     tier: Tier | None = None
@@ -73,18 +76,20 @@ class Show:
         return self.view.protected if isinstance(self.view, TextView) else self.view.pinned
 
 
-def within_picture_limit(shows: list[Show], limit: int, room: int | None) -> list[Show]:
-    """Give up the oldest pictures that a request has no place for: their runs are text, as far as there is room; else they are left out."""
-    surplus = sum(show.tier is not None for show in shows) - limit
-    if surplus <= 0:
-        return shows
+def within_request(shows: list[Show], limit: int, room: int | None) -> list[Show]:
+    """Give up the pages that cannot be read, and the oldest pictures that a request has no place for.
+
+    Their runs are text, as far as there is room; else they are left out. What is held is text whatever the room.
+    """
     runs = [list(run) for _, run in groupby(shows, key=lambda show: run_of(show.view))]
-    cut: list[list[Show]] = []
-    for run in runs:
-        pictures = sum(show.tier is not None for show in run)
-        kept = _without_oldest(run, surplus) if surplus > 0 else run
-        surplus -= pictures - sum(show.tier is not None for show in kept)
-        cut.append(kept)
+    cut = [_without_unreadable(run) for run in runs]
+    surplus = sum(show.tier is not None for run in cut for show in run) - limit
+    if surplus <= 0 and cut == runs:
+        return shows
+    for place, run in enumerate(cut):
+        if surplus > 0:
+            cut[place] = _without_oldest(run, surplus)
+            surplus -= sum(show.tier is not None for show in run) - sum(show.tier is not None for show in cut[place])
     for place in range(len(cut)):  # what is held may not be left out, and still has to fit
         if surplus > 0 and any(show.tier is not None for show in cut[place]):
             surplus -= sum(show.tier is not None for show in cut[place])
@@ -97,6 +102,18 @@ def within_picture_limit(shows: list[Show], limit: int, room: int | None) -> lis
                 total += total_of(text) - total_of(cut[place])
                 cut[place] = text
     return [show for run in cut for show in run]
+
+
+def _without_unreadable(run: list[Show]) -> list[Show]:
+    """A run without its pages that cannot be read, and the rest only if it pays alone; as text where what would go may not be left out."""
+    unreadable = [show for show in run if show.as_text and isinstance(show.view, PageView)]
+    if not unreadable:
+        return run
+    kept = [Show(show.view) if show in unreadable else show for show in run]
+    is_dearer = dearer_than_text(kept)
+    if any(show.held for show in (run if is_dearer else unreadable)):
+        return _as_text(run)
+    return [Show(show.view) for show in kept] if is_dearer else kept
 
 
 def _without_oldest(run: list[Show], count: int) -> list[Show]:

@@ -73,7 +73,7 @@ class _Evaluation:
 
     def _memory(self, policy: Policy) -> OpticalMemory:
         """The conversation, in a memory that forgets as the policy says."""
-        key = f"{policy.forgetting!r} {policy.sidecar_tokens}"
+        key = f"{policy.forgetting!r} {policy.sidecar_tokens} {policy.verify}"
         if key not in self._memories:
             memory = OpticalMemory(
                 f"{self.conversation.name} {key}",
@@ -82,6 +82,7 @@ class _Evaluation:
                 reader=self._reader,
                 forgetting=policy.forgetting,
                 sidecar_tokens=policy.sidecar_tokens,
+                verify=policy.verify,
             )
             memory.extend(self.conversation.messages)
             self._memories[key] = memory

@@ -50,8 +50,8 @@ class Verifying:
         return Floors(self)
 
     def known(self) -> list[tuple[str, int, bool]]:
-        """Page, side and verdict of all that this verifier has looked at."""
-        own, found = verifier_id(self.verifier), []
+        """Page, side and verdict of all that this verifier has looked at in this layout."""
+        own, found = self._id(), list[tuple[str, int, bool]]()
         for name in self.store.names(self.session, PREFIX):
             _, key, verifier, side, verdict = name.split("/")
             if verifier == own:
@@ -63,6 +63,8 @@ class Verifying:
         self.asked += 1
         try:
             found = self.verifier.verify(self.bind(page), self.ledger().drawn_turns(page), tier)
+            if not isinstance(found, Verification):
+                raise TypeError(f"verify gives a Verification; got {found!r}")
         except (PagesLost, StoreError):
             raise
         except Exception as exc:
@@ -77,10 +79,13 @@ class Verifying:
 
     def _keep(self, page: Page, tier: Tier, found: Verification) -> None:
         verdict = "passed" if found.passed else "refused"
-        name = f"{PREFIX}{page.key}/{verifier_id(self.verifier)}/{side_of(page, tier)}/{verdict}"
+        name = f"{PREFIX}{page.key}/{self._id()}/{side_of(page, tier)}/{verdict}"
         self.store.put(self.session, {name: found.encode()})
         if not any(span.first <= page.first_turn <= span.last for span in self.ledger().spans()):  # erased meanwhile
             self.store.discard(self.session, [name])
+
+    def _id(self) -> str:
+        return verifier_id(self.verifier, self.ledger().layout)
 
 
 class Floors:
@@ -91,11 +96,11 @@ class Floors:
         self._passed: dict[str, int] = {}  # the smallest side that passed
         self._refused: dict[str, int] = {}  # the largest that did not, or that nobody could judge now
         self._asked = self._failures = 0
-        for key, side, passed in verifying.known():
-            self._learn(key, side, passed)
+        self._is_open = False
 
     def tiers(self, page: Page, ladder: Sequence[Tier]) -> tuple[Tier, ...]:
         """Those of `ladder`, faintest first, that the page may be shown at as far as anybody knows."""
+        self._open()
         if self._verifying.verifier.at_once:
             any(self._may_show(page, tier) for tier in ladder)  # up to the first that passes
         return tuple(tier for tier in ladder if side_of(page, tier) > self._refused.get(page.key, 0))
@@ -107,6 +112,13 @@ class Floors:
     def allow(self, shown: Sequence[tuple[Page, Tier]]) -> bool:
         """Whether all pages may be shown so. Those that nobody looked at yet are looked at, newest first."""
         return all([self._may_show(page, tier) for page, tier in reversed(shown)])
+
+    def _open(self) -> None:
+        """Learn what is known already; not before there is a page to ask about, since that may take a browser."""
+        if not self._is_open:
+            self._is_open = True
+            for key, side, passed in self._verifying.known():
+                self._learn(key, side, passed)
 
     def _may_show(self, page: Page, tier: Tier) -> bool:
         side = side_of(page, tier)

@@ -343,3 +343,14 @@ def test_results_are_there_after_reopening_and_gone_after_erasing(tmp_path: Path
         memory.erase(doomed.first_turn)
         assert doomed.key not in {each.key for each in memory.verifications()}
         assert memory.verifications()
+
+
+def test_what_was_found_holds_for_one_way_of_counting_and_one_size_of_sidecar() -> None:
+    verifier = AtLeast()
+    memory = memory_of(RuledRenderer(rows=1_500), verify=verifier)
+    memory.extend(chat())
+    memory.context()
+    asked = len(verifier.asked)
+    other = memory_of(RuledRenderer(rows=1_500), store=memory._store, verify=verifier, sidecar_tokens=0)
+    other.context()
+    assert len(verifier.asked) == 2 * asked > 0

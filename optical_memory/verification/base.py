@@ -105,6 +105,6 @@ def verifier_of(verify: bool | str | Verifier | None) -> Verifier | None:
     return name
 
 
-def verifier_id(verifier: Verifier) -> str:
-    """A short hash of its name and fingerprint, as it stands in the names of stored results."""
-    return hashlib.sha256(json.dumps([verifier.name, verifier.fingerprint]).encode()).hexdigest()[:12]
+def verifier_id(verifier: Verifier, layout: str) -> str:
+    """A short hash of who looks, and of the layout that says how tokens are counted and what stands beside a page."""
+    return hashlib.sha256(json.dumps([verifier.name, verifier.fingerprint, layout]).encode()).hexdigest()[:12]

@@ -20,7 +20,7 @@ from .words import LARGEST_ERROR, critical_spans, plain, words_of
 
 __all__ = ["FLOOR", "ByReading", "PageReader"]
 
-FLOOR = 0.6  # of what is asked for; see docs/experiments.md, "Verified demotion"
+FLOOR = 0.6  # of the strings and of the segments that are asked for; see docs/experiments.md, "Verified demotion"
 SAMPLE = 12  # segments of a page that are looked for; reading takes seconds, looking for one milliseconds
 SHORTEST, LONGEST = 16, 1_000  # characters of a probe: a shorter one is found anywhere, a longer one tells no more
 SLICES, SLICE = 4, 200  # of the reading of a page that shows nothing but the middle of a turn, and their characters
@@ -43,7 +43,8 @@ class ByReading:
 
     Asked for are the strings of the sidecar that surely stand on the page, each to be exact, and a sample of its segments, the same at
     every tier: each with at most 5 % wrong characters and every critical word (numbers, names, paths) exact, unless the sidecar has it.
-    White space does not count: rows break words. `score` is the share of all these that is given back.
+    White space does not count: rows break words. `score` is the lesser of the two shares that are given back: the strings
+    alone vouch for nothing, since they stand beside the page as text. A page without words has nothing to lose, and passes.
 
     Args:
         reader: transcribes pages; Tesseract with its English data if None, looked for when the first page is read.
@@ -71,8 +72,7 @@ class ByReading:
         probes = list(_probes(page, drawn, reading))
         given_back = sum(probe.is_read(page.sidecar) for probe in probes)
         exact = sum(string in reading for string in strings)
-        asked = len(strings) + len(probes)
-        score = (exact + given_back) / asked if asked else 1.0  # without words there is nothing to lose
+        score = min(_share(exact, len(strings)), _share(given_back, len(probes)))
         return Verification(
             key=page.key,
             tier=tier,
@@ -170,6 +170,10 @@ def _surely_on(page: Page, string: str, drawn: dict[int, _Drawn]) -> bool:
     """Whether a string is drawn in a turn that stands on the page as a whole. An address behind a link, say, is not drawn at all."""
     whole = (segment for segment in page.segments if not segment.continued and not segment.continues)
     return any(string in drawn[segment.turn].text for segment in whole)
+
+
+def _share(part: int, of: int) -> float:
+    return part / of if of else 1.0
 
 
 def _area(segment: Segment) -> int:

@@ -41,6 +41,7 @@ def _to_json(page: Page) -> dict[str, object]:
         "said": page.last_said and page.last_said.isoformat(),
         "fill": round(page.fill, 4),
         "missing": page.missing_glyphs,
+        "canvas": page.canvas,
         "segments": [
             [segment.turn, segment.continued, segment.continues, [[box.left, box.top, box.width, box.height] for box in segment.boxes]]
             for segment in page.segments
@@ -66,4 +67,5 @@ def _from_json(fields: dict[str, Any]) -> Page:
         last_said=datetime.fromisoformat(str(said)) if said else None,
         fill=float(fields["fill"]),
         missing_glyphs=int(fields["missing"]),
+        canvas=int(fields.get("canvas", 0)),  # records of the first releases have none
     )

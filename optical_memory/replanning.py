@@ -285,7 +285,7 @@ class _Draft:
             run=run,
             text_tokens=page.text_tokens,
             overhead=self.s.count(page_text(page)) + self.s.profile.message_tokens,
-            vision={tier: self.s.profile.page_tokens(page.width, page.height, tier) for tier in self.s.profile.ladder},
+            vision={tier: self.s.profile.page_tokens(page.width, page.height, tier, page.canvas) for tier in self.s.profile.ladder},
             age=age,
             turns=numbers,
             pinned=any(pin in numbers for pin in self.pins),

@@ -138,9 +138,8 @@ def test_no_rung_in_use_shows_smaller_letters_than_are_read_there(name: str) -> 
     profile = shipped_profiles()[name]
     style = profile.page_style()
     for tier in profile.ladder:
-        width, height = (
-            size * shown / whole for size, shown, whole in zip(style.cell, profile.shown_size(*style.pixel_size, tier), style.pixel_size)
-        )
+        scales = [shown / whole for shown, whole in zip(profile.shown_size(*style.pixel_size, tier), style.pixel_size, strict=True)]
+        width, height = (size * scale for size, scale in zip(style.cell, scales, strict=True))
         assert width * height >= (profile.rung(tier).cell_area or 0) * 0.999
 
 

@@ -10,7 +10,7 @@ times over.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Annotated, Literal
@@ -52,7 +52,7 @@ class _Value(BaseModel):
 
 
 class PageItem(_Value):
-    """A page shown as a picture."""
+    """A page shown as a picture; `tokens` with its label and sidecar."""
 
     kind: Literal["page"] = "page"
     key: str
@@ -60,6 +60,7 @@ class PageItem(_Value):
     first: int
     last: int
     tier: Tier
+    tokens: int = 0
 
 
 class TextItem(_Value):
@@ -68,6 +69,7 @@ class TextItem(_Value):
     kind: Literal["text"] = "text"
     first: int
     last: int
+    tokens: int = 0
 
 
 class Plan(_Value):
@@ -190,8 +192,12 @@ def replan_reason(
 
 
 def _cache_lapsed(last: Plan, tail: Sequence[Turn], seconds: float) -> bool:
-    """Whether, since the plan was made, so much time passed between a turn and the next that no prompt cache lived through it."""
-    times = [turn.created_at for turn in tail if turn.number >= last.length]
+    """Whether so much time has passed since the model last answered, or since the plan was made, that no prompt cache lived through it.
+
+    A pause before that is no reason: the calls after it have filled the cache again.
+    """
+    answered = max((turn.number for turn in tail if turn.role == "assistant"), default=0)
+    times = [turn.created_at for turn in tail if turn.number >= max(last.length, answered)]
     pairs = pairwise(times)
     return any(a is not None and b is not None and (b - a).total_seconds() > seconds for a, b in pairs)
 
@@ -231,6 +237,7 @@ def arrange(
     haste: float = 1.0,
     pictures: bool = True,
     room: int | None = None,
+    held: Mapping[str, Tier] | None = None,
 ) -> list[Show]:
     """Decide by age and by money: each page at the policy's tier, or the next fainter one that is cheaper than its text; else text.
 
@@ -239,20 +246,21 @@ def arrange(
         haste: pages count as so many times older than they are.
         pictures: if false, all is text.
         room: tokens that pages may take which a request has no place for as pictures, and all else; beyond it they are left out.
+        held: tiers of pages, by key, that stay as they are.
     """
     shows: list[Show] = []
     for _, group in groupby(views, key=run_of):
         run = list(group)
         pages = [replace(view, age=view.age.hastened(haste)) for view in run if isinstance(view, PageView)]
         if pages and pictures and profile.ladder:
-            shows += _arrange_run(pages, policy, profile)
+            shows += _arrange_run(pages, policy, profile, held or {})
         else:
             shows += [Show(view, as_text=True) for view in ([as_one_text(pages)] if pages else run)]
     return within_picture_limit(shows, profile.page_limit, room)
 
 
-def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile) -> list[Show]:
-    shows = [Show(page, tier=_tier_by_age(page, policy, profile)) for page in pages]
+def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile, held: Mapping[str, Tier]) -> list[Show]:
+    shows = [Show(page, tier=held.get(page.key) or _tier_by_age(page, policy, profile)) for page in pages]
     while dearer_than_text(shows):
         candidates = [(show.tier, -place) for place, show in enumerate(shows) if show.tier and _next_tier(show, profile)]
         if not candidates:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple
 
+from .billing import billed, calls_to_come
 from .context import framing_text, page_text
 from .errors import BudgetTooSmall, RenderError
 from .exchanges import Unit, starts_exchange, units_of
@@ -36,6 +37,7 @@ from .planning import (
 )
 from .readers.base import ReaderProfile
 from .stores.base import Readable, SessionId
+from .tiers import Tier
 from .turns import Turn
 
 __all__ = ["Replanner"]
@@ -96,6 +98,8 @@ class Replanner:
         """The next plan. Raises `BudgetTooSmall` if what is held as text is larger than the budget."""
         draft = _Draft(self, length, budget, tuple(pins), self.marks.within(budget))
         plan = draft.plan(long_exchange=reason == "long exchange", settle=reason in ("high water", "cache lapsed"))
+        if last and reason == "high water" and self.profile.cache.read is not None:
+            plan = draft.cheapest(plan, last)
         epoch, changed_at = (last.epoch + 1, last.changed_at) if last else (1, 0)
         if not plan.sends_like(last) if last else plan.pages:
             changed_at = length
@@ -107,6 +111,7 @@ class _Draft:
 
     def __init__(self, setting: Replanner, length: int, budget: int | None, pins: tuple[int, ...], marks: WaterMarks) -> None:
         self.s, self.length, self.budget, self.pins, self.marks = setting, length, budget, pins, marks
+        self.held: dict[str, Tier] = {}
         self.cannot_render = not setting.profile.ladder  # nor need it, for a reader that is better given text
         self.spans = self._known_spans()
         self.loose = self._read_loose()
@@ -137,6 +142,16 @@ class _Draft:
         may_hold = not settle and self._tail_cost() <= self.marks.high
         return [_HOLD, *modes] if may_hold else modes
 
+    def cheapest(self, plan: Plan, last: Plan) -> Plan:
+        """The way that will be billed least: `plan`, or the same with the pages that were sent as sharp as they are, or waiting."""
+        self.held = {item.key: item.tier for item in last.pages}
+        waiting = last.model_copy(update={"high_water": last.high_water + (self.marks.high - self.marks.low) // 2})
+        ways = [self.plan(long_exchange=False, settle=True), plan]
+        if self._text_from(last.tail_from) <= LONG_EXCHANGE * self.marks.high:
+            ways.insert(0, waiting)
+        calls = calls_to_come(self.length)
+        return min(ways, key=lambda way: billed(way, last, self._text_from(way.tail_from), prices=self.s.profile.cache, calls=calls))
+
     # -- what there is -------------------------------------------------------------------------------------------------------------
 
     def _known_spans(self) -> list[Span]:
@@ -160,6 +175,9 @@ class _Draft:
 
     def _tail_cost(self) -> int:
         return sum(self.s.cost(turn) for turn in self._candidates())
+
+    def _text_from(self, number: int) -> int:
+        return sum(self.s.cost(turn) for turn in self.s.store.read(self.s.session, number))
 
     def _kept_off_pages(self) -> set[int]:
         """Turns that stay text wherever they stand: the system's opening words and the request being worked on."""
@@ -295,7 +313,7 @@ class _Draft:
 
     def _fit(self, past: _Past) -> tuple[Plan, int]:
         """A plan for `past` as near to the budget as it can be, and its tokens with the tail."""
-        shows = arrange(past.views, self.s.policy, self.s.profile)
+        shows = arrange(past.views, self.s.policy, self.s.profile, held=self.held)
         plan = self._plan_of(past, shows, squeezed=False)
         if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # the pages pay, but not for their framing text
             plan = self._plan_of(past, arrange(past.views, self.s.policy, self.s.profile, pictures=False), squeezed=False)
@@ -349,9 +367,10 @@ def _items(shows: Sequence[Show]) -> Iterator[PageItem | TextItem]:
             text = None
         if isinstance(view, PageView):
             assert show.tier is not None, "a page is shown at a tier; its text is a view of its own"
-            yield PageItem(key=view.key, index=view.index, first=view.first, last=view.last, tier=show.tier)
+            yield PageItem(key=view.key, index=view.index, first=view.first, last=view.last, tier=show.tier, tokens=show.tokens)
         else:
-            text = TextItem(first=text.first if text else view.first, last=view.last)
+            first, tokens = (text.first, text.tokens) if text else (view.first, 0)
+            text = TextItem(first=first, last=view.last, tokens=tokens + show.tokens)
     if text:
         yield text
 

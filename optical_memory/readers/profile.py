@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from ..tiers import Tier
+from ..turn_pictures import NO_PICTURES, PictureLoad
 from .formulas import PictureFormula
 
 __all__ = ["CachePrices", "Limits", "ReaderProfile", "Rung"]
@@ -190,14 +192,27 @@ class ReaderProfile(_Data):
 
     @property
     def ladder(self) -> tuple[Tier, ...]:
-        """The tiers that are used, faintest first; none for a reader that is better given text."""
-        return tuple(sorted(tier for tier, rung in self.rungs.items() if rung.default or tier in self.allow))
+        """The tiers that are used, faintest first; none for a reader that is better given text, or refuses pictures so large."""
+        most = self.limits.max_side or math.inf
+        return tuple(sorted(tier for tier, rung in self.rungs.items() if (rung.default or tier in self.allow) and self.side(tier) <= most))
 
     @property
     def page_limit(self) -> int:
         """Pages that a request may hold, by their number and by their bytes."""
-        by_bytes = self.limits.max_bytes // PAGE_BYTES if self.limits.max_bytes else self.limits.max_pictures
-        return min(self.limits.max_pictures, by_bytes)
+        return self.free_places(NO_PICTURES)
+
+    def free_places(self, beside: PictureLoad, side: int = 0) -> int:
+        """Pages of up to `side` pixels a side that a request has a place for, beside the pictures of its turns.
+
+        Below 0, so many pictures, or bytes of so many pages, are too many.
+        """
+        limits = self.limits
+        free = [limits.max_pictures - beside.count]
+        if limits.max_bytes is not None:
+            free.append((limits.max_bytes - beside.bytes) // PAGE_BYTES)
+        if limits.many_pictures is not None and limits.many_side is not None and max(side, beside.side) > limits.many_side:
+            free.append(limits.many_pictures - beside.count)
+        return min(free)
 
     @property
     def cache_seconds(self) -> float:
@@ -226,6 +241,15 @@ class ReaderProfile(_Data):
         kept = {tier: rung for tier, rung in self.rungs.items() if not rung.must_ask}
         return self if len(kept) == len(self.rungs) else self._with(rungs=kept, allow=tuple(tier for tier in self.allow if tier in kept))
 
+    def within(self, side: int) -> ReaderProfile:
+        """The same without the rungs whose pages are larger than `side` pixels."""
+        kept = {tier: rung for tier, rung in self.rungs.items() if self.side(tier) <= side}
+        return self._with(rungs=kept, allow=tuple(tier for tier in self.allow if tier in kept))
+
+    def side(self, tier: Tier) -> int:
+        """Pixels of the longer side of a page sent at `tier`."""
+        return tier.side
+
     def _with(self, **changes: Any) -> ReaderProfile:
         return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
 
@@ -244,7 +268,7 @@ class ReaderProfile(_Data):
 
     def shown_size(self, width: int, height: int, tier: Tier) -> tuple[int, int]:
         """Pixels of a sealed page as it is sent at `tier`."""
-        scale = tier.side / max(width, height)
+        scale = self.side(tier) / max(width, height)
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     def picture_tokens(self, width: int, height: int) -> int:

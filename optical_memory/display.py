@@ -238,6 +238,15 @@ def identifiers_table(rows: Sequence[Mapping[str, Any]]) -> None:
     _print(table)
 
 
+def exact_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print where exact strings are to be had, tier by tier."""
+    table = _table(*(rows[0] if rows else ()), left=2)
+    for row in rows:
+        name, tier, *counts = row.values()
+        table.add_row(Text(printable(name[:SESSION_NAME])), tier, *(f"{count:,}" for count in counts))
+    _print(table)
+
+
 def problems_table(problems: Sequence[Problem]) -> None:
     """Print what a check of a store found wrong."""
     if not problems:

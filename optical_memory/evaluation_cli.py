@@ -15,7 +15,7 @@ from .transfer_cli import API_KEY, AsJson
 if TYPE_CHECKING:
     from .evaluation.answering import Request
 
-__all__ = ["eval_", "eval_identifiers"]
+__all__ = ["eval_", "eval_exact", "eval_identifiers"]
 
 
 def eval_(
@@ -120,6 +120,43 @@ def eval_identifiers(
                 cut = cut_offers(turns, probes, budget, cost_of(whole))
                 rows.append({"session": path.stem, "budget": budget, "probes": len(probes), "cut": cut, **{at: found[at] for at in PLACES}})
     print(json.dumps(rows)) if as_json else identifiers_table(rows)
+
+
+def eval_exact(
+    files: Annotated[list[Path], typer.Argument(help="Sessions: JSON with `messages`.", exists=True)],
+    reader: Annotated[str, typer.Option("--reader", help="Whose rungs are tried.")] = "deepseek-ocr",
+    renderer: Annotated[str, typer.Option("--renderer", help="chromium, pillow, or auto.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Count, tier by tier, where the exact strings of sessions are to be had: as text, in a sidecar, by a number that is named, by search.
+
+    Exit code 1 if one is nowhere, or search does not find one.
+    """
+    import json
+
+    from .chatfile import read_chat
+    from .display import exact_table
+    from .evaluation.exact import PLACES, found_by_search, places_of, strings_of
+    from .evaluation.policies import AtOneTier
+    from .memory import OpticalMemory
+    from .renderers.base import open_renderer
+    from .stores import open_store
+
+    drawing, store = open_renderer(renderer), open_store("memory://")
+    rows: list[dict[str, object]] = []
+    for path in files:
+        memory = OpticalMemory(str(path), store=store, renderer=drawing, reader=reader)
+        memory.extend(read_chat(path.read_bytes(), path.name))
+        strings = strings_of(memory.turns())
+        count, searched = sum(map(len, strings.values())), found_by_search(memory, strings)
+        for tier in memory.profile.ladder:
+            at_one = OpticalMemory(str(path), store=store, renderer=drawing, reader=reader, forgetting=AtOneTier(tier))
+            found = places_of(at_one, at_one.context(), strings)
+            places = {at: found[at] for at in PLACES}
+            rows.append({"session": path.stem, "tier": tier.label, "strings": count, **places, "found by search": searched})
+    print(json.dumps(rows)) if as_json else exact_table(rows)
+    if any(row["nowhere"] or row["found by search"] != row["strings"] for row in rows):
+        raise typer.Exit(1)
 
 
 def _asked(requests: Sequence[Request], url: str, model: str, reader: str, path: Path) -> dict[str, str]:

@@ -217,10 +217,12 @@ def findings_table(findings: Sequence[Finding]) -> None:
 
 def evaluation_table(rows: Sequence[Row]) -> None:
     """Print what policies offer at their budgets, with 95 % intervals."""
-    table = _table("policy", "budget", "tokens", "evidence legible", "with recall", "found by search", "seconds", left=1)
+    asked = any(row.f1 is not None for row in rows)
+    scores = ("answer F1", "exact answers") if asked else ()
+    table = _table("policy", "budget", "tokens", "evidence legible", "with recall", "found by search", *scores, "seconds", left=1)
     for row in rows:
-        shares = (str(share) for share in (row.legible, row.offered, row.recallable))
-        table.add_row(row.policy, f"{row.budget:,}", f"{row.tokens:,.0f}", *shares, f"{row.seconds:.2f}")
+        shares = [row.legible, row.offered, row.recallable, *([row.f1, row.exact] if asked else [])]
+        table.add_row(row.policy, f"{row.budget:,}", f"{row.tokens:,.0f}", *(str(share or "") for share in shares), f"{row.seconds:.2f}")
     _print(table)
 
 
@@ -233,6 +235,15 @@ def identifiers_table(rows: Sequence[Mapping[str, Any]]) -> None:
         counts = (str(row[place]) for place in places)
         name = row["session"] if len(row["session"]) <= SESSION_NAME else row["session"][: SESSION_NAME - 1] + "…"
         table.add_row(Text(printable(name)), f"{row['budget']:,}", str(row["probes"]), str(offered), *counts, str(row["cut"]))
+    _print(table)
+
+
+def exact_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print where exact strings are to be had, tier by tier."""
+    table = _table(*(rows[0] if rows else ()), left=2)
+    for row in rows:
+        name, tier, *counts = row.values()
+        table.add_row(Text(printable(name[:SESSION_NAME])), tier, *(f"{count:,}" for count in counts))
     _print(table)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .transfer_cli import API_KEY
+
 if TYPE_CHECKING:
     from .eyetest import Bounds, Price, Settings, Verdict
     from .readers.base import Reader
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["calibrate"]
 
 SIZES = "11,14,18"
-KEY = "OPTICAL_MEMORY_API_KEY"
 
 
 def calibrate(
@@ -82,7 +83,7 @@ def _reader(reader: str, model: str | None, profile: str | None, weights: str | 
         return open_reader(reader, **({"weights": weights} if weights else {}))
     if model is None:
         raise ValueError("--reader with a URL needs --model, the name of the model there")
-    options: dict[str, Any] = {"url": reader, "model": model, "profile": profile, "api_key": os.environ.get(KEY)}
+    options: dict[str, Any] = {"url": reader, "model": model, "profile": profile, "api_key": os.environ.get(API_KEY)}
     try:
         return open_reader("openai", **options, options={"temperature": 0})
     except UnknownName as exc:

@@ -22,6 +22,7 @@ from .renderers.base import RenderedPage, Renderer
 from .sidecar import sidecar_of
 from .stores.base import Readable, SessionId
 from .stores.claims import claimed
+from .turn_pictures import pictures_of
 from .turns import Turn
 
 __all__ = ["Ledger", "PagesLost", "Span", "discard_runs", "runs_with"]
@@ -301,6 +302,7 @@ def _page(key: str, drawn: RenderedPage, turns: dict[int, Turn], tokens: int, si
         fill=drawn.fill,
         missing_glyphs=drawn.missing_glyphs,
         canvas=drawn.canvas,
+        pictures=pictures_of(turns[segment.turn] for segment in drawn.segments if not segment.continued),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from .tiers import Tier
+from .turn_pictures import NO_PICTURES, PictureLoad
 from .turns import Turn
 
 __all__ = ["Box", "Page", "PageStyle", "Segment", "drawn_form", "run_key"]
@@ -105,6 +106,7 @@ class Page:
         last_said: when its last turn was said.
         fill: share of its column height that carries content.
         missing_glyphs: characters drawn as a visible replacement, for want of a font.
+        pictures: what the turns that begin on it bring along where they are text instead.
     """
 
     key: str
@@ -119,6 +121,7 @@ class Page:
     fill: float = 1.0
     missing_glyphs: int = 0
     canvas: int = 0
+    pictures: PictureLoad = NO_PICTURES
     picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
     cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
     size_of: Callable[[Page, Tier], tuple[int, int]] | None = field(default=None, compare=False, repr=False)

@@ -23,21 +23,22 @@ from .ledger import Ledger, PagesLost, Span
 from .pages import Page
 from .planning import (
     LONG_EXCHANGE,
-    PageItem,
     PageView,
     Plan,
     Show,
-    TextItem,
     TextView,
     WaterMarks,
     arrange,
+    items_of,
     room_target,
     squeeze,
     tail_start,
 )
 from .readers.base import ReaderProfile
+from .shows import turn_pictures
 from .stores.base import Readable, SessionId
 from .tiers import Tier
+from .turn_pictures import PictureLoad
 from .turns import Turn
 
 __all__ = ["Replanner"]
@@ -66,6 +67,7 @@ class _Past:
         views: what may be shown, oldest first.
         faded: runs too old for the policy; nobody needs to look at them.
         text_tokens: of everything before the tail, as plain text.
+        pictures: of the turns of the tail.
     """
 
     views: Sequence[PageView | TextView]
@@ -73,6 +75,7 @@ class _Past:
     text_tokens: int
     tail: Sequence[Turn]
     tail_tokens: int
+    pictures: PictureLoad
 
 
 @dataclass(slots=True)
@@ -82,6 +85,7 @@ class Replanner:
     Attributes:
         ledger: the session's pages; called only when pages are at stake, since it may have to look for a browser.
         cost: tokens of a turn as text.
+        pictures: the pictures that turns bring along.
         count: tokens of a text.
     """
 
@@ -92,6 +96,7 @@ class Replanner:
     policy: Forgetting
     marks: WaterMarks
     cost: Callable[[Turn], int]
+    pictures: Callable[[Sequence[Turn]], PictureLoad]
     count: Callable[[str], int]
 
     def replan(self, last: Plan | None, *, length: int, basis: str, budget: int | None, pins: Sequence[int], reason: str) -> Plan:
@@ -128,6 +133,8 @@ class _Draft:
             if self.budget is not None and needed > self.budget:
                 continue
             feasible = plan
+            if len(plan.pages) > self.s.profile.free_places(plan.turn_pictures + past.pictures):  # fewer turns as text, fewer pictures
+                continue
             if past.tail_tokens <= (self.marks.high if plan.squeezed else LONG_EXCHANGE * self.marks.high):
                 break
         if feasible is None:
@@ -251,7 +258,7 @@ class _Draft:
         views: list[PageView | TextView] = [*pages, *self._text_views(before)]
         views.sort(key=lambda view: (view.first, view.last))
         tokens = sum(span.text_tokens for span in self.spans) + sum(self.s.cost(turn) for turn in before)
-        return _Past(views, faded, tokens, tail, sum(self.s.cost(turn) for turn in tail))
+        return _Past(views, faded, tokens, tail, sum(self.s.cost(turn) for turn in tail), self.s.pictures(tail))
 
     def _text_views(self, turns: Sequence[Turn]) -> list[TextView]:
         kept = self._kept_off_pages().union(self.pins)
@@ -259,7 +266,7 @@ class _Draft:
 
     def _text_view(self, unit: Unit, protected: bool) -> TextView:
         numbers = tuple(turn.number for turn in unit)
-        return TextView(numbers[0], numbers[-1], sum(self.s.cost(turn) for turn in unit), numbers, protected)
+        return TextView(numbers[0], numbers[-1], sum(self.s.cost(turn) for turn in unit), numbers, protected, self.s.pictures(unit))
 
     def _page_views(self) -> tuple[list[PageView], list[Span]]:
         """Views of the pages that can be shown, newest runs first until the policy would leave out even the most important."""
@@ -307,26 +314,28 @@ class _Draft:
             age=age,
             turns=numbers,
             pinned=any(pin in numbers for pin in self.pins),
+            pictures=page.pictures,
         )
 
     # -- deciding ------------------------------------------------------------------------------------------------------------------
 
     def _fit(self, past: _Past) -> tuple[Plan, int]:
         """A plan for `past` as near to the budget as it can be, and its tokens with the tail."""
-        shows = arrange(past.views, self.s.policy, self.s.profile, held=self.held)
+        shows = arrange(past.views, self.s.policy, self.s.profile, held=self.held, beside=past.pictures)
         plan = self._plan_of(past, shows, squeezed=False)
         if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # the pages pay, but not for their framing text
-            plan = self._plan_of(past, arrange(past.views, self.s.policy, self.s.profile, pictures=False), squeezed=False)
+            as_text = arrange(past.views, self.s.policy, self.s.profile, pictures=False, beside=past.pictures)
+            plan = self._plan_of(past, as_text, squeezed=False)
         total = plan.prefix_tokens + past.tail_tokens
         if self.budget is None or total <= self.budget:
             return plan, total
         for target in (room_target(self.budget, past.tail_tokens), self.budget):
             room = target - past.tail_tokens - self._framing_tokens(plan)
-            plan = self._plan_of(past, squeeze(past.views, room, self.s.policy, self.s.profile), squeezed=True)
+            plan = self._plan_of(past, squeeze(past.views, room, self.s.policy, self.s.profile, past.pictures), squeezed=True)
             total = plan.prefix_tokens + past.tail_tokens
             if total > target:  # leaving turns out made the framing longer
                 room -= total - target
-                plan = self._plan_of(past, squeeze(past.views, room, self.s.policy, self.s.profile), squeezed=True)
+                plan = self._plan_of(past, squeeze(past.views, room, self.s.policy, self.s.profile, past.pictures), squeezed=True)
                 total = plan.prefix_tokens + past.tail_tokens
             if total <= target:
                 break
@@ -343,7 +352,7 @@ class _Draft:
             basis="",
             reason="",
             budget=self.budget,
-            items=tuple(_items(shows)),
+            items=tuple(items_of(shows)),
             tail_from=past.tail[0].number if past.tail else self.length + 1,
             left_out=left_out,
             turns_left_out=count,
@@ -352,27 +361,11 @@ class _Draft:
             high_water=self.marks.next_high(past.tail_tokens),
             squeezed=squeezed,
             pins=self.pins,
+            turn_pictures=turn_pictures(shows),
+            tail_pictures=past.pictures.count,
         )
         tokens = sum(show.tokens for show in shows) + self._framing_tokens(plan)
         return plan.model_copy(update={"prefix_tokens": tokens})
-
-
-def _items(shows: Sequence[Show]) -> Iterator[PageItem | TextItem]:
-    """What is shown, oldest first; texts that follow each other are one."""
-    text: TextItem | None = None
-    for show in (show for show in shows if show.shown):
-        view = show.view
-        if text and (isinstance(view, PageView) or view.first != text.last + 1):
-            yield text
-            text = None
-        if isinstance(view, PageView):
-            assert show.tier is not None, "a page is shown at a tier; its text is a view of its own"
-            yield PageItem(key=view.key, index=view.index, first=view.first, last=view.last, tier=show.tier, tokens=show.tokens)
-        else:
-            first, tokens = (text.first, text.tokens) if text else (view.first, 0)
-            text = TextItem(first=first, last=view.last, tokens=tokens + show.tokens)
-    if text:
-        yield text
 
 
 def _left_out(past: _Past, shows: Sequence[Show]) -> tuple[tuple[tuple[int, int], ...], int]:

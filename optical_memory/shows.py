@@ -7,9 +7,22 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from .forgetting import PageAge
+from .readers.base import ReaderProfile
 from .tiers import Tier
+from .turn_pictures import NO_PICTURES, PictureLoad
 
-__all__ = ["PageView", "Show", "TextView", "as_one_text", "dearer_than_text", "run_of", "total_of", "within_picture_limit"]
+__all__ = [
+    "PageView",
+    "Show",
+    "TextView",
+    "as_one_text",
+    "dearer_than_text",
+    "free_places",
+    "run_of",
+    "total_of",
+    "turn_pictures",
+    "within_picture_limits",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +34,7 @@ class PageView:
         turns: numbers of the turns on it.
         overhead: tokens of the text beside the page: its label and its sidecar.
         vision: vision tokens at each tier of the reader's ladder.
+        pictures: what its turns bring along where they are text instead.
     """
 
     key: str
@@ -34,6 +48,7 @@ class PageView:
     age: PageAge
     turns: tuple[int, ...]
     pinned: bool = False
+    pictures: PictureLoad = NO_PICTURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,7 @@ class TextView:
     text_tokens: int
     turns: tuple[int, ...]
     protected: bool = False
+    pictures: PictureLoad = NO_PICTURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +89,35 @@ class Show:
         return self.view.protected if isinstance(self.view, TextView) else self.view.pinned
 
 
-def within_picture_limit(shows: list[Show], limit: int, room: int | None) -> list[Show]:
-    """Give up the oldest pictures that a request has no place for: their runs are text, as far as there is room; else they are left out."""
-    surplus = sum(show.tier is not None for show in shows) - limit
-    if surplus <= 0:
-        return shows
+def turn_pictures(shows: Sequence[Show]) -> PictureLoad:
+    """The pictures of turns that are sent as text."""
+    return sum((show.view.pictures for show in shows if show.as_text), NO_PICTURES)
+
+
+def free_places(shows: Sequence[Show], profile: ReaderProfile, beside: PictureLoad) -> int:
+    """Places for pictures that `shows` leave in a request which holds `beside` too; below 0, so many are too many."""
+    tiers = [show.tier for show in shows if show.tier is not None]
+    return profile.free_places(beside + turn_pictures(shows), max(map(profile.side, tiers), default=0)) - len(tiers)
+
+
+def within_picture_limits(shows: list[Show], profile: ReaderProfile, beside: PictureLoad, room: int | None) -> list[Show]:
+    """Give up the oldest pages that a request has no place for: their runs are text, as far as there is room; else they are left out.
+
+    A run whose turns bring pictures of their own would win nothing as text: it is left out. So, once there are no pages, are the oldest
+    texts with pictures.
+    """
+    while (free := free_places(shows, profile, beside)) < 0 and any(show.tier is not None for show in shows):
+        shows = _given_up(shows, -free, room)
+    for place, show in enumerate(shows):
+        if free_places(shows, profile, beside) >= 0:
+            break
+        if show.as_text and show.view.pictures.count and not show.held:
+            shows = [*shows[:place], Show(show.view), *shows[place + 1 :]]
+    return shows
+
+
+def _given_up(shows: list[Show], surplus: int, room: int | None) -> list[Show]:
+    """Without the oldest `surplus` pages, or all of them."""
     runs = [list(run) for _, run in groupby(shows, key=lambda show: run_of(show.view))]
     cut: list[list[Show]] = []
     for run in runs:
@@ -91,7 +131,7 @@ def within_picture_limit(shows: list[Show], limit: int, room: int | None) -> lis
             cut[place] = _as_text(runs[place])
     total = sum(map(total_of, cut))
     for place in reversed(range(len(cut))):
-        if cut[place] != runs[place] and not cut[place][0].as_text:
+        if cut[place] != runs[place] and not cut[place][0].as_text and not any(show.view.pictures.count for show in runs[place]):
             text = _as_text(runs[place])
             if room is None or total - total_of(cut[place]) + total_of(text) <= room:
                 total += total_of(text) - total_of(cut[place])
@@ -100,12 +140,17 @@ def within_picture_limit(shows: list[Show], limit: int, room: int | None) -> lis
 
 
 def _without_oldest(run: list[Show], count: int) -> list[Show]:
-    """A run without its oldest `count` pictures that need not be shown, and without the rest if that does not pay alone."""
+    """A run without its oldest `count` pages that need not be shown.
+
+    If the rest does not pay alone, it goes too; where a pin holds some of it, all of the run stays.
+    """
     kept = list(run)
     for place, show in enumerate(run):
         if count > 0 and show.tier is not None and not show.held:
             kept[place], count = Show(show.view), count - 1
-    return [show if show.held else Show(show.view) for show in kept] if dearer_than_text(kept) else kept
+    if not dearer_than_text(kept):
+        return kept
+    return run if any(show.held for show in run) else [Show(show.view) for show in run]
 
 
 def _as_text(run: Sequence[Show]) -> list[Show]:
@@ -121,7 +166,8 @@ def as_one_text(pages: Sequence[PageView]) -> TextView:
     """A run whose pictures do not pay, as text: whole, since turns run over the edges of its pages."""
     turns = sorted({number for page in pages for number in page.turns})
     tokens = sum(page.text_tokens for page in pages)
-    return TextView(turns[0], turns[-1], tokens, tuple(turns), protected=any(page.pinned for page in pages))
+    pictures = sum((page.pictures for page in pages), NO_PICTURES)
+    return TextView(turns[0], turns[-1], tokens, tuple(turns), any(page.pinned for page in pages), pictures)
 
 
 def dearer_than_text(shows: Sequence[Show]) -> bool:

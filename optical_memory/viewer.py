@@ -106,7 +106,9 @@ class Viewer:
         self._latest: _Latest | None = None
         self._plan_data: bytes | None = None
         self._plan_read: tuple[bytes, Plan] | None = None
-        self._replanner = Replanner(store, session, self._open_ledger, look.profile, look.policy, look.marks, self.cost, counter.count)
+        self._replanner = Replanner(
+            store, session, self._open_ledger, look.profile, look.policy, look.marks, self.cost, self.cost.pictures, counter.count
+        )
         self._composer = Composer(
             store,
             session,
@@ -170,7 +172,18 @@ class Viewer:
     def _replan_reason(self, last: Plan | None, tail: Sequence[Turn], budget: int | None, pins: Sequence[int]) -> str | None:
         tokens = sum(self.cost(turn) for turn in tail)
         seconds = self.look.profile.cache_seconds
-        return replan_reason(last, tail, tokens, basis=self.basis, budget=budget, pins=pins, cache_seconds=seconds, marks=self.look.marks)
+        crowded = last is not None and last.is_crowded(self.cost.pictures(tail), self.look.profile)
+        return replan_reason(
+            last,
+            tail,
+            tokens,
+            basis=self.basis,
+            budget=budget,
+            pins=pins,
+            cache_seconds=seconds,
+            marks=self.look.marks,
+            crowded=crowded,
+        )
 
     @property
     def plan_name(self) -> str:

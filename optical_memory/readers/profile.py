@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 
 from ..pages import SANS_ADVANCE, PageStyle
 from ..tiers import Tier
+from ..turn_pictures import NO_PICTURES, PictureLoad
 from .formulas import PictureFormula
 
 __all__ = ["CachePrices", "Limits", "PageShape", "ReaderProfile", "Rung"]
@@ -218,16 +219,33 @@ class ReaderProfile(_Data):
 
     @property
     def ladder(self) -> tuple[Tier, ...]:
-        """The tiers that are used, faintest first; none for a reader that is better given text."""
-        return tuple(sorted(tier for tier, rung in self.rungs.items() if rung.default or tier in self.allow))
+        """The tiers that are used, faintest first; none for a reader that is better given text, or refuses pictures so large."""
+        most = self.limits.max_side or math.inf
+        return tuple(sorted(tier for tier, rung in self.rungs.items() if (rung.default or tier in self.allow) and self.side(tier) <= most))
 
     @property
     def page_limit(self) -> int:
         """Pages that a request may hold, by their number and by their bytes."""
+        return self.free_places(NO_PICTURES)
+
+    def free_places(self, beside: PictureLoad, side: int = 0) -> int:
+        """Pages of up to `side` pixels a side that a request has a place for, beside the pictures of its turns.
+
+        Below 0, so many pictures, or bytes of so many pages, are too many.
+        """
+        limits = self.limits
+        free = [limits.max_pictures - beside.count]
+        if limits.max_bytes is not None:
+            free.append(int((limits.max_bytes - beside.bytes) // self._page_bytes))
+        if limits.many_pictures is not None and limits.many_side is not None and max(side, beside.side) > limits.many_side:
+            free.append(limits.many_pictures - beside.count)
+        return min(free)
+
+    @property
+    def _page_bytes(self) -> float:
+        """Bytes of a page in a request."""
         area = self.page.width * self.page.height if self.page else Tier.BASE.side**2
-        page_bytes = PAGE_BYTES * area / Tier.BASE.side**2
-        by_bytes = int(self.limits.max_bytes / page_bytes) if self.limits.max_bytes else self.limits.max_pictures
-        return min(self.limits.max_pictures, by_bytes)
+        return PAGE_BYTES * area / Tier.BASE.side**2
 
     @property
     def cache_seconds(self) -> float:
@@ -256,6 +274,15 @@ class ReaderProfile(_Data):
         kept = {tier: rung for tier, rung in self.rungs.items() if not rung.must_ask}
         return self if len(kept) == len(self.rungs) else self._with(rungs=kept, allow=tuple(tier for tier in self.allow if tier in kept))
 
+    def within(self, side: int) -> ReaderProfile:
+        """The same without the rungs whose pages are larger than `side` pixels."""
+        kept = {tier: rung for tier, rung in self.rungs.items() if self.side(tier) <= side}
+        return self._with(rungs=kept, allow=tuple(tier for tier in self.allow if tier in kept))
+
+    def side(self, tier: Tier) -> int:
+        """Pixels of the longer side of a page sent at `tier`."""
+        return self.rung(tier).side or tier.side
+
     def _with(self, **changes: Any) -> ReaderProfile:
         return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
 
@@ -269,7 +296,7 @@ class ReaderProfile(_Data):
             return PageStyle()
         width, height = self.page.width, self.page.height
         plain = PageStyle()
-        rungs = [(self.rungs[tier].cell_area, self._scale(tier, max(width, height))) for tier in self.ladder]
+        rungs = [(self.rungs[tier].cell_area, self.side(tier) / max(width, height)) for tier in self.ladder]
         areas = [area / scale**2 for area, scale in rungs if area]
         em_area = SANS_ADVANCE * plain.line_height
         font = math.ceil(math.sqrt(max(areas) / em_area) - ROUNDING) if areas else plain.font_size
@@ -295,11 +322,8 @@ class ReaderProfile(_Data):
 
     def shown_size(self, width: int, height: int, tier: Tier, canvas: int = 0) -> tuple[int, int]:
         """Pixels of a sealed page as it is sent at `tier`."""
-        scale = self._scale(tier, canvas or max(width, height))
+        scale = self.side(tier) / (canvas or max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))
-
-    def _scale(self, tier: Tier, canvas: int) -> float:
-        return (self.rung(tier).side or tier.side) / canvas
 
     def picture_tokens(self, width: int, height: int) -> int:
         """Tokens of a picture inside a turn, sent as it is."""

@@ -284,7 +284,6 @@ def growth_table(growth: Sequence[Growth]) -> None:
 
 def eyetest_table(verdict: Verdict) -> None:
     """Print an eye test: each kind of text at each rung and size, sharpest first; wrong answers apart from abstentions."""
-    from .tiers import Tier
 
     table = _table(
         "text", "rung", "font", "letters shown", "texts", "exact", "95 % interval", "wrong", "abstained", "wrong characters", left=2
@@ -292,7 +291,7 @@ def eyetest_table(verdict: Verdict) -> None:
     for place in sorted(verdict.scores, key=lambda place: (verdict.kinds.index(place.kind), -place.tier, -place.font_size)):
         found = verdict.scores[place]
         low, high = found.interval
-        shown = f"{place.font_size * place.tier.side / Tier.BASE.side:.1f} px"
+        shown = f"{verdict.letter_shown(place):.1f} px"
         counts = [f"{found.exact_rate:.1%}", f"{low:.1%} to {high:.1%}", str(found.wrong), str(found.abstained), f"{found.error_rate:.1%}"]
         table.add_row(place.kind, place.tier.label, f"{place.font_size:g} px", shown, str(found.probes), *counts)
     _print(table)

@@ -42,6 +42,7 @@ app = typer.Typer(
 Renderer = Annotated[str, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, or auto.")]
 Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
 Redact = Annotated[bool, typer.Option("--redact/--no-redact", envvar="OPTICAL_MEMORY_REDACT", help="Mask secrets, in the log too.")]
+Verify = Annotated[str | None, typer.Option(envvar="OPTICAL_MEMORY_VERIFY", help="ocr or density: show no page that cannot be read.")]
 app.add_typer(models_app)
 app.add_typer(redis_app)
 
@@ -155,12 +156,13 @@ def context(
     redact: Redact = False,
     renderer: Renderer = "auto",
     reader: Reader = "deepseek-ocr",
+    verify: Verify = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Print what a model would be given: pages of the past and recent turns; the cost goes to standard error."""
     from .display import context_as, note, save_pictures
 
-    with _open(session, store, tenant, renderer=renderer, reader=reader, redact=redact) as memory:
+    with _open(session, store, tenant, renderer=renderer, reader=reader, redact=redact, verify=verify) as memory:
         _need_turns(memory, session)
         given = memory.context(budget=budget)
         print(context_as(given, "json" if as_json else format))
@@ -195,7 +197,7 @@ def show(
         if save:
             save.write_bytes(page.image(Tier.parse(tier)))
         turns = memory.turns(page.first_turn, page.last_turn + 1)
-        _print_json(page_as_dict(page)) if as_json else print(page_as_text(page, turns))
+        _print_json(page_as_dict(page, memory.verifications())) if as_json else print(page_as_text(page, turns))
 
 
 @app.command()
@@ -241,11 +243,11 @@ def pages(
 
     with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
         _need_turns(memory, session)
-        found, at = memory.pages(), Tier.parse(tier)
+        found, at, verified = memory.pages(), Tier.parse(tier), memory.verifications()
         if save:
             with progress("drawing", len(found)) as advance:
                 save_pictures(save, ((page.index, at, page.image(at)) for page in found), advance)
-        _print_json([page_as_dict(page) for page in found]) if as_json else pages_table(found)
+        _print_json([page_as_dict(page, verified) for page in found]) if as_json else pages_table(found, verified)
 
 
 @app.command()
@@ -336,11 +338,11 @@ def demo(
 
 
 def _open(
-    session: str, store: str | None, tenant: str, *, renderer: str = "auto", reader: str = "deepseek-ocr", redact: bool = False
+    session: str, store: str | None, tenant: str, *, renderer: str = "auto", reader: str = "deepseek-ocr", **options: Any
 ) -> OpticalMemory:
     from .memory import OpticalMemory
 
-    return OpticalMemory(session, store=store, tenant=tenant or None, renderer=renderer, reader=reader, redact=redact)
+    return OpticalMemory(session, store=store, tenant=tenant or None, renderer=renderer, reader=reader, **options)
 
 
 def _need_turns(memory: OpticalMemory, session: str) -> None:

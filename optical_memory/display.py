@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .stores.redis.checking import Problem
     from .tiers import Tier
     from .turns import Turn
+    from .verification import Verification
 
 __all__ = [
     "as_plain",
@@ -136,8 +137,8 @@ def _context_dict(given: Context) -> dict[str, Any]:
     return {"usage": usage, "plan": given.plan.model_dump(mode="json"), "framing": given.framing, "parts": parts}
 
 
-def page_as_dict(page: Page) -> dict[str, Any]:
-    """What is known of a page, without its picture."""
+def page_as_dict(page: Page, verified: Sequence[Verification] = ()) -> dict[str, Any]:
+    """What is known of a page, without its picture. `verified` may be of other pages too."""
     from .tiers import Tier
 
     return {
@@ -152,6 +153,7 @@ def page_as_dict(page: Page) -> dict[str, Any]:
         "missing_glyphs": page.missing_glyphs,
         "sidecar": list(page.sidecar),
         "segments": [as_plain(segment) for segment in page.segments],
+        "verified": [as_plain(found) for found in verified if found.key == page.key],
     }
 
 
@@ -162,11 +164,13 @@ def page_as_text(page: Page, turns: Sequence[Turn]) -> str:
     return f"{head}{sidecar}\n\n{turns_as_text(turns)}".rstrip("\n")
 
 
-def pages_table(pages: Sequence[Page]) -> None:
-    """Print the pages of a session."""
+def pages_table(pages: Sequence[Page], verified: Sequence[Verification] = ()) -> None:
+    """Print the pages of a session, and what verifiers found of them, if any did."""
     from .tiers import Tier
 
     table = _table("page", "turns", "tokens as text", *(tier.label for tier in sorted(Tier, reverse=True)), "fill", "key")
+    if verified:
+        table.add_column("verified", justify="left")
     for page in pages:
         tokens = [f"{page.tokens(tier):,}" for tier in sorted(Tier, reverse=True)]
         table.add_row(
@@ -176,8 +180,17 @@ def pages_table(pages: Sequence[Page]) -> None:
             *tokens,
             f"{page.fill:.0%}",
             _short_key(page.key),
+            *([Text(_verdicts(page, verified))] if verified else []),
         )
     _print(table) if pages else note("no pages yet: they are drawn when a context asks for them, as `optical-memory context` does")
+
+
+def _verdicts(page: Page, verified: Sequence[Verification]) -> str:
+    """One line for each verifier: `ocr: tiny 0.14 no, small 0.86`."""
+    found: dict[str, list[str]] = {}
+    for each in (each for each in verified if each.key == page.key):
+        found.setdefault(each.verifier, []).append(f"{each.tier.label} {each.score:.2f}{'' if each.passed else ' no'}")
+    return "\n".join(f"{verifier}: {', '.join(verdicts)}" for verifier, verdicts in found.items())
 
 
 def rungs_table(rows: Sequence[Sequence[str]], *, compared: bool) -> None:

@@ -193,6 +193,11 @@ class Ledger:
 
         return [cropped(page, self._style) for page in rendered]
 
+    def drawn_turns(self, page: Page) -> list[Turn]:
+        """The turns that stand on a page as they were drawn, without what a redactor takes out. Raises `RenderError`."""
+        turns = self._store.read(self._session, page.first_turn, page.last_turn + 1)
+        return [turn for exchange in self._redacted([(tuple(turns),)]) for unit in exchange for turn in unit]
+
     def discard(self, spans: Sequence[Span]) -> int:
         """Remove runs of this layout with their pictures; returns how many pages those were."""
         return discard_runs(self._store, self._session, [span.name(self.layout) for span in spans])
@@ -340,7 +345,7 @@ def runs_with(store: Readable, session: SessionId, numbers: Sequence[int]) -> li
 
 
 def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, also: Sequence[str] = ()) -> int:
-    """Remove runs with the pictures of their pages, and other cached names with them; returns how many pages those were.
+    """Remove runs, what is kept of their pages (pictures, verdicts), and other cached names; returns how many pages those were.
 
     Damaged records go too. All in one step: a store may have to rewrite its files to be rid of the bytes.
     """
@@ -348,6 +353,6 @@ def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, a
     for record in store.get(session, names).values():
         with suppress(SessionCorrupted):
             pages += decode_pages(record)
-    pictures = [name for page in pages for name in store.names(session, f"picture/{page.key}/")]
-    store.discard(session, [*names, *pictures, *also])
+    of_pages = [name for page in pages for kind in ("picture", "verified") for name in store.names(session, f"{kind}/{page.key}/")]
+    store.discard(session, [*names, *of_pages, *also])
     return len(pages)

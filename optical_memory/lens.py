@@ -208,7 +208,7 @@ class _Borrowed:
             self._cache.put(self._home, kept)
 
     def names(self, session: SessionId, prefix: str = "") -> list[str]:
-        if prefix.startswith("picture/"):
+        if prefix.startswith(("picture/", "verified/")):
             return self._cache.names(self._home, prefix)
         return sorted(name for name in (*self._plans, *self._runs) if name.startswith(prefix))
 

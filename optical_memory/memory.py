@@ -26,6 +26,7 @@ from .redaction import Redactor, redacted_turn, redactor_of
 from .renderers.base import Renderer
 from .stores.base import SessionId, Store, open_store
 from .turns import Turn
+from .verification.base import Verification, Verifier, verifier_of
 from .viewer import SIDECAR_TOKENS, Look, Viewer
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
@@ -40,7 +41,7 @@ _DIALECTS = {
 
 @dataclass(frozen=True, slots=True)
 class MemoryStats:
-    """A session's size, and what this object did since it was opened (`replans`, `pages_sealed`, `pages_redrawn`, `render_failures`)."""
+    """A session's size, and what this object did since it was opened (`replans` and all that follows)."""
 
     turns: int
     pages: int
@@ -50,6 +51,8 @@ class MemoryStats:
     pages_sealed: int
     pages_redrawn: int
     render_failures: int
+    pages_verified: int
+    verify_failures: int
     renderer: str
     store: str
     counted_with: str
@@ -71,6 +74,8 @@ class OpticalMemory:
         redact: True, or a redactor (`redaction.Secrets(patterns=[...])`), masks secrets on pages and in sidecars.
         keep_secrets_in_log: with `redact`, turns are stored, recalled and sent as text word for word, secrets and all. False masks them
             before they are stored, so that they never reach the store.
+        verify: `ocr` or True, `density`, or a verifier, looks at each page before it is shown at a tier, once. A page that cannot be read
+            there stays sharper, or text. `verification.reading.ByReading(reader)` asks any reader. It is slow: seconds a page for `ocr`.
 
     Every method is safe to call from several threads and has an async twin (`aappend`, ...) that runs it in a worker thread.
     """
@@ -89,6 +94,7 @@ class OpticalMemory:
         sidecar_tokens: int = SIDECAR_TOKENS,
         redact: bool | Redactor | None = None,
         keep_secrets_in_log: bool = False,
+        verify: bool | str | Verifier | None = None,
     ) -> None:
         if not isinstance(session, str) or not session:
             raise ValueError(f"a session's name is a non-empty string; got {session!r}")
@@ -106,6 +112,7 @@ class OpticalMemory:
             style=style or self.profile.page_style(),
             sidecar_tokens=sidecar_tokens,
             redactor=redactor,
+            verifier=verifier_of(verify),
         )
         self._viewer = Viewer(self._store, self.session, look)
         self._recaller = Recaller(self._store, self.session)
@@ -203,6 +210,10 @@ class OpticalMemory:
         """All sealed pages, oldest first, those that the context leaves out too."""
         return self._viewer.pages()
 
+    def verifications(self) -> list[Verification]:
+        """What verifiers found of the pages (by `key`), under this layout and others. Kept in the store, and erased with the pages."""
+        return self._viewer.verifications()
+
     # -- getting back, and forgetting for good -------------------------------------------------------------------------------------
 
     def recall(
@@ -264,7 +275,7 @@ class OpticalMemory:
     def stats(self) -> MemoryStats:
         """Counters, for dashboards and tests."""
         pages = self.pages()
-        counts = self._viewer.counts
+        counts, verifying = self._viewer.counts, self._viewer.verifying
         return MemoryStats(
             turns=len(self),
             pages=len(pages),
@@ -274,6 +285,8 @@ class OpticalMemory:
             pages_sealed=counts.pages_sealed,
             pages_redrawn=counts.pages_redrawn,
             render_failures=counts.render_failures,
+            pages_verified=verifying.asked - verifying.failures if verifying else 0,
+            verify_failures=verifying.failures if verifying else 0,
             renderer=self._viewer.look.renderer_name,
             store=self._store.url,
             counted_with=self._viewer.counter.name,
@@ -312,6 +325,9 @@ class OpticalMemory:
 
     async def apages(self) -> list[Page]:
         return await asyncio.to_thread(self.pages)
+
+    async def averifications(self) -> list[Verification]:
+        return await asyncio.to_thread(self.verifications)
 
     async def arecall(
         self,

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .exchanges import exchanges_of, open_calls, starts_exchange
 from .forgetting import Forgetting
 from .readers.base import ReaderProfile
-from .shows import PageView, Show, TextView, as_one_text, dearer_than_text, free_places, run_of, total_of, within_picture_limits
+from .shows import PageView, Show, TextView, as_one_text, dearer_than_text, free_places, run_of, total_of, within_request
 from .tiers import Tier
 from .turn_pictures import NO_PICTURES, PictureLoad
 from .turns import Turn
@@ -36,6 +36,7 @@ __all__ = [
     "arrange",
     "between_exchanges",
     "items_of",
+    "merged",
     "replan_reason",
     "room_target",
     "squeeze",
@@ -257,11 +258,14 @@ def arrange(
 ) -> list[Show]:
     """Decide by age and by money: each page at the policy's tier, or the next fainter one that is cheaper than its text; else text.
 
+    A page that a verifier refused at some tiers stays at the faintest of the others, and is text where there are none.
+
     Args:
         views: oldest first.
         haste: pages count as so many times older than they are.
         pictures: if false, all is text.
-        room: tokens that pages may take which a request has no place for as pictures, and all else; beyond it they are left out.
+        room: tokens that pages may take as text, and all else, which a request has no place for as pictures or which cannot be read;
+            beyond it they are left out.
         held: tiers of pages, by key, that stay as they are.
         beside: pictures of the turns after the views.
     """
@@ -273,7 +277,7 @@ def arrange(
             shows, profile, beside
         ):
             shows = smaller
-    return within_picture_limits(shows, profile, beside, room)
+    return within_request(shows, profile, beside, room)
 
 
 def _by_age_and_money(
@@ -297,7 +301,7 @@ def _by_age_and_money(
 
 
 def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile, held: Mapping[str, Tier]) -> list[Show]:
-    shows = [Show(page, tier=held.get(page.key) or _tier_by_age(page, policy, profile)) for page in pages]
+    shows = [_show(page, policy, profile, held.get(page.key)) for page in pages]
     while dearer_than_text(shows):
         candidates = [(show.tier, -place) for place, show in enumerate(shows) if show.tier and _next_tier(show, profile)]
         if not candidates:
@@ -307,27 +311,32 @@ def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderP
     return shows
 
 
-def _tier_by_age(page: PageView, policy: Forgetting, profile: ReaderProfile) -> Tier | None:
+def _show(page: PageView, policy: Forgetting, profile: ReaderProfile, held: Tier | None) -> Show:
+    usable = _usable(page, profile)
     wanted = policy.tier(page.age)
+    if wanted is not None and page.enough is not None:
+        wanted = min(wanted, page.enough)
     if page.pinned:
         wanted = max(wanted or profile.floor, profile.floor)
+    if held in usable:
+        wanted = held
     if wanted is None:
-        return None
-    usable = [tier for tier in profile.ladder if tier <= wanted]
-    return usable[-1] if usable else profile.ladder[0]
+        return Show(page)
+    sharp = [tier for tier in usable if tier <= wanted] or usable[:1]
+    return Show(page, tier=sharp[-1]) if sharp else Show(page, as_text=True)
 
 
 def _next_tier(show: Show, profile: ReaderProfile) -> Tier | None:
     """The next fainter tier that is cheaper; None where there is none, or where a pin forbids it."""
-    assert isinstance(show.view, PageView)
-    tier = show.tier
-    while tier is not None:
-        tier = profile.below(tier)
-        if tier is None or (show.view.pinned and tier < profile.floor):
-            return None
-        if show.tier is not None and show.view.vision[tier] < show.view.vision[show.tier]:
-            return tier
-    return None
+    assert isinstance(show.view, PageView) and show.tier is not None
+    vision, floor = show.view.vision, profile.floor if show.view.pinned else Tier.TINY
+    cheaper = [tier for tier in _usable(show.view, profile) if floor <= tier < show.tier and vision[tier] < vision[show.tier]]
+    return cheaper[-1] if cheaper else None
+
+
+def _usable(page: PageView, profile: ReaderProfile) -> list[Tier]:
+    """Rungs of the reader at which the page may be shown, faintest first."""
+    return [tier for tier in profile.ladder if tier in page.vision]
 
 
 def items_of(shows: Sequence[Show]) -> Iterator[PageItem | TextItem]:
@@ -376,3 +385,17 @@ def squeeze(
             total -= show.tokens
             result[place] = Show(show.view)
     return result
+
+
+def merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Ranges of numbers, first to last, in order; those that touch are one."""
+    current: tuple[int, int] | None = None
+    for first, last in sorted(ranges):
+        if current and first <= current[1] + 1:
+            current = (current[0], max(current[1], last))
+            continue
+        if current:
+            yield current
+        current = (first, last)
+    if current:
+        yield current

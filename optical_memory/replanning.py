@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from .planning import (
     WaterMarks,
     arrange,
     items_of,
+    merged,
     room_target,
     squeeze,
     tail_start,
@@ -40,6 +41,7 @@ from .stores.base import Readable, SessionId
 from .tiers import Tier
 from .turn_pictures import PictureLoad
 from .turns import Turn
+from .verifying import Floors, Verifying
 
 __all__ = ["Replanner"]
 
@@ -87,6 +89,7 @@ class Replanner:
         cost: tokens of a turn as text.
         pictures: the pictures that turns bring along.
         count: tokens of a text.
+        verifying: looks at pages before a plan shows them at a tier; None where nobody does.
     """
 
     store: Readable
@@ -98,6 +101,7 @@ class Replanner:
     cost: Callable[[Turn], int]
     pictures: Callable[[Sequence[Turn]], PictureLoad]
     count: Callable[[str], int]
+    verifying: Verifying | None = None
 
     def replan(self, last: Plan | None, *, length: int, basis: str, budget: int | None, pins: Sequence[int], reason: str) -> Plan:
         """The next plan. Raises `BudgetTooSmall` if what is held as text is larger than the budget."""
@@ -118,6 +122,8 @@ class _Draft:
         self.s, self.length, self.budget, self.pins, self.marks = setting, length, budget, pins, marks
         self.held: dict[str, Tier] = {}
         self.cannot_render = not setting.profile.ladder  # nor need it, for a reader that is better given text
+        self.floors: Floors | None = setting.verifying.floors() if setting.verifying else None
+        self.pages: dict[str, Page] = {}  # those that were looked at, by key
         self.spans = self._known_spans()
         self.loose = self._read_loose()
 
@@ -300,6 +306,7 @@ class _Draft:
         return [self._page_view(page, spans[runs[page.key]].first, total - page.index, newest) for page in pages]
 
     def _page_view(self, page: Page, run: int, after: int, newest: Turn | None) -> PageView:
+        self.pages[page.key] = page
         numbers = tuple(segment.turn for segment in page.segments)
         age = PageAge(after, self.length - page.last_turn, _hours(page, newest), page.importance)
         return PageView(
@@ -310,17 +317,37 @@ class _Draft:
             run=run,
             text_tokens=page.text_tokens,
             overhead=self.s.count(page_text(page)) + self.s.profile.message_tokens,
-            vision={tier: self.s.profile.page_tokens(page.width, page.height, tier, page.canvas) for tier in self.s.profile.ladder},
+            vision={tier: self.s.profile.page_tokens(page.width, page.height, tier, page.canvas) for tier in self._tiers(page)},
             age=age,
             turns=numbers,
             pinned=any(pin in numbers for pin in self.pins),
             pictures=page.pictures,
+            enough=self.floors.enough(page, self.s.profile.ladder) if self.floors else None,
         )
+
+    def _tiers(self, page: Page) -> Sequence[Tier]:
+        """The rungs that a page may be shown at, as far as anybody knows."""
+        return self.floors.tiers(page, self.s.profile.ladder) if self.floors else self.s.profile.ladder
 
     # -- deciding ------------------------------------------------------------------------------------------------------------------
 
     def _fit(self, past: _Past) -> tuple[Plan, int]:
-        """A plan for `past` as near to the budget as it can be, and its tokens with the tail."""
+        """A plan for `past` as near to the budget as it can be, without a page that cannot be read, and its tokens with the tail.
+
+        Each round takes a tier from at least one page, so there is a last one.
+        """
+        plan, total = self._fitted(past)
+        while self.floors and not self.floors.allow([(self.pages[item.key], item.tier) for item in plan.pages]):
+            past = replace(past, views=[self._above_floor(view) for view in past.views])
+            plan, total = self._fitted(past)
+        return plan, total
+
+    def _above_floor(self, view: PageView | TextView) -> PageView | TextView:
+        if isinstance(view, TextView):
+            return view
+        return replace(view, vision={tier: view.vision[tier] for tier in self._tiers(self.pages[view.key])})
+
+    def _fitted(self, past: _Past) -> tuple[Plan, int]:
         shows = arrange(past.views, self.s.policy, self.s.profile, held=self.held, beside=past.pictures)
         plan = self._plan_of(past, shows, squeezed=False)
         if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # the pages pay, but not for their framing text
@@ -373,20 +400,7 @@ def _left_out(past: _Past, shows: Sequence[Show]) -> tuple[tuple[tuple[int, int]
     shown = {number for show in shows if show.shown for number in show.view.turns}
     out = sorted({number for show in shows if not show.shown for number in show.view.turns} - shown)
     ranges = [(span.first, span.last) for span in past.faded] + [(number, number) for number in out]
-    return tuple(_merged(ranges)), len(out) + sum(span.turns for span in past.faded)
-
-
-def _merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    current: tuple[int, int] | None = None
-    for first, last in sorted(ranges):
-        if current and first <= current[1] + 1:
-            current = (current[0], max(current[1], last))
-            continue
-        if current:
-            yield current
-        current = (first, last)
-    if current:
-        yield current
+    return tuple(merged(ranges)), len(out) + sum(span.turns for span in past.faded)
 
 
 def _covered(number: int, spans: Sequence[Span]) -> bool:

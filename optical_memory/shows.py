@@ -21,7 +21,7 @@ __all__ = [
     "run_of",
     "total_of",
     "turn_pictures",
-    "within_picture_limits",
+    "within_request",
 ]
 
 
@@ -33,8 +33,10 @@ class PageView:
         run: pages of one run share a unit with their neighbour: they are text together or pictures together.
         turns: numbers of the turns on it.
         overhead: tokens of the text beside the page: its label and its sidecar.
-        vision: vision tokens at each tier of the reader's ladder.
+        vision: vision tokens at each tier that it may be shown at, faintest first: the reader's ladder, as far as nobody found that the
+            page cannot be read there. Empty for a page that can be read at none.
         pictures: what its turns bring along where they are text instead.
+        enough: the tier that it falls to at once, whatever its age; None where that is left to its age.
     """
 
     key: str
@@ -49,6 +51,7 @@ class PageView:
     turns: tuple[int, ...]
     pinned: bool = False
     pictures: PictureLoad = NO_PICTURES
+    enough: Tier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class TextView:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """A decision: a page at a tier, turns as text, or (neither) left out."""
+    """A decision: a page at a tier, turns as text, or (neither) left out. A page as text can be read at no tier: see `within_request`."""
 
     view: PageView | TextView
     tier: Tier | None = None
@@ -100,12 +103,14 @@ def free_places(shows: Sequence[Show], profile: ReaderProfile, beside: PictureLo
     return profile.free_places(beside + turn_pictures(shows), max(map(profile.side, tiers), default=0)) - len(tiers)
 
 
-def within_picture_limits(shows: list[Show], profile: ReaderProfile, beside: PictureLoad, room: int | None) -> list[Show]:
-    """Give up the oldest pages that a request has no place for: their runs are text, as far as there is room; else they are left out.
+def within_request(shows: list[Show], profile: ReaderProfile, beside: PictureLoad, room: int | None) -> list[Show]:
+    """Give up the pages that cannot be read, and the oldest that a request has no place for.
 
-    A run whose turns bring pictures of their own would win nothing as text: it is left out. So, once there are no pages, are the oldest
-    texts with pictures.
+    Their runs are text, as far as there is room; else they are left out. What is held is text whatever the room. A run whose turns bring
+    pictures of their own would win no place as text: it is left out. So, once there are no pages, are the oldest texts with pictures.
     """
+    if any(show.as_text and isinstance(show.view, PageView) for show in shows):
+        shows = _given_up(shows, 0, room)
     while (free := free_places(shows, profile, beside)) < 0 and any(show.tier is not None for show in shows):
         shows = _given_up(shows, -free, room)
     for place, show in enumerate(shows):
@@ -117,14 +122,13 @@ def within_picture_limits(shows: list[Show], profile: ReaderProfile, beside: Pic
 
 
 def _given_up(shows: list[Show], surplus: int, room: int | None) -> list[Show]:
-    """Without the oldest `surplus` pages, or all of them."""
+    """Without the pages that cannot be read, and the oldest `surplus` others, or all of them."""
     runs = [list(run) for _, run in groupby(shows, key=lambda show: run_of(show.view))]
-    cut: list[list[Show]] = []
-    for run in runs:
-        pictures = sum(show.tier is not None for show in run)
-        kept = _without_oldest(run, surplus) if surplus > 0 else run
-        surplus -= pictures - sum(show.tier is not None for show in kept)
-        cut.append(kept)
+    cut = [_without_unreadable(run) for run in runs]
+    for place, run in enumerate(cut):
+        if surplus > 0:
+            cut[place] = _without_oldest(run, surplus)
+            surplus -= sum(show.tier is not None for show in run) - sum(show.tier is not None for show in cut[place])
     for place in range(len(cut)):  # what is held may not be left out, and still has to fit
         if surplus > 0 and any(show.tier is not None for show in cut[place]):
             surplus -= sum(show.tier is not None for show in cut[place])
@@ -137,6 +141,18 @@ def _given_up(shows: list[Show], surplus: int, room: int | None) -> list[Show]:
                 total += total_of(text) - total_of(cut[place])
                 cut[place] = text
     return [show for run in cut for show in run]
+
+
+def _without_unreadable(run: list[Show]) -> list[Show]:
+    """A run without its pages that cannot be read, and the rest only if it pays alone; as text where what would go may not be left out."""
+    unreadable = [show for show in run if show.as_text and isinstance(show.view, PageView)]
+    if not unreadable:
+        return run
+    kept = [Show(show.view) if show in unreadable else show for show in run]
+    is_dearer = dearer_than_text(kept)
+    if any(show.held for show in (run if is_dearer else unreadable)):
+        return _as_text(run)
+    return [Show(show.view) for show in kept] if is_dearer else kept
 
 
 def _without_oldest(run: list[Show], count: int) -> list[Show]:

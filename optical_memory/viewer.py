@@ -22,6 +22,8 @@ from .stores.claims import claimed, claims_of
 from .tokens import open_counter
 from .turn_costs import TurnCosts
 from .turns import Turn
+from .verification.base import Verification, Verifier
+from .verifying import Verifying, verifications
 
 __all__ = ["SIDECAR_TOKENS", "Look", "Viewer"]
 
@@ -41,6 +43,7 @@ class Look:
         style: canvas and density of the pages.
         sidecar_tokens: exact strings beside each page, in text tokens at most.
         redactor: takes secrets out of all that pages and sidecars are made from.
+        verifier: looks at a page before it is shown at a tier, and may refuse; see `verification`.
     """
 
     profile: ReaderProfile
@@ -50,6 +53,7 @@ class Look:
     style: PageStyle = field(default_factory=PageStyle)
     sidecar_tokens: int = SIDECAR_TOKENS
     redactor: Redactor | None = None
+    verifier: Verifier | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.renderer, str):
@@ -63,7 +67,8 @@ class Look:
         """What a plan depends on beside the log. The renderer's fingerprint is left to the ledger: finding it out may take a browser."""
         style = json.dumps(asdict(self.style))
         basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
-        return f"{basis} {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else basis
+        basis += f" {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else ""
+        return f"{basis} {self.verifier.name} {self.verifier.fingerprint}" if self.verifier else basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +111,6 @@ class Viewer:
         self._latest: _Latest | None = None
         self._plan_data: bytes | None = None
         self._plan_read: tuple[bytes, Plan] | None = None
-        self._replanner = Replanner(
-            store, session, self._open_ledger, look.profile, look.policy, look.marks, self.cost, self.cost.pictures, counter.count
-        )
         self._composer = Composer(
             store,
             session,
@@ -118,6 +120,19 @@ class Viewer:
             count=counter.count,
             counted_with=counter.name,
             style=look.style,
+        )
+        self.verifying = Verifying(store, session, look.verifier, self._open_ledger, self._composer.bind) if look.verifier else None
+        self._replanner = Replanner(
+            store,
+            session,
+            self._open_ledger,
+            look.profile,
+            look.policy,
+            look.marks,
+            self.cost,
+            self.cost.pictures,
+            counter.count,
+            self.verifying,
         )
 
     def context(self, budget: int | None = None) -> Context:
@@ -236,6 +251,10 @@ class Viewer:
                 return []
             ledger = self._open_ledger()
             return [self._composer.bind(page) for page in ledger.pages(ledger.spans())]
+
+    def verifications(self) -> list[Verification]:
+        """What verifiers found of the pages."""
+        return verifications(self._store, self._session)
 
     @property
     def counts(self) -> LedgerCounts:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from optical_memory.tiers import Tier
+
 ROOT = Path(__file__).parent.parent
 CHAT = [
     {"role": "user", "content": "My train to Lyon is the 7:40, booking **QX-77419**."},
@@ -183,6 +185,24 @@ def test_a_turn_cannot_steer_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     assert printable(hostile) == "␛]0;title␇�31mred\tand\nmore"
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
     assert printable(hostile) == hostile
+
+
+def test_pages_tell_what_a_verifier_found(shell: Shell) -> None:
+    shell.write("long.json", json.dumps([{"role": "user" if n % 2 else "assistant", "content": f"word {n} " * 150} for n in range(60)]))
+    shell("import", "long.json")
+    shell("context", "--renderer", "pillow")
+    assert all(page["verified"] == [] for page in shell.json("pages", "--renderer", "pillow"))
+    assert "verified" not in shell("pages", "--renderer", "pillow").stdout
+    shell("context", "--renderer", "pillow", "--verify", "density")
+    shown = json.loads(shell("context", "--renderer", "pillow", "--verify", "density", "--json").stdout)["plan"]["items"]
+    found = {
+        page["key"]: {each["tier"]: each["passed"] for each in page["verified"]} for page in shell.json("pages", "--renderer", "pillow")
+    }
+    assert all(found.values())
+    tiers = {item["key"]: Tier(item["tier"]).label for item in shown if item["kind"] == "page"}
+    assert tiers and all(found[key][tier] for key, tier in tiers.items())
+    assert "density: " in shell("pages", "--renderer", "pillow").stdout
+    assert "unknown verifier 'eyes'" in shell("context", "--verify", "eyes", code=2).stderr
 
 
 def test_pages_are_listed_saved_and_shown(shell: Shell) -> None:

@@ -26,7 +26,7 @@ MARKS = WaterMarks(high=400, low=100)  # low, so that short histories already tu
 
 
 def memory_of(renderer: RuledRenderer | None = None, **options: Any) -> OpticalMemory:
-    return OpticalMemory("s", store="memory://", renderer=renderer or RuledRenderer(rows=700), **{"marks": MARKS, **options})
+    return OpticalMemory("s", renderer=renderer or RuledRenderer(rows=700), **{"store": "memory://", "marks": MARKS, **options})
 
 
 def context_or_none(memory: OpticalMemory, budget: int | None) -> Context | None:

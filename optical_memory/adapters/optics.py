@@ -18,6 +18,7 @@ from ..readers.profiles import profile_for_model, profile_of
 from ..redaction import Redactor, redactor_of
 from ..renderers.base import Renderer
 from ..stores.base import DerivedCache, open_store
+from ..verification.base import Verifier, verifier_of
 from ..viewer import SIDECAR_TOKENS, Look
 
 __all__ = ["Optician", "Optics"]
@@ -36,6 +37,7 @@ class Optics:
         cache: a store, or its URL, that keeps pages by content; `memory://` keeps them in this process.
         forgetting, marks, style, sidecar_tokens: as for `OpticalMemory`.
         redact: True, or a redactor, masks secrets on pages and in sidecars. Recent messages stay as they are.
+        verify: `ocr` or True, `density`, or a verifier, as for `OpticalMemory`.
     """
 
     reader: str | ReaderProfile | None = None
@@ -47,9 +49,11 @@ class Optics:
     style: PageStyle | None = None
     sidecar_tokens: int = SIDECAR_TOKENS
     redact: bool | Redactor | None = None
+    verify: bool | str | Verifier | None = None
 
     def __post_init__(self) -> None:
         redactor_of(self.redact)  # what is none is said now, not at the first page
+        verifier_of(self.verify)
 
     def look(self, profile: ReaderProfile) -> Look:
         return Look(
@@ -60,6 +64,7 @@ class Optics:
             style=self.style or profile.page_style(),
             sidecar_tokens=self.sidecar_tokens,
             redactor=redactor_of(self.redact),
+            verifier=verifier_of(self.verify),
         )
 
 

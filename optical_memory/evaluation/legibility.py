@@ -12,12 +12,11 @@ from ..renderers.document import blocks_of
 from ..renderers.geometry import Canvas
 from ..tiers import Tier
 from ..turns import Turn
-from .alignment import faults
-from .words import critical_spans, plain, words_of
+from ..verification.alignment import faults
+from ..verification.words import LARGEST_ERROR, critical_spans, plain, words_of
 
-__all__ = ["LARGEST_ERROR", "Legibility", "ReadPicture"]
+__all__ = ["Legibility", "ReadPicture"]
 
-LARGEST_ERROR = 0.05  # character errors, as a share, up to which a turn counts as legible
 BORDER = 3  # px of white around what is cut out: an engine wants letters to stand free
 
 ReadPicture = Callable[[bytes, float], str]

@@ -53,12 +53,14 @@ class Policy:
         offer: what it offers within so many tokens; None if it cannot.
         forgetting: how its memory forgets.
         sidecar_tokens: exact strings beside each of its pages.
+        verify: what looks at its pages before it shows them.
     """
 
     name: str
     offer: Callable[[OpticalMemory, Sequence[Turn], int], Offer | None]
     forgetting: Forgetting = field(default_factory=ByAge)
     sidecar_tokens: int = 0
+    verify: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ POLICIES = {
         Policy("cut the oldest", _newest),
         *(Policy(f"all {tier.label}", _remembered, AtOneTier(tier)) for tier in (Tier.BASE, Tier.SMALL, Tier.TINY)),
         Policy("aged", _remembered),
+        Policy("aged + verified", _remembered, verify="ocr"),
+        Policy("aged + density", _remembered, verify="density"),
         Policy("aged + sidecar", _remembered, sidecar_tokens=SIDECAR),
         Policy("aged + sidecar + recall", _remembered_with_recall, sidecar_tokens=SIDECAR),
         Policy("budget spent", _remembered, SLOWLY),

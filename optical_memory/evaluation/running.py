@@ -87,7 +87,7 @@ class Evaluation:
 
     def _memory(self, policy: Policy) -> OpticalMemory:
         """The conversation, in a memory that forgets as the policy says."""
-        key = f"{policy.forgetting!r} {policy.sidecar_tokens}"
+        key = f"{policy.forgetting!r} {policy.sidecar_tokens} {policy.verify}"
         if key not in self._memories:
             memory = OpticalMemory(
                 f"{self.conversation.name} {key}",
@@ -96,6 +96,7 @@ class Evaluation:
                 reader=self._reader,
                 forgetting=policy.forgetting,
                 sidecar_tokens=policy.sidecar_tokens,
+                verify=policy.verify,
             )
             memory.extend(self.conversation.messages)
             self._memories[key] = memory

@@ -19,12 +19,12 @@ from optical_memory.evaluation.legibility import Legibility, ReadPicture
 from optical_memory.evaluation.policies import POLICIES, chosen, cost_of
 from optical_memory.evaluation.running import Evaluation, Result, evaluate, load_results, save_results
 from optical_memory.evaluation.summary import plot_of, rows_of, share_of
-from optical_memory.evaluation.words import critical_spans, plain
 from optical_memory.pages import PageStyle
 from optical_memory.readers.ocr import OcrReader
 from optical_memory.renderers.base import Renderer, open_renderer
 from optical_memory.stores import open_store
 from optical_memory.tiers import Tier
+from optical_memory.verification.words import critical_spans, plain
 
 WORDS = ["river", "stone", "garden", "window", "market", "morning", "letter", "paper", "bridge", "silver", "winter", "simple", "quiet"]
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from ..renderers.blocks import Block, Code, Heading, ListItem, Math, Paragraph, Quote, Span, Table
 from ..renderers.compaction import JOIN_MARK
 
-__all__ = ["TYPOGRAPHIC", "critical_spans", "plain", "words_of"]
+__all__ = ["LARGEST_ERROR", "TYPOGRAPHIC", "critical_spans", "plain", "words_of"]
 
+LARGEST_ERROR = 0.05  # character errors, as a share, up to which a turn counts as legible
 TYPOGRAPHIC = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "…": "...", "\u00a0": " "})
 EDGES = ".,;:!?()[]{}\"'`*"  # around a word, and no part of it
 TELLING = "/\\_@#"  # what paths, addresses and identifiers are made of

@@ -151,9 +151,10 @@ def eval_exact(
         count, searched = sum(map(len, strings.values())), found_by_search(memory, strings)
         for tier in memory.profile.ladder:
             at_one = OpticalMemory(str(path), store=store, renderer=drawing, reader=reader, forgetting=AtOneTier(tier))
-            found = places_of(at_one, at_one.context(), strings)
+            context = at_one.context()
+            found, pages = places_of(at_one, context, strings), sum(part.tier == tier for part in context.pages)
             places = {at: found[at] for at in PLACES}
-            rows.append({"session": path.stem, "tier": tier.label, "strings": count, **places, "found by search": searched})
+            rows.append({"session": path.stem, "tier": tier.label, "pages": pages, "strings": count, **places, "found by search": searched})
     print(json.dumps(rows)) if as_json else exact_table(rows)
     if any(row["nowhere"] or row["found by search"] != row["strings"] for row in rows):
         raise typer.Exit(1)

@@ -57,8 +57,10 @@ def plot_of(rows: Sequence[Row]) -> str:
         f".line{place}{{stroke:{colour};fill:none;stroke-width:2}}text.line{place}{{stroke:none;fill:{colour};font:11px sans-serif}}"
         for place, colour in enumerate(COLOURS)
     )
-    chart = line_chart("Evidence offered by budget", lines, x_label="budget, tokens", y_label="% of questions")
-    head = f"<style>.chart{{background:#fff}}circle{{r:3px}}.axis{{font:11px sans-serif;fill:#333}}{style}</style>"
+    chart = line_chart("Evidence offered by budget", lines, x_label="budget, tokens", y_label="evidence offered, % of questions", top=100)
+    head = (
+        f"<style>.chart{{background:#fff}}circle{{r:3px}}.axis,.tick{{font:11px sans-serif;fill:#333}}.grid{{stroke:#ddd}}{style}</style>"
+    )
     return chart.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f">{head}", 1)
 
 

@@ -166,7 +166,7 @@ def plot(verdict: Verdict) -> str:
     height = HEIGHT + 30
     panels = []
     for at, kind in enumerate(verdict.kinds):
-        title = f'<text class="title" x="12" y="{at * height + 22}">{kind}</text>'
+        title = f'<text class="title" x="4" y="{at * height + 22}">{kind}</text>'
         panels.append(f'{title}<g transform="translate(0 {at * height + 30})">{_panel(verdict, kind, sizes)}</g>')
     whole = height * len(panels)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {whole}" width="{WIDTH}" height="{whole}">'
@@ -183,5 +183,8 @@ def _panel(verdict: Verdict, kind: str, sizes: Sequence[float]) -> str:
             points[side] = points.get(side, Score()) + verdict.scores[place]
         exact = tuple((side, 100 * found.exact_rate) for side, found in sorted(points.items()))
         lines.append(Line(f"{size:g} px", f"s{at}", exact))
-    chart = line_chart(f"Exact answers: {kind}", lines, x_label="side of the picture in pixels", y_label="exact answers, %")
+    sides = sorted({place.tier.side for place in verdict.scores})
+    chart = line_chart(
+        f"Exact answers: {kind}", lines, x_label="side of the picture in pixels", y_label="exact answers, %", top=100, x_ticks=sides
+    )
     return chart.replace("<svg ", f'<svg width="{WIDTH}" height="{HEIGHT}" ', 1)

@@ -78,6 +78,6 @@ def test_the_command_counts(tmp_path: Path) -> None:
     messages: list[dict[str, Any]] = [{"role": "user", "content": f"invoice QX-{n:05} of $30 and {n} more " * 30} for n in range(40)]
     (tmp_path / "talk.json").write_text(json.dumps(messages))
     rows = json.loads(run(tmp_path, "eval-exact", "talk.json", "--renderer", "pillow", "--json").stdout)
-    assert [row["tier"] for row in rows] == [tier.label for tier in Tier]
+    assert [row["tier"] for row in rows] == [tier.label for tier in Tier] and all(row["pages"] for row in rows)
     assert all(row["nowhere"] == 0 and row["found by search"] == row["strings"] for row in rows)
     assert "in a sidecar" in run(tmp_path, "eval-exact", "talk.json", "--renderer", "pillow").stdout

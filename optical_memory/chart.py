@@ -11,6 +11,7 @@ __all__ = ["Line", "line_chart"]
 
 WIDTH, HEIGHT = 860, 280  # of the view box; the picture scales with the page
 LEFT, RIGHT, TOP, BOTTOM = 68, 132, 34, 42
+LABEL = 38  # from one label at a line's end to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +29,29 @@ class Line:
     points: tuple[tuple[float, float], ...]
 
 
-def line_chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str) -> str:
-    """An `<svg>` element. Both axes start at 0. Raises `ValueError` if there is no point to draw."""
+def line_chart(
+    title: str, lines: Sequence[Line], *, x_label: str, y_label: str, top: float | None = None, x_ticks: Sequence[float] = ()
+) -> str:
+    """An `<svg>` element. Both axes start at 0.
+
+    Args:
+        top: where the upright axis ends, for charts that are compared; at the highest point if None.
+        x_ticks: where the other one is marked; at round numbers if there are none.
+
+    Raises `ValueError` if there is no point to draw.
+    """
     points = [point for line in lines for point in line.points]
     if not points:
         raise ValueError("a chart needs at least one point")
-    x_ticks = _ticks(max(x for x, _ in points))
-    y_ticks = _ticks(max(y for _, y in points))
+    x_ticks = x_ticks or _ticks(max(x for x, _ in points))
+    y_ticks = _ticks(max(y for _, y in points) if top is None else top)
     x_top, y_top = max(1.0, *(x for x, _ in points)), y_ticks[-1]
     body = [_y_axis(tick, y_top) for tick in y_ticks]
     body += [_x_axis(tick, x_top) for tick in x_ticks if tick <= x_top]
     body += _end_labels(lines, x_top, y_top)
     body += [_line(line, x_top, y_top) for line in lines]
     body.append(f'<text class="axis" x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
-    body.append(f'<text class="axis" x="0" y="12">{escape(y_label)}</text>')
+    body.append(f'<text class="axis" x="4" y="12">{escape(y_label)}</text>')
     return f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(body)}</svg>'
 
 
@@ -84,13 +94,18 @@ def _line(line: Line, x_top: float, y_top: float) -> str:
 
 
 def _end_labels(lines: Sequence[Line], x_top: float, y_top: float) -> list[str]:
-    """Each line's name and last value at its end, pushed apart where two ends lie close together."""
+    """Each line's name and last value at its end, pushed apart where two ends lie close together, and up where they would leave it."""
     labels: list[str] = []
-    lowest = -math.inf
-    for line in sorted((line for line in lines if line.points), key=lambda line: -line.points[-1][1]):
+    named = sorted((line for line in lines if line.points), key=lambda line: -line.points[-1][1])
+    heights: list[float] = []
+    for line in named:
+        heights.append(max([_y(line.points[-1][1], y_top) - 4, *(height + LABEL for height in heights[-1:])]))
+    lowest = HEIGHT - LABEL / 2
+    for place in reversed(range(len(heights))):
+        heights[place] = min(heights[place], lowest)
+        lowest = heights[place] - LABEL
+    for line, y in zip(named, heights, strict=True):
         x, value = line.points[-1]
-        y = max(_y(value, y_top) - 4, lowest)
-        lowest = y + 38
         labels.append(
             f'<text class="end {escape(line.css_class)}" x="{_x(x, x_top) + 12:.1f}" y="{y:.1f}">'
             f'<tspan class="value">{value:,.0f}</tspan><tspan x="{_x(x, x_top) + 12:.1f}" dy="16">{escape(line.name)}</tspan></text>'

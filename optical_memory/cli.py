@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from .costs_cli import cost
-from .evaluation_cli import eval_, eval_identifiers
+from .evaluation_cli import eval_, eval_exact, eval_identifiers
 from .eyetest_cli import calibrate
 from .models_cli import app as models_app
 from .redis_cli import app as redis_app
@@ -45,7 +45,6 @@ Redact = Annotated[bool, typer.Option("--redact/--no-redact", envvar="OPTICAL_ME
 Verify = Annotated[str | None, typer.Option(envvar="OPTICAL_MEMORY_VERIFY", help="ocr or density: show no page that cannot be read.")]
 app.add_typer(models_app)
 app.add_typer(redis_app)
-app.command()(calibrate)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -315,6 +314,8 @@ def doctor(store: StoreUrl = None, as_json: AsJson = False) -> None:
 
 app.command("eval")(eval_)
 app.command()(eval_identifiers)
+app.command()(eval_exact)
+app.command()(calibrate)
 
 
 @app.command()

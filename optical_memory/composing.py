@@ -51,7 +51,7 @@ class Composer:
 
     def bind(self, page: Page) -> Page:
         """A page that can show itself and tell its price."""
-        return replace(page, picture_of=self.pictures.picture, cost_of=self._vision_tokens)
+        return replace(page, picture_of=self.pictures.picture, cost_of=self._vision_tokens, size_of=self._shown_size)
 
     def forget(self) -> None:
         """Drop what is kept, after turns were erased."""
@@ -85,7 +85,10 @@ class Composer:
         return TextPart(turns, sum(self._cost(turn) for turn in turns))
 
     def _vision_tokens(self, page: Page, tier: Tier) -> int:
-        return self._profile.page_tokens(page.width, page.height, tier)
+        return self._profile.page_tokens(page.width, page.height, tier, page.canvas)
+
+    def _shown_size(self, page: Page, tier: Tier) -> tuple[int, int]:
+        return self._profile.shown_size(page.width, page.height, tier, page.canvas)
 
     def _usage(self, plan: Plan, parts: Sequence[TextPart | PagePart], tail_tokens: int) -> Usage:
         vision, pages = tally(parts)

@@ -230,10 +230,12 @@ def findings_table(findings: Sequence[Finding]) -> None:
 
 def evaluation_table(rows: Sequence[Row]) -> None:
     """Print what policies offer at their budgets, with 95 % intervals."""
-    table = _table("policy", "budget", "tokens", "evidence legible", "with recall", "found by search", "seconds", left=1)
+    asked = any(row.f1 is not None for row in rows)
+    scores = ("answer F1", "exact answers") if asked else ()
+    table = _table("policy", "budget", "tokens", "evidence legible", "with recall", "found by search", *scores, "seconds", left=1)
     for row in rows:
-        shares = (str(share) for share in (row.legible, row.offered, row.recallable))
-        table.add_row(row.policy, f"{row.budget:,}", f"{row.tokens:,.0f}", *shares, f"{row.seconds:.2f}")
+        shares = [row.legible, row.offered, row.recallable, *([row.f1, row.exact] if asked else [])]
+        table.add_row(row.policy, f"{row.budget:,}", f"{row.tokens:,.0f}", *(str(share or "") for share in shares), f"{row.seconds:.2f}")
     _print(table)
 
 
@@ -246,6 +248,15 @@ def identifiers_table(rows: Sequence[Mapping[str, Any]]) -> None:
         counts = (str(row[place]) for place in places)
         name = row["session"] if len(row["session"]) <= SESSION_NAME else row["session"][: SESSION_NAME - 1] + "…"
         table.add_row(Text(printable(name)), f"{row['budget']:,}", str(row["probes"]), str(offered), *counts, str(row["cut"]))
+    _print(table)
+
+
+def exact_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print where exact strings are to be had, tier by tier."""
+    table = _table(*(rows[0] if rows else ()), left=2)
+    for row in rows:
+        name, tier, *counts = row.values()
+        table.add_row(Text(printable(name[:SESSION_NAME])), tier, *(f"{count:,}" for count in counts))
     _print(table)
 
 
@@ -286,7 +297,6 @@ def growth_table(growth: Sequence[Growth]) -> None:
 
 def eyetest_table(verdict: Verdict) -> None:
     """Print an eye test: each kind of text at each rung and size, sharpest first; wrong answers apart from abstentions."""
-    from .tiers import Tier
 
     table = _table(
         "text", "rung", "font", "letters shown", "texts", "exact", "95 % interval", "wrong", "abstained", "wrong characters", left=2
@@ -294,7 +304,7 @@ def eyetest_table(verdict: Verdict) -> None:
     for place in sorted(verdict.scores, key=lambda place: (verdict.kinds.index(place.kind), -place.tier, -place.font_size)):
         found = verdict.scores[place]
         low, high = found.interval
-        shown = f"{place.font_size * place.tier.side / Tier.BASE.side:.1f} px"
+        shown = f"{verdict.letter_shown(place):.1f} px"
         counts = [f"{found.exact_rate:.1%}", f"{low:.1%} to {high:.1%}", str(found.wrong), str(found.abstained), f"{found.error_rate:.1%}"]
         table.add_row(place.kind, place.tier.label, f"{place.font_size:g} px", shown, str(found.probes), *counts)
     _print(table)

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .transfer_cli import API_KEY
+
 if TYPE_CHECKING:
     from .eyetest import Bounds, Price, Settings, Verdict
     from .readers.base import Reader
 
 __all__ = ["calibrate"]
 
-SIZES = "11,14,18"
-KEY = "OPTICAL_MEMORY_API_KEY"
+SIZES = (0.8, 1.0, 1.3)  # times the font of the reader's pages
 
 
 def calibrate(
@@ -28,7 +29,7 @@ def calibrate(
     language: Annotated[str, typer.Option(help="Tesseract's languages: eng, eng+chi_sim.")] = "eng",
     kinds: Annotated[str, typer.Option(help="Kinds of text, or all.")] = "all",
     tiers: Annotated[str, typer.Option(help="Rungs, or all of the reader's ladder.")] = "all",
-    sizes: Annotated[str, typer.Option(help="Font sizes of the page in pixels.")] = SIZES,
+    sizes: Annotated[str, typer.Option(help="Font sizes of the page in pixels; by default around that of the reader's pages.")] = "",
     charts: Annotated[int, typer.Option(help="Charts of each kind, rung and size.", min=1)] = 4,
     probes: Annotated[int, typer.Option(help="Texts asked for on each chart.", min=1)] = 24,
     target: Annotated[float, typer.Option(help="Exact rate, at the lower end of its interval.", min=0.01, max=0.999)] = 0.95,
@@ -58,7 +59,8 @@ def calibrate(
             note(f"{kind} is left out: {why}")
         rungs = asker.profile.ladder if tiers == "all" else tuple(sorted(Tier.parse(item) for item in _items(tiers)))
         name = model or opened.profile.name
-        settings = Settings(name, usable, rungs, _sizes(sizes), rounds=charts, probes=probes, seed=seed)
+        fonts = _sizes(sizes) or tuple(float(round(asker.profile.page_style().font_size * size)) for size in SIZES)
+        settings = Settings(name, usable, rungs, fonts, rounds=charts, probes=probes, seed=seed)
         price = price_of(settings, asker)
         if dry_run:
             _print_price(price, price_in, price_out)
@@ -82,7 +84,7 @@ def _reader(reader: str, model: str | None, profile: str | None, weights: str | 
         return open_reader(reader, **({"weights": weights} if weights else {}))
     if model is None:
         raise ValueError("--reader with a URL needs --model, the name of the model there")
-    options: dict[str, Any] = {"url": reader, "model": model, "profile": profile, "api_key": os.environ.get(KEY)}
+    options: dict[str, Any] = {"url": reader, "model": model, "profile": profile, "api_key": os.environ.get(API_KEY)}
     try:
         return open_reader("openai", **options, options={"temperature": 0})
     except UnknownName as exc:
@@ -101,7 +103,7 @@ def _test(settings: Settings, asker: Any, renderer: Any, out: Path, bounds: Boun
     malformed = sum(record.malformed for record in outcome.records)
     if malformed:
         note(f"{malformed} replies held no answer at all; their texts count as abstained")
-    return verdict_of(outcome.records, target)
+    return verdict_of(outcome.records, asker.profile, target)
 
 
 def _write(out: Path, verdict: Verdict, profile: Any, name: str, by: str) -> None:
@@ -138,4 +140,4 @@ def _sizes(given: str) -> tuple[float, ...]:
     try:
         return tuple(sorted({float(item) for item in _items(given)}))
     except ValueError:
-        raise ValueError(f"--sizes {given!r} is not a list of pixels; write it like {SIZES}") from None
+        raise ValueError(f"--sizes {given!r} is not a list of pixels; write it like 11,14,18") from None

@@ -22,6 +22,7 @@ from .renderers.base import RenderedPage, Renderer
 from .sidecar import sidecar_of
 from .stores.base import Readable, SessionId
 from .stores.claims import claimed
+from .turn_pictures import pictures_of
 from .turns import Turn
 
 __all__ = ["Ledger", "PagesLost", "Span", "discard_runs", "runs_with"]
@@ -146,7 +147,7 @@ class Ledger:
             exchanges, is_all = self._chunk(rest, chunk)
             try:
                 drawn = self._redacted(exchanges)
-                rendered = self._renderer.render(drawn, self._style, seal_last=seal_last and is_all)
+                rendered = self._render(drawn, seal_last=seal_last and is_all)
             except RenderError:
                 self.counts.render_failures += 1
                 raise
@@ -170,7 +171,7 @@ class Ledger:
     def _redrawn(self, span: Span, recorded: Sequence[Page]) -> dict[str, bytes]:
         try:
             turns = self._store.read(self._session, span.first, span.last + 1)
-            rendered = self._renderer.render(self._redacted(exchanges_of(turns)), self._style)
+            rendered = self._render(self._redacted(exchanges_of(turns)), seal_last=True)
         except RenderError as exc:
             self.counts.render_failures += 1
             raise PagesLost([span], str(exc)) from exc
@@ -183,6 +184,14 @@ class Ledger:
             raise PagesLost([span], "they were erased while they were drawn again")
         self.counts.pages_redrawn += len(rendered)
         return pictures
+
+    def _render(self, exchanges: Sequence[Exchange], *, seal_last: bool) -> list[RenderedPage]:
+        rendered = self._renderer.render(exchanges, self._style, seal_last=seal_last)
+        if not self._style.crop:
+            return rendered
+        from .renderers.cropping import cropped  # Pillow is slow to import, and not every session draws
+
+        return [cropped(page, self._style) for page in rendered]
 
     def drawn_turns(self, page: Page) -> list[Turn]:
         """The turns that stand on a page as they were drawn, without what a redactor takes out. Raises `RenderError`."""
@@ -297,6 +306,8 @@ def _page(key: str, drawn: RenderedPage, turns: dict[int, Turn], tokens: int, si
         last_said=turns[drawn.last_turn].created_at,
         fill=drawn.fill,
         missing_glyphs=drawn.missing_glyphs,
+        canvas=drawn.canvas,
+        pictures=pictures_of(turns[segment.turn] for segment in drawn.segments if not segment.continued),
     )
 
 

@@ -22,6 +22,7 @@ from .exchanges import starts_exchange
 from .ledger import Span
 from .parsing import TurnLike, turn_of
 from .planning import Plan
+from .recalling import to_the_letter
 from .search import TermIndex
 from .stores.base import DerivedCache, SessionId
 from .turns import Turn
@@ -101,7 +102,7 @@ class Lens(Generic[T]):
             index = TermIndex()
             for turn in turns:
                 index.add(turn.number, turn.text)
-            return [turns[number - 1] for number in index.search(query, limit)]
+            return to_the_letter(query, limit, lambda most: [turns[number - 1] for number in index.search(query, most)])
         numbers = [query] if isinstance(query, int) else list(query)
         for number in numbers:
             if not 1 <= number <= len(turns):

@@ -69,7 +69,7 @@ class OpticalMemory:
         forgetting: how faint a page may be at its age; `ByAge()` by default.
         tenant: sessions of different tenants never meet.
         marks: how much recent text there may be before the oldest of it moves to pages.
-        style: canvas and density of the pages.
+        style: canvas and density of the pages; by default what the reader's profile says.
         sidecar_tokens: exact strings beside each page, in text tokens at most.
         redact: True, or a redactor (`redaction.Secrets(patterns=[...])`), masks secrets on pages and in sidecars.
         keep_secrets_in_log: with `redact`, turns are stored, recalled and sent as text word for word, secrets and all. False masks them
@@ -109,7 +109,7 @@ class OpticalMemory:
             renderer,
             policy=forgetting or ByAge(),
             marks=marks or WaterMarks(),
-            style=style or PageStyle(),
+            style=style or self.profile.page_style(),
             sidecar_tokens=sidecar_tokens,
             redactor=redactor,
             verifier=verifier_of(verify),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
 from .errors import SessionCorrupted
 from .pages import Box, Page, Segment
+from .turn_pictures import PictureLoad
 
 __all__ = ["decode_pages", "encode_pages"]
 
@@ -41,6 +43,8 @@ def _to_json(page: Page) -> dict[str, object]:
         "said": page.last_said and page.last_said.isoformat(),
         "fill": round(page.fill, 4),
         "missing": page.missing_glyphs,
+        "canvas": page.canvas,
+        "pictures": astuple(page.pictures),
         "segments": [
             [segment.turn, segment.continued, segment.continues, [[box.left, box.top, box.width, box.height] for box in segment.boxes]]
             for segment in page.segments
@@ -66,4 +70,6 @@ def _from_json(fields: dict[str, Any]) -> Page:
         last_said=datetime.fromisoformat(str(said)) if said else None,
         fill=float(fields["fill"]),
         missing_glyphs=int(fields["missing"]),
+        canvas=int(fields.get("canvas", 0)),  # records of the first releases have none
+        pictures=PictureLoad(*fields.get("pictures", ())),  # absent from records of earlier releases
     )

@@ -9,9 +9,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from .tiers import Tier
+from .turn_pictures import NO_PICTURES, PictureLoad
 from .turns import Turn
 
 __all__ = ["Box", "Page", "PageStyle", "Segment", "drawn_form", "run_key"]
+
+SANS_ADVANCE = 0.504  # em; the mean character of English prose, code and JSON in DejaVu Sans (0.501 to 0.506), spaces included
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class PageStyle:
     1024 px, where hinted letters stand on whole pixels and four greys are enough; the other tiers are made from that picture.
 
     `grey_levels` is for the sealed picture and the tiers that are as large or larger, `faint_levels` for the smaller ones, where a letter
-    has no black left and every grey counts.
+    has no black left and every grey counts. `crop` cuts off what a page that is not full leaves blank: for readers that bill by area.
     """
 
     width: int = 1024
@@ -73,6 +76,12 @@ class PageStyle:
     gutter: int = 10
     grey_levels: int = 4
     faint_levels: int = 16
+    crop: bool = False
+
+    @property
+    def cell(self) -> tuple[float, float]:
+        """Width and height in pixels of the sealed picture that a character of prose takes, on average."""
+        return self.font_size * SANS_ADVANCE * self.scale, self.font_size * self.line_height * self.scale
 
     @property
     def pixel_size(self) -> tuple[int, int]:
@@ -92,10 +101,12 @@ class Page:
         text_tokens: what the words on it cost as plain text.
         sidecar: its exact strings.
         width, height: of the sealed picture in pixels.
+        canvas: the longer side in pixels before what was blank was cut off; 0 if nothing was.
         importance: the greatest importance among its turns.
         last_said: when its last turn was said.
         fill: share of its column height that carries content.
         missing_glyphs: characters drawn as a visible replacement, for want of a font.
+        pictures: what the turns that begin on it bring along where they are text instead.
     """
 
     key: str
@@ -109,8 +120,11 @@ class Page:
     last_said: datetime | None = None
     fill: float = 1.0
     missing_glyphs: int = 0
+    canvas: int = 0
+    pictures: PictureLoad = NO_PICTURES
     picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
     cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
+    size_of: Callable[[Page, Tier], tuple[int, int]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def first_turn(self) -> int:
@@ -126,8 +140,10 @@ class Page:
         return self.picture_of(self, Tier.parse(tier))
 
     def size(self, tier: Tier | str) -> tuple[int, int]:
-        """Width and height in pixels at a tier; the longer side is the tier's."""
-        scale = Tier.parse(tier).side / max(self.width, self.height)
+        """Width and height in pixels as the memory's reader is shown it at a tier; by itself a page has the tier's side."""
+        if self.size_of is not None:
+            return self.size_of(self, Tier.parse(tier))
+        scale = Tier.parse(tier).side / (self.canvas or max(self.width, self.height))
         return max(1, round(self.width * scale)), max(1, round(self.height * scale))
 
     def tokens(self, tier: Tier | str) -> int:

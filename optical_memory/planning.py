@@ -10,7 +10,7 @@ times over.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Annotated, Literal
@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from .exchanges import exchanges_of, open_calls, starts_exchange
 from .forgetting import Forgetting
 from .readers.base import ReaderProfile
-from .shows import PageView, Show, TextView, as_one_text, dearer_than_text, run_of, total_of, within_request
+from .shows import PageView, Show, TextView, as_one_text, dearer_than_text, free_places, run_of, total_of, within_request
 from .tiers import Tier
+from .turn_pictures import NO_PICTURES, PictureLoad
 from .turns import Turn
 
 __all__ = [
@@ -54,7 +55,7 @@ class _Value(BaseModel):
 
 
 class PageItem(_Value):
-    """A page shown as a picture."""
+    """A page shown as a picture; `tokens` with its label and sidecar."""
 
     kind: Literal["page"] = "page"
     key: str
@@ -62,6 +63,7 @@ class PageItem(_Value):
     first: int
     last: int
     tier: Tier
+    tokens: int = 0
 
 
 class TextItem(_Value):
@@ -70,6 +72,7 @@ class TextItem(_Value):
     kind: Literal["text"] = "text"
     first: int
     last: int
+    tokens: int = 0
 
 
 class Plan(_Value):
@@ -90,6 +93,8 @@ class Plan(_Value):
         high_water: tail tokens beyond which the next re-plan is due.
         squeezed: the budget took away more than age alone would have.
         pins: the pinned turns that it honours.
+        turn_pictures: the pictures of turns that are text among the items.
+        tail_pictures: how many there were in the tail when it was made.
         reason: why it was made.
     """
 
@@ -108,6 +113,8 @@ class Plan(_Value):
     high_water: int
     squeezed: bool = False
     pins: tuple[int, ...] = ()
+    turn_pictures: PictureLoad = NO_PICTURES
+    tail_pictures: int = 0
     reason: str
 
     @property
@@ -118,6 +125,11 @@ class Plan(_Value):
     def sends_like(self, other: Plan) -> bool:
         """Whether both send the same: what is neither on a page nor left out is text, wherever the plan has it."""
         return (self.pages, self.left_out) == (other.pages, other.left_out)
+
+    def is_crowded(self, tail: PictureLoad, profile: ReaderProfile) -> bool:
+        """Whether the tail has got more pictures, and a request no place for them."""
+        side = max((profile.side(item.tier) for item in self.pages), default=0)
+        return tail.count > self.tail_pictures and len(self.pages) > profile.free_places(self.turn_pictures + tail, side)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +174,7 @@ def replan_reason(
     pins: Sequence[int],
     cache_seconds: float,
     marks: WaterMarks,
+    crowded: bool = False,
 ) -> str | None:
     """Why the last plan no longer serves; None while it does.
 
@@ -169,6 +182,7 @@ def replan_reason(
         tail: the turns from `last.tail_from` on.
         tail_tokens: what they cost as text.
         cache_seconds: the provider's prompt cache lives this long without a call.
+        crowded: a request has no place for all pictures; see `Plan.is_crowded`.
     """
     if last is None:
         return "first plan"
@@ -178,6 +192,8 @@ def replan_reason(
         return "pins changed"
     if budget is not None and last.prefix_tokens + tail_tokens > budget:
         return "over budget"
+    if crowded:
+        return "too many pictures"
     if last.squeezed and (budget is None or budget > 1.25 * (last.budget or 0)):
         return "budget grew"
     if tail_tokens > LONG_EXCHANGE * last.high_water:
@@ -192,8 +208,12 @@ def replan_reason(
 
 
 def _cache_lapsed(last: Plan, tail: Sequence[Turn], seconds: float) -> bool:
-    """Whether, since the plan was made, so much time passed between a turn and the next that no prompt cache lived through it."""
-    times = [turn.created_at for turn in tail if turn.number >= last.length]
+    """Whether so much time has passed since the model last answered, or since the plan was made, that no prompt cache lived through it.
+
+    A pause before that is no reason: the calls after it have filled the cache again.
+    """
+    answered = max((turn.number for turn in tail if turn.role == "assistant"), default=0)
+    times = [turn.created_at for turn in tail if turn.number >= max(last.length, answered)]
     pairs = pairwise(times)
     return any(a is not None and b is not None and (b - a).total_seconds() > seconds for a, b in pairs)
 
@@ -233,6 +253,8 @@ def arrange(
     haste: float = 1.0,
     pictures: bool = True,
     room: int | None = None,
+    held: Mapping[str, Tier] | None = None,
+    beside: PictureLoad = NO_PICTURES,
 ) -> list[Show]:
     """Decide by age and by money: each page at the policy's tier, or the next fainter one that is cheaper than its text; else text.
 
@@ -244,20 +266,42 @@ def arrange(
         pictures: if false, all is text.
         room: tokens that pages may take as text, and all else, which a request has no place for as pictures or which cannot be read;
             beyond it they are left out.
+        held: tiers of pages, by key, that stay as they are.
+        beside: pictures of the turns after the views.
     """
+    shows = _by_age_and_money(views, policy, profile, haste, held or {}, pictures=pictures)
+    if profile.limits.many_side and free_places(shows, profile, beside) < 0:  # among many pictures each must be small
+        small = profile.within(profile.limits.many_side)
+        smaller = _by_age_and_money(views, policy, small, haste, {}, pictures=pictures)
+        if profile.floor <= max(small.ladder, default=Tier.TINY) and free_places(smaller, profile, beside) > free_places(
+            shows, profile, beside
+        ):
+            shows = smaller
+    return within_request(shows, profile, beside, room)
+
+
+def _by_age_and_money(
+    views: Sequence[PageView | TextView],
+    policy: Forgetting,
+    profile: ReaderProfile,
+    haste: float,
+    held: Mapping[str, Tier],
+    *,
+    pictures: bool,
+) -> list[Show]:
     shows: list[Show] = []
     for _, group in groupby(views, key=run_of):
         run = list(group)
         pages = [replace(view, age=view.age.hastened(haste)) for view in run if isinstance(view, PageView)]
         if pages and pictures and profile.ladder:
-            shows += _arrange_run(pages, policy, profile)
+            shows += _arrange_run(pages, policy, profile, held)
         else:
             shows += [Show(view, as_text=True) for view in ([as_one_text(pages)] if pages else run)]
-    return within_request(shows, profile.page_limit, room)
+    return shows
 
 
-def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile) -> list[Show]:
-    shows = [_show_by_age(page, policy, profile) for page in pages]
+def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderProfile, held: Mapping[str, Tier]) -> list[Show]:
+    shows = [_show(page, policy, profile, held.get(page.key)) for page in pages]
     while dearer_than_text(shows):
         candidates = [(show.tier, -place) for place, show in enumerate(shows) if show.tier and _next_tier(show, profile)]
         if not candidates:
@@ -267,51 +311,32 @@ def _arrange_run(pages: Sequence[PageView], policy: Forgetting, profile: ReaderP
     return shows
 
 
-def _show_by_age(page: PageView, policy: Forgetting, profile: ReaderProfile) -> Show:
+def _show(page: PageView, policy: Forgetting, profile: ReaderProfile, held: Tier | None) -> Show:
+    usable = _usable(page, profile)
     wanted = policy.tier(page.age)
     if wanted is not None and page.enough is not None:
         wanted = min(wanted, page.enough)
     if page.pinned:
         wanted = max(wanted or profile.floor, profile.floor)
+    if held in usable:
+        wanted = held
     if wanted is None:
         return Show(page)
-    usable = [tier for tier in page.vision if tier <= wanted] or [*page.vision][:1]
-    return Show(page, tier=max(usable)) if usable else Show(page, as_text=True)
+    sharp = [tier for tier in usable if tier <= wanted] or usable[:1]
+    return Show(page, tier=sharp[-1]) if sharp else Show(page, as_text=True)
 
 
 def _next_tier(show: Show, profile: ReaderProfile) -> Tier | None:
     """The next fainter tier that is cheaper; None where there is none, or where a pin forbids it."""
     assert isinstance(show.view, PageView) and show.tier is not None
     vision, floor = show.view.vision, profile.floor if show.view.pinned else Tier.TINY
-    return max((tier for tier in vision if floor <= tier < show.tier and vision[tier] < vision[show.tier]), default=None)
+    cheaper = [tier for tier in _usable(show.view, profile) if floor <= tier < show.tier and vision[tier] < vision[show.tier]]
+    return cheaper[-1] if cheaper else None
 
 
-def room_target(budget: int, tail_tokens: int) -> int:
-    """Tokens that a squeezed context should take: less than the budget, so that the epoch after lasts for some turns."""
-    return min(budget, max(int(ROOM_AFTER_REPLAN * budget), tail_tokens + int(ROOM_FOR_PAGES * budget)))
-
-
-def squeeze(views: Sequence[PageView | TextView], room: int, policy: Forgetting, profile: ReaderProfile) -> list[Show]:
-    """Fit into `room` tokens, or as near as what is held allows.
-
-    A budget makes the memory age faster: every page counts as so many times older, by the smallest factor that does. So the oldest are
-    demoted first and leave first, the policy keeps its shape, and nothing leaves before it was at its faintest. Texts between the pages
-    go last, oldest first.
-    """
-
-    def total_at(step: int) -> int:
-        return total_of(arrange(views, policy, profile, haste=HASTE_STEP**step, room=0))
-
-    steps = bisect_left(range(HASTE_STEPS), True, key=lambda step: total_at(step) <= room)
-    result = arrange(views, policy, profile, haste=HASTE_STEP**steps, room=room)
-    total = total_of(result)
-    for place, show in enumerate(result):
-        if total <= room:
-            break
-        if show.shown and not show.held:
-            total -= show.tokens
-            result[place] = Show(show.view)
-    return result
+def _usable(page: PageView, profile: ReaderProfile) -> list[Tier]:
+    """Rungs of the reader at which the page may be shown, faintest first."""
+    return [tier for tier in profile.ladder if tier in page.vision]
 
 
 def items_of(shows: Sequence[Show]) -> Iterator[PageItem | TextItem]:
@@ -324,11 +349,42 @@ def items_of(shows: Sequence[Show]) -> Iterator[PageItem | TextItem]:
             text = None
         if isinstance(view, PageView):
             assert show.tier is not None, "a page is shown at a tier; its text is a view of its own"
-            yield PageItem(key=view.key, index=view.index, first=view.first, last=view.last, tier=show.tier)
+            yield PageItem(key=view.key, index=view.index, first=view.first, last=view.last, tier=show.tier, tokens=show.tokens)
         else:
-            text = TextItem(first=text.first if text else view.first, last=view.last)
+            first, tokens = (text.first, text.tokens) if text else (view.first, 0)
+            text = TextItem(first=first, last=view.last, tokens=tokens + show.tokens)
     if text:
         yield text
+
+
+def room_target(budget: int, tail_tokens: int) -> int:
+    """Tokens that a squeezed context should take: less than the budget, so that the epoch after lasts for some turns."""
+    return min(budget, max(int(ROOM_AFTER_REPLAN * budget), tail_tokens + int(ROOM_FOR_PAGES * budget)))
+
+
+def squeeze(
+    views: Sequence[PageView | TextView], room: int, policy: Forgetting, profile: ReaderProfile, beside: PictureLoad = NO_PICTURES
+) -> list[Show]:
+    """Fit into `room` tokens, or as near as what is held allows.
+
+    A budget makes the memory age faster: every page counts as so many times older, by the smallest factor that does. So the oldest are
+    demoted first and leave first, the policy keeps its shape, and nothing leaves before it was at its faintest. Texts between the pages
+    go last, oldest first.
+    """
+
+    def total_at(step: int) -> int:
+        return total_of(arrange(views, policy, profile, haste=HASTE_STEP**step, room=0, beside=beside))
+
+    steps = bisect_left(range(HASTE_STEPS), True, key=lambda step: total_at(step) <= room)
+    result = arrange(views, policy, profile, haste=HASTE_STEP**steps, room=room, beside=beside)
+    total = total_of(result)
+    for place, show in enumerate(result):
+        if total <= room:
+            break
+        if show.shown and not show.held:
+            total -= show.tokens
+            result[place] = Show(show.view)
+    return result
 
 
 def merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

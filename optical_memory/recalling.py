@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from .errors import TurnNotFound
 from .exchanges import exchanges_of, starts_exchange
+from .sidecar import exact_strings
 from .stores.base import SessionId, Store
 from .turns import Turn
 
-__all__ = ["Period", "Recaller"]
+__all__ = ["Period", "Recaller", "to_the_letter"]
 
+LITERAL_REACH = 2_000  # matches looked at for one that holds an exact string to the letter, if none of the best does
 REACH = 64  # turns to either side of a match within which its exchange is looked for
 
 
@@ -60,10 +63,13 @@ class Recaller:
         return [turn for turn in map(self.turn, numbers) if turn in period]
 
     def saying(self, query: str, limit: int, period: Period) -> list[Turn]:
-        """At most `limit` turns that match `query`, best first."""
+        """At most `limit` turns that match `query`, best first; for an exact string ($30, -n, 2.0e-5) those that hold it to the letter."""
+        return to_the_letter(query, limit, lambda most: self._matching(query, most, period))
+
+    def _matching(self, query: str, limit: int, period: Period) -> list[Turn]:
         numbers = self.store.search(self.session, query, self.store.length(self.session) if period.bounded else limit)
         found = (turn for number in numbers for turn in self.store.read(self.session, number, number + 1))
-        return [turn for turn in found if turn in period][:limit]
+        return list(islice((turn for turn in found if turn in period), limit))
 
     def said(self, limit: int, period: Period) -> list[Turn]:
         """The first `limit` turns of a period."""
@@ -82,6 +88,19 @@ class Recaller:
             if any(member.number == turn.number for member in members):
                 return members
         return [turn]
+
+
+def to_the_letter(query: str, limit: int, matching: Callable[[int], list[Turn]]) -> list[Turn]:
+    """The best `limit` matches, but of an exact string first those that hold it as it is.
+
+    An index knows the words of a string and not its signs: for `$30` it gives every 30. `matching` gives so many matches, best first.
+    """
+    found = matching(limit)
+    if exact_strings(query) != [query] or limit < 1:
+        return found
+    near = found if any(query in turn.text for turn in found) else matching(LITERAL_REACH)
+    literal = [turn for turn in near if query in turn.text]
+    return [*literal, *(turn for turn in found if turn not in literal)][:limit]
 
 
 def _zoned(moment: datetime) -> datetime:

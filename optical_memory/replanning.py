@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import NamedTuple
 
+from .billing import billed, calls_to_come
 from .context import framing_text, page_text
 from .errors import BudgetTooSmall, RenderError
 from .exchanges import Unit, starts_exchange, units_of
@@ -35,8 +36,10 @@ from .planning import (
     tail_start,
 )
 from .readers.base import ReaderProfile
+from .shows import turn_pictures
 from .stores.base import Readable, SessionId
 from .tiers import Tier
+from .turn_pictures import PictureLoad
 from .turns import Turn
 from .verifying import Floors, Verifying
 
@@ -66,6 +69,7 @@ class _Past:
         views: what may be shown, oldest first.
         faded: runs too old for the policy; nobody needs to look at them.
         text_tokens: of everything before the tail, as plain text.
+        pictures: of the turns of the tail.
     """
 
     views: Sequence[PageView | TextView]
@@ -73,6 +77,7 @@ class _Past:
     text_tokens: int
     tail: Sequence[Turn]
     tail_tokens: int
+    pictures: PictureLoad
 
 
 @dataclass(slots=True)
@@ -82,6 +87,7 @@ class Replanner:
     Attributes:
         ledger: the session's pages; called only when pages are at stake, since it may have to look for a browser.
         cost: tokens of a turn as text.
+        pictures: the pictures that turns bring along.
         count: tokens of a text.
         verifying: looks at pages before a plan shows them at a tier; None where nobody does.
     """
@@ -93,6 +99,7 @@ class Replanner:
     policy: Forgetting
     marks: WaterMarks
     cost: Callable[[Turn], int]
+    pictures: Callable[[Sequence[Turn]], PictureLoad]
     count: Callable[[str], int]
     verifying: Verifying | None = None
 
@@ -100,6 +107,8 @@ class Replanner:
         """The next plan. Raises `BudgetTooSmall` if what is held as text is larger than the budget."""
         draft = _Draft(self, length, budget, tuple(pins), self.marks.within(budget))
         plan = draft.plan(long_exchange=reason == "long exchange", settle=reason in ("high water", "cache lapsed"))
+        if last and reason == "high water" and self.profile.cache.read is not None:
+            plan = draft.cheapest(plan, last)
         epoch, changed_at = (last.epoch + 1, last.changed_at) if last else (1, 0)
         if not plan.sends_like(last) if last else plan.pages:
             changed_at = length
@@ -111,6 +120,7 @@ class _Draft:
 
     def __init__(self, setting: Replanner, length: int, budget: int | None, pins: tuple[int, ...], marks: WaterMarks) -> None:
         self.s, self.length, self.budget, self.pins, self.marks = setting, length, budget, pins, marks
+        self.held: dict[str, Tier] = {}
         self.cannot_render = not setting.profile.ladder  # nor need it, for a reader that is better given text
         self.floors: Floors | None = setting.verifying.floors() if setting.verifying else None
         self.pages: dict[str, Page] = {}  # those that were looked at, by key
@@ -129,6 +139,8 @@ class _Draft:
             if self.budget is not None and needed > self.budget:
                 continue
             feasible = plan
+            if len(plan.pages) > self.s.profile.free_places(plan.turn_pictures + past.pictures):  # fewer turns as text, fewer pictures
+                continue
             if past.tail_tokens <= (self.marks.high if plan.squeezed else LONG_EXCHANGE * self.marks.high):
                 break
         if feasible is None:
@@ -142,6 +154,16 @@ class _Draft:
         modes = [_GENTLE, _PARTIAL, _INSIDE, _LAST_RESORT]
         may_hold = not settle and self._tail_cost() <= self.marks.high
         return [_HOLD, *modes] if may_hold else modes
+
+    def cheapest(self, plan: Plan, last: Plan) -> Plan:
+        """The way that will be billed least: `plan`, or the same with the pages that were sent as sharp as they are, or waiting."""
+        self.held = {item.key: item.tier for item in last.pages}
+        waiting = last.model_copy(update={"high_water": last.high_water + (self.marks.high - self.marks.low) // 2})
+        ways = [self.plan(long_exchange=False, settle=True), plan]
+        if self._text_from(last.tail_from) <= LONG_EXCHANGE * self.marks.high:
+            ways.insert(0, waiting)
+        calls = calls_to_come(self.length)
+        return min(ways, key=lambda way: billed(way, last, self._text_from(way.tail_from), prices=self.s.profile.cache, calls=calls))
 
     # -- what there is -------------------------------------------------------------------------------------------------------------
 
@@ -166,6 +188,9 @@ class _Draft:
 
     def _tail_cost(self) -> int:
         return sum(self.s.cost(turn) for turn in self._candidates())
+
+    def _text_from(self, number: int) -> int:
+        return sum(self.s.cost(turn) for turn in self.s.store.read(self.s.session, number))
 
     def _kept_off_pages(self) -> set[int]:
         """Turns that stay text wherever they stand: the system's opening words and the request being worked on."""
@@ -239,7 +264,7 @@ class _Draft:
         views: list[PageView | TextView] = [*pages, *self._text_views(before)]
         views.sort(key=lambda view: (view.first, view.last))
         tokens = sum(span.text_tokens for span in self.spans) + sum(self.s.cost(turn) for turn in before)
-        return _Past(views, faded, tokens, tail, sum(self.s.cost(turn) for turn in tail))
+        return _Past(views, faded, tokens, tail, sum(self.s.cost(turn) for turn in tail), self.s.pictures(tail))
 
     def _text_views(self, turns: Sequence[Turn]) -> list[TextView]:
         kept = self._kept_off_pages().union(self.pins)
@@ -247,7 +272,7 @@ class _Draft:
 
     def _text_view(self, unit: Unit, protected: bool) -> TextView:
         numbers = tuple(turn.number for turn in unit)
-        return TextView(numbers[0], numbers[-1], sum(self.s.cost(turn) for turn in unit), numbers, protected)
+        return TextView(numbers[0], numbers[-1], sum(self.s.cost(turn) for turn in unit), numbers, protected, self.s.pictures(unit))
 
     def _page_views(self) -> tuple[list[PageView], list[Span]]:
         """Views of the pages that can be shown, newest runs first until the policy would leave out even the most important."""
@@ -292,10 +317,11 @@ class _Draft:
             run=run,
             text_tokens=page.text_tokens,
             overhead=self.s.count(page_text(page)) + self.s.profile.message_tokens,
-            vision={tier: self.s.profile.page_tokens(page.width, page.height, tier) for tier in self._tiers(page)},
+            vision={tier: self.s.profile.page_tokens(page.width, page.height, tier, page.canvas) for tier in self._tiers(page)},
             age=age,
             turns=numbers,
             pinned=any(pin in numbers for pin in self.pins),
+            pictures=page.pictures,
             enough=self.floors.enough(page, self.s.profile.ladder) if self.floors else None,
         )
 
@@ -322,20 +348,21 @@ class _Draft:
         return replace(view, vision={tier: view.vision[tier] for tier in self._tiers(self.pages[view.key])})
 
     def _fitted(self, past: _Past) -> tuple[Plan, int]:
-        shows = arrange(past.views, self.s.policy, self.s.profile)
+        shows = arrange(past.views, self.s.policy, self.s.profile, held=self.held, beside=past.pictures)
         plan = self._plan_of(past, shows, squeezed=False)
         if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # the pages pay, but not for their framing text
-            plan = self._plan_of(past, arrange(past.views, self.s.policy, self.s.profile, pictures=False), squeezed=False)
+            as_text = arrange(past.views, self.s.policy, self.s.profile, pictures=False, beside=past.pictures)
+            plan = self._plan_of(past, as_text, squeezed=False)
         total = plan.prefix_tokens + past.tail_tokens
         if self.budget is None or total <= self.budget:
             return plan, total
         for target in (room_target(self.budget, past.tail_tokens), self.budget):
             room = target - past.tail_tokens - self._framing_tokens(plan)
-            plan = self._plan_of(past, squeeze(past.views, room, self.s.policy, self.s.profile), squeezed=True)
+            plan = self._plan_of(past, squeeze(past.views, room, self.s.policy, self.s.profile, past.pictures), squeezed=True)
             total = plan.prefix_tokens + past.tail_tokens
             if total > target:  # leaving turns out made the framing longer
                 room -= total - target
-                plan = self._plan_of(past, squeeze(past.views, room, self.s.policy, self.s.profile), squeezed=True)
+                plan = self._plan_of(past, squeeze(past.views, room, self.s.policy, self.s.profile, past.pictures), squeezed=True)
                 total = plan.prefix_tokens + past.tail_tokens
             if total <= target:
                 break
@@ -361,6 +388,8 @@ class _Draft:
             high_water=self.marks.next_high(past.tail_tokens),
             squeezed=squeezed,
             pins=self.pins,
+            turn_pictures=turn_pictures(shows),
+            tail_pictures=past.pictures.count,
         )
         tokens = sum(show.tokens for show in shows) + self._framing_tokens(plan)
         return plan.model_copy(update={"prefix_tokens": tokens})

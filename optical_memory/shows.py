@@ -7,9 +7,22 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from .forgetting import PageAge
+from .readers.base import ReaderProfile
 from .tiers import Tier
+from .turn_pictures import NO_PICTURES, PictureLoad
 
-__all__ = ["PageView", "Show", "TextView", "as_one_text", "dearer_than_text", "run_of", "total_of", "within_request"]
+__all__ = [
+    "PageView",
+    "Show",
+    "TextView",
+    "as_one_text",
+    "dearer_than_text",
+    "free_places",
+    "run_of",
+    "total_of",
+    "turn_pictures",
+    "within_request",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +35,7 @@ class PageView:
         overhead: tokens of the text beside the page: its label and its sidecar.
         vision: vision tokens at each tier that it may be shown at, faintest first: the reader's ladder, as far as nobody found that the
             page cannot be read there. Empty for a page that can be read at none.
+        pictures: what its turns bring along where they are text instead.
         enough: the tier that it falls to at once, whatever its age; None where that is left to its age.
     """
 
@@ -36,6 +50,7 @@ class PageView:
     age: PageAge
     turns: tuple[int, ...]
     pinned: bool = False
+    pictures: PictureLoad = NO_PICTURES
     enough: Tier | None = None
 
 
@@ -48,6 +63,7 @@ class TextView:
     text_tokens: int
     turns: tuple[int, ...]
     protected: bool = False
+    pictures: PictureLoad = NO_PICTURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +92,39 @@ class Show:
         return self.view.protected if isinstance(self.view, TextView) else self.view.pinned
 
 
-def within_request(shows: list[Show], limit: int, room: int | None) -> list[Show]:
-    """Give up the pages that cannot be read, and the oldest pictures that a request has no place for.
+def turn_pictures(shows: Sequence[Show]) -> PictureLoad:
+    """The pictures of turns that are sent as text."""
+    return sum((show.view.pictures for show in shows if show.as_text), NO_PICTURES)
 
-    Their runs are text, as far as there is room; else they are left out. What is held is text whatever the room.
+
+def free_places(shows: Sequence[Show], profile: ReaderProfile, beside: PictureLoad) -> int:
+    """Places for pictures that `shows` leave in a request which holds `beside` too; below 0, so many are too many."""
+    tiers = [show.tier for show in shows if show.tier is not None]
+    return profile.free_places(beside + turn_pictures(shows), max(map(profile.side, tiers), default=0)) - len(tiers)
+
+
+def within_request(shows: list[Show], profile: ReaderProfile, beside: PictureLoad, room: int | None) -> list[Show]:
+    """Give up the pages that cannot be read, and the oldest that a request has no place for.
+
+    Their runs are text, as far as there is room; else they are left out. What is held is text whatever the room. A run whose turns bring
+    pictures of their own would win no place as text: it is left out. So, once there are no pages, are the oldest texts with pictures.
     """
+    if any(show.as_text and isinstance(show.view, PageView) for show in shows):
+        shows = _given_up(shows, 0, room)
+    while (free := free_places(shows, profile, beside)) < 0 and any(show.tier is not None for show in shows):
+        shows = _given_up(shows, -free, room)
+    for place, show in enumerate(shows):
+        if free_places(shows, profile, beside) >= 0:
+            break
+        if show.as_text and show.view.pictures.count and not show.held:
+            shows = [*shows[:place], Show(show.view), *shows[place + 1 :]]
+    return shows
+
+
+def _given_up(shows: list[Show], surplus: int, room: int | None) -> list[Show]:
+    """Without the pages that cannot be read, and the oldest `surplus` others, or all of them."""
     runs = [list(run) for _, run in groupby(shows, key=lambda show: run_of(show.view))]
     cut = [_without_unreadable(run) for run in runs]
-    surplus = sum(show.tier is not None for run in cut for show in run) - limit
-    if surplus <= 0 and cut == runs:
-        return shows
     for place, run in enumerate(cut):
         if surplus > 0:
             cut[place] = _without_oldest(run, surplus)
@@ -96,7 +135,7 @@ def within_request(shows: list[Show], limit: int, room: int | None) -> list[Show
             cut[place] = _as_text(runs[place])
     total = sum(map(total_of, cut))
     for place in reversed(range(len(cut))):
-        if cut[place] != runs[place] and not cut[place][0].as_text:
+        if cut[place] != runs[place] and not cut[place][0].as_text and not any(show.view.pictures.count for show in runs[place]):
             text = _as_text(runs[place])
             if room is None or total - total_of(cut[place]) + total_of(text) <= room:
                 total += total_of(text) - total_of(cut[place])
@@ -117,12 +156,17 @@ def _without_unreadable(run: list[Show]) -> list[Show]:
 
 
 def _without_oldest(run: list[Show], count: int) -> list[Show]:
-    """A run without its oldest `count` pictures that need not be shown, and without the rest if that does not pay alone."""
+    """A run without its oldest `count` pages that need not be shown.
+
+    If the rest does not pay alone, it goes too; where a pin holds some of it, all of the run stays.
+    """
     kept = list(run)
     for place, show in enumerate(run):
         if count > 0 and show.tier is not None and not show.held:
             kept[place], count = Show(show.view), count - 1
-    return [show if show.held else Show(show.view) for show in kept] if dearer_than_text(kept) else kept
+    if not dearer_than_text(kept):
+        return kept
+    return run if any(show.held for show in run) else [Show(show.view) for show in run]
 
 
 def _as_text(run: Sequence[Show]) -> list[Show]:
@@ -138,7 +182,8 @@ def as_one_text(pages: Sequence[PageView]) -> TextView:
     """A run whose pictures do not pay, as text: whole, since turns run over the edges of its pages."""
     turns = sorted({number for page in pages for number in page.turns})
     tokens = sum(page.text_tokens for page in pages)
-    return TextView(turns[0], turns[-1], tokens, tuple(turns), protected=any(page.pinned for page in pages))
+    pictures = sum((page.pictures for page in pages), NO_PICTURES)
+    return TextView(turns[0], turns[-1], tokens, tuple(turns), any(page.pinned for page in pages), pictures)
 
 
 def dearer_than_text(shows: Sequence[Show]) -> bool:

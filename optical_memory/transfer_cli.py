@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from .stores import SessionId, Store
     from .stores.transfer import ImportReport
 
-__all__ = ["app", "copy", "export", "given", "is_export", "restore"]
+__all__ = ["API_KEY", "app", "copy", "export", "given", "is_export", "restore"]
 
 MISUSED, NOT_FOUND = 2, 3
+API_KEY = "OPTICAL_MEMORY_API_KEY"  # the environment variable with the key of a hosted API; it is never printed or written
 
 app = typer.Typer(help="Whole sessions: into files and from store to store.", no_args_is_help=True)
 

@@ -123,7 +123,16 @@ class Viewer:
         )
         self.verifying = Verifying(store, session, look.verifier, self._open_ledger, self._composer.bind) if look.verifier else None
         self._replanner = Replanner(
-            store, session, self._open_ledger, look.profile, look.policy, look.marks, self.cost, counter.count, self.verifying
+            store,
+            session,
+            self._open_ledger,
+            look.profile,
+            look.policy,
+            look.marks,
+            self.cost,
+            self.cost.pictures,
+            counter.count,
+            self.verifying,
         )
 
     def context(self, budget: int | None = None) -> Context:
@@ -178,7 +187,18 @@ class Viewer:
     def _replan_reason(self, last: Plan | None, tail: Sequence[Turn], budget: int | None, pins: Sequence[int]) -> str | None:
         tokens = sum(self.cost(turn) for turn in tail)
         seconds = self.look.profile.cache_seconds
-        return replan_reason(last, tail, tokens, basis=self.basis, budget=budget, pins=pins, cache_seconds=seconds, marks=self.look.marks)
+        crowded = last is not None and last.is_crowded(self.cost.pictures(tail), self.look.profile)
+        return replan_reason(
+            last,
+            tail,
+            tokens,
+            basis=self.basis,
+            budget=budget,
+            pins=pins,
+            cache_seconds=seconds,
+            marks=self.look.marks,
+            crowded=crowded,
+        )
 
     @property
     def plan_name(self) -> str:

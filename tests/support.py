@@ -51,16 +51,18 @@ class RuledRenderer:
                     row, left, done = row + taken, left - taken, done + taken
         closed = pages if seal_last else pages[:-1]
         sizes = {turn.number: max(1, len(turn.text)) for unit, _ in units for turn in unit}
-        return [self._draw(page, sizes) for page in closed]
+        return [self._draw(page, sizes, *style.pixel_size) for page in closed]
 
     def close(self) -> None:
         return None
 
-    def _draw(self, page: list[tuple[int, int, int, int]], sizes: dict[int, int]) -> RenderedPage:
-        image = Image.new("L", (1280, 1280), 255)
+    def _draw(self, page: list[tuple[int, int, int, int]], sizes: dict[int, int], width: int, height: int) -> RenderedPage:
+        image = Image.new("L", (width, height), 255)
         segments = []
         for number, row, taken, done in page:
-            top, bottom = row * 1280 // self.rows, max(row * 1280 // self.rows + 1, (row + taken) * 1280 // self.rows)
-            segments.append(Segment(number, (Box(0, top, 1280, bottom - top),), continued=done > 0, continues=done + taken < sizes[number]))
+            top, bottom = row * height // self.rows, max(row * height // self.rows + 1, (row + taken) * height // self.rows)
+            segments.append(
+                Segment(number, (Box(0, top, width, bottom - top),), continued=done > 0, continues=done + taken < sizes[number])
+            )
         fill = sum(taken for _, _, taken, _ in page) / self.rows
-        return RenderedPage(encode_grey(image, 16), 1280, 1280, tuple(segments), fill)
+        return RenderedPage(encode_grey(image, 16), width, height, tuple(segments), fill)

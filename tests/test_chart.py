@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from xml.etree import ElementTree
 
 import pytest
@@ -37,6 +38,21 @@ def test_labels_of_lines_that_end_together_do_not_overlap() -> None:
     svg = line_chart("t", [Line("a", "a", ((1, 100),)), Line("b", "b", ((1, 100),))], x_label="x", y_label="y")
     tops = sorted(float(text.attrib["y"]) for text in parsed(svg).iter("text") if text.attrib["class"].startswith("end"))
     assert tops[1] - tops[0] >= 38
+
+
+@given(st.lists(amounts, min_size=1, max_size=6))
+def test_labels_stay_inside_the_picture(ends: list[float]) -> None:
+    lines = [Line(f"line {place}", "a", ((1, end),)) for place, end in enumerate(ends)]
+    svg = line_chart("t", [*lines[:5], Line("high", "a", ((1, 1e9),))], x_label="x", y_label="y")
+    tops = sorted(float(text.attrib["y"]) for text in parsed(svg).iter("text") if text.attrib["class"].startswith("end"))
+    assert tops[0] > 0 and tops[-1] + 16 < HEIGHT
+    assert all(lower - upper >= 38 - 0.11 for upper, lower in itertools.pairwise(tops))
+
+
+def test_axes_as_asked_for() -> None:
+    svg = line_chart("t", [Line("a", "a", ((512, 12),))], x_label="px", y_label="%", top=100, x_ticks=[512])
+    ticks = [text.text for text in parsed(svg).iter("text") if text.attrib["class"] == "tick"]
+    assert ticks == ["0", "20", "40", "60", "80", "100", "512"]
 
 
 def test_names_are_escaped() -> None:

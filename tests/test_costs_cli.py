@@ -30,13 +30,13 @@ def test_a_picture_that_the_server_shrinks(shell: Shell) -> None:
     [item] = cost(shell, "scan.png", "--reader", "claude")
     assert (item["size"], item["server_size"], item["shrunk"], item["tokens"]) == ([1075, 1520], [924, 1307], True, 33 * 47 + 4)
     assert [(rung["tier"], rung["sent"], rung["default"]) for rung in item["rungs"]] == [
-        ("tiny", [362, 512], False),
-        ("small", [453, 640], True),
-        ("base", [724, 1024], True),
+        ("tiny", [356, 504], False),
+        ("small", [535, 756], True),
+        ("base", [772, 1092], True),
     ]
     said = shell("cost", "scan.png", "--reader", "claude").stdout
     assert said.startswith("scan.png: 1075 x 1520 px, 1,555 tokens for claude as it is (as of 2026-08)\n")
-    assert "the server shrinks it to 924 x 1307 px" in said and "not measured" in said
+    assert "the server shrinks it to 924 x 1307 px" in said and "the gist at best" in said
 
 
 def test_against_text(shell: Shell) -> None:

@@ -18,6 +18,7 @@ from optical_memory.errors import BudgetTooSmall, InvalidTurn, TurnNotFound, Unk
 from optical_memory.exchanges import Exchange
 from optical_memory.pages import PageStyle
 from optical_memory.renderers.base import RenderedPage
+from optical_memory.renderers.png import decode_grey
 from optical_memory.stores import open_store
 from tests.support import RuledRenderer
 
@@ -463,3 +464,25 @@ def test_the_default_store_is_a_file_of_the_users(tmp_path: Path, monkeypatch: p
         memory.append(("user", "hello"))
         assert str(tmp_path) in repr(memory)
     assert list(tmp_path.rglob("memory.sqlite3"))
+
+
+def test_a_page_that_is_not_full_is_cut_off_and_costs_less_where_area_is_billed() -> None:
+    """A budget seals what does not fill a page: Claude is billed for what stands on it, DeepSeek-OCR for its square."""
+    said = [("user" if n % 2 else "assistant", f"Turn {n}: the tram of {n} o'clock left from track {n * 7}. " * 3) for n in range(1, 60)]
+    for reader in ("claude", "gpt-4o", "deepseek-ocr"):
+        with OpticalMemory(reader, store="memory://", renderer="pillow", reader=reader, marks=WaterMarks(high=600, low=100)) as memory:
+            memory.extend(said)
+            context = memory.context(budget=1_700)
+            style = memory.profile.page_style()
+            pages = memory.pages()
+            assert context.pages and pages
+            sizes = [page.size(context.pages[0].tier) for page in pages]
+            whole = memory.profile.shown_size(*style.pixel_size, context.pages[0].tier)
+            for page, size in zip(pages, sizes, strict=True):
+                picture = decode_grey(page.image(context.pages[0].tier))
+                assert picture.size == size
+                assert all(side <= most for side, most in zip(size, whole, strict=True))
+                bottom = max(box.top + box.height for segment in page.segments for box in segment.boxes)
+                assert bottom <= page.height <= (bottom + style.margin if style.crop else style.height)
+                assert picture.point(lambda grey: 255 * (grey < 128)).getbbox() is not None
+            assert any(size != whole for size in sizes) == style.crop

@@ -61,7 +61,7 @@ class Optics:
             self.renderer,
             policy=self.forgetting or ByAge(),
             marks=self.marks or WaterMarks(),
-            style=self.style or PageStyle(),
+            style=self.style or profile.page_style(),
             sidecar_tokens=self.sidecar_tokens,
             redactor=redactor_of(self.redact),
             verifier=verifier_of(self.verify),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ..context import PagePart, TextPart
 from ..errors import BudgetTooSmall, UnknownName
 from ..forgetting import ByAge, Forgetting, PageAge
 from ..memory import OpticalMemory
@@ -24,15 +25,24 @@ class Offer:
 
     Attributes:
         tokens: what it costs, recalled turns left out.
-        text: numbers of the turns that are there as text.
-        shown: the pages, each with its tier.
+        parts, framing: as in a `Context`.
         recall_tokens: what recalled turns may cost beside it, for each question; 0 where the policy recalls nothing.
     """
 
     tokens: int
-    text: frozenset[int]
-    shown: tuple[tuple[Page, Tier], ...] = ()
+    parts: tuple[TextPart | PagePart, ...]
+    framing: str = ""
     recall_tokens: int = 0
+
+    @property
+    def text(self) -> frozenset[int]:
+        """Numbers of the turns that are there as text."""
+        return frozenset(turn.number for part in self.parts if isinstance(part, TextPart) for turn in part.turns)
+
+    @property
+    def shown(self) -> tuple[tuple[Page, Tier], ...]:
+        """The pages, each with its tier."""
+        return tuple((part.page, part.tier) for part in self.parts if isinstance(part, PagePart))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +75,19 @@ class AtOneTier:
 
 def _whole(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
     """All turns as text, whatever that costs: what there is to be kept."""
-    return Offer(sum(map(cost_of(memory), turns)), frozenset(turn.number for turn in turns))
+    tokens = sum(map(cost_of(memory), turns))
+    return Offer(tokens, (TextPart(tuple(turns), tokens),))
 
 
 def _newest(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
     """As many of the newest turns as fit, as text."""
-    cost, spent, kept = cost_of(memory), 0, set[int]()
+    cost, spent, kept = cost_of(memory), 0, list[Turn]()
     for turn in reversed(turns):
         if spent + cost(turn) > budget:
             break
         spent += cost(turn)
-        kept.add(turn.number)
-    return Offer(spent, frozenset(kept))
+        kept.append(turn)
+    return Offer(spent, (TextPart(tuple(kept[::-1]), spent),) if kept else ())
 
 
 def _remembered(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
@@ -85,14 +96,13 @@ def _remembered(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Of
         context = memory.context(budget)
     except BudgetTooSmall:
         return None
-    text = frozenset(turn.number for turn in context.turns)
-    return Offer(context.usage.prompt_tokens, text, tuple((part.page, part.tier) for part in context.pages))
+    return Offer(context.usage.prompt_tokens, context.parts, context.framing)
 
 
 def _remembered_with_recall(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
     kept = round(budget * RECALL_SHARE)
     offer = _remembered(memory, turns, budget - kept)
-    return offer and Offer(offer.tokens, offer.text, offer.shown, kept)
+    return offer and replace(offer, recall_tokens=kept)
 
 
 def cost_of(memory: OpticalMemory) -> Callable[[Turn], int]:

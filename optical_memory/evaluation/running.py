@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..exchanges import exchanges_of
@@ -15,12 +15,16 @@ from ..readers.base import ReaderProfile
 from ..renderers.base import Renderer
 from ..renderers.heads import head_labels
 from ..stores.base import Store
+from ..tokens import open_counter
 from ..turns import Turn
+from .answering import Request, exact_match, token_f1, worded
 from .conversations import Conversation, Question
 from .legibility import Legibility, ReadPicture
 from .policies import POLICIES, RECALLED, Offer, Policy, cost_of
 
-__all__ = ["Result", "evaluate", "load_results", "save_results"]
+__all__ = ["QUESTIONS", "Evaluation", "Result", "evaluate", "load_results", "requests_of", "save_results", "spread"]
+
+QUESTIONS = 20  # asked of each conversation unless said otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Result:
         recallable: search gives every evidence turn among the first `policies.RECALLED`.
         offered: legible, or recalled where the policy recalls.
         seconds: that the policy took for its offer, shared by all questions of the conversation.
+        f1, exact: of a model's answer; None where none was asked.
     """
 
     conversation: str
@@ -47,10 +52,18 @@ class Result:
     recallable: bool
     offered: bool
     seconds: float
+    f1: float | None = None
+    exact: bool | None = None
 
 
-class _Evaluation:
-    """One conversation."""
+class Evaluation:
+    """One conversation under every policy; what a policy offers at a budget is worked out once.
+
+    Args:
+        store: keeps the sessions and their pages; a new one.
+        reader: whose prices count.
+        read: reads a picture back; it stands for the model that would.
+    """
 
     def __init__(
         self, conversation: Conversation, store: Store, renderer: Renderer, reader: str | ReaderProfile, read: ReadPicture
@@ -68,7 +81,8 @@ class _Evaluation:
             for exchange in exchanges
             for turn, label in zip((turn for unit in exchange for turn in unit), head_labels(exchange), strict=True)
         }
-        self._cost = cost_of(first)
+        self._cost, self._count = cost_of(first), open_counter(first.profile.encoding).count
+        self._offers: dict[tuple[str, int], tuple[Offer | None, float]] = {}
         self._recalled = [[turn.number for turn in first.recall(question.text, RECALLED)] for question in conversation.questions]
 
     def _memory(self, policy: Policy) -> OpticalMemory:
@@ -88,25 +102,48 @@ class _Evaluation:
             self._memories[key] = memory
         return self._memories[key]
 
-    def results(self, policy: Policy, budget: int) -> Iterator[Result]:
-        began = time.perf_counter()
-        offer = policy.offer(self._memory(policy), self.turns, budget)
-        seconds = time.perf_counter() - began
+    def _offer(self, policy: Policy, budget: int) -> tuple[Offer | None, float]:
+        """What a policy offers, worked out once, and the seconds that it took."""
+        if (policy.name, budget) not in self._offers:
+            began = time.perf_counter()
+            offer = policy.offer(self._memory(policy), self.turns, budget)
+            self._offers[policy.name, budget] = offer, time.perf_counter() - began
+        return self._offers[policy.name, budget]
+
+    def requests(self, policy: Policy, budget: int, most: int) -> dict[int, Request]:
+        """What a model is asked, by the place of the question: at most so many, evenly spread."""
+        offer, _ = self._offer(policy, budget)
+        return {place: self._request(offer, place) for place in spread(len(self._recalled), most)} if offer else {}
+
+    def _request(self, offer: Offer, place: int) -> Request:
+        recalled, tokens = self._within(offer, self._recalled[place])
+        turns = [self._by_number[number] for number in self._recalled[place] if number in recalled]
+        asked = self.conversation.questions[place].text
+        return Request(offer.framing, offer.parts, worded(asked, turns), offer.tokens + tokens + self._count(worded(asked, ())))
+
+    def results(self, policy: Policy, budget: int, answers: Mapping[str, str], most: int) -> Iterator[Result]:
+        offer, seconds = self._offer(policy, budget)
         if offer is None:
             return
+        asked = self.requests(policy, budget, most) if answers else {}
         for place, question in enumerate(self.conversation.questions):
-            yield self._judged(policy, budget, offer, place, question, seconds)
+            result = self._judged(policy, budget, offer, place, question, seconds)
+            said = answers.get(asked[place].key) if place in asked else None
+            if said is not None:
+                result = replace(result, f1=token_f1(said, question.answers), exact=exact_match(said, question.answers))
+            yield result
 
     def _judged(self, policy: Policy, budget: int, offer: Offer, place: int, question: Question, seconds: float) -> Result:
         recalled, tokens = self._within(offer, self._recalled[place])
-        legible = {number: number in offer.text or self._can_be_read(number, policy, offer) for number in question.evidence}
+        as_text = offer.text
+        legible = {number: number in as_text or self._can_be_read(number, policy, offer) for number in question.evidence}
         return Result(
             conversation=self.conversation.name,
             policy=policy.name,
             budget=budget,
             question=place,
             tokens=offer.tokens + tokens,
-            as_text=all(number in offer.text for number in question.evidence),
+            as_text=all(number in as_text for number in question.evidence),
             legible=all(legible.values()),
             recallable=all(number in self._recalled[place] for number in question.evidence),
             offered=all(legible[number] or number in recalled for number in question.evidence),
@@ -135,30 +172,40 @@ class _Evaluation:
 
 
 def evaluate(
-    conversations: Sequence[Conversation],
+    opened: Sequence[Evaluation],
     policies: Sequence[Policy],
     budgets: Sequence[int],
     *,
-    store: Store,
-    renderer: Renderer,
-    reader: str | ReaderProfile,
-    read: ReadPicture,
+    answers: Mapping[str, str] | None = None,
+    questions: int = QUESTIONS,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> Iterator[Result]:
     """Every policy on every conversation at every budget.
 
     Args:
-        store: keeps the sessions and their pages; a new one.
-        reader: whose prices count.
-        read: reads a picture back; it stands for the model that would.
+        answers: of a model to `requests_of` the same, by the keys of the requests; see `answering.ask_all`.
+        questions: that it was asked of each conversation, at most.
         advance: is told of each conversation, policy and budget that is done.
     """
-    for conversation in conversations:
-        under_way = _Evaluation(conversation, store, renderer, reader, read)
+    for under_way in opened:
         for policy in policies:
             for budget in budgets:
-                yield from under_way.results(policy, budget)
+                yield from under_way.results(policy, budget, answers or {}, questions)
                 advance(1)
+
+
+def requests_of(
+    opened: Sequence[Evaluation], policies: Sequence[Policy], budgets: Sequence[int], questions: int = QUESTIONS
+) -> list[Request]:
+    """What a model is to be asked."""
+    each = (under_way.requests(policy, budget, questions) for under_way in opened for policy in policies for budget in budgets)
+    return [request for found in each for request in found.values()]
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the places 0 to `count` - 1, evenly spread, always the same."""
+    most = min(count, most)
+    return [place * count // most for place in range(most)]
 
 
 def save_results(path: Path, results: Sequence[Result]) -> None:

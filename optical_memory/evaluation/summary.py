@@ -31,7 +31,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A policy at a budget, over all questions."""
+    """A policy at a budget, over all questions; F1 and exact matches over those that a model was asked."""
 
     policy: str
     budget: int
@@ -41,6 +41,8 @@ class Row:
     recallable: Share
     offered: Share
     seconds: float
+    f1: Share | None = None
+    exact: Share | None = None
 
 
 def plot_of(rows: Sequence[Row]) -> str:
@@ -55,8 +57,10 @@ def plot_of(rows: Sequence[Row]) -> str:
         f".line{place}{{stroke:{colour};fill:none;stroke-width:2}}text.line{place}{{stroke:none;fill:{colour};font:11px sans-serif}}"
         for place, colour in enumerate(COLOURS)
     )
-    chart = line_chart("Evidence offered by budget", lines, x_label="budget, tokens", y_label="% of questions")
-    head = f"<style>.chart{{background:#fff}}circle{{r:3px}}.axis{{font:11px sans-serif;fill:#333}}{style}</style>"
+    chart = line_chart("Evidence offered by budget", lines, x_label="budget, tokens", y_label="evidence offered, % of questions", top=100)
+    head = (
+        f"<style>.chart{{background:#fff}}circle{{r:3px}}.axis,.tick{{font:11px sans-serif;fill:#333}}.grid{{stroke:#ddd}}{style}</style>"
+    )
     return chart.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f">{head}", 1)
 
 
@@ -69,6 +73,7 @@ def rows_of(results: Sequence[Result]) -> list[Row]:
 
 
 def _row(policy: str, budget: int, found: Sequence[Result]) -> Row:
+    asked = [result for result in found if result.f1 is not None]
     talks = {result.conversation: [each for each in found if each.conversation == result.conversation] for result in found}
     return Row(
         policy=policy,
@@ -79,15 +84,17 @@ def _row(policy: str, budget: int, found: Sequence[Result]) -> Row:
         recallable=share_of(found, lambda result: result.recallable),
         offered=share_of(found, lambda result: result.offered),
         seconds=statistics.mean(talk[0].seconds for talk in talks.values()),
+        f1=share_of(asked, lambda result: result.f1 or 0.0) if asked else None,
+        exact=share_of(asked, lambda result: result.exact or False) if asked else None,
     )
 
 
-def share_of(results: Sequence[Result], holds: Callable[[Result], bool]) -> Share:
-    """The share of results for which something holds, with a percentile bootstrap interval (Efron 1979).
+def share_of(results: Sequence[Result], holds: Callable[[Result], float]) -> Share:
+    """The share of results for which something holds, or a mean score from 0 to 1, with a percentile bootstrap interval (Efron 1979).
 
     Questions of one conversation are not independent: whole conversations are drawn where there are several, then questions within them.
     """
-    talks: dict[str, list[bool]] = {}
+    talks: dict[str, list[float]] = {}
     for result in results:
         talks.setdefault(result.conversation, []).append(holds(result))
     chance, names, means = random.Random(0), sorted(talks), list[float]()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..exchanges import exchanges_of
 from ..pages import Page, PageStyle
+from ..readers.base import ReaderProfile
 from ..renderers.base import Renderer
 from ..renderers.geometry import Canvas
 from ..renderers.png import resize
@@ -127,19 +128,20 @@ def text_of(kind: str, rng: random.Random) -> str:
     return KINDS[kind](rng)
 
 
-def style_of(font_size: float) -> PageStyle:
-    """The default page in another size of letters; the numbers keep their ratio to the text."""
-    plain = PageStyle()
-    return PageStyle(font_size=font_size, code_size=font_size, number_size=font_size * plain.number_size / plain.font_size)
+def style_of(font_size: float, profile: ReaderProfile) -> PageStyle:
+    """The reader's page in another size of letters; the numbers keep their ratio to the text."""
+    style = profile.page_style()
+    number_size = font_size * style.number_size / style.font_size
+    return replace(style, font_size=font_size, code_size=font_size, number_size=number_size, crop=False)
 
 
-def draw(name: ChartName, renderer: Renderer, *, seed: int, probes: int) -> Chart:
-    """Draw a chart with `probes` probes, or as many as its page holds.
+def draw(name: ChartName, renderer: Renderer, profile: ReaderProfile, *, seed: int, probes: int) -> Chart:
+    """Draw a chart for a reader with `probes` probes, or as many as its page holds.
 
     Raises `RenderError`; `ValueError` if no font at hand has the characters of its kind.
     """
     rng = random.Random(f"{seed}/{name}")
-    style = style_of(name.font_size)
+    style = style_of(name.font_size, profile)
     turns = _turns(name, rng, style, probes)
     rendered = renderer.render(exchanges_of([turn for turn, _ in turns]), style)[0]
     if rendered.missing_glyphs:
@@ -156,6 +158,7 @@ def draw(name: ChartName, renderer: Renderer, *, seed: int, probes: int) -> Char
         width=rendered.width,
         height=rendered.height,
         picture_of=lambda page, tier: _shown(rendered.png, page, tier, style),
+        size_of=lambda page, tier: profile.shown_size(page.width, page.height, tier),
     )
     return Chart(name, page, tuple(asked), rendered.fill)
 
@@ -178,6 +181,7 @@ def _turns(name: ChartName, rng: random.Random, style: PageStyle, probes: int) -
 
 def _shown(png: bytes, page: Page, tier: Tier, style: PageStyle) -> bytes:
     """The page at a tier, made as a memory makes it."""
-    if page.size(tier) == (page.width, page.height):
+    size = page.size(tier)
+    if size == (page.width, page.height):
         return png
-    return resize(png, page.size(tier), style.faint_levels if tier.side < max(page.width, page.height) else style.grey_levels)
+    return resize(png, size, style.faint_levels if size[0] < page.width else style.grey_levels)

@@ -19,7 +19,7 @@ from ..renderers.base import Renderer
 from ..tiers import Tier
 from ..tokens import open_counter
 from .asking import Asker, Reply
-from .charts import BROKEN_ANYWHERE, KINDS, Chart, ChartName, draw, style_of
+from .charts import BROKEN_ANYWHERE, KINDS, Chart, ChartName, draw
 from .scoring import Answered
 
 __all__ = ["Bounds", "Outcome", "Price", "Record", "Settings", "price_of", "read_results", "run", "usable_kinds"]
@@ -34,7 +34,7 @@ class Settings:
 
     Attributes:
         reader: who is asked; results of another are never gone on with.
-        font_sizes: of the sealed page, in pixels; a rung of side s shows them s / 1024 times as large.
+        font_sizes: of the reader's sealed page, in pixels; a rung shows them as much smaller as its picture is than the page.
         rounds: charts of each kind, rung and size.
         probes: texts asked for on each chart.
     """
@@ -141,7 +141,7 @@ class Outcome:
     stopped: str = ""
 
 
-def usable_kinds(kinds: Sequence[str], renderer: Renderer, reader: Reader | None) -> tuple[tuple[str, ...], dict[str, str]]:
+def usable_kinds(kinds: Sequence[str], renderer: Renderer, reader: Reader) -> tuple[tuple[str, ...], dict[str, str]]:
     """The kinds that can be drawn here and read by the reader at all, and why each of the others is left out."""
     left_out: dict[str, str] = {}
     for kind in kinds:
@@ -149,7 +149,8 @@ def usable_kinds(kinds: Sequence[str], renderer: Renderer, reader: Reader | None
             left_out[kind] = f"Tesseract was opened with {reader.language!r}, not with {LANGUAGES[kind]!r}"
             continue
         try:
-            draw(ChartName(kind, Tier.BASE, style_of(14).font_size, 0), renderer, seed=0, probes=SAMPLES)
+            font_size = reader.profile.page_style().font_size
+            draw(ChartName(kind, Tier.BASE, font_size, 0), renderer, reader.profile, seed=0, probes=SAMPLES)
         except ValueError as exc:
             left_out[kind] = str(exc)
     return tuple(kind for kind in kinds if kind not in left_out), left_out
@@ -157,7 +158,8 @@ def usable_kinds(kinds: Sequence[str], renderer: Renderer, reader: Reader | None
 
 def price_of(settings: Settings, asker: Asker) -> Price:
     """What a run costs at most, without drawing or asking."""
-    return sum((_price(name.tier, _sizes(name), range(100, 100 + settings.probes), asker) for name in settings.names()), Price())
+    size, numbers = asker.profile.page_style().pixel_size, range(100, 100 + settings.probes)
+    return sum((_price(name.tier, size, numbers, asker) for name in settings.names()), Price())
 
 
 def run(
@@ -180,7 +182,7 @@ def run(
         for name in list(settings.names())[len(records) :]:
             if bounds.requests is not None and len(records) >= bounds.requests:
                 return Outcome(tuple(records), f"the bound of {bounds.requests} requests is reached")
-            chart = draw(name, renderer, seed=settings.seed, probes=settings.probes)
+            chart = draw(name, renderer, asker.profile, seed=settings.seed, probes=settings.probes)
             price = _price(name.tier, (chart.page.width, chart.page.height), [probe.number for probe in chart.probes], asker)
             if bounds.tokens is not None and sum(record.tokens for record in records) + price.tokens > bounds.tokens:
                 return Outcome(tuple(records), f"the next chart could pass the bound of {bounds.tokens:,} tokens")
@@ -225,7 +227,3 @@ def _record(chart: Chart, reply: Reply, price: Price, asker: Asker) -> Record:
 
 def _price(tier: Tier, size: tuple[int, int], numbers: Sequence[int], asker: Asker) -> Price:
     return Price(1, asker.profile.page_tokens(*size, tier), asker.text_tokens(numbers), asker.answer_tokens(len(numbers)))
-
-
-def _sizes(name: ChartName) -> tuple[int, int]:
-    return style_of(name.font_size).pixel_size

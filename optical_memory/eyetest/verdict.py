@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ..chart import HEIGHT, WIDTH, Line, line_chart
-from ..pages import PageStyle
+from ..pages import SANS_ADVANCE, PageStyle
 from ..readers.base import EyeTest, ReaderProfile
-from ..renderers.geometry import MONO_ADVANCE
 from ..tiers import Tier
 from .running import Record
 from .scoring import Score, score
 
-__all__ = ["Place", "Verdict", "letter_shown", "plot", "profile_with", "verdict_of", "write_profile"]
+__all__ = ["Place", "Verdict", "plot", "profile_with", "verdict_of", "write_profile"]
 
 STYLE = """
 text{font:14px sans-serif;fill:#333}.axis,.title{font-size:15px}.title{font-weight:bold}.grid{stroke:#ddd}
@@ -46,6 +46,8 @@ class Verdict:
             sharpest that does; None if none does.
         letter: font size as shown, in pixels, of the smallest letters that meet it with every kind, at whatever rung; None if none does.
         floors: the faintest rung for each kind by itself.
+        sides: of the whole page at each rung, in pixels.
+        canvas: of the sealed page, the longer side in pixels.
     """
 
     target: float
@@ -54,6 +56,12 @@ class Verdict:
     floor: Tier | None
     letter: float | None
     floors: dict[str, Tier | None]
+    sides: dict[Tier, int]
+    canvas: int
+
+    def letter_shown(self, place: Place) -> float:
+        """The font size in pixels of the picture that the reader gets."""
+        return place.font_size * self.sides[place.tier] / self.canvas
 
     @property
     def kinds(self) -> list[str]:
@@ -64,16 +72,11 @@ class Verdict:
         return sum(self.scores.values(), Score())
 
 
-def letter_shown(font_size: float, tier: Tier) -> float:
-    """The font size in pixels of the picture that a reader gets."""
-    return font_size * tier.side / PageStyle().width
-
-
-def verdict_of(records: Iterable[Record], target: float = 0.95, *, font_size: float | None = None) -> Verdict:
+def verdict_of(records: Iterable[Record], profile: ReaderProfile, target: float = 0.95) -> Verdict:
     """Judge results. A place meets the target if the lower end of the Wilson interval of its exact rate does.
 
     Args:
-        font_size: the size that pages will be drawn in; the measured one that is nearest to the default page's if it is not given.
+        profile: of the reader that was asked: its pages were shown, and the measured size nearest to their font decides on the floor.
 
     Raises `ValueError` if there are no results.
     """
@@ -85,7 +88,9 @@ def verdict_of(records: Iterable[Record], target: float = 0.95, *, font_size: fl
         raise ValueError("no chart was read: there is nothing to judge")
     kinds, tiers = list(dict.fromkeys(place.kind for place in scores)), sorted({place.tier for place in scores})
     sizes = sorted({place.font_size for place in scores})
-    drawn = font_size if font_size is not None else min(sizes, key=lambda size: abs(size - PageStyle().font_size))
+    style = profile.page_style()
+    drawn = min(sizes, key=lambda size: abs(size - style.font_size))
+    sides, canvas = {tier: profile.side(tier) for tier in tiers}, max(style.pixel_size)
 
     def meet(names: Sequence[str], tier: Tier, size: float) -> bool:
         found = [scores.get(Place(kind, tier, size), Score()) for kind in names]
@@ -96,26 +101,39 @@ def verdict_of(records: Iterable[Record], target: float = 0.95, *, font_size: fl
         downwards = itertools.dropwhile(lambda tier: not meet(names, tier, drawn), reversed(tiers))
         return min(itertools.takewhile(lambda tier: meet(names, tier, drawn), downwards), default=None)
 
-    letters = [letter_shown(size, tier) for tier in tiers for size in sizes if meet(kinds, tier, size)]
-    return Verdict(target, drawn, scores, faintest(kinds), min(letters, default=None), {kind: faintest([kind]) for kind in kinds})
+    letters = [size * sides[tier] / canvas for tier in tiers for size in sizes if meet(kinds, tier, size)]
+    floors = {kind: faintest([kind]) for kind in kinds}
+    return Verdict(target, drawn, scores, faintest(kinds), min(letters, default=None), floors, sides, canvas)
 
 
 def profile_with(profile: ReaderProfile, verdict: Verdict, *, name: str, by: str) -> ReaderProfile:
-    """The reader's profile with the floor that was measured and what it rests on."""
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    """The reader's profile with the floor that was measured and what it rests on.
+
+    Where pages are laid out for the reader, they will be set in the smallest letters that met the target, and fainter rungs than the
+    floor are not used.
+    """
     letter = verdict.letter
+    cell = (letter * SANS_ADVANCE, letter * PageStyle().line_height) if letter else None
     measured = EyeTest(
-        on=today,
+        on=f"{datetime.now(UTC):%Y-%m-%d}",
         by=by,
         target=verdict.target,
         met=verdict.floor is not None,
         letter=letter and round(letter, 3),
-        cell=(round(letter * MONO_ADVANCE, 2), round(letter * PageStyle().line_height, 2)) if letter else None,
+        cell=cell and (round(cell[0], 2), round(cell[1], 2)),
         floors={kind: floor.label if floor else "none" for kind, floor in verdict.floors.items()},
         probes=verdict.total.probes,
     )
+    rungs, allow = profile.rungs, profile.allow
+    if profile.page and cell and verdict.floor:
+        area = math.floor(cell[0] * cell[1])
+        rungs = {
+            tier: rung.model_copy(update={"cell": area} if tier >= verdict.floor else {"default": False, "evidence": "failed the eye test"})
+            for tier, rung in rungs.items()
+        }
+        allow = tuple(tier for tier in allow if tier >= verdict.floor)
     floor = verdict.floor or max(place.tier for place in verdict.scores)
-    return profile.model_copy(update={"name": name, "floor": floor, "measured": measured})
+    return profile.model_copy(update={"name": name, "floor": floor, "rungs": rungs, "allow": allow, "measured": measured})
 
 
 def write_profile(path: Path, profile: ReaderProfile) -> None:
@@ -148,7 +166,7 @@ def plot(verdict: Verdict) -> str:
     height = HEIGHT + 30
     panels = []
     for at, kind in enumerate(verdict.kinds):
-        title = f'<text class="title" x="12" y="{at * height + 22}">{kind}</text>'
+        title = f'<text class="title" x="4" y="{at * height + 22}">{kind}</text>'
         panels.append(f'{title}<g transform="translate(0 {at * height + 30})">{_panel(verdict, kind, sizes)}</g>')
     whole = height * len(panels)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {whole}" width="{WIDTH}" height="{whole}">'
@@ -161,8 +179,12 @@ def _panel(verdict: Verdict, kind: str, sizes: Sequence[float]) -> str:
         places = sorted(place for place in verdict.scores if place.kind == kind and place.font_size == size)
         points: dict[float, Score] = {}
         for place in places:  # Large and Gundam are of one size
-            points[place.tier.side] = points.get(place.tier.side, Score()) + verdict.scores[place]
+            side = verdict.sides[place.tier]
+            points[side] = points.get(side, Score()) + verdict.scores[place]
         exact = tuple((side, 100 * found.exact_rate) for side, found in sorted(points.items()))
         lines.append(Line(f"{size:g} px", f"s{at}", exact))
-    chart = line_chart(f"Exact answers: {kind}", lines, x_label="side of the picture in pixels", y_label="exact answers, %")
+    sides = sorted({place.tier.side for place in verdict.scores})
+    chart = line_chart(
+        f"Exact answers: {kind}", lines, x_label="side of the picture in pixels", y_label="exact answers, %", top=100, x_ticks=sides
+    )
     return chart.replace("<svg ", f'<svg width="{WIDTH}" height="{HEIGHT}" ', 1)

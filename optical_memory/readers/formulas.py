@@ -21,6 +21,11 @@ Size = tuple[int, int]
 class _Formula(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @property
+    def bills_area(self) -> bool:
+        """Whether a page with less on it costs less if what is blank is cut off."""
+        return False
+
     def page_tokens(self, width: int, height: int, tier: Tier) -> int:
         """Tokens of a page of `width` x `height` pixels, as sent at `tier`."""
         return self.picture_tokens(width, height)
@@ -77,6 +82,10 @@ class PatchFormula(_Formula):
     min_patches: PositiveInt = 1
     max_patches: PositiveInt
 
+    @property
+    def bills_area(self) -> bool:
+        return True
+
     def picture_tokens(self, width: int, height: int) -> int:
         seen = self.seen_size(width, height)
         return math.ceil(round(self._patches(*seen) * self.factor, 6)) + self.extra
@@ -128,6 +137,10 @@ class TileFormula(_Formula):
     kind: Literal["tile"] = "tile"
     base: PositiveInt
     tile: PositiveInt
+
+    @property
+    def bills_area(self) -> bool:
+        return True
 
     def picture_tokens(self, width: int, height: int) -> int:
         width, height = self.seen_size(width, height)

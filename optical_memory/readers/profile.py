@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from ..pages import SANS_ADVANCE, PageStyle
 from ..tiers import Tier
+from ..turn_pictures import NO_PICTURES, PictureLoad
 from .formulas import PictureFormula
 
-__all__ = ["CachePrices", "Limits", "ReaderProfile", "Rung"]
+__all__ = ["CachePrices", "Limits", "PageShape", "ReaderProfile", "Rung"]
 
+ROUNDING = 1e-9  # a size that is whole but for the arithmetic stays as it is
 LAPSED_AFTER = 300.0  # s; assumed where a provider does not say how long it keeps a prefix
 PAGE_BYTES = 140_000  # of a request: a page of 1024 px is a PNG of 50 to 105 kB (docs/experiments.md), a third more as base64
+COLUMN_CHARACTERS = 66  # of prose in a column, as on the default page: shorter lines leave more blank, longer ones lose the eye
 
 
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class PageShape(_Data):
+    """The canvas of a reader's pages in pixels: the largest that its provider leaves as it is and whose area pays."""
+
+    width: PositiveInt
+    height: PositiveInt
+
+
 class Rung(_Data):
-    """How a page is shown at one tier. The picture has the tier's side.
+    """How a page is shown at one tier.
 
     Attributes:
+        side: the longer side of the picture of a whole page in pixels; None for the tier's.
         detail: what OpenAI is asked for with the picture.
         media_resolution: what Gemini is asked for: `LOW`, `MEDIUM`, `HIGH`, `ULTRA_HIGH`.
         assumed: the provider does so without being asked.
         whole_request: the provider takes `media_resolution` for a request only, not for a picture; whoever allows the rung sets it there.
         tokens: what the picture costs; None for what the formula says.
-        cell: the smallest glyph cell in pixels, width and height, or its area, that was read at this setting; None where nobody measured.
+        cell: the smallest glyph cell in pixels, width and height, or its area, that is read at this setting: pages are set in a font that
+            is large enough for it. None where nobody measured.
         font: what it was measured with; None where that is not known.
         default: used unless somebody says otherwise.
         evidence: why it may be used, or why not.
         source: where the evidence comes from, where that is not the profile's source.
     """
 
+    side: PositiveInt | None = None
     detail: Literal["low", "high", "original", "auto"] | None = None
     media_resolution: Literal["LOW", "MEDIUM", "HIGH", "ULTRA_HIGH"] | None = None
     assumed: bool = False
@@ -47,6 +63,11 @@ class Rung(_Data):
     default: bool = True
     evidence: str = ""
     source: str = ""
+
+    @property
+    def cell_area(self) -> int | None:
+        """The legible cell in square pixels."""
+        return self.cell[0] * self.cell[1] if isinstance(self.cell, tuple) else self.cell
 
     @property
     def must_ask(self) -> bool:
@@ -128,6 +149,7 @@ class ReaderProfile(_Data):
         models: regular expressions of the names that providers give the model, each found between the edges of words.
         encoding: the tiktoken encoding that counts its text; None where none does, so that text is estimated.
         formula: tokens of a picture.
+        page: the canvas of its pages; None for the default page of 1024 px, whatever the cells of the rungs are.
         rungs: how a page is shown at each tier that this reader has. `ladder = ["small", "base"]` is short for rungs without settings.
         allow: rungs that are used although they are not by default.
         floor: the faintest tier at which its pages are still read; pinned pages never fall below it.
@@ -145,6 +167,7 @@ class ReaderProfile(_Data):
     models: tuple[str, ...] = ()
     encoding: str | None = None
     formula: PictureFormula
+    page: PageShape | None = None
     rungs: dict[Tier, Rung] = Field(default_factory=lambda: {tier: Rung() for tier in Tier})
     allow: tuple[Tier, ...] = ()
     floor: Tier = Tier.SMALL
@@ -188,16 +211,41 @@ class ReaderProfile(_Data):
                 raise ValueError(f"{pattern!r} is no regular expression: {exc}") from exc
         return value
 
+    @model_validator(mode="after")
+    def _no_sides_for_deepseek(self) -> Self:
+        if self.formula.kind == "deepseek" and (self.page or any(rung.side for rung in self.rungs.values())):
+            raise ValueError("DeepEncoder takes the sides of the tiers: the profile can have neither page nor side")
+        return self
+
     @property
     def ladder(self) -> tuple[Tier, ...]:
-        """The tiers that are used, faintest first; none for a reader that is better given text."""
-        return tuple(sorted(tier for tier, rung in self.rungs.items() if rung.default or tier in self.allow))
+        """The tiers that are used, faintest first; none for a reader that is better given text, or refuses pictures so large."""
+        most = self.limits.max_side or math.inf
+        return tuple(sorted(tier for tier, rung in self.rungs.items() if (rung.default or tier in self.allow) and self.side(tier) <= most))
 
     @property
     def page_limit(self) -> int:
         """Pages that a request may hold, by their number and by their bytes."""
-        by_bytes = self.limits.max_bytes // PAGE_BYTES if self.limits.max_bytes else self.limits.max_pictures
-        return min(self.limits.max_pictures, by_bytes)
+        return self.free_places(NO_PICTURES)
+
+    def free_places(self, beside: PictureLoad, side: int = 0) -> int:
+        """Pages of up to `side` pixels a side that a request has a place for, beside the pictures of its turns.
+
+        Below 0, so many pictures, or bytes of so many pages, are too many.
+        """
+        limits = self.limits
+        free = [limits.max_pictures - beside.count]
+        if limits.max_bytes is not None:
+            free.append(int((limits.max_bytes - beside.bytes) // self._page_bytes))
+        if limits.many_pictures is not None and limits.many_side is not None and max(side, beside.side) > limits.many_side:
+            free.append(limits.many_pictures - beside.count)
+        return min(free)
+
+    @property
+    def _page_bytes(self) -> float:
+        """Bytes of a page in a request."""
+        area = self.page.width * self.page.height if self.page else Tier.BASE.side**2
+        return PAGE_BYTES * area / Tier.BASE.side**2
 
     @property
     def cache_seconds(self) -> float:
@@ -226,6 +274,15 @@ class ReaderProfile(_Data):
         kept = {tier: rung for tier, rung in self.rungs.items() if not rung.must_ask}
         return self if len(kept) == len(self.rungs) else self._with(rungs=kept, allow=tuple(tier for tier in self.allow if tier in kept))
 
+    def within(self, side: int) -> ReaderProfile:
+        """The same without the rungs whose pages are larger than `side` pixels."""
+        kept = {tier: rung for tier, rung in self.rungs.items() if self.side(tier) <= side}
+        return self._with(rungs=kept, allow=tuple(tier for tier in self.allow if tier in kept))
+
+    def side(self, tier: Tier) -> int:
+        """Pixels of the longer side of a page sent at `tier`."""
+        return self.rung(tier).side or tier.side
+
     def _with(self, **changes: Any) -> ReaderProfile:
         return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
 
@@ -233,18 +290,39 @@ class ReaderProfile(_Data):
         """How a page is shown at `tier`; without settings for a tier that is no rung."""
         return self.rungs.get(tier, Rung())
 
-    def page_tokens(self, width: int, height: int, tier: Tier) -> int:
-        """Tokens of a sealed page of `width` x `height` pixels shown at `tier`."""
+    def page_style(self) -> PageStyle:
+        """How pages are set for this reader: its canvas, and the smallest font with which no rung in use falls below its legible cell."""
+        if self.page is None:
+            return PageStyle()
+        width, height = self.page.width, self.page.height
+        plain = PageStyle()
+        rungs = [(self.rungs[tier].cell_area, self.side(tier) / max(width, height)) for tier in self.ladder]
+        areas = [area / scale**2 for area, scale in rungs if area]
+        em_area = SANS_ADVANCE * plain.line_height
+        font = math.ceil(math.sqrt(max(areas) / em_area) - ROUNDING) if areas else plain.font_size
+        return replace(
+            plain,
+            width=width,
+            height=height,
+            columns=max(1, round(width / (COLUMN_CHARACTERS * SANS_ADVANCE * font))),
+            font_size=float(font),
+            code_size=float(font),
+            number_size=float(round(font * plain.number_size / plain.font_size)),
+            crop=self.formula.bills_area,
+        )
+
+    def page_tokens(self, width: int, height: int, tier: Tier, canvas: int = 0) -> int:
+        """Tokens of a sealed page of `width` x `height` pixels shown at `tier`; `canvas` as in `Page`."""
         rung = self.rung(tier)
         if rung.tokens is not None:
             return rung.tokens
         if rung.detail == "low" and (low := self.formula.low_tokens()) is not None:
             return low
-        return self.formula.page_tokens(*self.shown_size(width, height, tier), tier)
+        return self.formula.page_tokens(*self.shown_size(width, height, tier, canvas), tier)
 
-    def shown_size(self, width: int, height: int, tier: Tier) -> tuple[int, int]:
+    def shown_size(self, width: int, height: int, tier: Tier, canvas: int = 0) -> tuple[int, int]:
         """Pixels of a sealed page as it is sent at `tier`."""
-        scale = tier.side / max(width, height)
+        scale = self.side(tier) / (canvas or max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     def picture_tokens(self, width: int, height: int) -> int:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from ..tiers import Tier
-from .profile import ReaderProfile, Rung
+from .profile import ReaderProfile
 from .profiles import shipped_profiles
 
 __all__ = ["markdown_tables"]
-
-PAGE = 1024  # px; the side of a full page as it is sealed
 
 
 def markdown_tables() -> str:
@@ -18,28 +16,26 @@ def markdown_tables() -> str:
 
 
 def _prices(*profiles: ReaderProfile) -> list[str]:
-    heads = [f"{tier.label} {tier.side}" for tier in Tier]
-    lines = [f"| reader | as of | {' | '.join(heads)} | legible cell |", "|---|---|" + "--:|" * len(heads) + "---|"]
+    heads = [tier.label for tier in Tier]
+    lines = [f"| reader | as of | page, font | {' | '.join(heads)} |", "|---|---|---|" + "--:|" * len(heads)]
     for profile in profiles:
-        prices = [_price(profile, tier) for tier in Tier]
-        cells = {_cell(rung) for rung in profile.rungs.values()} - {""}
-        lines.append(f"| `{profile.name}` | {profile.as_of} | {' | '.join(prices)} | {', '.join(sorted(cells)) or 'not known'} |")
+        style = profile.page_style()
+        page = f"{style.width} x {style.height}, {style.font_size:g} px"
+        lines.append(f"| `{profile.name}` | {profile.as_of} | {page} | {' | '.join(_price(profile, tier) for tier in Tier)} |")
     return lines
 
 
 def _price(profile: ReaderProfile, tier: Tier) -> str:
+    """Tokens, and behind them the side in pixels, the legible cell in square pixels, and what is asked for."""
     if tier not in profile.rungs:
         return ""
     rung = profile.rungs[tier]
-    asked = rung.media_resolution or rung.detail or ""
-    price = f"{profile.page_tokens(PAGE, PAGE, tier):,}" + (f" {asked}" if asked else "")
-    return price if tier in profile.ladder else f"({price})"
-
-
-def _cell(rung: Rung) -> str:
-    if rung.cell is None:
-        return ""
-    return f"{rung.cell} px²" if isinstance(rung.cell, int) else f"{rung.cell[0]}x{rung.cell[1]} px"
+    details = [f"{rung.side or tier.side} px"]
+    details += [f"{rung.cell_area} px²"] if rung.cell_area else []
+    details += [asked] if (asked := rung.media_resolution or rung.detail) else []
+    tokens = profile.page_tokens(*profile.page_style().pixel_size, tier)
+    price = f"**{tokens:,}** {', '.join(details)}" if tier in profile.ladder else f"({tokens:,} {', '.join(details)})"
+    return price
 
 
 def _limits(*profiles: ReaderProfile) -> list[str]:

@@ -25,6 +25,7 @@ class RenderedPage:
         segments: the turns on it, in reading order.
         fill: share of the page's column height that carries content, 0 to 1.
         missing_glyphs: characters that no font at hand could draw; each is drawn as a visible replacement.
+        canvas: the longer side in pixels before what was blank was cut off; 0 if nothing was.
     """
 
     png: bytes
@@ -33,6 +34,7 @@ class RenderedPage:
     segments: tuple[Segment, ...]
     fill: float
     missing_glyphs: int = 0
+    canvas: int = 0
 
     @property
     def first_turn(self) -> int:

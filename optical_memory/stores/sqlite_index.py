@@ -16,7 +16,7 @@ from .codec import decode
 __all__ = ["add", "available", "create", "prepare", "remove", "search"]
 
 # Raise it whenever `search.terms` changes. An index is emptied of a turn by its terms, and Python versions differ in their Unicode tables.
-TERMS = f"1/{unicodedata.unidata_version}"
+TERMS = f"2/{unicodedata.unidata_version}"
 
 
 def available(db: sqlite3.Connection) -> bool:

@@ -79,7 +79,7 @@ def test_each_page_asks_for_the_resolution_that_it_was_counted_at() -> None:
     memory = OpticalMemory(
         "s",
         store="memory://",
-        reader="gemini-3",
+        reader=profile_of("gemini-3").allowing("tiny"),
         renderer=RuledRenderer(rows=9_000),
         marks=WaterMarks(high=300, low=60),
         forgetting=ByAge(gundam=0, large=0, base=1, small=2, tiny=9),

@@ -17,7 +17,7 @@ from optical_memory.evaluation.conversations import Conversation, Question, read
 from optical_memory.evaluation.identifiers import PLACES, cut_offers, probe, probes_of
 from optical_memory.evaluation.legibility import Legibility, ReadPicture
 from optical_memory.evaluation.policies import POLICIES, chosen, cost_of
-from optical_memory.evaluation.running import Result, evaluate, load_results, save_results
+from optical_memory.evaluation.running import Evaluation, Result, evaluate, load_results, save_results
 from optical_memory.evaluation.summary import plot_of, rows_of, share_of
 from optical_memory.pages import PageStyle
 from optical_memory.readers.ocr import OcrReader
@@ -100,15 +100,7 @@ def test_shares_by_policy(engine: ReadPicture, drawing: Renderer) -> None:
     names = ("full text", "cut the oldest", "all base", "aged + sidecar + recall")
     store = open_store("memory://")
     results = list(
-        evaluate(
-            [talk()],
-            [POLICIES[name] for name in names],
-            [1_000, 2_000],
-            store=store,
-            renderer=drawing,
-            reader="deepseek-ocr",
-            read=engine,
-        )
+        evaluate([Evaluation(talk(), store, drawing, "deepseek-ocr", engine)], [POLICIES[name] for name in names], [1_000, 2_000])
     )
     rows = {(row.policy, row.budget): row for row in rows_of(results)}
     assert rows["full text", 1_000].legible.value == 1

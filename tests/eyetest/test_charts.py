@@ -8,15 +8,17 @@ from collections import Counter
 import pytest
 
 from optical_memory.eyetest.charts import FILLS, KINDS, Chart, ChartName, draw, text_of
+from optical_memory.readers import profile_of
 from optical_memory.renderers.base import open_renderer
 from optical_memory.tiers import Tier
 
 RENDERER = open_renderer("pillow")
+PLAIN = profile_of("tesseract")
 
 
 def chart(kind: str = "hex", tier: Tier = Tier.BASE, size: float = 14.0, at: int = 0, *, seed: int = 7) -> Chart:
     try:
-        return draw(ChartName(kind, tier, size, at), RENDERER, seed=seed, probes=12)
+        return draw(ChartName(kind, tier, size, at), RENDERER, PLAIN, seed=seed, probes=12)
     except ValueError as exc:
         pytest.skip(str(exc))
 
@@ -66,7 +68,7 @@ def test_a_chart_is_shown_at_every_rung(tier: Tier) -> None:
 
 
 def test_probes_stand_whole_on_the_page() -> None:
-    drawn = draw(ChartName("prose", Tier.BASE, 40.0, 0), RENDERER, seed=1, probes=60)
+    drawn = draw(ChartName("prose", Tier.BASE, 40.0, 0), RENDERER, PLAIN, seed=1, probes=60)
     whole = {segment.turn for segment in drawn.page.segments if not segment.continued and not segment.continues}
     assert 5 < len(drawn.probes) < 60
     assert {probe.number for probe in drawn.probes} <= whole

@@ -18,18 +18,21 @@ from optical_memory import OpticalMemory
 from optical_memory.errors import ReaderUnavailable
 from optical_memory.eyetest import Answered, Bounds, ChartName, Record, Settings, asker_for, plot, price_of, run, usable_kinds, verdict_of
 from optical_memory.eyetest.asking import ChatAsker, found_in_json, found_in_transcription
+from optical_memory.eyetest.charts import draw
 from optical_memory.eyetest.running import read_results
 from optical_memory.eyetest.verdict import Place, profile_with, write_profile
 from optical_memory.readers import ReaderProfile, open_reader, profile_of
 from optical_memory.readers.ocr import OcrReader, has_language
 from optical_memory.readers.profiles import load_profile
 from optical_memory.renderers.base import Renderer, open_renderer
+from optical_memory.renderers.png import decode_grey
 from optical_memory.tiers import Tier
 
 from .ocr_server import OcrServer
 
 ROOT = Path(__file__).parents[2]
 SMALL = Settings("tesseract", ("hex", "prose"), (Tier.TINY, Tier.BASE), (14.0,), rounds=1, probes=24, seed=3)
+PLAIN = profile_of("tesseract")  # whose pages are the default ones
 needs_tesseract = pytest.mark.skipif(not has_language(), reason="no Tesseract with English here: apt install tesseract-ocr")
 
 
@@ -64,7 +67,7 @@ def finished(*arguments: str, folder: Path, code: int = 0) -> subprocess.Complet
 
 @needs_tesseract
 def test_the_curve_falls(whole: Path) -> None:
-    verdict = verdict_of(read_results(whole)[1])
+    verdict = verdict_of(read_results(whole)[1], PLAIN)
     rates = {place: found.exact_rate for place, found in verdict.scores.items()}
     for kind in ("hex", "prose"):
         assert rates[Place(kind, Tier.TINY, 14.0)] < rates[Place(kind, Tier.BASE, 14.0)]
@@ -170,7 +173,7 @@ def test_a_chat_model_is_asked_over_http(tmp_path: Path, whole: Path) -> None:
     pytest.importorskip("httpx", reason="the serving extra is not installed")
     with OcrServer() as server:
         shown = finished(
-            "--reader", server.url, "--model", "looks-with-ocr", "--profile", "qwen3-vl", "--tiers", "small,base", folder=tmp_path
+            "--reader", server.url, "--model", "looks-with-ocr", "--profile", "tesseract", "--tiers", "small,base", folder=tmp_path
         )
     assert len(server.requests) == 4
     assert all(request["temperature"] == 0 and request["max_tokens"] == 32 + 48 * 24 for request in server.requests)
@@ -201,7 +204,7 @@ def test_the_price_of_a_chat_model_counts_its_question() -> None:
     pytest.importorskip("httpx", reason="the serving extra is not installed")
     asker = asker_for(open_reader("openai", url="http://127.0.0.1:1/v1", model="qwen3-vl-8b"))
     price = price_of(replace(SMALL, reader="q", tiers=(Tier.BASE,)), asker)
-    assert (price.requests, price.picture_tokens) == (2, 2 * (32 * 32 + 2))
+    assert (price.requests, price.picture_tokens) == (2, 2 * (36 * 36 + 2))
     assert 2 * 150 < price.text_tokens < 2 * 400
     assert price.tokens == price.picture_tokens + price.text_tokens + 2 * (32 + 48 * 24)
 
@@ -246,21 +249,22 @@ def records(*rights: tuple[str, Tier, float, int]) -> list[Record]:
 
 def test_the_floor_is_the_faintest_rung_without_a_failure_above_it() -> None:
     tiny, small, base = Tier.TINY, Tier.SMALL, Tier.BASE
-    verdict = verdict_of(records(("hex", base, 14.0, 100), ("hex", small, 14.0, 90), ("hex", tiny, 14.0, 100), ("prose", base, 14.0, 100)))
+    found = records(("hex", base, 14.0, 100), ("hex", small, 14.0, 90), ("hex", tiny, 14.0, 100), ("prose", base, 14.0, 100))
+    verdict = verdict_of(found, PLAIN)
     assert (verdict.floors, verdict.floor) == ({"hex": base, "prose": base}, base)
-    verdict = verdict_of(records(("hex", base, 14.0, 100), ("hex", small, 14.0, 100), ("hex", tiny, 14.0, 96), ("hex", tiny, 18.0, 100)))
+    found = records(("hex", base, 14.0, 100), ("hex", small, 14.0, 100), ("hex", tiny, 14.0, 96), ("hex", tiny, 18.0, 100))
+    verdict = verdict_of(found, PLAIN)
     assert (verdict.floor, verdict.letter) == (small, 14 * 640 / 1024)
-    assert verdict_of(records(("hex", base, 14.0, 97))).floor is None, "97 of 100 does not show 95 %"
-    verdict = verdict_of(
-        records(("hex", Tier.LARGE, 14.0, 80), ("hex", base, 14.0, 100), ("hex", small, 14.0, 100), ("hex", tiny, 14.0, 3))
-    )
+    assert verdict_of(records(("hex", base, 14.0, 97)), PLAIN).floor is None, "97 of 100 does not show 95 %"
+    found = records(("hex", Tier.LARGE, 14.0, 80), ("hex", base, 14.0, 100), ("hex", small, 14.0, 100), ("hex", tiny, 14.0, 3))
+    verdict = verdict_of(found, PLAIN)
     assert verdict.floor is small, "a sharper rung that fails, an enlarged picture say, does not lift the floor"
     with pytest.raises(ValueError, match="nothing to judge"):
-        verdict_of([])
+        verdict_of([], PLAIN)
 
 
 def test_a_profile_is_written_and_read_back(tmp_path: Path) -> None:
-    verdict = verdict_of(records(("hex", Tier.BASE, 14.0, 100), ("hex", Tier.SMALL, 14.0, 100), ("hex", Tier.TINY, 14.0, 3)))
+    verdict = verdict_of(records(("hex", Tier.BASE, 14.0, 100), ("hex", Tier.SMALL, 14.0, 100), ("hex", Tier.TINY, 14.0, 3)), PLAIN)
     for number, name in enumerate(("deepseek-ocr", "gpt-4o", "qwen3-vl", "gemini-3")):
         measured = profile_with(profile_of(name), verdict, name=f'mine "{number}" \\ ü', by="a test")
         write_profile(tmp_path / "profile.toml", measured)
@@ -275,14 +279,43 @@ def test_a_profile_is_written_and_read_back(tmp_path: Path) -> None:
         profile_of(str(tmp_path / "bad.toml"))
 
 
+def test_pages_are_laid_out_in_the_letters_that_were_read() -> None:
+    """At Small 12 px on a page of 1152 px: a page in that font is Small's, and the rungs below are off."""
+    qwen = profile_of("qwen3-vl").allowing("tiny")
+    sizes = (12.0, 15.0)
+    found = records(
+        *(("hex", Tier.BASE, size, 100) for size in sizes),
+        ("hex", Tier.SMALL, 15.0, 100),
+        ("hex", Tier.SMALL, 12.0, 50),
+        ("hex", Tier.TINY, 15.0, 3),
+    )
+    verdict = verdict_of(found, qwen)
+    assert (verdict.floor, verdict.letter) == (Tier.SMALL, 12.0), "12 px at Base, where the page is shown as it is"
+    measured = profile_with(qwen, verdict, name="mine", by="a test")
+    assert measured.ladder == (Tier.SMALL, Tier.BASE)
+    style = measured.page_style()
+    assert (
+        style.font_size * measured.side(Tier.SMALL) / style.width >= 12.0 > (style.font_size - 1) * measured.side(Tier.SMALL) / style.width
+    )
+    failed = verdict_of(records(("hex", Tier.BASE, 15.0, 5)), qwen)
+    assert profile_with(qwen, failed, name="mine", by="a test").rungs == qwen.rungs
+
+
+def test_charts_are_the_readers_own_pages() -> None:
+    claude = profile_of("claude")
+    drawn = draw(ChartName("hex", Tier.SMALL, 18.0, 0), open_renderer("pillow"), claude, seed=1, probes=5)
+    assert (drawn.page.width, drawn.page.height) == (1092, 1092)
+    assert decode_grey(drawn.page.image(Tier.SMALL)).size == (756, 756)
+
+
 def test_where_nothing_met_the_target_the_floor_is_the_sharpest_rung() -> None:
-    verdict = verdict_of(records(("hex", Tier.BASE, 14.0, 5), ("hex", Tier.SMALL, 14.0, 1)))
+    verdict = verdict_of(records(("hex", Tier.BASE, 14.0, 5), ("hex", Tier.SMALL, 14.0, 1)), PLAIN)
     measured = profile_with(profile_of("deepseek-ocr"), verdict, name="x", by="a test")
     assert measured.floor is Tier.BASE and measured.measured and not measured.measured.met and measured.measured.letter is None
 
 
 def test_the_plot_is_a_picture() -> None:
-    verdict = verdict_of(records(*(("hex", tier, size, 20 * tier) for tier in (Tier.TINY, Tier.BASE) for size in (11.0, 14.0))))
+    verdict = verdict_of(records(*(("hex", tier, size, 20 * tier) for tier in (Tier.TINY, Tier.BASE) for size in (11.0, 14.0))), PLAIN)
     root = ElementTree.fromstring(plot(verdict))
     assert root.tag.endswith("svg") and len(list(root.iter("{http://www.w3.org/2000/svg}polyline"))) == 2
 

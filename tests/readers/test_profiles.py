@@ -4,6 +4,8 @@ import importlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from optical_memory import OpticalMemory
 from optical_memory.errors import UnknownName
@@ -129,6 +131,38 @@ def test_a_fainter_tier_is_never_dearer(name: str) -> None:
         costs = [profile.page_tokens(*size, tier) for tier in profile.rungs]
         assert costs == sorted(costs)
     assert list(profile.rungs) == sorted(profile.rungs)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_no_rung_in_use_shows_smaller_letters_than_are_read_there(name: str) -> None:
+    profile = shipped_profiles()[name]
+    style = profile.page_style()
+    for tier in profile.ladder:
+        scales = [shown / whole for shown, whole in zip(profile.shown_size(*style.pixel_size, tier), style.pixel_size, strict=True)]
+        width, height = (size * scale for size, scale in zip(style.cell, scales, strict=True))
+        assert width * height >= (profile.rung(tier).cell_area or 0) * 0.999
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_server_leaves_a_page_as_it_is_sent(name: str) -> None:
+    profile = shipped_profiles()[name]
+    for tier in profile.ladder if profile.page else ():
+        sent = profile.shown_size(*profile.page_style().pixel_size, tier)
+        assert profile.formula.seen_size(*sent) in (sent, None)
+        assert max(sent) <= (profile.limits.max_side or max(sent)) and max(sent) <= (profile.limits.many_side or max(sent))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@given(width=st.integers(40, 2048), height=st.integers(40, 2048))
+def test_what_is_cut_off_a_page_is_never_paid_for(name: str, width: int, height: int) -> None:
+    profile = shipped_profiles()[name]
+    style = profile.page_style()
+    if not style.crop:
+        return
+    canvas = style.pixel_size
+    for tier in profile.rungs:
+        cut = profile.page_tokens(min(width, canvas[0]), min(height, canvas[1]), tier, max(canvas))
+        assert cut <= profile.page_tokens(*canvas, tier)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -281,8 +315,8 @@ def test_a_file_of_your_own_is_read_and_replaces(tmp_path: Path, monkeypatch: py
         ("[a]\nas_of = '1'\nsource = 's'\nformula = {kind = 'flat', tokens = 0}", r"own\.toml: \[a\] formula\.flat\.tokens: "),
         ("[a]\nas_of = '1'\nsource = 's'\nformula = {kind = 'flat', tokens = 1}\nrungs = {huge = {}}", r"\[a\] rungs: .*'huge'.*tiny"),
         (
-            "[a]\nas_of = '1'\nsource = 's'\nformula = {kind = 'flat', tokens = 1}\nrungs = {base = {side = 3}}",
-            r"\[a\] rungs\.base\.side:",
+            "[a]\nas_of = '1'\nsource = 's'\nformula = {kind = 'flat', tokens = 1}\nrungs = {base = {edge = 3}}",
+            r"\[a\] rungs\.base\.edge:",
         ),
         ("[a]\nas_of = '1'\nsource = 's'\nformula = {kind = 'flat', tokens = 1}\nladder = 3", r"\[a\] the table: .*ladder"),
         ("[a]\nas_of = '1'\nsource = 's'\nformula = {kind = 'flat', tokens = 1}\nmodels = ['(']", r"\[a\] models: .*'\('"),

@@ -1,0 +1,145 @@
+"""What a whole conversation is billed, call by call, in a reader's cache prices: as text, and as pages that are planned in several ways.
+
+Before each of the assistant's turns the conversation so far is sent. What a request has in common with the one before it, from its first
+token on, is read from the provider's prompt cache; the rest is written to it. After each quarter the user pauses for an hour, which no
+cache outlives. Prices are multiples of a token of input, so a bill is in tokens too. `python -m benchmarks.replay [reader ...]`.
+
+The turns are those of the demo's conversation, over and over. Pages are drawn by the tests' ruled renderer: nobody looks at them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rich.table import Table
+
+from optical_memory import OpticalMemory, WaterMarks
+from optical_memory.context import Context, PagePart
+from optical_memory.parsing import turn_of
+from optical_memory.readers.base import CachePrices, ReaderProfile
+from optical_memory.readers.profiles import profile_of
+from optical_memory.stores import open_store
+from optical_memory.turns import Turn
+from tests.support import RuledRenderer
+
+from ._console import open_console
+from .memory import messages
+
+READERS = ("claude", "claude-high-resolution", "gpt-5", "gpt-5.4", "gemini-3")
+LENGTHS = (50, 200, 1_000)
+PAUSES = 4
+BETWEEN_TURNS, PAUSE = timedelta(seconds=20), timedelta(hours=1)
+LOST = 1.3  # of a page's area: margins and ragged line ends, by which a page holds fewer characters than its cells would
+
+Piece = tuple[object, int]
+"""A part of a request: what tells it from others, and its tokens."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to send a conversation: a memory with these settings, or text alone."""
+
+    name: str
+    remembers: bool = True
+    marks: WaterMarks | None = None
+    priced: bool = True
+
+
+WAYS = (
+    Way("text alone", remembers=False),
+    Way("a boundary that moves every exchange", marks=WaterMarks(high=1_500, low=1_500), priced=False),
+    Way("epochs", priced=False),
+    Way("epochs that change when it pays (the default)"),
+)
+
+
+@dataclass
+class Bill:
+    """What a provider with a prompt cache asks for a series of requests."""
+
+    prices: CachePrices
+    total: float = 0.0
+    sent: int = 0
+    _last: Sequence[Piece] = ()
+
+    def ask(self, request: Sequence[Piece], *, lapsed: bool) -> None:
+        """Bill one request; `lapsed` if the cache was cleared since the last."""
+        pairs = zip(request, () if lapsed else self._last, strict=False)
+        known = sum(tokens for (piece, tokens), _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        whole = sum(tokens for _, tokens in request)
+        known = known if known >= (self.prices.minimum or 0) else 0
+        read, write = self.prices.read if self.prices.read is not None else 1.0, self.prices.write or 1.0
+        self.total += read * known + write * (whole - known)
+        self.sent += whole
+        self._last = request
+
+
+def said(length: int) -> Iterator[Turn]:
+    """So many turns of the demo, with times."""
+    time, due = datetime(2026, 5, 1, tzinfo=UTC), [length * place // PAUSES for place in range(1, PAUSES)]
+    for number, message in enumerate(itertools.islice(messages(), length)):
+        turn = turn_of(message)
+        pauses = turn.role == "user" and due and number >= due[0]
+        time += PAUSE if pauses else BETWEEN_TURNS
+        due = due[1:] if pauses else due
+        yield turn.model_copy(update={"created_at": time})
+
+
+def pieces(context: Context, cost: Callable[[Turn], int], framing: int) -> list[Piece]:
+    """A request as its parts."""
+    found: list[Piece] = [(context.framing, framing)] if context.framing else []
+    for part in context.parts:
+        if isinstance(part, PagePart):
+            found.append(((part.page.key, part.tier, part.text), part.tokens))
+        else:
+            found += [(turn.number, cost(turn)) for turn in part.turns]
+    return found
+
+
+def bill(profile: ReaderProfile, way: Way, length: int) -> Bill:
+    """Send a conversation of so many turns."""
+    planned = profile if way.priced else profile.model_copy(update={"cache": CachePrices(seconds=profile.cache.seconds)})
+    style = planned.page_style()
+    width, height = style.pixel_size
+    rows = int(width * height / (style.cell[0] * style.cell[1] * LOST))
+    memory = OpticalMemory(store=open_store("memory://"), renderer=RuledRenderer(rows=rows), reader=planned, marks=way.marks)
+    view = memory._viewer
+    billed = Bill(profile.cache)
+    answered: datetime | None = None
+    for turn in said(length):
+        assert turn.created_at is not None
+        if turn.role == "assistant" and len(memory):
+            lapsed = answered is not None and (turn.created_at - answered).total_seconds() > profile.cache_seconds
+            if way.remembers:
+                context = memory.context()
+                framing = view.counter.count(context.framing) + profile.message_tokens
+                request = pieces(context, view.cost, framing)
+            else:
+                request = [(each.number, view.cost(each)) for each in memory.turns()]
+            billed.ask(request, lapsed=lapsed)
+            answered = turn.created_at
+        memory.append(turn)
+    return billed
+
+
+def main(names: Sequence[str] = ()) -> None:
+    """Print a row for each reader and way: the bill over that of text alone."""
+    table = Table("reader", "way", title="billed tokens, in millions, and times less than text alone")
+    for length in LENGTHS:
+        table.add_column(f"{length:,} turns", justify="right")
+    for name in names or READERS:
+        profile = profile_of(name)
+        plain = [bill(profile, WAYS[0], length).total for length in LENGTHS]
+        for way in WAYS:
+            totals = plain if way is WAYS[0] else [bill(profile, way, length).total for length in LENGTHS]
+            cells = [f"{total / 1e6:.2f}, {text / total:.2f}x" for total, text in zip(totals, plain, strict=True)]
+            table.add_row(name, way.name, *cells)
+    open_console().print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,8 +1,8 @@
 """Which letters survive: fonts and ways to put them into pixels, by what an OCR engine reads back of strings that nobody can guess.
 
 `python -m benchmarks.glyphs [fonts] [raster] [--font FILE ...] [--pages N]` prints the tables of docs/experiments.md. The bundled faces are
-measured, and every file given by `--font`. Lines of random strings are drawn at 14 px as Pillow draws them, sealed in four greys, shown at a
-tier and read; spaces are not scored. The same strings are drawn in every font and every way.
+measured, and every file given by `--font`. Lines of random strings are drawn at 14 px as Pillow draws them, sealed in four greys, shown
+at a tier and read; spaces are not scored. The same strings are drawn in every font and every way.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def _ids(rng: random.Random) -> str:
 def _names(rng: random.Random) -> str:
     """Words with I and l where names and abbreviations have them."""
     begin = rng.choice(["I", "Il", "Al", "El", "Li", "Ali", "AI", "IT", "UI", "API", "LI", "Ill"])
-    return begin + ("-" if begin.isupper() and len(begin) > 1 else "") + "".join(rng.choices(["la", "li", "ro", "na", "il", "ve", "to"], k=2))
+    dash = "-" if begin.isupper() and len(begin) > 1 else ""
+    return begin + dash + "".join(rng.choices(["la", "li", "ro", "na", "il", "ve", "to"], k=2))
 
 
 def _twins(rng: random.Random) -> str:
@@ -233,8 +234,9 @@ def table(title: str, rows: dict[str, tuple[Path, Raster]], pages: int) -> Table
 
 def fonts(pages: int, extra: Sequence[Path]) -> Table:
     """Every font, drawn as pages are."""
-    files = [*(BUNDLED[style] for style in ("sans", "bold", "mono")), *extra]
-    return table("Fonts: strings read exactly", {file.stem: (file, RASTERS[0]) for file in files}, pages)
+    bundled = {BUNDLED[style].stem: (BUNDLED[style], RASTERS[0]) for style in ("sans", "bold", "mono")}
+    given = {f"{file.parent.name}/{file.stem}": (file, RASTERS[0]) for file in extra}
+    return table("Fonts: strings read exactly", bundled | given, pages)
 
 
 def raster(pages: int, extra: Sequence[Path]) -> Table:

@@ -1,8 +1,8 @@
 """The lint for confusable strings: how much of a string is in doubt for a reader who sees it, but cannot tell its signs from their twins.
 
-A picture shows a sign's shape; which of two signs of nearly one shape it is, the word around it has to tell. *Doubt* is what the word leaves
-open: log2(signs in the group) bits for each sign with twins, 0 for those inside what is spelled as a word or is plainly a number. So
-`Illinois` and `2015` have none, `AI` has the doubt of its I, and `lO0k` that of all four signs. The groups are signs that OCR engines and
+A picture shows a sign's shape; which of two signs of nearly one shape it is, the word around it has to tell. *Doubt* is what the word
+leaves open: log2(signs in the group) bits for each sign with twins, 0 for those inside what is spelled as a word or is plainly a number.
+So `Illinois` and `2015` have none, `AI` has the doubt of its I, and `lO0k` that of l, O and 0. The groups are signs that OCR engines and
 people take for each other (Unicode Technical Standard 39 calls them confusable) and pairs that were misread by measurement
 (docs/experiments.md). Every character is looked at a bounded number of times.
 """
@@ -54,7 +54,7 @@ def _run_doubt(run: str) -> float:
 def _piece_doubt(piece: str, *, alone: bool) -> float:
     """Of a piece that case and kind set apart: `get` and `Id` in `getId`, `a`, `17` and `b` in `a17b`.
 
-    Letters by themselves (`In`, `OK`, `API`) are read as a word of one case, which leaves only the I among capitals: a small l looks like one.
+    Letters by themselves (`In`, `OK`, `API`) are read as a word of one case, which leaves the I among capitals: a small l looks like one.
     """
     if _is_word(piece):
         return 0.0

@@ -49,7 +49,8 @@ _SHORT_WORDS = (
     "md txt yml ms kg km cm mm kb mb gb tb usd eur gbp id ids get set url api src lib bin usr etc tmp var opt dev env doc docs est utc"
 )
 _COMMON_SHORT = frozenset(_SHORT_WORDS.split())
-_RUNS = re.compile(r"\d+|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_]+?(?=[A-Z]|[\W\d_]|$)|[\W_]")
+_LOWER, _UPPER = r"[A-Z]?[a-z]++(?![^\W\d_A-Za-z])", r"[A-Z]+(?![^\W\d_A-Z])"  # the humps of a name in camel case
+_RUNS = re.compile(rf"\d+|{_LOWER}|{_UPPER}|[^\W\d_]+?(?=[A-Z\W\d_]|$)|[\W_]")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|s)")
 LEAST_DOUBT = 3.0  # bits; of a short string with digits in it: two signs with twins at least
 _FILE = re.compile(rf"\.(?:{'|'.join(_FILE_TYPES.split())})(?::\d+)?", re.IGNORECASE)
@@ -210,8 +211,9 @@ def _continues(char: str) -> bool:
 
 
 def _worth(string: str, times: int) -> float:
-    """About how many bits a reader lacks who must guess the string, and how many who sees it and cannot tell its signs from their twins, less
-    what both gain by seeing it again and again."""
+    """About how many bits a reader lacks who must guess the string, and who sees it but cannot tell its signs from their twins, less
+    what it gains by seeing it again and again.
+    """
     bits = sum(map(_run_bits, _RUNS.findall(string)))
     return min(bits + doubt(string), ENOUGH_BITS) - 2 * math.log2(times)
 

@@ -2,11 +2,13 @@
 
     python tools/make_fonts.py FOLDER [--out FOLDER] [--zero plain|dot|slash]
 
-The first folder holds DejaVuSans.ttf and DejaVuSans-Bold.ttf (Debian: /usr/share/fonts/truetype/dejavu). The same input gives the same bytes.
+The first folder holds DejaVuSans.ttf and DejaVuSans-Bold.ttf (Debian: /usr/share/fonts/truetype/dejavu). The same input gives the same
+bytes.
 
-I gets bars at its head and foot, l a tail, and zero a mark in its counter (docs/experiments.md has why it is a small dot). The glyphs are drawn here and hinted in the
-manner of DejaVu's own, by its control values (the distances that it rounds alike: stems, bars, heights), so that they stand on whole pixels
-as their neighbours do. Accented letters follow; Ы, the IJ ligature and Roman numerals, which have an I beside other strokes, stay as they are.
+I gets bars at its head and foot, l a tail, and zero a mark in its counter (docs/experiments.md has why it is a small dot). The glyphs are
+drawn here and hinted in the manner of DejaVu's own, by its control values (the distances that it rounds alike: stems, bars, heights), so
+that they stand on whole pixels as their neighbours do. Accented letters follow; Ы, the IJ ligature and Roman numerals, which have an I
+beside other strokes, stay as they are.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class Face:
 
 FACES = (
     Face("DejaVuSans.ttf", "OpticalMemorySans.ttf", 202, 170, 110, 230, 184, 193, 210, 154, 110, (28, 149, 175, 8, 169, 151)),
-    Face("DejaVuSans-Bold.ttf", "OpticalMemorySans-Bold.ttf", 385, 266, 100, 230, 358, 172, 220, 256, 140, (22, 174, 193, 13, 161, 163)),
+    Face("DejaVuSans-Bold.ttf", "OpticalMemorySans-Bold.ttf", 385, 266, 100, 230, 358, 172, 220, 256, 110, (22, 174, 193, 13, 161, 163)),
 )
 
 
@@ -128,8 +130,11 @@ def glyph_of(contours: list[list[Point]], program: str | list[str]) -> Glyph:
 
 
 def replace(font: TTFont, name: str, glyph: Glyph, advance: int, shift: int) -> None:
-    """Put a glyph in another's place. Letters as wide as it was are it with accents: they become as wide as it is, and their accents move by
-    `shift`. Where it stands beside other strokes, the old glyph goes on as `name.plain`."""
+    """Put a glyph in another's place.
+
+    What is as wide as the old one is it with accents: it becomes as wide as the new one, and its accents move by `shift`. Where the old one
+    stands beside other strokes, it goes on as `name.plain`.
+    """
     table, widths = font["glyf"], font["hmtx"].metrics
     before, plain = widths[name][0], f"{name}.plain"
     font.setGlyphOrder([*font.getGlyphOrder(), plain])
@@ -157,7 +162,7 @@ def replace(font: TTFont, name: str, glyph: Glyph, advance: int, shift: int) -> 
 
 def accented_last(table: Any) -> list[str]:
     """Composite glyphs, those of one part first."""
-    composites = [name for name in table.keys() if table[name].isComposite()]
+    composites = [name for name in table.glyphOrder if table[name].isComposite()]
     return sorted(composites, key=lambda name: len(table[name].components) > 1)
 
 

@@ -1,7 +1,8 @@
 """Which font draws what: four bundled faces first, then the machine's own fonts by what they cover.
 
-Four faces come with the package (see `fonts/`), so Latin, Greek, Cyrillic, symbols and much more look alike on every machine: DejaVu Sans Mono
-and its bold, and Optical Memory Sans and its bold, which are DejaVu Sans with an I, an l and a 0 without twins (tools/make_fonts.py). Other scripts need a font of the machine; `renderers.bitmap` stands in where there is none.
+Four faces come with the package (see `fonts/`), so Latin, Greek, Cyrillic, symbols and much more look alike on every machine: DejaVu Sans
+Mono and its bold, and Optical Memory Sans and its bold, which are DejaVu Sans with an I, an l and a 0 without twins (tools/make_fonts.py).
+Other scripts need a font of the machine; `renderers.bitmap` stands in where there is none.
 """
 
 from __future__ import annotations

@@ -12,13 +12,14 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["doubt", "is_confusable"]
+__all__ = ["doubt"]
 
 TWINS = ("Il1|", "O0", "S5", "B8", "Z2", "G6")
 PAIRS = ("rn", "cl", "vv")  # taken for m, d and w
 CYRILLIC = dict(zip("аеорсухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅԌԚԜ", "aeopcyxijshdqwABEKMHOPCTYXIJSGQW", strict=True))
 GREEK = dict(zip("ονΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ovABEZHIKMNOPTYX", strict=True))
 HOMOGLYPHS = CYRILLIC | GREEK  # letters of another script -> the Latin letter that is drawn alike
+TWO_SCRIPTS = 16.0  # bits; that one word holds both is what no reader looks for, however often the word stands on a page
 
 _BITS = {sign: math.log2(len(group)) for group in TWINS for sign in group}
 _RUN = re.compile(r"[^\W_]+")
@@ -36,15 +37,10 @@ def doubt(string: str) -> float:
     return sum(map(_run_doubt, _RUN.findall(string)))
 
 
-def is_confusable(string: str) -> bool:
-    """Whether any sign of `string` is in doubt."""
-    return doubt(string) > 0
-
-
 def _run_doubt(run: str) -> float:
-    """Of letters and digits without a gap."""
+    """Of letters and digits without a gap. Latin letters among lookalikes of another script may be of either."""
     if _LATIN.search(run) and (foreign := len(_FOREIGN.findall(run))):
-        return float(foreign + sum(char in _LOOKALIKES for char in run))
+        return TWO_SCRIPTS + foreign + sum(char in _LOOKALIKES for char in run)
     if run.isdecimal():
         return 0.0
     pieces = _PIECE.findall(run)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.confusables import HOMOGLYPHS, doubt, is_confusable
+from optical_memory.confusables import HOMOGLYPHS, doubt
 from optical_memory.sidecar import exact_strings, sidecar_of
 from optical_memory.tokens import open_counter
 
@@ -15,7 +15,7 @@ COUNT = open_counter().count
 
 @pytest.mark.parametrize("string", ["AI", "API", "III", "OpenAI", "Il1O0", "lO0k", "lIl", "O0", "iOS", "NO6JO3", "x_1l", "S5B8Z2", "10rn"])
 def test_signs_that_the_spelling_does_not_decide_are_in_doubt(string: str) -> None:
-    assert is_confusable(string)
+    assert doubt(string) > 0
 
 
 @pytest.mark.parametrize("string", ["Illinois", "ill", "modern", "clean", "In", "OK", "USA", "BOOLEAN", "getUserList", "McIlroy"])
@@ -36,7 +36,7 @@ def test_doubt_is_the_bits_that_twins_leave_open(string: str, bits: float) -> No
 @given(st.sampled_from(sorted(HOMOGLYPHS)), st.text(alphabet="bcdefghij", min_size=1, max_size=9))
 def test_a_letter_of_another_script_among_latin_ones_is_always_found(foreign: str, latin: str) -> None:
     word = latin + foreign
-    assert is_confusable(word)
+    assert doubt(word) > 0
     assert exact_strings(f"It said {word} here.") == [word]
     assert exact_strings(f"It said {latin + HOMOGLYPHS[foreign]} here.") != [word]
 
@@ -62,6 +62,10 @@ def test_what_stands_again_and_again_needs_no_place() -> None:
     assert sidecar_of(["AI " * 9 + "and lIl"], max_tokens=64, count=COUNT) == ("lIl",)
 
 
+def test_a_word_of_two_scripts_needs_one_however_often_it_stands() -> None:
+    assert sidecar_of(["pаypal " * 50], max_tokens=64, count=COUNT) == ("pаypal",)
+
+
 @given(st.lists(st.text(alphabet="IlO01rnaе -", max_size=80), max_size=4), st.integers(0, 64))
 def test_a_flood_of_confusable_strings_never_goes_over_the_budget(texts: list[str], budget: int) -> None:
     strings = sidecar_of(texts, max_tokens=budget, count=COUNT)
@@ -79,5 +83,5 @@ def test_doubt_is_never_negative_and_adds_up_over_words(one: str, other: str) ->
 def test_hostile_text_is_looked_at_once(unit: str) -> None:
     """In time that grows with the square of the text's length this would not end within the suite's limit."""
     text = unit * (300_000 // len(unit))
-    assert 0 <= doubt(text) <= 2 * len(text)
+    assert 0 <= doubt(text) <= 2 * len(text) + 16
     assert all(string in text for string in exact_strings(text[:200_000]))

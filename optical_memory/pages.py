@@ -57,7 +57,7 @@ class Segment:
 class PageStyle:
     """How pages are set. Lengths are in layout pixels; the sealed picture has `scale` times as many.
 
-    The default is what an OCR reader still reads at Small: DejaVu Sans 14 px on a 1024 page (see docs/experiments.md). It is drawn at
+    The default is what an OCR reader still reads at Small: 14 px on a 1024 page (see docs/experiments.md). It is drawn at
     1024 px, where hinted letters stand on whole pixels and four greys are enough; the other tiers are made from that picture.
 
     `grey_levels` is for the sealed picture and the tiers that are as large or larger, `faint_levels` for the smaller ones, where a letter

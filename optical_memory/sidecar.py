@@ -1,7 +1,7 @@
 """The sidecar: a page's exact strings as text beside it.
 
 A reader of a picture repairs prose and guesses ids. So what cannot be guessed travels as text: ids, hashes, amounts, dates, addresses,
-paths, versions, flags, constants.
+paths, versions, flags, constants, and whatever else may be taken for another string because its signs have twins (`confusables`).
 
 Content is hostile: every pattern starts only where a run of its characters starts, takes it possessively or bounded, and demands nothing
 behind it, so that each looks at a character a bounded number of times.
@@ -14,6 +14,8 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from .confusables import doubt
 
 __all__ = ["exact_strings", "sidecar_of"]
 
@@ -47,7 +49,10 @@ _SHORT_WORDS = (
     "md txt yml ms kg km cm mm kb mb gb tb usd eur gbp id ids get set url api src lib bin usr etc tmp var opt dev env doc docs est utc"
 )
 _COMMON_SHORT = frozenset(_SHORT_WORDS.split())
-_RUNS = re.compile(r"\d+|[^\W\d_]+|[\W_]")
+_LOWER, _UPPER = r"[A-Z]?[a-z]++(?![^\W\d_A-Za-z])", r"[A-Z]+(?![^\W\d_A-Z])"  # the humps of a name in camel case
+_RUNS = re.compile(rf"\d+|{_LOWER}|{_UPPER}|[^\W\d_]+?(?=[A-Z\W\d_]|$)|[\W_]")
+_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|s)")
+LEAST_DOUBT = 3.0  # bits; of a short string with digits in it: two signs with twins at least
 _FILE = re.compile(rf"\.(?:{'|'.join(_FILE_TYPES.split())})(?::\d+)?", re.IGNORECASE)
 _W = r"\w\u00c0-\u024f\u0370-\u052f"  # \w is ASCII below, as Chinese sets no space before a path; these letters stand in names too
 
@@ -55,7 +60,7 @@ _W = r"\w\u00c0-\u024f\u0370-\u052f"  # \w is ASCII below, as Chinese sets no sp
 def _is_code(string: str) -> bool:
     """Letters and digits in one string; not `3rd`, `top-10`, `20-year-old`."""
     mixed = any(map(str.isalpha, string)) and any(map(str.isdigit, string))
-    return mixed and len(string) >= 4 and not re.fullmatch(r"\d+(?:st|nd|rd|th|s)|[a-zA-Z]+-\d{1,2}|\d{1,2}-[a-z-]+", string)
+    return mixed and len(string) >= 4 and not _ORDINAL.fullmatch(string) and not re.fullmatch(r"[a-zA-Z]+-\d{1,2}|\d{1,2}-[a-z-]+", string)
 
 
 def _is_name(string: str) -> bool:
@@ -82,6 +87,12 @@ def _is_dotted(string: str) -> bool:
 def _is_telling_number(string: str) -> bool:
     """Three digits or more, or a point: small whole numbers are everywhere."""
     return sum(map(str.isdigit, string)) >= 3 or "." in string
+
+
+def _is_doubtful(string: str) -> bool:
+    """`AI`, `lIl`, `O0`, and `pаypal` with a Cyrillic а: what the lint for confusable strings finds."""
+    least = LEAST_DOUBT if any(map(str.isdigit, string)) else 1.0
+    return doubt(string) >= least and not _ORDINAL.fullmatch(string)
 
 
 def _always(string: str) -> bool:
@@ -122,6 +133,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = tuple(
         (r"(?<![\w#-])#?[A-Za-z0-9]{1,200}+(?:[-_#][A-Za-z0-9]{1,200}+)*+", _is_code),
         (r"(?<![\w$])\$?[A-Za-z_][A-Za-z0-9_]{2,200}+", _is_name),
         (r"(?<![\w+/=-])[A-Za-z0-9+/_-]{20,}+={0,2}", _is_blob),
+        (rf"(?<![{_W}])[{_W}]{{2,40}}+(?![{_W}])", _is_doubtful),
     )
 )
 
@@ -199,9 +211,11 @@ def _continues(char: str) -> bool:
 
 
 def _worth(string: str, times: int) -> float:
-    """About how many bits a reader lacks who must guess the string, less what it gains by seeing it again and again."""
+    """About how many bits a reader lacks who must guess the string, and who sees it but cannot tell its signs from their twins, less
+    what it gains by seeing it again and again.
+    """
     bits = sum(map(_run_bits, _RUNS.findall(string)))
-    return min(bits, ENOUGH_BITS) - 2 * math.log2(times)
+    return min(bits + doubt(string), ENOUGH_BITS) - 2 * math.log2(times)
 
 
 def _run_bits(run: str) -> float:

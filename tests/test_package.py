@@ -70,7 +70,8 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(tmp_path: Path) -> No
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"optical_memory"}
     assert {name.rpartition("/")[2] for name in names} >= {
-        "DejaVuSans.ttf",
+        "DejaVuSansMono.ttf",
+        "OpticalMemorySans.ttf",
         "LICENSE-DejaVu.txt",
         "LICENSE-tau-bench.txt",
         "report.css",

@@ -146,7 +146,8 @@ def text_columns(image: Image.Image) -> list[tuple[int, int]]:
     band = image.crop((0, edge, image.width, max(edge + 1, image.height - edge)))
     quiet = [x for x in range(image.width) if _is_rule(band, x)]
     cuts = [0, *(x for x in quiet if x - 1 not in quiet), image.width]
-    return [(left + bool(left), right) for left, right in itertools.pairwise(cuts)]
+    columns = [(left + bool(left), right) for left, right in itertools.pairwise(cuts)]
+    return [(left, right) for left, right in columns if left < right]  # nothing stands beside a rule at the very edge
 
 
 def letter_size(image: Image.Image) -> float:

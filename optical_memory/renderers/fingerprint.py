@@ -30,6 +30,12 @@ def fingerprint_of(*facts: str) -> str:
 def _code_state() -> str:
     """A hash of the modules and data that may decide over pixels, so that no version number can be forgotten."""
     here = Path(__file__).parent
-    beside = (here / "layout.js", here / "fonts" / "lastresort.xz", here.parent / "pagination.py", here.parent / "exchanges.py")
+    beside = (
+        here / "layout.js",
+        here / "fonts" / "lastresort.xz",
+        *sorted((here / "fonts").glob("*.ttf")),
+        here.parent / "pagination.py",
+        here.parent / "exchanges.py",
+    )
     files = [*sorted(here.glob("*.py")), *beside]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

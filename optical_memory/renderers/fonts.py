@@ -1,7 +1,8 @@
 """Which font draws what: four bundled faces first, then the machine's own fonts by what they cover.
 
-DejaVu Sans, its bold and its two monospaced faces come with the package (see `fonts/`), so Latin, Greek, Cyrillic, symbols and much more
-look alike on every machine. Other scripts need a font of the machine; `renderers.bitmap` stands in where there is none.
+Four faces come with the package (see `fonts/`), so Latin, Greek, Cyrillic, symbols and much more look alike on every machine: DejaVu Sans
+Mono and its bold, and Optical Memory Sans and its bold, which are DejaVu Sans with an I, an l and a 0 without twins (tools/make_fonts.py).
+Other scripts need a font of the machine; `renderers.bitmap` stands in where there is none.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ __all__ = ["BUNDLED", "Face", "FontBook", "find_system_fonts", "font_folders"]
 
 FOLDER = Path(__file__).parent / "fonts"
 BUNDLED = {
-    "sans": FOLDER / "DejaVuSans.ttf",
-    "bold": FOLDER / "DejaVuSans-Bold.ttf",
+    "sans": FOLDER / "OpticalMemorySans.ttf",
+    "bold": FOLDER / "OpticalMemorySans-Bold.ttf",
     "mono": FOLDER / "DejaVuSansMono.ttf",
     "monobold": FOLDER / "DejaVuSansMono-Bold.ttf",
 }

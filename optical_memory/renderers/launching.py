@@ -36,10 +36,11 @@ ARGUMENTS = (
     "--lang=en-US",
 )
 # Letters on whole pixels: a third fewer bytes, and half the errors in code (docs/experiments.md). Only these fonts are hinted by hand.
-FULL_HINTING = (
-    '<match target="font"><test name="family" compare="contains"><string>DejaVu Sans</string></test>'
+FULL_HINTING = "".join(
+    f'<match target="font"><test name="family" compare="contains"><string>{family}</string></test>'
     '<edit name="hinting" mode="assign"><bool>true</bool></edit><edit name="hintstyle" mode="assign"><const>hintfull</const></edit>'
     '<edit name="autohint" mode="assign"><bool>false</bool></edit></match>'
+    for family in ("Optical Memory Sans", "DejaVu Sans")
 )
 
 

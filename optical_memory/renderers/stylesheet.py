@@ -14,7 +14,7 @@ from .greys import COLUMN_RULE, COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING,
 
 __all__ = ["TINTS", "document", "style_sheet"]
 
-SANS = '"DejaVu Sans", "Noto Sans", sans-serif'
+SANS = '"Optical Memory Sans", "DejaVu Sans", "Noto Sans", sans-serif'
 MONO = '"DejaVu Sans Mono", "Noto Sans Mono", monospace'
 TINTS = ("#0ff", "#f0f", "#ff0")  # one a slot, see `_slots`
 DEEPEST_INDENT = 6  # levels; a list item inside more stands no further to the right

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from optical_memory import OpticalMemory
 from optical_memory.errors import ProgramNotFound, ReaderError
@@ -66,6 +67,12 @@ def test_columns_are_found_by_their_hairline(tier: Tier) -> None:
     (_, cut), (again, right) = text_columns(decode_grey(picture(60, tier)))
     assert abs(cut - tier.side / 2) <= 2 and again == cut + 1 and right == tier.side
     assert text_columns(decode_grey(picture(3, tier))) == [(0, tier.side)]
+
+
+def test_a_hairline_at_the_edge_of_a_cut_column_has_nothing_beside_it() -> None:
+    column = Image.new("L", (40, 100), "white")
+    column.paste(200, (39, 0, 40, 100))
+    assert text_columns(column) == [(0, 39)]
 
 
 @pytest.mark.parametrize("font_size", [9.0, 14.0, 24.0])

@@ -52,10 +52,10 @@ def test_ranges_are_merged() -> None:
 
 
 def test_the_bundled_faces_come_first() -> None:
-    assert face_name("a") == "DejaVuSans.ttf"
-    assert face_name("a", style="bold") == "DejaVuSans-Bold.ttf"
+    assert face_name("a") == "OpticalMemorySans.ttf"
+    assert face_name("a", style="bold") == "OpticalMemorySans-Bold.ttf"
     assert face_name("a", style="mono") == "DejaVuSansMono.ttf"
-    assert face_name("ש", style="mono", book=FontBook(())) == "DejaVuSans.ttf"
+    assert face_name("ש", style="mono", book=FontBook(())) == "OpticalMemorySans.ttf"
 
 
 def test_what_no_font_covers_has_no_face() -> None:

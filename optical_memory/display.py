@@ -217,9 +217,9 @@ def findings_table(findings: Sequence[Finding]) -> None:
 
 def evaluation_table(rows: Sequence[Row]) -> None:
     """Print what policies offer at their budgets, with 95 % intervals."""
-    table = _table("policy", "budget", "tokens", "evidence legible", "with recall", "found by search", "seconds", left=1)
+    table = _table("policy", "budget", "tokens", "evidence legible", "facts", "with recall", "found by search", "seconds", left=1)
     for row in rows:
-        shares = (str(share) for share in (row.legible, row.offered, row.recallable))
+        shares = ("-" if share is None else str(share) for share in (row.legible, row.facts, row.offered, row.recallable))
         table.add_row(row.policy, f"{row.budget:,}", f"{row.tokens:,.0f}", *shares, f"{row.seconds:.2f}")
     _print(table)
 

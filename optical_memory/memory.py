@@ -25,8 +25,9 @@ from .recalling import Period, Recaller
 from .redaction import Redactor, redacted_turn, redactor_of
 from .renderers.base import Renderer
 from .stores.base import SessionId, Store, open_store
+from .tiers import Tier
 from .turns import Turn
-from .viewer import SIDECAR_TOKENS, Look, Viewer
+from .viewer import SHAPED, SIDECAR_TOKENS, Look, Viewer
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
 
@@ -71,6 +72,7 @@ class OpticalMemory:
         redact: True, or a redactor (`redaction.Secrets(patterns=[...])`), masks secrets on pages and in sidecars.
         keep_secrets_in_log: with `redact`, turns are stored, recalled and sent as text word for word, secrets and all. False masks them
             before they are stored, so that they never reach the store.
+        shape: tiers at which a page is laid out again, in larger letters, with what matters most, instead of shrunk; () for none.
 
     Every method is safe to call from several threads and has an async twin (`aappend`, ...) that runs it in a worker thread.
     """
@@ -89,6 +91,7 @@ class OpticalMemory:
         sidecar_tokens: int = SIDECAR_TOKENS,
         redact: bool | Redactor | None = None,
         keep_secrets_in_log: bool = False,
+        shape: Iterable[Tier | str] = SHAPED,
     ) -> None:
         if not isinstance(session, str) or not session:
             raise ValueError(f"a session's name is a non-empty string; got {session!r}")
@@ -106,6 +109,7 @@ class OpticalMemory:
             style=style or PageStyle(),
             sidecar_tokens=sidecar_tokens,
             redactor=redactor,
+            shape=tuple(sorted({Tier.parse(tier) for tier in shape})),
         )
         self._viewer = Viewer(self._store, self.session, look)
         self._recaller = Recaller(self._store, self.session)

@@ -96,6 +96,7 @@ class Page:
         last_said: when its last turn was said.
         fill: share of its column height that carries content.
         missing_glyphs: characters drawn as a visible replacement, for want of a font.
+        shaped_at: tiers at which the memory that opened it lays it out again instead of shrinking it; see `shaping`.
     """
 
     key: str
@@ -111,6 +112,7 @@ class Page:
     missing_glyphs: int = 0
     picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
     cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
+    shaped_at: tuple[Tier, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def first_turn(self) -> int:
@@ -129,6 +131,10 @@ class Page:
         """Width and height in pixels at a tier; the longer side is the tier's."""
         scale = Tier.parse(tier).side / max(self.width, self.height)
         return max(1, round(self.width * scale)), max(1, round(self.height * scale))
+
+    def is_shaped(self, tier: Tier | str) -> bool:
+        """Whether what is shown at a tier is laid out again, as far as that can be done, and not the sealed picture made smaller."""
+        return Tier.parse(tier) in self.shaped_at and max(self.size(tier)) < max(self.width, self.height)
 
     def tokens(self, tier: Tier | str) -> int:
         """What the page costs the memory's reader at a tier, in vision tokens."""

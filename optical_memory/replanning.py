@@ -36,6 +36,7 @@ from .planning import (
 )
 from .readers.base import ReaderProfile
 from .stores.base import Readable, SessionId
+from .tiers import Tier
 from .turns import Turn
 
 __all__ = ["Replanner"]
@@ -81,6 +82,7 @@ class Replanner:
         ledger: the session's pages; called only when pages are at stake, since it may have to look for a browser.
         cost: tokens of a turn as text.
         count: tokens of a text.
+        shape: tiers with abridged pages.
     """
 
     store: Readable
@@ -91,6 +93,7 @@ class Replanner:
     marks: WaterMarks
     cost: Callable[[Turn], int]
     count: Callable[[str], int]
+    shape: tuple[Tier, ...] = ()
 
     def replan(self, last: Plan | None, *, length: int, basis: str, budget: int | None, pins: Sequence[int], reason: str) -> Plan:
         """The next plan. Raises `BudgetTooSmall` if what is held as text is larger than the budget."""
@@ -315,8 +318,7 @@ class _Draft:
         return plan, total
 
     def _framing_tokens(self, plan: Plan) -> int:
-        text = framing_text(plan.left_out, pages=bool(plan.pages))
-        return self.s.count(text) + self.s.profile.message_tokens if text else 0
+        return self.s.count(text) + self.s.profile.message_tokens if (text := framing_text(plan, self.s.shape)) else 0
 
     def _plan_of(self, past: _Past, shows: Sequence[Show], *, squeezed: bool) -> Plan:
         left_out, count = _left_out(past, shows)

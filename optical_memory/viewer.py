@@ -19,13 +19,15 @@ from .renderers.base import Renderer, open_renderer, renderer_path
 from .replanning import Replanner
 from .stores.base import Readable, SessionId
 from .stores.claims import claimed, claims_of
+from .tiers import Tier
 from .tokens import open_counter
 from .turn_costs import TurnCosts
 from .turns import Turn
 
-__all__ = ["SIDECAR_TOKENS", "Look", "Viewer"]
+__all__ = ["SHAPED", "SIDECAR_TOKENS", "Look", "Viewer"]
 
 SIDECAR_TOKENS = 64  # text tokens of exact strings beside a page: about as many as a page at Tiny costs
+SHAPED = (Tier.TINY,)  # where it wins (docs/experiments.md)
 ATTEMPTS = 3  # at a context whose pages turn out to be lost: each attempt seals the lost ones anew
 
 
@@ -41,6 +43,7 @@ class Look:
         style: canvas and density of the pages.
         sidecar_tokens: exact strings beside each page, in text tokens at most.
         redactor: takes secrets out of all that pages and sidecars are made from.
+        shape: tiers at which a page is laid out again with what matters, instead of shrunk; see `shaping`.
     """
 
     profile: ReaderProfile
@@ -50,6 +53,7 @@ class Look:
     style: PageStyle = field(default_factory=PageStyle)
     sidecar_tokens: int = SIDECAR_TOKENS
     redactor: Redactor | None = None
+    shape: tuple[Tier, ...] = SHAPED
 
     def __post_init__(self) -> None:
         if isinstance(self.renderer, str):
@@ -63,6 +67,7 @@ class Look:
         """What a plan depends on beside the log. The renderer's fingerprint is left to the ledger: finding it out may take a browser."""
         style = json.dumps(asdict(self.style))
         basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
+        basis += f" shaped {' '.join(tier.label for tier in self.shape)}" if self.shape else ""
         return f"{basis} {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else basis
 
 
@@ -106,7 +111,8 @@ class Viewer:
         self._latest: _Latest | None = None
         self._plan_data: bytes | None = None
         self._plan_read: tuple[bytes, Plan] | None = None
-        self._replanner = Replanner(store, session, self._open_ledger, look.profile, look.policy, look.marks, self.cost, counter.count)
+        setting = (look.profile, look.policy, look.marks, self.cost, counter.count, look.shape)
+        self._replanner = Replanner(store, session, self._open_ledger, *setting)
         self._composer = Composer(
             store,
             session,
@@ -116,6 +122,7 @@ class Viewer:
             count=counter.count,
             counted_with=counter.name,
             style=look.style,
+            shape=look.shape,
         )
 
     def context(self, budget: int | None = None) -> Context:

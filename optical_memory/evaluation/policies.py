@@ -11,6 +11,7 @@ from ..memory import OpticalMemory
 from ..pages import Page
 from ..tiers import Tier
 from ..turns import Turn
+from ..viewer import SHAPED
 
 __all__ = ["POLICIES", "AtOneTier", "Offer", "Policy", "chosen", "cost_of"]
 
@@ -43,12 +44,14 @@ class Policy:
         offer: what it offers within so many tokens; None if it cannot.
         forgetting: how its memory forgets.
         sidecar_tokens: exact strings beside each of its pages.
+        shape: tiers at which its pages are laid out again.
     """
 
     name: str
     offer: Callable[[OpticalMemory, Sequence[Turn], int], Offer | None]
     forgetting: Forgetting = field(default_factory=ByAge)
     sidecar_tokens: int = 0
+    shape: tuple[Tier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,10 @@ POLICIES = {
         Policy("full text", _whole),
         Policy("cut the oldest", _newest),
         *(Policy(f"all {tier.label}", _remembered, AtOneTier(tier)) for tier in (Tier.BASE, Tier.SMALL, Tier.TINY)),
+        Policy("shaped tiny", _remembered, AtOneTier(Tier.TINY), shape=(Tier.TINY,)),
+        Policy("shaped small", _remembered, AtOneTier(Tier.SMALL), shape=(Tier.SMALL,)),
         Policy("aged", _remembered),
+        Policy("aged, shaped", _remembered, shape=SHAPED),
         Policy("aged + sidecar", _remembered, sidecar_tokens=SIDECAR),
         Policy("aged + sidecar + recall", _remembered_with_recall, sidecar_tokens=SIDECAR),
         Policy("budget spent", _remembered, SLOWLY),

@@ -13,10 +13,14 @@ from ..memory import OpticalMemory
 from ..pages import PageStyle
 from ..readers.base import ReaderProfile
 from ..renderers.base import Renderer
+from ..renderers.geometry import Canvas
 from ..renderers.heads import head_labels
 from ..stores.base import Store
+from ..tiers import Tier
 from ..turns import Turn
 from .conversations import Conversation, Question
+from .facts import Fact, facts_of
+from .layouts import ShapedLayouts
 from .legibility import Legibility, ReadPicture
 from .policies import POLICIES, RECALLED, Offer, Policy, cost_of
 
@@ -34,6 +38,7 @@ class Result:
         legible: every evidence turn is there as text, or can be read off a page.
         recallable: search gives every evidence turn among the first `policies.RECALLED`.
         offered: legible, or recalled where the policy recalls.
+        facts: each sentence with the answer's words is offered; None where the evidence does not hold them.
         seconds: that the policy took for its offer, shared by all questions of the conversation.
     """
 
@@ -47,6 +52,7 @@ class Result:
     recallable: bool
     offered: bool
     seconds: float
+    facts: bool | None = None
 
 
 class _Evaluation:
@@ -56,7 +62,7 @@ class _Evaluation:
         self, conversation: Conversation, store: Store, renderer: Renderer, reader: str | ReaderProfile, read: ReadPicture
     ) -> None:
         self.conversation, self._store, self._renderer, self._reader = conversation, store, renderer, reader
-        self._legibility = Legibility(read, PageStyle())
+        self._read, self._legible = read, dict[tuple[Tier, ...], Legibility]()
         self._memories: dict[str, OpticalMemory] = {}
         self._verdicts: dict[tuple[object, ...], bool] = {}
         first = self._memory(next(iter(POLICIES.values())))
@@ -68,12 +74,14 @@ class _Evaluation:
             for exchange in exchanges
             for turn, label in zip((turn for unit in exchange for turn in unit), head_labels(exchange), strict=True)
         }
+        width = Canvas(PageStyle()).row_width
+        self._facts = [facts_of(question, self._by_number, width) for question in conversation.questions]
         self._cost = cost_of(first)
         self._recalled = [[turn.number for turn in first.recall(question.text, RECALLED)] for question in conversation.questions]
 
     def _memory(self, policy: Policy) -> OpticalMemory:
         """The conversation, in a memory that forgets as the policy says."""
-        key = f"{policy.forgetting!r} {policy.sidecar_tokens}"
+        key = f"{policy.forgetting!r} {policy.sidecar_tokens} {policy.shape}"
         if key not in self._memories:
             memory = OpticalMemory(
                 f"{self.conversation.name} {key}",
@@ -82,6 +90,7 @@ class _Evaluation:
                 reader=self._reader,
                 forgetting=policy.forgetting,
                 sidecar_tokens=policy.sidecar_tokens,
+                shape=policy.shape,
             )
             memory.extend(self.conversation.messages)
             self._memories[key] = memory
@@ -110,6 +119,7 @@ class _Evaluation:
             recallable=all(number in self._recalled[place] for number in question.evidence),
             offered=all(legible[number] or number in recalled for number in question.evidence),
             seconds=seconds,
+            facts=all(self._is_told(fact, policy, offer, recalled) for fact in self._facts[place]) if self._facts[place] else None,
         )
 
     def _within(self, offer: Offer, numbers: Sequence[int]) -> tuple[set[int], int]:
@@ -125,12 +135,26 @@ class _Evaluation:
 
     def _can_be_read(self, number: int, policy: Policy, offer: Offer) -> bool:
         shown = [(page, tier) for page, tier in offer.shown if any(segment.turn == number for segment in page.segments)]
-        key = (number, policy.sidecar_tokens, *((page.key, tier) for page, tier in shown))
+        key = (number, policy.sidecar_tokens, policy.shape, *((page.key, tier) for page, tier in shown))
         if key not in self._verdicts:
             beside = [exact for page, _ in shown for exact in page.sidecar]
             turn: Turn = self._by_number[number]
-            self._verdicts[key] = self._legibility.is_legible(turn, self._labels[number], shown, beside=beside)
+            self._verdicts[key] = self._legibility(policy).is_legible(turn, self._labels[number], shown, beside=beside)
         return self._verdicts[key]
+
+    def _is_told(self, fact: Fact, policy: Policy, offer: Offer, recalled: set[int]) -> bool:
+        if fact.turn in offer.text or fact.turn in recalled:
+            return True
+        turn, label = self._by_number[fact.turn], self._labels[fact.turn]
+        return self._legibility(policy).tells(turn, label, offer.shown, fact.statement, fact.words)
+
+    def _legibility(self, policy: Policy) -> Legibility:
+        """What reads the policy's pages; those of policies that shape alike are the same."""
+        if policy.shape not in self._legible:
+            pages, style = self._memory(policy).pages(), PageStyle()
+            layouts = ShapedLayouts(pages, self.turns, self._renderer, style)
+            self._legible[policy.shape] = Legibility(self._read, style, layouts if policy.shape else None)
+        return self._legible[policy.shape]
 
 
 def evaluate(

@@ -41,6 +41,7 @@ class Row:
     recallable: Share
     offered: Share
     seconds: float
+    facts: Share | None = None
 
 
 def plot_of(rows: Sequence[Row]) -> str:
@@ -70,6 +71,7 @@ def rows_of(results: Sequence[Result]) -> list[Row]:
 
 def _row(policy: str, budget: int, found: Sequence[Result]) -> Row:
     talks = {result.conversation: [each for each in found if each.conversation == result.conversation] for result in found}
+    measured = [result for result in found if result.facts is not None]
     return Row(
         policy=policy,
         budget=budget,
@@ -79,6 +81,7 @@ def _row(policy: str, budget: int, found: Sequence[Result]) -> Row:
         recallable=share_of(found, lambda result: result.recallable),
         offered=share_of(found, lambda result: result.offered),
         seconds=statistics.mean(talk[0].seconds for talk in talks.values()),
+        facts=share_of(measured, lambda result: result.facts is True) if measured else None,
     )
 
 

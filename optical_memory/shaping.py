@@ -17,6 +17,7 @@ from itertools import groupby
 from .exchanges import exchanges_of
 from .pages import Page, PageStyle
 from .renderers.base import RenderedPage, Renderer
+from .renderers.compaction import minify_json
 from .renderers.heads import head_labels
 from .salience import Rarity, sentences, worth
 from .turns import Turn
@@ -32,10 +33,19 @@ CALLS = "~~~~~~~~"  # around tool calls, whose arguments are no Markdown
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What of a turn stands on a page: characters `start` to `stop` of its text. `label` is what stands behind its number."""
+    """What of a turn stands on a page.
+
+    Attributes:
+        label: what stands behind its number.
+        text: the whole turn's words, JSON minified.
+        calls: where in `text` its tool calls begin; they come last.
+        start, stop: the characters of `text` that are on the page.
+    """
 
     turn: Turn
     label: str
+    text: str
+    calls: int
     start: int
     stop: int
 
@@ -55,10 +65,19 @@ def shares_of(page: Page, pages: Sequence[Page], turns: Sequence[Turn]) -> list[
     found: list[Share] = []
     for number in dict.fromkeys(segment.turn for segment in page.segments):
         areas = [_area(each, number) for each in pages]
-        length, whole, before = len(by_number[number].text), sum(areas), sum(areas[:place])
-        share = (length * before // whole, length * (before + areas[place]) // whole)
-        found.append(Share(by_number[number], labels[number], *share))
+        text, calls = _words(by_number[number])
+        before, whole = sum(areas[:place]), sum(areas)
+        start, stop = len(text) * before // whole, len(text) * (before + areas[place]) // whole
+        found.append(Share(by_number[number], labels[number], text, calls, start, stop))
     return found
+
+
+def _words(turn: Turn) -> tuple[str, int]:
+    """A turn's text, and where its tool calls begin in it."""
+    told = turn.model_copy(update={"tool_calls": ()}).text
+    told = minify_json(told) if turn.role == "tool" else told
+    calls = "\n".join(f"{call.name}({minify_json(call.arguments)})" for call in turn.tool_calls)
+    return (f"{told}\n{calls}", len(told) + 1) if told and calls else (told or calls, len(told))
 
 
 def _area(page: Page, number: int) -> int:
@@ -121,7 +140,7 @@ def larger(style: PageStyle, page: Page) -> PageStyle:
 
 def _ranked(shares: Sequence[Share]) -> list[_Piece]:
     """The sentences on the page in reading order, each with its rank."""
-    texts = [share.turn.text[share.start : share.stop] for share in shares]
+    texts = [share.text[share.start : share.stop] for share in shares]
     rare = Rarity(texts)
     pieces = [piece for place, share in enumerate(shares) for piece in _pieces_of(place, share)]
     worths = [worth(piece.text, rare, importance=shares[piece.share].turn.importance) for piece in pieces]
@@ -132,19 +151,17 @@ def _ranked(shares: Sequence[Share]) -> list[_Piece]:
 
 def _pieces_of(place: int, share: Share) -> Iterator[_Piece]:
     """Sentences that begin in the turn's share of the page: each stands on one page, and none is lost between two."""
-    turn = share.turn
-    text = turn.text
-    calls = len(text) - len("\n".join(f"{call.name}({call.arguments})" for call in turn.tool_calls)) if turn.tool_calls else len(text)
+    turn, text = share.turn, share.text
     fence, done = "", 0
     for begin, end in sentences(text):
         words, gap = text[begin:end], text[done:begin]
         done = end
-        if turn.role != "tool" and begin < calls and words.startswith(FENCES):
+        if turn.role != "tool" and begin < share.calls and words.startswith(FENCES):
             fence = "" if fence else words
             continue
         if not share.start <= begin < share.stop:
             continue
-        listing = CALLS if begin >= calls else fence
+        listing = CALLS if begin >= share.calls else fence
         indent = gap[gap.rfind("\n") + 1 :] if listing or turn.role == "tool" else ""
         yield _Piece(place, indent + words, "\n" if "\n" in gap else " " if gap else "", listing)
 

@@ -18,7 +18,8 @@ from ..readers.profiles import profile_for_model, profile_of
 from ..redaction import Redactor, redactor_of
 from ..renderers.base import Renderer
 from ..stores.base import DerivedCache, open_store
-from ..viewer import SIDECAR_TOKENS, Look
+from ..tiers import Tier
+from ..viewer import SHAPED, SIDECAR_TOKENS, Look
 
 __all__ = ["Optician", "Optics"]
 
@@ -34,7 +35,7 @@ class Optics:
         budget: tokens of a request at most, without tools and system prompt; None for no limit but forgetting.
         renderer: `auto`, `chromium`, `pillow`, or a renderer.
         cache: a store, or its URL, that keeps pages by content; `memory://` keeps them in this process.
-        forgetting, marks, style, sidecar_tokens: as for `OpticalMemory`.
+        forgetting, marks, style, sidecar_tokens, shape: as for `OpticalMemory`.
         redact: True, or a redactor, masks secrets on pages and in sidecars. Recent messages stay as they are.
     """
 
@@ -47,6 +48,7 @@ class Optics:
     style: PageStyle | None = None
     sidecar_tokens: int = SIDECAR_TOKENS
     redact: bool | Redactor | None = None
+    shape: tuple[Tier, ...] = SHAPED
 
     def __post_init__(self) -> None:
         redactor_of(self.redact)  # what is none is said now, not at the first page
@@ -60,6 +62,7 @@ class Optics:
             style=self.style or PageStyle(),
             sidecar_tokens=self.sidecar_tokens,
             redactor=redactor_of(self.redact),
+            shape=self.shape,
         )
 
 

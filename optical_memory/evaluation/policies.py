@@ -117,7 +117,7 @@ POLICIES = {
         Policy("shaped tiny", _remembered, AtOneTier(Tier.TINY), shape=(Tier.TINY,)),
         Policy("shaped small", _remembered, AtOneTier(Tier.SMALL), shape=(Tier.SMALL,)),
         Policy("aged", _remembered),
-        Policy("aged, shaped", _remembered, shape=SHAPED),
+        Policy("aged + shaped", _remembered, shape=SHAPED),
         Policy("aged + sidecar", _remembered, sidecar_tokens=SIDECAR),
         Policy("aged + sidecar + recall", _remembered_with_recall, sidecar_tokens=SIDECAR),
         Policy("budget spent", _remembered, SLOWLY),

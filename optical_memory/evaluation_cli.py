@@ -26,6 +26,9 @@ def eval_(
 
     A question counts as legible if every turn that holds its evidence is in the context as text, or stands on a page where Tesseract reads
     it back with at most 5 % wrong characters and every critical word exact. Words that stand in the page's sidecar may be misread.
+
+    Its facts count if the sentences that hold the answer's words come back as exactly, and those words too, whatever happened to the rest.
+    Questions whose answer is no quotation from the evidence are left out of that column.
     """
     import json
     from dataclasses import asdict

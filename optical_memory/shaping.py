@@ -9,6 +9,7 @@ It is drawn large, in as many greys as there are, and made smaller afterwards: l
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,9 @@ LEFT_OUT = "…"
 LARGER = 8 / 7  # letters of a shaped page against those of a plain one: 16 px for 14, which are 8 px and 7 at Tiny
 TRIALS = 7  # drawings for one page: the share of its sentences is known to less than a hundredth then
 FENCES = ("```", "~~~")  # what opens a listing in Markdown
+EDGE = 40  # characters behind the edge of a page in which a white is looked for
+_WHITE = re.compile(r"\s")
+_FENCE = re.compile(r"^[ \t]*+((?:```|~~~).*)", re.MULTILINE)
 CALLS = "~~~~~~~~"  # around tool calls, whose arguments are no Markdown
 
 
@@ -67,9 +71,15 @@ def shares_of(page: Page, pages: Sequence[Page], turns: Sequence[Turn]) -> list[
         areas = [_area(each, number) for each in pages]
         text, calls = _words(by_number[number])
         before, whole = sum(areas[:place]), sum(areas)
-        start, stop = len(text) * before // whole, len(text) * (before + areas[place]) // whole
+        start, stop = (_edge(text, len(text) * area // whole) for area in (before, before + areas[place]))
         found.append(Share(by_number[number], labels[number], text, calls, start, stop))
     return found
+
+
+def _edge(text: str, place: int) -> int:
+    """Where a page ends in a turn: at the next white after `place`, if there is one before long."""
+    white = _WHITE.search(text, place, place + EDGE) if place else None
+    return white.start() if white else place
 
 
 def _words(turn: Turn) -> tuple[str, int]:
@@ -150,19 +160,19 @@ def _ranked(shares: Sequence[Share]) -> list[_Piece]:
 
 
 def _pieces_of(place: int, share: Share) -> Iterator[_Piece]:
-    """Sentences that begin in the turn's share of the page: each stands on one page, and none is lost between two."""
-    turn, text = share.turn, share.text
-    fence, done = "", 0
+    """The sentences of the turn's share of the page, in order."""
+    text, verbatim = share.text[share.start : share.stop], share.turn.role == "tool"
+    before = _FENCE.findall(share.text, 0, share.start)
+    fence, done = before[-1] if len(before) % 2 else "", 0
     for begin, end in sentences(text):
         words, gap = text[begin:end], text[done:begin]
         done = end
-        if turn.role != "tool" and begin < share.calls and words.startswith(FENCES):
+        is_call = share.start + begin >= share.calls
+        if not verbatim and not is_call and words.startswith(FENCES):
             fence = "" if fence else words
             continue
-        if not share.start <= begin < share.stop:
-            continue
-        listing = CALLS if begin >= share.calls else fence
-        indent = gap[gap.rfind("\n") + 1 :] if listing or turn.role == "tool" else ""
+        listing = CALLS if is_call else "" if verbatim else fence
+        indent = gap[gap.rfind("\n") + 1 :] if listing or verbatim else ""
         yield _Piece(place, indent + words, "\n" if "\n" in gap else " " if gap else "", listing)
 
 

@@ -88,7 +88,10 @@ class Legibility:
         truth, wrong = found
         start = truth.find(statement)
         wrong = wrong[start : start + len(statement)] if start >= 0 else []
-        if not wrong or sum(wrong) > LARGEST_ERROR * len(wrong):
+        if not wrong:
+            return False
+        wrong[-1] = min(wrong[-1], 1)  # what follows a statement, a mark or the number of a turn left out, is charged to its last character
+        if sum(wrong) > LARGEST_ERROR * len(wrong):
             return False
         critical = [*critical_spans(statement), *word_spans(statement, words)]
         return not any(any(wrong[begin:end]) for begin, end in critical)

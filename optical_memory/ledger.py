@@ -200,7 +200,10 @@ class Ledger:
         return rendered.png if rendered else None
 
     def _span_of(self, page: Page) -> Span:
-        return next(span for span in self.spans() if span.first <= page.first_turn <= span.last)
+        for span in self.spans():
+            if span.first <= page.first_turn <= span.last:
+                return span
+        raise PagesLost([], f"no page with turn #{page.first_turn} is recorded any more")
 
     def discard(self, spans: Sequence[Span]) -> int:
         """Remove runs of this layout with their pictures; returns how many pages those were."""

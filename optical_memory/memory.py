@@ -25,7 +25,7 @@ from .recalling import Period, Recaller
 from .redaction import Redactor, redacted_turn, redactor_of
 from .renderers.base import Renderer
 from .stores.base import SessionId, Store, open_store
-from .tiers import Tier
+from .tiers import Tier, tiers_of
 from .turns import Turn
 from .viewer import SHAPED, SIDECAR_TOKENS, Look, Viewer
 
@@ -109,7 +109,7 @@ class OpticalMemory:
             style=style or PageStyle(),
             sidecar_tokens=sidecar_tokens,
             redactor=redactor,
-            shape=tuple(sorted({Tier.parse(tier) for tier in shape})),
+            shape=tiers_of(shape),
         )
         self._viewer = Viewer(self._store, self.session, look)
         self._recaller = Recaller(self._store, self.session)

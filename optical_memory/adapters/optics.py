@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,7 +18,7 @@ from ..readers.profiles import profile_for_model, profile_of
 from ..redaction import Redactor, redactor_of
 from ..renderers.base import Renderer
 from ..stores.base import DerivedCache, open_store
-from ..tiers import Tier
+from ..tiers import Tier, tiers_of
 from ..viewer import SHAPED, SIDECAR_TOKENS, Look
 
 __all__ = ["Optician", "Optics"]
@@ -48,10 +48,11 @@ class Optics:
     style: PageStyle | None = None
     sidecar_tokens: int = SIDECAR_TOKENS
     redact: bool | Redactor | None = None
-    shape: tuple[Tier, ...] = SHAPED
+    shape: Sequence[Tier | str] = SHAPED
 
     def __post_init__(self) -> None:
         redactor_of(self.redact)  # what is none is said now, not at the first page
+        tiers_of(self.shape)
 
     def look(self, profile: ReaderProfile) -> Look:
         return Look(
@@ -62,7 +63,7 @@ class Optics:
             style=self.style or PageStyle(),
             sidecar_tokens=self.sidecar_tokens,
             redactor=redactor_of(self.redact),
-            shape=self.shape,
+            shape=tiers_of(self.shape),
         )
 
 

@@ -8,8 +8,12 @@ were, short sessions were billed more than their text (docs/experiments.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from .context import framing_text
 from .planning import PageItem, Plan, TextItem
 from .readers.base import CachePrices
+from .tiers import Tier
 
 __all__ = ["billed", "calls_to_come", "known_tokens"]
 
@@ -21,24 +25,25 @@ def calls_to_come(length: int) -> int:
     return max(1, length // TURNS_A_CALL)
 
 
-def billed(plan: Plan, last: Plan, tail_tokens: int, *, prices: CachePrices, calls: int) -> float:
+def billed(plan: Plan, last: Plan, tail_tokens: int, *, prices: CachePrices, calls: int, shape: Sequence[Tier] = ()) -> float:
     """What `calls` requests with `plan` cost after those with `last`, the turns to come left out.
 
     Args:
         tail_tokens: of the text after the plan's items.
+        shape: tiers with abridged pages, of which the framing text tells.
         prices: with `read`; a token written costs as much as a token of input where `write` is not known.
     """
     assert prices.read is not None, "without a price for reading there is nothing to weigh"
     write = 1.0 if prices.write is None else prices.write
     whole = plan.prefix_tokens + tail_tokens
-    known = whole if plan.sends_like(last) else known_tokens(plan, last)
+    known = whole if plan.sends_like(last) else known_tokens(plan, last, shape)
     return write * (whole - known) + prices.read * known + prices.read * whole * (calls - 1)
 
 
-def known_tokens(plan: Plan, last: Plan) -> int:
+def known_tokens(plan: Plan, last: Plan, shape: Sequence[Tier] = ()) -> int:
     """Tokens from the start of `plan`'s requests on that those of `last` began with; a text of which only a part is known counts as new."""
-    if (plan.left_out, bool(plan.pages)) != (last.left_out, bool(last.pages)):
-        return 0  # the framing text comes before everything else, and names what is left out
+    if framing_text(plan, shape) != framing_text(last, shape):
+        return 0  # it comes before everything else
     tokens = plan.prefix_tokens - sum(item.tokens for item in plan.items)
     for new, old in zip(plan.items, (*last.items, None), strict=False):
         if not _begins_with(old, new, last.tail_from):

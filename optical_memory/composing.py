@@ -32,10 +32,12 @@ class Composer:
         count: Callable[[str], int],
         counted_with: str,
         style: PageStyle,
+        shape: tuple[Tier, ...] = (),
     ) -> None:
         self._store, self._session, self._ledger, self._profile = store, session, ledger, profile
         self._cost, self._count, self._counted_with = cost, count, counted_with
-        self.pictures = Pictures(store, session, lambda page: self._ledger().redraw(page), style=style)
+        self._shape = shape
+        self.pictures = Pictures(store, session, lambda page: self._ledger().redraw(page), lambda page: self._ledger().shaped(page), style)
         self._plan: Plan | None = None
         self._prefix: tuple[TextPart | PagePart, ...] = ()
 
@@ -46,12 +48,12 @@ class Composer:
         self.pictures.fetch([(part.page, part.tier) for part in self._prefix if isinstance(part, PagePart)])
         tail_tokens = sum(self._cost(turn) for turn in tail)
         parts = (*self._prefix, TextPart(tuple(tail), tail_tokens)) if tail else self._prefix
-        framing = framing_text(plan.left_out, pages=bool(plan.pages))
+        framing = framing_text(plan, self._shape)
         return Context(parts, plan, self._usage(plan, parts, tail_tokens), framing)
 
     def bind(self, page: Page) -> Page:
         """A page that can show itself and tell its price."""
-        return replace(page, picture_of=self.pictures.picture, cost_of=self._vision_tokens, size_of=self._shown_size)
+        return replace(page, picture_of=self.pictures.picture, cost_of=self._vision_tokens, size_of=self._shown_size, shaped_at=self._shape)
 
     def forget(self) -> None:
         """Drop what is kept, after turns were erased."""

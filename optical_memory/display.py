@@ -232,10 +232,11 @@ def evaluation_table(rows: Sequence[Row]) -> None:
     """Print what policies offer at their budgets, with 95 % intervals."""
     asked = any(row.f1 is not None for row in rows)
     scores = ("answer F1", "exact answers") if asked else ()
-    table = _table("policy", "budget", "tokens", "evidence legible", "with recall", "found by search", *scores, "seconds", left=1)
+    table = _table("policy", "budget", "tokens", "evidence legible", "facts", "with recall", "found by search", *scores, "seconds", left=1)
     for row in rows:
-        shares = [row.legible, row.offered, row.recallable, *([row.f1, row.exact] if asked else [])]
-        table.add_row(row.policy, f"{row.budget:,}", f"{row.tokens:,.0f}", *(str(share or "") for share in shares), f"{row.seconds:.2f}")
+        shares = [row.legible, row.facts, row.offered, row.recallable, *([row.f1, row.exact] if asked else [])]
+        cells = ("-" if share is None else str(share) for share in shares)
+        table.add_row(row.policy, f"{row.budget:,}", f"{row.tokens:,.0f}", *cells, f"{row.seconds:.2f}")
     _print(table)
 
 

@@ -21,7 +21,7 @@ __all__ = ["eval_", "eval_exact", "eval_identifiers"]
 def eval_(
     files: Annotated[list[Path], typer.Argument(help="Conversations with questions: JSON with `messages` and `questions`.", exists=True)],
     budgets: Annotated[str, typer.Option(help="Tokens that the memory may spend, separated by commas.")] = "1000,2000,4000,8000,16000",
-    policies: Annotated[str, typer.Option(help="Ways to fit into them, separated by commas; all by default.")] = "",
+    policies: Annotated[str, typer.Option(help="Ways to fit into them, separated by commas; by default all but aged + verified.")] = "",
     categories: Annotated[str, typer.Option(help="Only questions of these categories, where questions have one.")] = "4",
     out: Annotated[Path, typer.Option(help="Folder for the raw results, the table and the plot.", file_okay=False)] = Path("eval-output"),
     reader: Annotated[str, typer.Option("--reader", help="Whose prices count.")] = "deepseek-ocr",
@@ -36,6 +36,9 @@ def eval_(
 
     A question counts as legible if every turn that holds its evidence is in the context as text, or stands on a page where Tesseract reads
     it back with at most 5 % wrong characters and every critical word exact. Words that stand in the page's sidecar may be misread.
+
+    Its facts count if the sentences that hold the answer's words come back as exactly, and those words too, whatever happened to the rest.
+    Questions whose answer is no quotation from the evidence are left out of that column.
 
     With --ask, a model answers over each policy's context; answers are kept in the folder, and none is asked for twice. The key of the API
     is taken from the environment variable OPTICAL_MEMORY_API_KEY.
@@ -99,7 +102,6 @@ def eval_identifiers(
     from .evaluation.legibility import Legibility
     from .evaluation.policies import cost_of
     from .memory import OpticalMemory
-    from .pages import PageStyle
     from .readers.ocr import OcrReader
     from .renderers.base import open_renderer
     from .stores import open_store
@@ -113,7 +115,7 @@ def eval_identifiers(
             turns = whole.turns()
             probes = probes_of(turns, gap)
             probes = probes[:: -(-len(probes) // most)] if probes else []
-            legibility = Legibility(lambda png, letter: engine.read_picture(png, letter=letter), PageStyle())
+            legibility = Legibility(lambda png, letter: engine.read_picture(png, letter=letter), whole.profile.page_style())
             for budget in limits:
                 memory = OpticalMemory(f"{path} {budget}", store=store, renderer=drawing, reader=reader)
                 found = probe(memory, turns, probes, budget, legibility, advance)

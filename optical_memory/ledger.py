@@ -19,6 +19,7 @@ from .page_codec import decode_pages, encode_pages
 from .pages import Page, PageStyle, run_key
 from .redaction import Redactor, redacted_turn
 from .renderers.base import RenderedPage, Renderer
+from .shaping import shaped, shares_of
 from .sidecar import sidecar_of
 from .stores.base import Readable, SessionId
 from .stores.claims import claimed
@@ -161,7 +162,7 @@ class Ledger:
 
     def redraw(self, page: Page) -> dict[str, bytes]:
         """Draw the pictures of a page's run again, store them, and return them by name. `PagesLost` if they are not what was sealed."""
-        span = next(span for span in self.spans() if span.first <= page.first_turn <= span.last)
+        span = self._span_of(page)
         recorded = self.pages([span])
         with claimed(self._store, self._session, f"redraw/{span.name(self.layout)}") as shared:
             names = [_sealed(each) for each in recorded]
@@ -197,6 +198,26 @@ class Ledger:
         """The turns that stand on a page as they were drawn, without what a redactor takes out. Raises `RenderError`."""
         turns = self._store.read(self._session, page.first_turn, page.last_turn + 1)
         return [turn for exchange in self._redacted([(tuple(turns),)]) for unit in exchange for turn in unit]
+
+    def shaped(self, page: Page) -> bytes | None:
+        """A page with what matters on it, as large as its sealed picture; None where that cannot be drawn. See `shaping`."""
+        span = self._span_of(page)
+        turns = self._store.read(self._session, span.first, span.last + 1)
+        if len(turns) != span.turns:  # one was erased, and what stood where is not known any more
+            return None
+        try:
+            drawn = [turn for exchange in self._redacted(exchanges_of(turns)) for unit in exchange for turn in unit]
+            rendered = shaped(self._renderer, self._style, page, shares_of(page, self.pages([span]), drawn))
+        except (RenderError, ValueError):  # no room for larger letters among them
+            self.counts.render_failures += 1
+            return None
+        return rendered.png if rendered else None
+
+    def _span_of(self, page: Page) -> Span:
+        for span in self.spans():
+            if span.first <= page.first_turn <= span.last:
+                return span
+        raise PagesLost([], f"no page with turn #{page.first_turn} is recorded any more")
 
     def discard(self, spans: Sequence[Span]) -> int:
         """Remove runs of this layout with their pictures; returns how many pages those were."""

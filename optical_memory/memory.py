@@ -25,9 +25,10 @@ from .recalling import Period, Recaller
 from .redaction import Redactor, redacted_turn, redactor_of
 from .renderers.base import Renderer
 from .stores.base import SessionId, Store, open_store
+from .tiers import Tier, tiers_of
 from .turns import Turn
 from .verification.base import Verification, Verifier, verifier_of
-from .viewer import SIDECAR_TOKENS, Look, Viewer
+from .viewer import SHAPED, SIDECAR_TOKENS, Look, Viewer
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
 
@@ -76,6 +77,7 @@ class OpticalMemory:
             before they are stored, so that they never reach the store.
         verify: `ocr` or True, `density`, or a verifier, looks at each page before it is shown at a tier, once. A page that cannot be read
             there stays sharper, or text. `verification.reading.ByReading(reader)` asks any reader. It is slow: seconds a page for `ocr`.
+        shape: tiers at which a page is laid out again, in larger letters, with what matters most, instead of shrunk; () for none.
 
     Every method is safe to call from several threads and has an async twin (`aappend`, ...) that runs it in a worker thread.
     """
@@ -95,6 +97,7 @@ class OpticalMemory:
         redact: bool | Redactor | None = None,
         keep_secrets_in_log: bool = False,
         verify: bool | str | Verifier | None = None,
+        shape: Iterable[Tier | str] = SHAPED,
     ) -> None:
         if not isinstance(session, str) or not session:
             raise ValueError(f"a session's name is a non-empty string; got {session!r}")
@@ -113,6 +116,7 @@ class OpticalMemory:
             sidecar_tokens=sidecar_tokens,
             redactor=redactor,
             verifier=verifier_of(verify),
+            shape=tiers_of(shape),
         )
         self._viewer = Viewer(self._store, self.session, look)
         self._recaller = Recaller(self._store, self.session)

@@ -107,6 +107,7 @@ class Page:
         fill: share of its column height that carries content.
         missing_glyphs: characters drawn as a visible replacement, for want of a font.
         pictures: what the turns that begin on it bring along where they are text instead.
+        shaped_at: tiers at which the memory that opened it lays it out again instead of shrinking it; see `shaping`.
     """
 
     key: str
@@ -125,6 +126,7 @@ class Page:
     picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
     cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
     size_of: Callable[[Page, Tier], tuple[int, int]] | None = field(default=None, compare=False, repr=False)
+    shaped_at: tuple[Tier, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def first_turn(self) -> int:
@@ -145,6 +147,10 @@ class Page:
             return self.size_of(self, Tier.parse(tier))
         scale = Tier.parse(tier).side / (self.canvas or max(self.width, self.height))
         return max(1, round(self.width * scale)), max(1, round(self.height * scale))
+
+    def is_shaped(self, tier: Tier | str) -> bool:
+        """Whether what is shown at a tier is laid out again, as far as that can be done, and not the sealed picture made smaller."""
+        return Tier.parse(tier) in self.shaped_at and max(self.size(tier)) < max(self.width, self.height)
 
     def tokens(self, tier: Tier | str) -> int:
         """What the page costs the memory's reader at a tier, in vision tokens."""

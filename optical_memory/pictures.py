@@ -20,17 +20,26 @@ class Pictures:
 
     Args:
         redraw: draws the run of a page again, stores its sealed pictures, and returns them by name; raises `PagesLost`.
+        shape: draws a page with what matters on it, as large as the sealed picture; None where that cannot be.
         style: says how many greys the tiers take.
     """
 
-    def __init__(self, store: Readable, session: SessionId, redraw: Callable[[Page], Mapping[str, bytes]], style: PageStyle) -> None:
-        self._store, self._session, self._redraw, self._style = store, session, redraw, style
+    def __init__(
+        self,
+        store: Readable,
+        session: SessionId,
+        redraw: Callable[[Page], Mapping[str, bytes]],
+        shape: Callable[[Page], bytes | None],
+        style: PageStyle,
+    ) -> None:
+        self._store, self._session, self._redraw, self._shape, self._style = store, session, redraw, shape, style
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
 
     def picture(self, page: Page, tier: Tier) -> bytes:
         """A page at a tier, PNG. Raises `RenderError` if it was lost and cannot be drawn again."""
-        return self._named(page, _name(page, tier), page.size(tier))
+        name = _name(page, tier)
+        return self._whole(page) if name == _sealed(page) else self._named(name, lambda: self._resized(page, tier, name))
 
     def fetch(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
         """Have all of `wanted` at hand, with one look into the store. Raises `PagesLost` with all that are not to be had."""
@@ -52,18 +61,22 @@ class Pictures:
         self._held.clear()
         self._bytes = 0
 
-    def _named(self, page: Page, name: str, size: tuple[int, int]) -> bytes:
-        found = self._held.get(name) or self._store.get(self._session, [name]).get(name)
-        return self._hold(name, found if found is not None else self._make(page, name, size))
+    def _whole(self, page: Page) -> bytes:
+        """The sealed picture."""
+        name = _sealed(page)
+        return self._named(name, lambda: self._redraw(page)[name])
 
-    def _make(self, page: Page, name: str, size: tuple[int, int]) -> bytes:
-        if name == _sealed(page):
-            return self._redraw(page)[name]
+    def _named(self, name: str, make: Callable[[], bytes]) -> bytes:
+        found = self._held.get(name) or self._store.get(self._session, [name]).get(name)
+        return self._hold(name, found if found is not None else make())
+
+    def _resized(self, page: Page, tier: Tier, name: str) -> bytes:
+        """A page at a tier, made of the sealed picture or of one with what matters, and stored."""
         from .renderers.png import resize
 
-        fainter = size[0] < page.width
-        sealed = self._named(page, _sealed(page), (page.width, page.height))
-        data = resize(sealed, size, self._style.faint_levels if fainter else self._style.grey_levels)
+        size = page.size(tier)
+        whole = (self._shape(page) if page.is_shaped(tier) else None) or self._whole(page)
+        data = resize(whole, size, self._style.faint_levels if size[0] < page.width else self._style.grey_levels)
         self._store.put(self._session, {name: data})
         if not self._store.names(self._session, _sealed(page)):  # erased meanwhile: nobody would look for this one any more
             self._store.discard(self._session, [name])
@@ -84,6 +97,8 @@ class Pictures:
 def _name(page: Page, tier: Tier) -> str:
     """A picture's name in the store. Tiers of one size share it, and one as large as the sealed page shows that as it is."""
     size = page.size(tier)
+    if page.is_shaped(tier):
+        return f"picture/{page.key}/{max(size)}-shaped"
     return _sealed(page) if size == (page.width, page.height) else f"picture/{page.key}/{max(size)}"
 
 

@@ -36,7 +36,6 @@ __all__ = [
     "arrange",
     "between_exchanges",
     "items_of",
-    "merged",
     "replan_reason",
     "room_target",
     "squeeze",
@@ -385,17 +384,3 @@ def squeeze(
             total -= show.tokens
             result[place] = Show(show.view)
     return result
-
-
-def merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Ranges of numbers, first to last, in order; those that touch are one."""
-    current: tuple[int, int] | None = None
-    for first, last in sorted(ranges):
-        if current and first <= current[1] + 1:
-            current = (current[0], max(current[1], last))
-            continue
-        if current:
-            yield current
-        current = (first, last)
-    if current:
-        yield current

@@ -8,8 +8,7 @@ worse about a task that it must read off a picture (arXiv 2603.09095).
 from __future__ import annotations
 
 import warnings
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from .exchanges import Unit, starts_exchange, units_of
 from .forgetting import Forgetting, PageAge
 from .ledger import Ledger, PagesLost, Span
 from .pages import Page
+from .past import Past, chunks, hours_between, is_covered, ranges_left_out
 from .planning import (
     LONG_EXCHANGE,
     PageView,
@@ -30,7 +30,6 @@ from .planning import (
     WaterMarks,
     arrange,
     items_of,
-    merged,
     room_target,
     squeeze,
     tail_start,
@@ -61,25 +60,6 @@ _INSIDE = _Mode("inside", inside=True)
 _LAST_RESORT = _Mode("last resort", inside=True, partial=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Past:
-    """A session cut in two: what stands before the tail, and the tail.
-
-    Attributes:
-        views: what may be shown, oldest first.
-        faded: runs too old for the policy; nobody needs to look at them.
-        text_tokens: of everything before the tail, as plain text.
-        pictures: of the turns of the tail.
-    """
-
-    views: Sequence[PageView | TextView]
-    faded: Sequence[Span]
-    text_tokens: int
-    tail: Sequence[Turn]
-    tail_tokens: int
-    pictures: PictureLoad
-
-
 @dataclass(slots=True)
 class Replanner:
     """Makes the plans of one session.
@@ -90,6 +70,7 @@ class Replanner:
         pictures: the pictures that turns bring along.
         count: tokens of a text.
         verifying: looks at pages before a plan shows them at a tier; None where nobody does.
+        shape: tiers with abridged pages.
     """
 
     store: Readable
@@ -102,6 +83,7 @@ class Replanner:
     pictures: Callable[[Sequence[Turn]], PictureLoad]
     count: Callable[[str], int]
     verifying: Verifying | None = None
+    shape: tuple[Tier, ...] = ()
 
     def replan(self, last: Plan | None, *, length: int, basis: str, budget: int | None, pins: Sequence[int], reason: str) -> Plan:
         """The next plan. Raises `BudgetTooSmall` if what is held as text is larger than the budget."""
@@ -163,7 +145,10 @@ class _Draft:
         if self._text_from(last.tail_from) <= LONG_EXCHANGE * self.marks.high:
             ways.insert(0, waiting)
         calls = calls_to_come(self.length)
-        return min(ways, key=lambda way: billed(way, last, self._text_from(way.tail_from), prices=self.s.profile.cache, calls=calls))
+        return min(
+            ways,
+            key=lambda way: billed(way, last, self._text_from(way.tail_from), prices=self.s.profile.cache, calls=calls, shape=self.s.shape),
+        )
 
     # -- what there is -------------------------------------------------------------------------------------------------------------
 
@@ -200,7 +185,7 @@ class _Draft:
 
     # -- cutting -------------------------------------------------------------------------------------------------------------------
 
-    def _cut(self, mode: _Mode) -> _Past:
+    def _cut(self, mode: _Mode) -> Past:
         candidates = self._candidates()
         start = candidates[0].number if candidates else self.length + 1
         if mode is not _HOLD and candidates:
@@ -222,7 +207,7 @@ class _Draft:
             self._seal(group, seal_last=partial or not open_ended)
         if groups and not self.cannot_render:
             self.spans = self.s.ledger().spans()
-            self.loose = [turn for turn in self.loose if not _covered(turn.number, self.spans)]
+            self.loose = [turn for turn in self.loose if not is_covered(turn.number, self.spans)]
 
     def _last_before(self, start: int) -> Turn | None:
         return next((turn for turn in reversed(self.loose) if turn.number < start), None)
@@ -255,7 +240,7 @@ class _Draft:
 
     # -- looking -------------------------------------------------------------------------------------------------------------------
 
-    def _past(self, start: int) -> _Past:
+    def _past(self, start: int) -> Past:
         """Cut at `start`, or right after the last page if that is later or `start` is 0."""
         end = self.spans[-1].last if self.spans else 0
         tail = [turn for turn in self.loose if turn.number > end and turn.number >= start]
@@ -264,7 +249,7 @@ class _Draft:
         views: list[PageView | TextView] = [*pages, *self._text_views(before)]
         views.sort(key=lambda view: (view.first, view.last))
         tokens = sum(span.text_tokens for span in self.spans) + sum(self.s.cost(turn) for turn in before)
-        return _Past(views, faded, tokens, tail, sum(self.s.cost(turn) for turn in tail), self.s.pictures(tail))
+        return Past(views, faded, tokens, tail, sum(self.s.cost(turn) for turn in tail), self.s.pictures(tail))
 
     def _text_views(self, turns: Sequence[Turn]) -> list[TextView]:
         kept = self._kept_off_pages().union(self.pins)
@@ -282,11 +267,11 @@ class _Draft:
         views: list[PageView] = []
         after = 0
         faded: list[Span] = []
-        for spans in _chunks(self.spans[::-1], 64):
+        for spans in chunks(self.spans[::-1], 64):
             loaded = self._views_of(spans[::-1], after, newest)
             after += sum(span.pages for span in spans)
             views = loaded + views
-            if all(self.s.policy.tier(_most_important(view.age)) is None and not view.pinned for view in loaded):
+            if all(self.s.policy.tier(replace(view.age, importance=1.0)) is None and not view.pinned for view in loaded):
                 older = [span for span in self.spans if span.last < spans[-1].first]
                 pinned = [span for span in older if any(span.first <= pin <= span.last for pin in self.pins)]
                 faded = [span for span in older if span not in pinned]
@@ -308,7 +293,7 @@ class _Draft:
     def _page_view(self, page: Page, run: int, after: int, newest: Turn | None) -> PageView:
         self.pages[page.key] = page
         numbers = tuple(segment.turn for segment in page.segments)
-        age = PageAge(after, self.length - page.last_turn, _hours(page, newest), page.importance)
+        age = PageAge(after, self.length - page.last_turn, hours_between(page, newest), page.importance)
         return PageView(
             key=page.key,
             index=page.index,
@@ -331,7 +316,7 @@ class _Draft:
 
     # -- deciding ------------------------------------------------------------------------------------------------------------------
 
-    def _fit(self, past: _Past) -> tuple[Plan, int]:
+    def _fit(self, past: Past) -> tuple[Plan, int]:
         """A plan for `past` as near to the budget as it can be, without a page that cannot be read, and its tokens with the tail.
 
         Each round takes a tier from at least one page, so there is a last one.
@@ -347,7 +332,7 @@ class _Draft:
             return view
         return replace(view, vision={tier: view.vision[tier] for tier in self._tiers(self.pages[view.key])})
 
-    def _fitted(self, past: _Past) -> tuple[Plan, int]:
+    def _fitted(self, past: Past) -> tuple[Plan, int]:
         shows = arrange(past.views, self.s.policy, self.s.profile, held=self.held, beside=past.pictures)
         plan = self._plan_of(past, shows, squeezed=False)
         if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # the pages pay, but not for their framing text
@@ -369,11 +354,10 @@ class _Draft:
         return plan, total
 
     def _framing_tokens(self, plan: Plan) -> int:
-        text = framing_text(plan.left_out, pages=bool(plan.pages))
-        return self.s.count(text) + self.s.profile.message_tokens if text else 0
+        return self.s.count(text) + self.s.profile.message_tokens if (text := framing_text(plan, self.s.shape)) else 0
 
-    def _plan_of(self, past: _Past, shows: Sequence[Show], *, squeezed: bool) -> Plan:
-        left_out, count = _left_out(past, shows)
+    def _plan_of(self, past: Past, shows: Sequence[Show], *, squeezed: bool) -> Plan:
+        left_out, count = ranges_left_out(past, shows)
         plan = Plan(
             epoch=0,
             basis="",
@@ -393,32 +377,3 @@ class _Draft:
         )
         tokens = sum(show.tokens for show in shows) + self._framing_tokens(plan)
         return plan.model_copy(update={"prefix_tokens": tokens})
-
-
-def _left_out(past: _Past, shows: Sequence[Show]) -> tuple[tuple[tuple[int, int], ...], int]:
-    """Ranges of turns that nothing shows, and how many turns those are."""
-    shown = {number for show in shows if show.shown for number in show.view.turns}
-    out = sorted({number for show in shows if not show.shown for number in show.view.turns} - shown)
-    ranges = [(span.first, span.last) for span in past.faded] + [(number, number) for number in out]
-    return tuple(merged(ranges)), len(out) + sum(span.turns for span in past.faded)
-
-
-def _covered(number: int, spans: Sequence[Span]) -> bool:
-    """Whether a turn stands on a page; spans are in order and do not overlap."""
-    place = bisect_right(spans, number, key=lambda span: span.first)
-    return place > 0 and number <= spans[place - 1].last
-
-
-def _chunks(spans: Sequence[Span], size: int) -> Iterator[Sequence[Span]]:
-    for start in range(0, len(spans), size):
-        yield spans[start : start + size]
-
-
-def _most_important(age: PageAge) -> PageAge:
-    return PageAge(age.pages, age.turns, age.hours, importance=1.0)
-
-
-def _hours(page: Page, newest: Turn | None) -> float:
-    if newest is None or newest.created_at is None or page.last_said is None:
-        return 0.0
-    return max(0.0, (newest.created_at - page.last_said).total_seconds() / 3600)

@@ -7,9 +7,10 @@ n(n + 1) + 1 (deepseek_vl2 processing code of the published repository, `tokeniz
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
-__all__ = ["Tier", "gundam_grid", "gundam_sequence_length", "sequence_length"]
+__all__ = ["Tier", "gundam_grid", "gundam_sequence_length", "sequence_length", "tiers_of"]
 
 TILE_SIDE = 640  # px; the side of a Gundam tile (published processing code, `image_size`)
 OVERVIEW_SIDE = 1024  # px; the side of a Gundam page's overview (`base_size`)
@@ -63,6 +64,11 @@ class Tier(IntEnum):
 
 
 _SIDES = {Tier.TINY: 512, Tier.SMALL: 640, Tier.BASE: 1024, Tier.LARGE: 1280, Tier.GUNDAM: 1280}
+
+
+def tiers_of(values: Iterable[Tier | str]) -> tuple[Tier, ...]:
+    """Tiers by name, each once, the faintest first. Raises `ValueError` with the known names. A lone name is a list of one."""
+    return tuple(sorted({Tier.parse(value) for value in ([values] if isinstance(values, str) else values)}))
 
 
 def sequence_length(side: int) -> int:

@@ -19,15 +19,17 @@ from .renderers.base import Renderer, open_renderer, renderer_path
 from .replanning import Replanner
 from .stores.base import Readable, SessionId
 from .stores.claims import claimed, claims_of
+from .tiers import Tier
 from .tokens import open_counter
 from .turn_costs import TurnCosts
 from .turns import Turn
 from .verification.base import Verification, Verifier
 from .verifying import Verifying, verifications
 
-__all__ = ["SIDECAR_TOKENS", "Look", "Viewer"]
+__all__ = ["SHAPED", "SIDECAR_TOKENS", "Look", "Viewer"]
 
 SIDECAR_TOKENS = 64  # text tokens of exact strings beside a page: about as many as a page at Tiny costs
+SHAPED = (Tier.TINY,)  # where it wins (docs/experiments.md)
 ATTEMPTS = 3  # at a context whose pages turn out to be lost: each attempt seals the lost ones anew
 
 
@@ -44,6 +46,7 @@ class Look:
         sidecar_tokens: exact strings beside each page, in text tokens at most.
         redactor: takes secrets out of all that pages and sidecars are made from.
         verifier: looks at a page before it is shown at a tier, and may refuse; see `verification`.
+        shape: tiers at which a page is laid out again with what matters, instead of shrunk; see `shaping`.
     """
 
     profile: ReaderProfile
@@ -54,6 +57,7 @@ class Look:
     sidecar_tokens: int = SIDECAR_TOKENS
     redactor: Redactor | None = None
     verifier: Verifier | None = None
+    shape: tuple[Tier, ...] = SHAPED
 
     def __post_init__(self) -> None:
         if isinstance(self.renderer, str):
@@ -67,6 +71,7 @@ class Look:
         """What a plan depends on beside the log. The renderer's fingerprint is left to the ledger: finding it out may take a browser."""
         style = json.dumps(asdict(self.style))
         basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
+        basis += f" shaped {' '.join(tier.label for tier in self.shape)}" if self.shape else ""
         basis += f" {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else ""
         return f"{basis} {self.verifier.name} {self.verifier.fingerprint}" if self.verifier else basis
 
@@ -120,6 +125,7 @@ class Viewer:
             count=counter.count,
             counted_with=counter.name,
             style=look.style,
+            shape=look.shape,
         )
         self.verifying = Verifying(store, session, look.verifier, self._open_ledger, self._composer.bind) if look.verifier else None
         self._replanner = Replanner(
@@ -133,6 +139,7 @@ class Viewer:
             self.cost.pictures,
             counter.count,
             self.verifying,
+            look.shape,
         )
 
     def context(self, budget: int | None = None) -> Context:

@@ -338,7 +338,7 @@ def test_recall_of_what_is_no_number_or_time_is_a_type_error(memory: OpticalMemo
 
 def test_an_overlong_turn_is_laid_out_once_with_what_follows() -> None:
     renderer = RuledRenderer(rows=5_000)
-    memory = OpticalMemory("alice", store="memory://", renderer=renderer, marks=MARKS)
+    memory = OpticalMemory("alice", store="memory://", renderer=renderer, marks=MARKS, shape=())
     memory.extend([("user", "base64 " * 60_000), *chat(60)])
     assert memory.context().pages
     assert [first for first, _ in renderer.calls].count(1) == 1

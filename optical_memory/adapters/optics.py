@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,8 +18,9 @@ from ..readers.profiles import profile_for_model, profile_of
 from ..redaction import Redactor, redactor_of
 from ..renderers.base import Renderer
 from ..stores.base import DerivedCache, open_store
+from ..tiers import Tier, tiers_of
 from ..verification.base import Verifier, verifier_of
-from ..viewer import SIDECAR_TOKENS, Look
+from ..viewer import SHAPED, SIDECAR_TOKENS, Look
 
 __all__ = ["Optician", "Optics"]
 
@@ -35,7 +36,7 @@ class Optics:
         budget: tokens of a request at most, without tools and system prompt; None for no limit but forgetting.
         renderer: `auto`, `chromium`, `pillow`, or a renderer.
         cache: a store, or its URL, that keeps pages by content; `memory://` keeps them in this process.
-        forgetting, marks, style, sidecar_tokens: as for `OpticalMemory`.
+        forgetting, marks, style, sidecar_tokens, shape: as for `OpticalMemory`.
         redact: True, or a redactor, masks secrets on pages and in sidecars. Recent messages stay as they are.
         verify: `ocr` or True, `density`, or a verifier, as for `OpticalMemory`.
     """
@@ -50,10 +51,12 @@ class Optics:
     sidecar_tokens: int = SIDECAR_TOKENS
     redact: bool | Redactor | None = None
     verify: bool | str | Verifier | None = None
+    shape: Sequence[Tier | str] = SHAPED
 
     def __post_init__(self) -> None:
         redactor_of(self.redact)  # what is none is said now, not at the first page
         verifier_of(self.verify)
+        tiers_of(self.shape)
 
     def look(self, profile: ReaderProfile) -> Look:
         return Look(
@@ -65,6 +68,7 @@ class Optics:
             sidecar_tokens=self.sidecar_tokens,
             redactor=redactor_of(self.redact),
             verifier=verifier_of(self.verify),
+            shape=tiers_of(self.shape),
         )
 
 

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from PIL import Image
 
-from ..pages import Page, PageStyle
+from ..pages import Page, PageStyle, Segment
 from ..renderers.document import blocks_of
 from ..renderers.geometry import Canvas
 from ..tiers import Tier
 from ..turns import Turn
 from ..verification.alignment import faults
-from ..verification.words import LARGEST_ERROR, critical_spans, plain, words_of
+from ..verification.words import LARGEST_ERROR, critical_spans, plain, word_spans, words_of
 
-__all__ = ["Legibility", "ReadPicture"]
+__all__ = ["Layout", "Legibility", "ReadPicture"]
 
 BORDER = 3  # px of white around what is cut out: an engine wants letters to stand free
 
 ReadPicture = Callable[[bytes, float], str]
 """From a PNG, and the size of its letters in pixels, to words: `OcrReader.read_picture`, or another engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where turns stand on a page as it is shown, in pixels of the sealed picture, and the size of its letters there.
+
+    `abridged`: it is laid out again, and may not show all of a turn.
+    """
+
+    segments: tuple[Segment, ...]
+    letter: float
+    abridged: bool = False
 
 
 class Legibility:
@@ -29,11 +42,13 @@ class Legibility:
     Args:
         read: reads a picture.
         style: of the pages.
+        layout: of a page shown at a tier; as it was sealed, if it is not given.
     """
 
-    def __init__(self, read: ReadPicture, style: PageStyle) -> None:
+    def __init__(self, read: ReadPicture, style: PageStyle, layout: Callable[[Page, Tier], Layout] | None = None) -> None:
         self._read, self._style = read, style
-        self._known: dict[tuple[tuple[str, ...], int, int], str] = {}
+        self._layout = layout or (lambda page, tier: Layout(page.segments, style.font_size * style.scale))
+        self._known: dict[tuple[object, ...], str] = {}
         self.readings = 0
 
     def is_legible(self, turn: Turn, label: str, shown: Sequence[tuple[Page, Tier]], *, beside: Sequence[str] = ()) -> bool:
@@ -61,10 +76,30 @@ class Legibility:
         places = [place for place in range(len(truth)) if truth.startswith(exact, place)]
         return any(not any(wrong[place : place + len(exact)]) for place in places)
 
+    def tells(self, turn: Turn, label: str, shown: Sequence[tuple[Page, Tier]], statement: str, words: Collection[str]) -> bool:
+        """Whether a sentence of a turn comes back as legible as a whole turn must, and `words` of it exactly.
+
+        On an abridged page other sentences may be missing.
+        """
+        found = self._compared(turn, label, shown)
+        if found is None:
+            return False
+        truth, wrong = found
+        start = truth.find(statement)
+        wrong = wrong[start : start + len(statement)] if start >= 0 else []
+        if not wrong:
+            return False
+        wrong[-1] = min(wrong[-1], 1)  # what follows a statement, a mark or the number of a turn left out, is charged to its last character
+        if sum(wrong) > LARGEST_ERROR * len(wrong):
+            return False
+        critical = [*critical_spans(statement), *word_spans(statement, words)]
+        return not any(any(wrong[begin:end]) for begin, end in critical)
+
     def _compared(self, turn: Turn, label: str, shown: Sequence[tuple[Page, Tier]]) -> tuple[str, list[int]] | None:
         """What a turn says, and the errors of its reading at each character; None if no page shows all of it."""
         parts = [(page, tier) for page, tier in shown if any(segment.turn == turn.number for segment in page.segments)]
-        if not parts or not _is_whole(turn.number, [page for page, _ in parts]):
+        layouts = [self._layout(page, tier) for page, tier in parts]
+        if not parts or not (any(layout.abridged for layout in layouts) or _is_whole(turn.number, [page for page, _ in parts])):
             return None
         head = plain(f"#{turn.number} {label}")
         truth = plain(f"{head} {words_of(blocks_of(turn, row_width=Canvas(self._style).row_width))}")
@@ -72,7 +107,7 @@ class Legibility:
         return truth[len(head) :], wrong[len(head) :]  # its number is not what it says
 
     def _reading(self, number: int, parts: Sequence[tuple[Page, Tier]]) -> str:
-        key = tuple(page.key for page, _ in parts), number, min(tier.side for _, tier in parts)
+        key = (*((page.key, tier.side, page.is_shaped(tier)) for page, tier in parts), number)
         if key not in self._known:
             self._known[key] = "\n".join(self._read_part(number, page, tier) for page, tier in parts)
         return self._known[key]
@@ -80,9 +115,9 @@ class Legibility:
     def _read_part(self, number: int, page: Page, tier: Tier) -> str:
         """What the boxes of a turn on a page are read as, one after the other."""
         picture = Image.open(io.BytesIO(page.image(tier))).convert("L")
-        ratio, texts = picture.width / page.width, []
-        letters = self._style.font_size * self._style.scale * ratio
-        for segment in (segment for segment in page.segments if segment.turn == number):
+        layout, ratio, texts = self._layout(page, tier), picture.width / page.width, []
+        letters = layout.letter * ratio
+        for segment in (segment for segment in layout.segments if segment.turn == number):
             for box in segment.boxes:
                 edges = (box.left, box.top, box.left + box.width, box.top + box.height)
                 cut = picture.crop(tuple(round(edge * ratio) for edge in edges))  # type: ignore[arg-type]  # four numbers

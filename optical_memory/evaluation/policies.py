@@ -12,6 +12,7 @@ from ..memory import OpticalMemory
 from ..pages import Page
 from ..tiers import Tier
 from ..turns import Turn
+from ..viewer import SHAPED
 
 __all__ = ["POLICIES", "AtOneTier", "Offer", "Policy", "chosen", "cost_of"]
 
@@ -54,6 +55,7 @@ class Policy:
         forgetting: how its memory forgets.
         sidecar_tokens: exact strings beside each of its pages.
         verify: what looks at its pages before it shows them.
+        shape: tiers at which its pages are laid out again.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Policy:
     forgetting: Forgetting = field(default_factory=ByAge)
     sidecar_tokens: int = 0
     verify: str | None = None
+    shape: tuple[Tier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +126,12 @@ POLICIES = {
         Policy("full text", _whole),
         Policy("cut the oldest", _newest),
         *(Policy(f"all {tier.label}", _remembered, AtOneTier(tier)) for tier in (Tier.BASE, Tier.SMALL, Tier.TINY)),
+        Policy("shaped tiny", _remembered, AtOneTier(Tier.TINY), shape=(Tier.TINY,)),
+        Policy("shaped small", _remembered, AtOneTier(Tier.SMALL), shape=(Tier.SMALL,)),
         Policy("aged", _remembered),
         Policy("aged + verified", _remembered, verify="ocr"),
         Policy("aged + density", _remembered, verify="density"),
+        Policy("aged + shaped", _remembered, shape=SHAPED),
         Policy("aged + sidecar", _remembered, sidecar_tokens=SIDECAR),
         Policy("aged + sidecar + recall", _remembered_with_recall, sidecar_tokens=SIDECAR),
         Policy("budget spent", _remembered, SLOWLY),
@@ -134,8 +140,9 @@ POLICIES = {
 
 
 def chosen(names: str) -> list[Policy]:
-    """Policies by name, separated by commas; all of them for an empty string. Raises `UnknownName`."""
-    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(POLICIES)
+    """Policies by name, separated by commas; for an empty string all but the one that reads every page back. Raises `UnknownName`."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    wanted = wanted or [name for name, policy in POLICIES.items() if policy.verify != "ocr"]
     for name in wanted:
         if name not in POLICIES:
             raise UnknownName("policy", name, list(POLICIES))

@@ -10,15 +10,18 @@ from pathlib import Path
 
 from ..exchanges import exchanges_of
 from ..memory import OpticalMemory
-from ..pages import PageStyle
 from ..readers.base import ReaderProfile
 from ..renderers.base import Renderer
+from ..renderers.geometry import Canvas
 from ..renderers.heads import head_labels
 from ..stores.base import Store
+from ..tiers import Tier
 from ..tokens import open_counter
 from ..turns import Turn
 from .answering import Request, exact_match, token_f1, worded
 from .conversations import Conversation, Question
+from .facts import Fact, facts_of
+from .layouts import ShapedLayouts
 from .legibility import Legibility, ReadPicture
 from .policies import POLICIES, RECALLED, Offer, Policy, cost_of
 
@@ -38,6 +41,7 @@ class Result:
         legible: every evidence turn is there as text, or can be read off a page.
         recallable: search gives every evidence turn among the first `policies.RECALLED`.
         offered: legible, or recalled where the policy recalls.
+        facts: each sentence with the answer's words is offered; None where the evidence does not hold them.
         seconds: that the policy took for its offer, shared by all questions of the conversation.
         f1, exact: of a model's answer; None where none was asked.
     """
@@ -54,6 +58,7 @@ class Result:
     seconds: float
     f1: float | None = None
     exact: bool | None = None
+    facts: bool | None = None
 
 
 class Evaluation:
@@ -69,7 +74,7 @@ class Evaluation:
         self, conversation: Conversation, store: Store, renderer: Renderer, reader: str | ReaderProfile, read: ReadPicture
     ) -> None:
         self.conversation, self._store, self._renderer, self._reader = conversation, store, renderer, reader
-        self._legibility = Legibility(read, PageStyle())
+        self._read, self._legible = read, dict[tuple[Tier, ...], Legibility]()
         self._memories: dict[str, OpticalMemory] = {}
         self._verdicts: dict[tuple[object, ...], bool] = {}
         first = self._memory(next(iter(POLICIES.values())))
@@ -81,13 +86,16 @@ class Evaluation:
             for exchange in exchanges
             for turn, label in zip((turn for unit in exchange for turn in unit), head_labels(exchange), strict=True)
         }
+        self._style = first.profile.page_style()
+        width = Canvas(self._style).row_width
+        self._facts = [facts_of(question, self._by_number, width) for question in conversation.questions]
         self._cost, self._count = cost_of(first), open_counter(first.profile.encoding).count
         self._offers: dict[tuple[str, int], tuple[Offer | None, float]] = {}
         self._recalled = [[turn.number for turn in first.recall(question.text, RECALLED)] for question in conversation.questions]
 
     def _memory(self, policy: Policy) -> OpticalMemory:
         """The conversation, in a memory that forgets as the policy says."""
-        key = f"{policy.forgetting!r} {policy.sidecar_tokens} {policy.verify}"
+        key = f"{policy.forgetting!r} {policy.sidecar_tokens} {policy.verify} {policy.shape}"
         if key not in self._memories:
             memory = OpticalMemory(
                 f"{self.conversation.name} {key}",
@@ -97,6 +105,7 @@ class Evaluation:
                 forgetting=policy.forgetting,
                 sidecar_tokens=policy.sidecar_tokens,
                 verify=policy.verify,
+                shape=policy.shape,
             )
             memory.extend(self.conversation.messages)
             self._memories[key] = memory
@@ -148,6 +157,7 @@ class Evaluation:
             recallable=all(number in self._recalled[place] for number in question.evidence),
             offered=all(legible[number] or number in recalled for number in question.evidence),
             seconds=seconds,
+            facts=all(self._is_told(fact, policy, offer, recalled) for fact in self._facts[place]) if self._facts[place] else None,
         )
 
     def _within(self, offer: Offer, numbers: Sequence[int]) -> tuple[set[int], int]:
@@ -163,12 +173,26 @@ class Evaluation:
 
     def _can_be_read(self, number: int, policy: Policy, offer: Offer) -> bool:
         shown = [(page, tier) for page, tier in offer.shown if any(segment.turn == number for segment in page.segments)]
-        key = (number, policy.sidecar_tokens, *((page.key, tier) for page, tier in shown))
+        key = (number, policy.sidecar_tokens, policy.shape, *((page.key, tier) for page, tier in shown))
         if key not in self._verdicts:
             beside = [exact for page, _ in shown for exact in page.sidecar]
             turn: Turn = self._by_number[number]
-            self._verdicts[key] = self._legibility.is_legible(turn, self._labels[number], shown, beside=beside)
+            self._verdicts[key] = self._legibility(policy).is_legible(turn, self._labels[number], shown, beside=beside)
         return self._verdicts[key]
+
+    def _is_told(self, fact: Fact, policy: Policy, offer: Offer, recalled: set[int]) -> bool:
+        if fact.turn in offer.text or fact.turn in recalled:
+            return True
+        turn, label = self._by_number[fact.turn], self._labels[fact.turn]
+        return self._legibility(policy).tells(turn, label, offer.shown, fact.statement, fact.words)
+
+    def _legibility(self, policy: Policy) -> Legibility:
+        """What reads the policy's pages; those of policies that shape alike are the same."""
+        if policy.shape not in self._legible:
+            pages, style = self._memory(policy).pages(), self._style
+            layouts = ShapedLayouts(pages, self.turns, self._renderer, style)
+            self._legible[policy.shape] = Legibility(self._read, style, layouts if policy.shape else None)
+        return self._legible[policy.shape]
 
 
 def evaluate(

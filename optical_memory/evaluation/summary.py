@@ -43,6 +43,7 @@ class Row:
     seconds: float
     f1: Share | None = None
     exact: Share | None = None
+    facts: Share | None = None
 
 
 def plot_of(rows: Sequence[Row]) -> str:
@@ -75,6 +76,7 @@ def rows_of(results: Sequence[Result]) -> list[Row]:
 def _row(policy: str, budget: int, found: Sequence[Result]) -> Row:
     asked = [result for result in found if result.f1 is not None]
     talks = {result.conversation: [each for each in found if each.conversation == result.conversation] for result in found}
+    measured = [result for result in found if result.facts is not None]
     return Row(
         policy=policy,
         budget=budget,
@@ -86,6 +88,7 @@ def _row(policy: str, budget: int, found: Sequence[Result]) -> Row:
         seconds=statistics.mean(talk[0].seconds for talk in talks.values()),
         f1=share_of(asked, lambda result: result.f1 or 0.0) if asked else None,
         exact=share_of(asked, lambda result: result.exact or False) if asked else None,
+        facts=share_of(measured, lambda result: result.facts is True) if measured else None,
     )
 
 

@@ -84,7 +84,8 @@ def picture_of(page: Page | bytes | Image.Image, tier: Tier | str) -> Picture:
     if isinstance(page, Page):
         sealed: Page = page
         label = f"page {sealed.index} (#{sealed.first_turn}-{sealed.last_turn})"
-        return Picture(sealed.key, tier, sealed.size(tier), label, lambda: sealed.image(tier))
+        content = f"{sealed.key}-shaped" if sealed.is_shaped(tier) else sealed.key
+        return Picture(content, tier, sealed.size(tier), label, lambda: sealed.image(tier))
     if isinstance(page, bytes):
         page = _opened(page)
     if not isinstance(page, Image.Image):

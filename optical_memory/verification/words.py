@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from ..renderers.blocks import Block, Code, Heading, ListItem, Math, Paragraph, Quote, Span, Table
 from ..renderers.compaction import JOIN_MARK
+from ..salience import COMMON
 
-__all__ = ["LARGEST_ERROR", "TYPOGRAPHIC", "critical_spans", "plain", "words_of"]
+__all__ = ["LARGEST_ERROR", "TYPOGRAPHIC", "content_words", "critical_spans", "plain", "word_spans", "words_of"]
 
 LARGEST_ERROR = 0.05  # character errors, as a share, up to which a turn counts as legible
 TYPOGRAPHIC = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "…": "...", "\u00a0": " "})
 EDGES = ".,;:!?()[]{}\"'`*"  # around a word, and no part of it
+WORD = re.compile(r"\w++(?:[.,:'/-]\w++)*+")
 TELLING = "/\\_@#"  # what paths, addresses and identifiers are made of
 
 
@@ -47,6 +49,17 @@ def _text(spans: Iterable[Span]) -> str:
 def plain(text: str) -> str:
     """Words with single spaces, without what an OCR engine cannot know: line-end marks, kinds of quotes and dashes, breaks at hyphens."""
     return " ".join(re.sub(r"-\n(?=\S)", "-", text.replace(JOIN_MARK, " ").translate(TYPOGRAPHIC)).split())
+
+
+def word_spans(text: str, wanted: Collection[str]) -> list[tuple[int, int]]:
+    """Where words stand; `wanted` is casefolded, as `content_words` gives them."""
+    return [match.span() for match in WORD.finditer(text) if match[0].casefold() in wanted]
+
+
+def content_words(text: str) -> frozenset[str]:
+    """The words that tell something, casefolded; all of them where none does."""
+    found = frozenset(match[0].casefold() for match in WORD.finditer(plain(text)))
+    return (found - COMMON) or found
 
 
 def critical_spans(text: str) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from optical_memory import OpticalMemory
 from optical_memory.errors import ProgramNotFound, UnknownName
 from optical_memory.evaluation.conversations import Conversation, Question, read_conversation
+from optical_memory.evaluation.facts import Fact, facts_of
 from optical_memory.evaluation.identifiers import PLACES, cut_offers, probe, probes_of
 from optical_memory.evaluation.legibility import Legibility, ReadPicture
 from optical_memory.evaluation.policies import POLICIES, chosen, cost_of
@@ -24,6 +25,7 @@ from optical_memory.readers.ocr import OcrReader
 from optical_memory.renderers.base import Renderer, open_renderer
 from optical_memory.stores import open_store
 from optical_memory.tiers import Tier
+from optical_memory.turns import Turn
 from optical_memory.verification.words import critical_spans, plain
 
 WORDS = ["river", "stone", "garden", "window", "market", "morning", "letter", "paper", "bridge", "silver", "winter", "simple", "quiet"]
@@ -206,3 +208,32 @@ def test_identifiers_that_are_used_again(drawing: Renderer) -> None:
     assert found["in a sidecar"] == 1  # nothing can be read here, and the sidecar has it
     assert cut_offers(turns, probes, 300, cost_of(memory)) == 0
     assert cut_offers(turns, probes, 100_000, cost_of(memory)) == 1
+
+
+def test_a_fact_is_the_sentence_that_holds_the_answer() -> None:
+    turn = Turn(number=3, role="user", content="Hello there! My counter is only 38 square feet. It is in Seattle.")
+    found = facts_of(Question("How large?", ("thirty eight", "38"), (3,)), {3: turn}, 59)
+    assert found == (Fact(3, "My counter is only 38 square feet.", frozenset({"38"})),)
+    both = facts_of(Question("What and where?", ("a counter in Seattle",), (3,)), {3: turn}, 59)
+    assert [fact.statement for fact in both] == ["My counter is only 38 square feet.", "It is in Seattle."]
+    assert facts_of(Question("How large?", ("quite small",), (3,)), {3: turn}, 59) == ()
+
+
+def test_shaped_pages_tell_more_facts_than_shrunk_ones_of_the_same_price(engine: ReadPicture, drawing: Renderer) -> None:
+    thanks = "Thanks so much, that sounds awesome, and I am so glad to hear it, since it was really lovely to talk with you again today!"
+    told = [f"The key of the {WORDS[n % len(WORDS)]} near gate {n} is held by Mr. Okafor at {n % 12 + 1}:40." for n in range(60)]
+    messages = tuple({"role": role, "content": text} for line in told for role, text in (("user", line), ("assistant", thanks)))
+    asked = tuple(Question("When?", (f"Okafor at {n % 12 + 1}:40",), (2 * n + 1,)) for n in range(0, 60, 4))
+    results = evaluate(
+        [Conversation("keys", messages, asked)],
+        chosen("all tiny, shaped tiny"),
+        [2_500],
+        store=open_store("memory://"),
+        renderer=drawing,
+        reader="deepseek-ocr",
+        read=engine,
+    )
+    rows = {row.policy: row for row in rows_of(list(results))}
+    plain, shaping = rows["all tiny"], rows["shaped tiny"]
+    assert plain.facts and shaping.facts and shaping.facts.value > plain.facts.value
+    assert shaping.tokens <= plain.tokens + 40  # what the framing text says of it

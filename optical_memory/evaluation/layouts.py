@@ -1,0 +1,40 @@
+"""Where turns stand on pages that are laid out again: drawn once more, since a memory keeps their pictures alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..pages import Page, PageStyle
+from ..renderers.base import RenderedPage, Renderer
+from ..shaping import larger, shaped, shares_of
+from ..tiers import Tier
+from ..turns import Turn
+from .legibility import Layout
+
+__all__ = ["ShapedLayouts"]
+
+
+class ShapedLayouts:
+    """Layouts of a session's pages, as its memory shows them.
+
+    Args:
+        pages: those of the memory, all of them.
+        turns: all turns of the session, none of them redacted.
+    """
+
+    def __init__(self, pages: Sequence[Page], turns: Sequence[Turn], renderer: Renderer, style: PageStyle) -> None:
+        self._pages, self._turns, self._renderer, self._style = pages, turns, renderer, style
+        self._known: dict[str, RenderedPage | None] = {}
+
+    def __call__(self, page: Page, tier: Tier) -> Layout:
+        drawn = self._drawn(page) if page.is_shaped(tier) else None
+        if drawn is None:
+            return Layout(page.segments, self._style.font_size * self._style.scale)
+        return Layout(drawn.segments, larger(self._style, page).font_size, abridged=True)
+
+    def _drawn(self, page: Page) -> RenderedPage | None:
+        if page.key not in self._known:
+            run = [each for each in self._pages if each.key.rpartition("-")[0] == page.key.rpartition("-")[0]]
+            turns = [turn for turn in self._turns if run[0].first_turn <= turn.number <= run[-1].last_turn]
+            self._known[page.key] = shaped(self._renderer, self._style, page, shares_of(page, run, turns))
+        return self._known[page.key]

@@ -144,11 +144,8 @@ class _Draft:
         ways = [self.plan(long_exchange=False, settle=True), plan]
         if self._text_from(last.tail_from) <= LONG_EXCHANGE * self.marks.high:
             ways.insert(0, waiting)
-        calls = calls_to_come(self.length)
-        return min(
-            ways,
-            key=lambda way: billed(way, last, self._text_from(way.tail_from), prices=self.s.profile.cache, calls=calls, shape=self.s.shape),
-        )
+        prices, calls, shape = self.s.profile.cache, calls_to_come(self.length), self.s.shape
+        return min(ways, key=lambda way: billed(way, last, self._text_from(way.tail_from), prices=prices, calls=calls, shape=shape))
 
     # -- what there is -------------------------------------------------------------------------------------------------------------
 

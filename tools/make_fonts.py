@@ -27,7 +27,7 @@ FAMILY = "Optical Memory Sans"  # the licence forbids the names of its makers in
 TARGET = Path(__file__).parent.parent / "optical_memory" / "renderers" / "fonts"
 CAP, ASCENDER = 1493, 1556  # 1/2048 em: heights of I and of l
 Point = tuple[int, int, bool]  # x, y in 1/2048 em; whether the outline goes through it
-NAMES = {1: "{family}", 3: "{whole} 2.37", 4: "{whole}", 6: "{file}"}  # of the name table, see its specification
+NAMES = {1: "{family}", 3: "{whole} 2.37", 4: "{whole}", 6: "{file}", 16: "{family}"}  # of the name table, see its specification
 
 
 @dataclass(frozen=True, slots=True)

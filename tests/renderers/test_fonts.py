@@ -115,4 +115,5 @@ def test_licences_lie_beside_the_fonts() -> None:
     folder = BUNDLED["sans"].parent
     assert "Bitstream Vera" in (folder / "LICENSE-DejaVu.txt").read_text("utf-8")
     assert "SIL OPEN FONT LICENSE" in (folder / "LICENSE-Unifont.txt").read_text("utf-8")
-    assert all(str(ImageFont.truetype(path, 14).getname()[0]).startswith("DejaVu") for path in BUNDLED.values())
+    names = {style: str(ImageFont.truetype(path, 14).getname()[0]) for style, path in BUNDLED.items()}
+    assert names == {style: "DejaVu Sans Mono" if "mono" in style else "Optical Memory Sans" for style in BUNDLED}

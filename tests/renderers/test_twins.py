@@ -68,7 +68,7 @@ def test_zero_has_a_dot_and_o_has_none(renderer: Renderer, look: str) -> None:
 
 @pytest.mark.parametrize("style", BUNDLED)
 @pytest.mark.parametrize(("one", "other"), ["Il", "I1", "l1", "I|", "l|", "1|"])
-def test_twins_differ_in_two_fifths_of_their_ink(style: str, one: str, other: str) -> None:
+def test_twins_differ_in_a_third_of_their_ink(style: str, one: str, other: str) -> None:
     """On the default page, laid over each other with their left edges together. I and l of DejaVu Sans differ in a quarter."""
     font = ImageFont.truetype(BUNDLED[style], 14)
     masks = [Image.new("L", (16, 24)) for _ in range(2)]
@@ -77,7 +77,7 @@ def test_twins_differ_in_two_fifths_of_their_ink(style: str, one: str, other: st
         drawn = Image.frombytes("L", glyph.size, bytes(glyph))
         mask.paste(drawn, (1, 16 + top))
     apart = sum(ImageChops.difference(*masks).tobytes())
-    assert apart > 0.4 * sum(sum(mask.tobytes()) for mask in masks) / 2
+    assert apart > 0.33 * sum(sum(mask.tobytes()) for mask in masks) / 2
 
 
 def test_accents_stand_over_the_middle_of_their_letter() -> None:

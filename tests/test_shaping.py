@@ -15,6 +15,7 @@ from PIL import Image
 
 from optical_memory import OpticalMemory
 from optical_memory.errors import ProgramNotFound
+from optical_memory.evaluation.layouts import ShapedLayouts
 from optical_memory.evaluation.policies import AtOneTier
 from optical_memory.exchanges import Exchange, exchanges_of
 from optical_memory.pages import Page, PageStyle
@@ -24,6 +25,7 @@ from optical_memory.readers.prompts import picture_of
 from optical_memory.redaction import Secrets
 from optical_memory.renderers.base import RenderedPage, Renderer, open_renderer
 from optical_memory.renderers.finding import find_browser
+from optical_memory.renderers.png import resize
 from optical_memory.shaping import CALLS, LEFT_OUT, shaped, shares_of
 from optical_memory.stores import open_store
 from optical_memory.tiers import Tier
@@ -199,6 +201,16 @@ def test_any_turns_go_on_one_picture_of_the_pages_size(drawing: Renderer, texts:
         assert drawn is None or (drawn.width, drawn.height) == (page.width, page.height)
         again = shaped(drawing, PageStyle(), page, shares_of(page, pages, turns))
         assert (again and again.png) == (drawn and drawn.png)
+
+
+def test_the_evaluation_looks_at_the_picture_that_the_memory_shows(drawing: Renderer) -> None:
+    memory = faint(drawing)
+    page = shown(memory)[0]
+    layouts = ShapedLayouts(memory.pages(), memory.turns(), drawing, PageStyle())
+    assert layouts(page, Tier.TINY).abridged
+    assert not layouts(page, Tier.SMALL).abridged
+    drawn = layouts.drawn(page)
+    assert drawn and resize(drawn.png, page.size(Tier.TINY), PageStyle().faint_levels) == page.image(Tier.TINY)
 
 
 def test_an_unknown_tier_is_named() -> None:

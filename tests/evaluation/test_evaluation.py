@@ -99,7 +99,7 @@ def test_one_wrong_digit_fails_unless_the_string_stands_beside(drawing: Renderer
 
 
 def test_shares_by_policy(engine: ReadPicture, drawing: Renderer) -> None:
-    names = ("full text", "cut the oldest", "all base", "aged + sidecar + recall")
+    names = ("full text", "cut the oldest", "all base", "aged + shaped + recall")
     store = open_store("memory://")
     results = list(
         evaluate([Evaluation(talk(), store, drawing, "deepseek-ocr", engine)], [POLICIES[name] for name in names], [1_000, 2_000])
@@ -113,7 +113,7 @@ def test_shares_by_policy(engine: ReadPicture, drawing: Renderer) -> None:
         assert row.offered.value >= row.legible.value
         assert policy == "full text" or row.tokens <= budget
     assert rows["all base", 2_000].legible.value > rows["cut the oldest", 2_000].legible.value
-    assert rows["aged + sidecar + recall", 2_000].offered.value > 0.9  # each question names its code, so search finds it
+    assert rows["aged + shaped + recall", 2_000].offered.value > 0.9  # each question names its code, so search finds it
     assert "<svg" in plot_of(list(rows.values()))
 
 
@@ -224,15 +224,8 @@ def test_shaped_pages_tell_more_facts_than_shrunk_ones_of_the_same_price(engine:
     told = [f"The key of the {WORDS[n % len(WORDS)]} near gate {n} is held by Mr. Okafor at {n % 12 + 1}:40." for n in range(60)]
     messages = tuple({"role": role, "content": text} for line in told for role, text in (("user", line), ("assistant", thanks)))
     asked = tuple(Question("When?", (f"Okafor at {n % 12 + 1}:40",), (2 * n + 1,)) for n in range(0, 60, 4))
-    results = evaluate(
-        [Conversation("keys", messages, asked)],
-        chosen("all tiny, shaped tiny"),
-        [2_500],
-        store=open_store("memory://"),
-        renderer=drawing,
-        reader="deepseek-ocr",
-        read=engine,
-    )
+    opened = Evaluation(Conversation("keys", messages, asked), open_store("memory://"), drawing, "deepseek-ocr", engine)
+    results = evaluate([opened], chosen("all tiny, shaped tiny"), [2_500])
     rows = {row.policy: row for row in rows_of(list(results))}
     plain, shaping = rows["all tiny"], rows["shaped tiny"]
     assert plain.facts and shaping.facts and shaping.facts.value > plain.facts.value

@@ -171,9 +171,11 @@ def test_a_model_in_this_process_is_asked_to_transcribe(tmp_path: Path) -> None:
 @needs_tesseract
 def test_a_chat_model_is_asked_over_http(tmp_path: Path, whole: Path) -> None:
     pytest.importorskip("httpx", reason="the serving extra is not installed")
+    own = tmp_path / "own.toml"  # with the pages that Tesseract was shown
+    own.write_text("[own]\nas_of = '2026-11'\nsource = 'this test'\nformula = {kind = 'flat', tokens = 100}\n", "utf-8")
     with OcrServer() as server:
         shown = finished(
-            "--reader", server.url, "--model", "looks-with-ocr", "--profile", "tesseract", "--tiers", "small,base", folder=tmp_path
+            "--reader", server.url, "--model", "looks-with-ocr", "--profile", str(own), "--tiers", "small,base", folder=tmp_path
         )
     assert len(server.requests) == 4
     assert all(request["temperature"] == 0 and request["max_tokens"] == 32 + 48 * 24 for request in server.requests)

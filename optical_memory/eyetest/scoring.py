@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
 
-__all__ = ["Answered", "Score", "edits", "normal", "score", "wilson"]
+from ..verification.alignment import faults
+from ..verification.words import TYPOGRAPHIC
 
-TYPOGRAPHIC = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "\u00a0": " "})
+__all__ = ["Answered", "Score", "edits", "normal", "score", "wilson"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +109,7 @@ def normal(text: str, *, spaced: bool = True) -> str:
 
 def edits(truth: str, answer: str) -> int:
     """Levenshtein's distance."""
-    row = list(range(len(answer) + 1))
-    for at, wanted in enumerate(truth, 1):
-        before, row[0] = row[0], at
-        for column, got in enumerate(answer, 1):
-            before, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, before + (wanted != got))
-    return row[-1]
+    return sum(faults(truth, answer, whole=True)) if truth else len(answer)
 
 
 def wilson(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -66,7 +66,8 @@ def calibrate(
             _print_price(price, price_in, price_out)
             return
         verdict = _test(settings, asker, drawn, out, Bounds(max_requests, max_tokens), target)
-        shown = f"--kinds {','.join(usable)} --tiers {','.join(tier.label for tier in rungs)} --sizes {sizes}"
+        shown = f"--kinds {','.join(usable)} --tiers {','.join(tier.label for tier in rungs)}"
+        shown += f" --sizes {','.join(f'{font:g}' for font in fonts)}"
         by = f"optical-memory calibrate --reader {reader} {shown} --charts {charts} --probes {probes} --seed {seed}"
         _write(out, verdict, asker.profile, name, by)
     finally:

@@ -185,7 +185,8 @@ def test_a_chat_model_is_asked_over_http(tmp_path: Path, whole: Path) -> None:
     for record in records:
         if record.name in direct:
             assert record.answers == direct[record.name].answers, "the same picture reaches the server, and its answers come back"
-    assert "looks-with-ocr" in (tmp_path / "profile.toml").read_text() and "small" in shown.stdout
+    written = (tmp_path / "profile.toml").read_text()
+    assert "looks-with-ocr" in written and "--sizes 14 --charts 1" in written and "small" in shown.stdout
 
 
 @needs_tesseract

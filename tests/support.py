@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from PIL import Image
 
@@ -15,9 +16,14 @@ from optical_memory.renderers.base import RenderedPage
 from optical_memory.renderers.png import encode_grey
 
 
+@cache
+def _white(width: int, height: int) -> bytes:
+    return encode_grey(Image.new("L", (width, height), 255), 16)
+
+
 @dataclass
 class RuledRenderer:
-    """Every character takes one row of a one-column page of `rows` rows; pictures are white with one grey band per turn."""
+    """Every character takes one row of a one-column page of `rows` rows; pictures are white."""
 
     rows: int = 4_000
     broken: bool = False
@@ -57,7 +63,6 @@ class RuledRenderer:
         return None
 
     def _draw(self, page: list[tuple[int, int, int, int]], sizes: dict[int, int], width: int, height: int) -> RenderedPage:
-        image = Image.new("L", (width, height), 255)
         segments = []
         for number, row, taken, done in page:
             top, bottom = row * height // self.rows, max(row * height // self.rows + 1, (row + taken) * height // self.rows)
@@ -65,4 +70,4 @@ class RuledRenderer:
                 Segment(number, (Box(0, top, width, bottom - top),), continued=done > 0, continues=done + taken < sizes[number])
             )
         fill = sum(taken for _, _, taken, _ in page) / self.rows
-        return RenderedPage(encode_grey(image, 16), width, height, tuple(segments), fill)
+        return RenderedPage(_white(width, height), width, height, tuple(segments), fill)

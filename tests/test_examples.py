@@ -17,7 +17,7 @@ from tests.adapters.wire import Wire
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 # More than the examples' budgets hold, so that old turns are pages whatever a warm cache is worth.
-LINES = [f"Line {n}: the parcel QX-77{n:03} of order {n} left Lyon for Hamburg on track {n % 9}. " * 14 for n in range(1, 71)]
+LINES = [f"Line {n}: the parcel QX-77{n:03} of order {n} left Lyon for Hamburg on track {n % 9}. " * 32 for n in range(1, 31)]
 CLIENTS = {"openai_loop": "openai", "anthropic_loop": "anthropic", "gemini_loop": "google.genai"}
 
 

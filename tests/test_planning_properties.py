@@ -19,14 +19,15 @@ from optical_memory.readers.profiles import shipped_profiles
 from tests.histories import histories
 from tests.support import RuledRenderer
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "40"))  # more of them before a release
+EXAMPLES = int(os.environ.get("EXAMPLES", "25"))  # more of them before a release
 quick = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 budgets = st.one_of(st.none(), st.integers(min_value=150, max_value=3_000))
 MARKS = WaterMarks(high=400, low=100)  # low, so that short histories already turn into pages
 
 
 def memory_of(renderer: RuledRenderer | None = None, **options: Any) -> OpticalMemory:
-    return OpticalMemory("s", renderer=renderer or RuledRenderer(rows=700), **{"store": "memory://", "marks": MARKS, **options})
+    settings = {"store": "memory://", "marks": MARKS, "shape": (), **options}
+    return OpticalMemory("s", renderer=renderer or RuledRenderer(rows=700), **settings)
 
 
 def context_or_none(memory: OpticalMemory, budget: int | None) -> Context | None:
@@ -103,7 +104,7 @@ def test_two_calls_without_new_turns_are_identical(history: list[dict[str, Any]]
     memory.extend(history)
     first = context_or_none(memory, budget)
     again = context_or_none(memory, budget)
-    other = OpticalMemory("s", store=memory._store, renderer=RuledRenderer(rows=700), marks=MARKS)
+    other = OpticalMemory("s", store=memory._store, renderer=RuledRenderer(rows=700), marks=MARKS, shape=())
     assert first == again
     assert context_or_none(other, budget) == first, "another process, the same store"
     if first is not None:

@@ -26,8 +26,8 @@ MARKS = WaterMarks(high=400, low=100)  # low, so that short histories already tu
 
 
 def memory_of(renderer: RuledRenderer | None = None, **options: Any) -> OpticalMemory:
-    settings = {"store": "memory://", "marks": MARKS, "shape": (), **options}
-    return OpticalMemory("s", renderer=renderer or RuledRenderer(rows=700), **settings)
+    chosen = {"store": "memory://", "marks": MARKS, "shape": (), **options}
+    return OpticalMemory("s", renderer=renderer or RuledRenderer(rows=700), **chosen)
 
 
 def context_or_none(memory: OpticalMemory, budget: int | None) -> Context | None:

@@ -129,14 +129,15 @@ def faults_of(history: History, shows: Sequence[Show]) -> Iterator[str]:
     pages = [profile.side(show.tier) for show in shows if show.tier is not None]
     texts = [show.view.pictures for show in shows if show.as_text]
     may_go = bool(pages) or any(show.as_text and show.view.pictures.count and not show.held for show in shows)
-    if may_go and limits_broken(profile.limits, pages, [*texts, history.beside]):
+    area = profile.page.width * profile.page.height if profile.page else 1_024**2
+    if may_go and limits_broken(profile.limits, pages, [*texts, history.beside], PAGE_BYTES * area / 1_024**2):
         yield "limit broken"
 
 
-def limits_broken(limits: Limits, pages: Sequence[int], turns: Sequence[PictureLoad]) -> bool:
+def limits_broken(limits: Limits, pages: Sequence[int], turns: Sequence[PictureLoad], page_bytes: float = PAGE_BYTES) -> bool:
     """Whether a request with pages of these sides, and the pictures of turns, is more than a reader takes."""
     count = len(pages) + sum(load.count for load in turns)
-    size = len(pages) * PAGE_BYTES + sum(load.bytes for load in turns)
+    size = len(pages) * page_bytes + sum(load.bytes for load in turns)
     largest = max([*pages, *(load.side for load in turns)], default=0)
     return (
         count > limits.max_pictures

@@ -63,7 +63,6 @@ class Bill:
 
     prices: CachePrices
     total: float = 0.0
-    sent: int = 0
     _last: Sequence[Piece] = ()
 
     def ask(self, request: Sequence[Piece], *, lapsed: bool) -> None:
@@ -74,7 +73,6 @@ class Bill:
         known = known if known >= (self.prices.minimum or 0) else 0
         read, write = self.prices.read if self.prices.read is not None else 1.0, self.prices.write or 1.0
         self.total += read * known + write * (whole - known)
-        self.sent += whole
         self._last = request
 
 

@@ -17,12 +17,13 @@ from .tiers import Tier
 
 __all__ = ["billed", "calls_to_come", "known_tokens"]
 
-TURNS_A_CALL = 8
+TURNS_A_CALL = 2  # a call's answer, and the turn that made it necessary
+CALLS_PAST_A_CALL_TO_COME = 4  # at 80 % probability, see above
 
 
 def calls_to_come(length: int) -> int:
-    """Calls that are expected after `length` turns."""
-    return max(1, length // TURNS_A_CALL)
+    """Calls that are counted on after `length` turns."""
+    return max(1, length // (TURNS_A_CALL * CALLS_PAST_A_CALL_TO_COME))
 
 
 def billed(plan: Plan, last: Plan, tail_tokens: int, *, prices: CachePrices, calls: int, shape: Sequence[Tier] = ()) -> float:
@@ -30,8 +31,8 @@ def billed(plan: Plan, last: Plan, tail_tokens: int, *, prices: CachePrices, cal
 
     Args:
         tail_tokens: of the text after the plan's items.
-        shape: tiers with abridged pages, of which the framing text tells.
         prices: with `read`; a token written costs as much as a token of input where `write` is not known.
+        shape: tiers with abridged pages, of which the framing text tells.
     """
     assert prices.read is not None, "without a price for reading there is nothing to weigh"
     write = 1.0 if prices.write is None else prices.write

@@ -298,7 +298,6 @@ def growth_table(growth: Sequence[Growth]) -> None:
 
 def eyetest_table(verdict: Verdict) -> None:
     """Print an eye test: each kind of text at each rung and size, sharpest first; wrong answers apart from abstentions."""
-
     table = _table(
         "text", "rung", "font", "letters shown", "texts", "exact", "95 % interval", "wrong", "abstained", "wrong characters", left=2
     )

@@ -208,6 +208,8 @@ class Ledger:
         try:
             drawn = [turn for exchange in self._redacted(exchanges_of(turns)) for unit in exchange for turn in unit]
             rendered = shaped(self._renderer, self._style, page, shares_of(page, self.pages([span]), drawn))
+        except PagesLost:
+            raise
         except (RenderError, ValueError):  # no room for larger letters among them
             self.counts.render_failures += 1
             return None

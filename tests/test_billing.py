@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.replay import Piece, pieces
 from optical_memory import OpticalMemory, WaterMarks
 from optical_memory.billing import billed, calls_to_come, known_tokens
-from optical_memory.context import Context, PagePart
+from optical_memory.context import Context
 from optical_memory.planning import PageItem, Plan, TextItem
 from optical_memory.readers.base import CachePrices
 from optical_memory.readers.profiles import profile_of
@@ -80,19 +81,12 @@ def test_few_calls_are_counted_on() -> None:
     assert [calls_to_come(length) for length in (0, 7, 80, 800)] == [1, 1, 10, 100]
 
 
-def request(memory: OpticalMemory, context: Context) -> list[tuple[object, int]]:
-    cost = memory._viewer.cost
+def request(memory: OpticalMemory, context: Context) -> list[Piece]:
     framing = context.plan.prefix_tokens - sum(item.tokens for item in context.plan.items)
-    pieces: list[tuple[object, int]] = [(context.framing, framing)] if context.framing else []
-    for part in context.parts:
-        if isinstance(part, PagePart):
-            pieces.append(((part.page.key, part.tier, part.text), part.tokens))
-        else:
-            pieces += [(turn.number, cost(turn)) for turn in part.turns]
-    return pieces
+    return pieces(context, memory._viewer.cost, framing)
 
 
-def common(first: Sequence[tuple[object, int]], second: Sequence[tuple[object, int]]) -> int:
+def common(first: Sequence[Piece], second: Sequence[Piece]) -> int:
     return sum(a[1] for a, _ in itertools.takewhile(lambda pair: pair[0][0] == pair[1][0], zip(first, second, strict=False)))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..chart import HEIGHT, WIDTH, Line, line_chart
 from ..pages import SANS_ADVANCE, PageStyle
-from ..readers.base import EyeTest, ReaderProfile
+from ..readers.base import EyeTest, ReaderProfile, Rung
 from ..tiers import Tier
 from .running import Record
 from .scoring import Score, score
@@ -44,7 +44,7 @@ class Verdict:
         scores: by place.
         floor: the faintest rung whose pages, in `font_size`, meet the target with every kind, with none that fails between it and the
             sharpest that does; None if none does.
-        letter: font size as shown, in pixels, of the smallest letters that meet it with every kind, at whatever rung; None if none does.
+        letters: font size as shown, in pixels, of the smallest letters that meet it with every kind, for each rung where some do.
         floors: the faintest rung for each kind by itself.
         sides: of the whole page at each rung, in pixels.
         canvas: of the sealed page, the longer side in pixels.
@@ -54,10 +54,15 @@ class Verdict:
     font_size: float
     scores: dict[Place, Score]
     floor: Tier | None
-    letter: float | None
+    letters: dict[Tier, float]
     floors: dict[str, Tier | None]
     sides: dict[Tier, int]
     canvas: int
+
+    @property
+    def letter(self) -> float | None:
+        """The smallest of `letters`, at whatever rung; None if no letters meet the target."""
+        return min(self.letters.values(), default=None)
 
     def letter_shown(self, place: Place) -> float:
         """The font size in pixels of the picture that the reader gets."""
@@ -101,19 +106,20 @@ def verdict_of(records: Iterable[Record], profile: ReaderProfile, target: float 
         downwards = itertools.dropwhile(lambda tier: not meet(names, tier, drawn), reversed(tiers))
         return min(itertools.takewhile(lambda tier: meet(names, tier, drawn), downwards), default=None)
 
-    letters = [size * sides[tier] / canvas for tier in tiers for size in sizes if meet(kinds, tier, size)]
+    read = {tier: [size for size in sizes if meet(kinds, tier, size)] for tier in tiers}
+    letters = {tier: found[0] * sides[tier] / canvas for tier, found in read.items() if found}
     floors = {kind: faintest([kind]) for kind in kinds}
-    return Verdict(target, drawn, scores, faintest(kinds), min(letters, default=None), floors, sides, canvas)
+    return Verdict(target, drawn, scores, faintest(kinds), letters, floors, sides, canvas)
 
 
 def profile_with(profile: ReaderProfile, verdict: Verdict, *, name: str, by: str) -> ReaderProfile:
     """The reader's profile with the floor that was measured and what it rests on.
 
-    Where pages are laid out for the reader, they will be set in the smallest letters that met the target, and fainter rungs than the
-    floor are not used.
+    Where pages are laid out for the reader, they will be set in the smallest letters that met the target at every rung from the floor
+    up, and fainter rungs are not used. A rung that met it in no size keeps the cell that it had.
     """
     letter = verdict.letter
-    cell = (letter * SANS_ADVANCE, letter * PageStyle().line_height) if letter else None
+    cell = _cell(letter) if letter else None
     measured = EyeTest(
         on=f"{datetime.now(UTC):%Y-%m-%d}",
         by=by,
@@ -125,15 +131,25 @@ def profile_with(profile: ReaderProfile, verdict: Verdict, *, name: str, by: str
         probes=verdict.total.probes,
     )
     rungs, allow = profile.rungs, profile.allow
-    if profile.page and cell and verdict.floor:
-        area = math.floor(cell[0] * cell[1])
-        rungs = {
-            tier: rung.model_copy(update={"cell": area} if tier >= verdict.floor else {"default": False, "evidence": "failed the eye test"})
-            for tier, rung in rungs.items()
-        }
+    if profile.page and verdict.floor:
+        rungs = {tier: _judged(rung, tier, verdict) for tier, rung in rungs.items()}
         allow = tuple(tier for tier in allow if tier >= verdict.floor)
     floor = verdict.floor or max(place.tier for place in verdict.scores)
     return profile.model_copy(update={"name": name, "floor": floor, "rungs": rungs, "allow": allow, "measured": measured})
+
+
+def _judged(rung: Rung, tier: Tier, verdict: Verdict) -> Rung:
+    """A rung as the test leaves it: off below the floor, with its own cell above."""
+    if verdict.floor and tier < verdict.floor:
+        return rung.model_copy(update={"default": False, "evidence": "failed the eye test"})
+    if tier not in verdict.letters:
+        return rung
+    return rung.model_copy(update={"cell": math.floor(math.prod(_cell(verdict.letters[tier])))})
+
+
+def _cell(letter: float) -> tuple[float, float]:
+    """Width and height in pixels that a character of prose takes in letters of so many pixels."""
+    return letter * SANS_ADVANCE, letter * PageStyle().line_height
 
 
 def write_profile(path: Path, profile: ReaderProfile) -> None:
@@ -183,8 +199,8 @@ def _panel(verdict: Verdict, kind: str, sizes: Sequence[float]) -> str:
             points[side] = points.get(side, Score()) + verdict.scores[place]
         exact = tuple((side, 100 * found.exact_rate) for side, found in sorted(points.items()))
         lines.append(Line(f"{size:g} px", f"s{at}", exact))
-    sides = sorted({place.tier.side for place in verdict.scores})
+    ticks = sorted(set(verdict.sides.values()))
     chart = line_chart(
-        f"Exact answers: {kind}", lines, x_label="side of the picture in pixels", y_label="exact answers, %", top=100, x_ticks=sides
+        f"Exact answers: {kind}", lines, x_label="side of the picture in pixels", y_label="exact answers, %", top=100, x_ticks=ticks
     )
     return chart.replace("<svg ", f'<svg width="{WIDTH}" height="{HEIGHT}" ', 1)

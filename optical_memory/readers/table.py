@@ -34,8 +34,7 @@ def _price(profile: ReaderProfile, tier: Tier) -> str:
     details += [f"{rung.cell_area} px²"] if rung.cell_area else []
     details += [asked] if (asked := rung.media_resolution or rung.detail) else []
     tokens = profile.page_tokens(*profile.page_style().pixel_size, tier)
-    price = f"**{tokens:,}** {', '.join(details)}" if tier in profile.ladder else f"({tokens:,} {', '.join(details)})"
-    return price
+    return f"**{tokens:,}** {', '.join(details)}" if tier in profile.ladder else f"({tokens:,} {', '.join(details)})"
 
 
 def _limits(*profiles: ReaderProfile) -> list[str]:

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from itertools import pairwise
@@ -32,17 +32,6 @@ DATA = Path(__file__).parent.parent / "data"
 STYLE = PageStyle(scale=1.0)
 SMALL = PageStyle(width=480, height=320, scale=1.0)
 RENDERERS = ["chromium", "pillow"]
-
-
-@pytest.fixture(scope="module", params=RENDERERS)
-def renderer(request: pytest.FixtureRequest) -> Iterator[Renderer]:
-    if request.param == "chromium":
-        pytest.importorskip("playwright", reason="the chromium extra is not installed")
-        if find_browser() is None:
-            pytest.skip("no Chromium on this machine")
-    opened = open_renderer(request.param)
-    yield opened
-    opened.close()
 
 
 def conversation(name: str, turns: int) -> list[Exchange]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
@@ -10,25 +9,13 @@ from PIL import Image, ImageChops, ImageFont
 
 from optical_memory.exchanges import exchanges_of
 from optical_memory.pages import PageStyle
-from optical_memory.renderers.base import Renderer, open_renderer
-from optical_memory.renderers.finding import find_browser
+from optical_memory.renderers.base import Renderer
 from optical_memory.renderers.fonts import BUNDLED
 from optical_memory.renderers.geometry import Canvas
 from optical_memory.turns import Turn
 
 STYLE = PageStyle(width=600, height=400, columns=1, font_size=28, code_size=28)
 LOOKS = {"plain": "{}", "bold": "**{}**", "code": "`{}`"}
-
-
-@pytest.fixture(scope="module", params=["chromium", "pillow"])
-def renderer(request: pytest.FixtureRequest) -> Iterator[Renderer]:
-    if request.param == "chromium":
-        pytest.importorskip("playwright", reason="the chromium extra is not installed")
-        if find_browser() is None:
-            pytest.skip("no Chromium on this machine")
-    opened = open_renderer(request.param)
-    yield opened
-    opened.close()
 
 
 def ink_of(renderer: Renderer, sign: str, look: str) -> list[int]:

@@ -4,6 +4,8 @@
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
+# As many processes as there are cores, but each may start a browser and servers of its own.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 help:                                   ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -12,10 +14,10 @@ demo: .venv/ready-demo                  ## a real conversation becomes pages tha
 	$(BIN)/optical-memory demo
 
 test: .venv/ready-test                  ## all tests, with a real browser and a real Redis
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-oldest: .venv-oldest/ready         ## the tests of the adapters with the oldest supported frameworks
-	.venv-oldest/bin/python -m pytest tests/adapters tests/test_examples.py $(PYTEST_ARGS)
+	.venv-oldest/bin/python -m pytest $(PARALLEL) tests/adapters tests/test_examples.py $(PYTEST_ARGS)
 
 check: .venv/ready-test                 ## style, types, and the direction of imports
 	$(BIN)/ruff check .

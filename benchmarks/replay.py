@@ -105,7 +105,7 @@ def bill(profile: ReaderProfile, way: Way, length: int) -> Bill:
     width, height = style.pixel_size
     rows = int(width * height / (style.cell[0] * style.cell[1] * LOST))
     memory = OpticalMemory(store=open_store("memory://"), renderer=RuledRenderer(rows=rows), reader=planned, marks=way.marks)
-    view = memory._viewer
+    pricing = memory._builder.pricing
     billed = Bill(profile.cache)
     answered: datetime | None = None
     for turn in said(length):
@@ -114,10 +114,10 @@ def bill(profile: ReaderProfile, way: Way, length: int) -> Bill:
             lapsed = answered is not None and (turn.created_at - answered).total_seconds() > profile.cache_seconds
             if way.remembers:
                 context = memory.context()
-                framing = view.counter.count(context.framing) + profile.message_tokens
-                request = pieces(context, view.cost, framing)
+                framing = pricing.count(context.framing) + profile.message_tokens
+                request = pieces(context, pricing.cost, framing)
             else:
-                request = [(each.number, view.cost(each)) for each in memory.turns()]
+                request = [(each.number, pricing.cost(each)) for each in memory.turns()]
             billed.ask(request, lapsed=lapsed)
             answered = turn.created_at
         memory.append(turn)

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from ..context.messages.request_outline import Piece, outline
 from ..errors import InvalidTurn, RenderError
 from ..turns.from_messages import TurnLike, turn_of
-from .settings import Optician, Optics
+from .settings import AdapterSettings, ModelMemories
 
 __all__ = ["Conversations", "digest", "readable"]
 
@@ -32,14 +32,14 @@ class Conversations(Generic[T]):
     """Shows conversations to models, each with the state of its last call.
 
     Args:
-        optics: the adapter's settings.
+        settings: the adapter's settings.
         key: what determines a message's turn, hashable and cheap.
         turn: the turn that a message stands for.
     """
 
-    def __init__(self, optics: Optics, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
-        self._optics, self._key = optics, key
-        self._optician = Optician[tuple[Hashable, T]](optics, key=itemgetter(0), turn=lambda keyed: turn(keyed[1]))
+    def __init__(self, settings: AdapterSettings, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
+        self._settings, self._key = settings, key
+        self._memories = ModelMemories[tuple[Hashable, T]](settings, key=itemgetter(0), turn=lambda keyed: turn(keyed[1]))
         self._states: OrderedDict[Hashable, State] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -54,8 +54,8 @@ class Conversations(Generic[T]):
 
         Raises `BudgetTooSmall`.
         """
-        lens = self._optician.lens(model)
-        if lens is None or not messages:
+        memory = self._memories.memory_for(model)
+        if memory is None or not messages:
             return None
         keyed = [(self._key(message), message) for message in messages]
         places: list[Hashable] = [*_beginnings(key for key, _ in keyed)]
@@ -63,7 +63,7 @@ class Conversations(Generic[T]):
             places.insert(0, (name,))
         known = self._find(places)
         try:
-            shown = lens.show(keyed, known, budget=self._optics.budget)
+            shown = memory.context(keyed, known, budget=self._settings.budget)
             self._keep([places[-1], *places[: name is not None]], known if shown.state == known else shown.state)
             return render(outline(shown.context))
         except (InvalidTurn, TypeError, RenderError) as exc:

@@ -23,7 +23,7 @@ from ..stores.base import Store
 from ..turns.from_messages import turn_of
 from ..turns.turn import ReasoningContent, TextContent, ToolCall, Turn
 from .conversation_states import Conversations, digest, readable
-from .settings import Optics
+from .settings import AdapterSettings
 
 try:
     from agents import SessionSettings, TResponseInputItem
@@ -46,21 +46,22 @@ ANSWERED_BY_TEXT = ("function_call", "custom_tool_call")  # calls whose result m
 # -- the filter ------------------------------------------------------------------------------------------------------------------------
 
 
-def optical_filter(*, detail: str | None = None, **optics: Any) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
+def optical_filter(*, detail: str | None = None, **settings: Any) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
     """A `call_model_input_filter` for `RunConfig`: the model sees pages of the past. What the SDK keeps is not touched.
 
     Where OpenAI keeps the conversation (`conversation_id`, `previous_response_id`), requests hold only what is new, and go unchanged.
 
     Args:
         detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
-        optics: settings as of `Optics`. Pass `reader` where `RunConfig.model` replaces the agent's model: the filter does not see it.
+        settings: the arguments of `AdapterSettings`. Pass `reader` where `RunConfig.model` replaces the agent's model: the filter does
+            not see it.
     """
-    return _Filter(Optics(**optics), detail)
+    return _Filter(AdapterSettings(**settings), detail)
 
 
 class _Filter:
-    def __init__(self, optics: Optics, detail: str | None) -> None:
-        self._conversations = Conversations[Group](optics, key=digest, turn=_turn)
+    def __init__(self, settings: AdapterSettings, detail: str | None) -> None:
+        self._conversations = Conversations[Group](settings, key=digest, turn=_turn)
         self._detail = detail
 
     async def __call__(self, data: CallModelData[Any]) -> ModelInputData:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import SessionCorrupted
 from ..pages.page import Box, Page, Segment
-from ..turns.attachments import PictureLoad
+from ..turns.attachments import ImageLoad
 
 __all__ = ["decode_pages", "encode_pages"]
 
@@ -71,5 +71,5 @@ def _from_json(fields: dict[str, Any]) -> Page:
         fill=float(fields["fill"]),
         missing_glyphs=int(fields["missing"]),
         canvas=int(fields.get("canvas", 0)),  # records of the first releases have none
-        pictures=PictureLoad(*fields.get("pictures", ())),  # absent from records of earlier releases
+        pictures=ImageLoad(*fields.get("pictures", ())),  # absent from records of earlier releases
     )

@@ -9,30 +9,31 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from ..errors import RenderError, SessionCorrupted
 from ..pages.page import Page, PageStyle, run_key
+from ..profiles.pricing import Pricing
 from ..renderers.base import RenderedPage, Renderer
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed
 from ..text.exact_strings import sidecar_of
-from ..turns.attachments import pictures_of
+from ..turns.attachments import image_load
 from ..turns.exchanges import Exchange, exchanges_of
 from ..turns.redaction import Redactor, redacted_turn
 from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .codec import decode_pages, encode_pages
 
-__all__ = ["Ledger", "PagesLost", "Span", "discard_runs", "runs_with"]
+__all__ = ["PageArchive", "PageRun", "PagesLost", "discard_runs", "runs_with", "sealed_name"]
 
 CHUNK_TOKENS = 24_000  # text laid out at a time, about a dozen pages: enough to fill the tabs, little enough to hold in memory
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Span:
+class PageRun:
     """A run of pages, as its name tells: turns first to last, how many pages, turns and text tokens."""
 
     first: int
@@ -45,29 +46,29 @@ class Span:
         return f"run/{layout}/{self.first:09d}-{self.last:09d}-{self.pages}-{self.turns}-{self.text_tokens}"
 
     @classmethod
-    def parse(cls, name: str) -> Span:
+    def parse(cls, name: str) -> PageRun:
         return cls(*(int(number) for number in name.rpartition("/")[2].split("-")))
 
 
 class PagesLost(RenderError):
-    """Records or pictures of sealed pages are gone or damaged and did not come back; the turns of `spans` can be sealed anew."""
+    """Records or pictures of sealed pages are gone or damaged and did not come back; the turns of `runs` can be sealed anew."""
 
-    def __init__(self, spans: Sequence[Span], why: str) -> None:
-        where = f"pages of turns #{min(spans).first} to #{max(spans).last}" if spans else "pages of the plan"
+    def __init__(self, runs: Sequence[PageRun], why: str) -> None:
+        where = f"pages of turns #{min(runs).first} to #{max(runs).last}" if runs else "pages of the plan"
         super().__init__(f"{where} are lost: {why}")
-        self.spans, self.why = tuple(sorted(set(spans))), why
+        self.runs, self.why = tuple(sorted(set(runs))), why
 
 
 @dataclass(slots=True)
-class LedgerCounts:
-    """What the ledger did since it was opened."""
+class ArchiveCounts:
+    """What the archive did since it was opened."""
 
     pages_sealed: int = 0
     pages_redrawn: int = 0
     render_failures: int = 0
 
 
-class Ledger:
+class PageArchive:
     """The pages of one session under one layout (renderer, style, counting, redactor)."""
 
     def __init__(
@@ -76,64 +77,62 @@ class Ledger:
         session: SessionId,
         renderer: Renderer,
         style: PageStyle,
+        pricing: Pricing,
         *,
-        cost: Callable[[Turn], int],
-        count: Callable[[str], int],
-        counted_with: str,
         sidecar_tokens: int,
         redactor: Redactor | None = None,
     ) -> None:
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
-        self._cost, self._count, self._sidecar_tokens, self._redactor = cost, count, sidecar_tokens, redactor
-        basis = [renderer.name, renderer.fingerprint, asdict(style), counted_with, sidecar_tokens]
+        self._pricing, self._sidecar_tokens, self._redactor = pricing, sidecar_tokens, redactor
+        basis = [renderer.name, renderer.fingerprint, asdict(style), pricing.counted_with, sidecar_tokens]
         self._fingerprint = renderer.fingerprint
         if redactor:
             basis.append([redactor.name, redactor.fingerprint])
             self._fingerprint += f" {redactor.name} {redactor.fingerprint}"
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
-        self.counts = LedgerCounts()
+        self.counts = ArchiveCounts()
         self._drawn_to = 0  # the last turn that was ever seen on a page
 
-    def spans(self) -> list[Span]:
+    def runs(self) -> list[PageRun]:
         """All runs, in order."""
         names = self._store.names(self._session, f"run/{self.layout}/")
-        spans = sorted(Span.parse(name) for name in names)
-        self._drawn_to = max([self._drawn_to, *(span.last for span in spans[-1:])])
-        return spans
+        runs = sorted(PageRun.parse(name) for name in names)
+        self._drawn_to = max([self._drawn_to, *(run.last for run in runs[-1:])])
+        return runs
 
-    def pages(self, spans: Sequence[Span], first_index: int = 1) -> list[Page]:
+    def pages(self, runs: Sequence[PageRun], first_index: int = 1) -> list[Page]:
         """The pages of neighbouring runs; `first_index` is the index of the first. Raises `PagesLost`."""
-        records = self._store.get(self._session, [span.name(self.layout) for span in spans])
+        records = self._store.get(self._session, [run.name(self.layout) for run in runs])
         pages: list[Page] = []
         lost: list[PagesLost] = []
         index = first_index
-        for span in spans:
+        for run in runs:
             try:
-                found = self._read(span, records.get(span.name(self.layout)))
+                found = self._read(run, records.get(run.name(self.layout)))
             except PagesLost as exc:
                 lost.append(exc)
                 continue
             pages += [replace(page, index=index + place) for place, page in enumerate(found)]
-            index += span.pages
+            index += run.pages
         if lost:
-            raise PagesLost([span for each in lost for span in each.spans], lost[0].why)
+            raise PagesLost([run for each in lost for run in each.runs], lost[0].why)
         return pages
 
-    def damaged(self) -> list[Span]:
+    def damaged(self) -> list[PageRun]:
         """All runs whose record is gone or garbled. It reads every record, so only for mending."""
         try:
-            self.pages(self.spans())
+            self.pages(self.runs())
         except PagesLost as exc:
-            return list(exc.spans)
+            return list(exc.runs)
         return []
 
-    def _read(self, span: Span, record: bytes | None) -> list[Page]:
+    def _read(self, run: PageRun, record: bytes | None) -> list[Page]:
         if record is None:
-            raise PagesLost([span], "the store no longer has their record")
+            raise PagesLost([run], "the store no longer has their record")
         try:
             return decode_pages(record)
         except SessionCorrupted as exc:
-            raise PagesLost([span], str(exc)) from exc
+            raise PagesLost([run], str(exc)) from exc
 
     def seal(self, turns: Sequence[Turn], *, seal_last: bool) -> int:
         """Draw and record pages of `turns`; returns the number of the first turn that is on none.
@@ -152,7 +151,7 @@ class Ledger:
             except RenderError:
                 self.counts.render_failures += 1
                 raise
-            costs = {turn.number: self._cost(turn) for exchange in exchanges for unit in exchange for turn in unit}  # masked or not
+            costs = {turn.number: self._pricing.cost(turn) for exchange in exchanges for unit in exchange for turn in unit}  # masked or not
             last = self._record(list(_whole_runs(rendered, drawn)), costs)
             rest = rest[bisect_right(rest, last, key=lambda turn: turn.number) :]
             if is_all:
@@ -162,27 +161,27 @@ class Ledger:
 
     def redraw(self, page: Page) -> dict[str, bytes]:
         """Draw the pictures of a page's run again, store them, and return them by name. `PagesLost` if they are not what was sealed."""
-        span = self._span_of(page)
-        recorded = self.pages([span])
-        with claimed(self._store, self._session, f"redraw/{span.name(self.layout)}") as shared:
-            names = [_sealed(each) for each in recorded]
+        run = self._run_of(page)
+        recorded = self.pages([run])
+        with claimed(self._store, self._session, f"redraw/{run.name(self.layout)}") as shared:
+            names = [sealed_name(each) for each in recorded]
             found = self._store.get(self._session, names) if shared else {}
-            return found if len(found) == len(names) else self._redrawn(span, recorded)
+            return found if len(found) == len(names) else self._redrawn(run, recorded)
 
-    def _redrawn(self, span: Span, recorded: Sequence[Page]) -> dict[str, bytes]:
+    def _redrawn(self, run: PageRun, recorded: Sequence[Page]) -> dict[str, bytes]:
         try:
-            turns = self._store.read(self._session, span.first, span.last + 1)
+            turns = self._store.read(self._session, run.first, run.last + 1)
             rendered = self._render(self._redacted(exchanges_of(turns)), seal_last=True)
         except RenderError as exc:
             self.counts.render_failures += 1
-            raise PagesLost([span], str(exc)) from exc
+            raise PagesLost([run], str(exc)) from exc
         if [page.segments for page in rendered] != [page.segments for page in recorded]:
-            raise PagesLost([span], "drawn again, they came out unlike the sealed ones")
+            raise PagesLost([run], "drawn again, they came out unlike the sealed ones")
         pictures = _pictures(recorded, rendered)
         self._store.put(self._session, pictures)
-        if not self._store.names(self._session, span.name(self.layout)):
+        if not self._store.names(self._session, run.name(self.layout)):
             self._store.discard(self._session, list(pictures))
-            raise PagesLost([span], "they were erased while they were drawn again")
+            raise PagesLost([run], "they were erased while they were drawn again")
         self.counts.pages_redrawn += len(rendered)
         return pictures
 
@@ -201,13 +200,13 @@ class Ledger:
 
     def shaped(self, page: Page) -> bytes | None:
         """A page with what matters on it, as large as its sealed picture; None where that cannot be drawn. See `shaping`."""
-        span = self._span_of(page)
-        turns = self._store.read(self._session, span.first, span.last + 1)
-        if len(turns) != span.turns:  # one was erased, and what stood where is not known any more
+        run = self._run_of(page)
+        turns = self._store.read(self._session, run.first, run.last + 1)
+        if len(turns) != run.turns:  # one was erased, and what stood where is not known any more
             return None
         try:
             drawn = [turn for exchange in self._redacted(exchanges_of(turns)) for unit in exchange for turn in unit]
-            rendered = shaped(self._renderer, self._style, page, shares_of(page, self.pages([span]), drawn))
+            rendered = shaped(self._renderer, self._style, page, shares_of(page, self.pages([run]), drawn))
         except PagesLost:
             raise
         except (RenderError, ValueError):  # no room for larger letters among them
@@ -215,15 +214,15 @@ class Ledger:
             return None
         return rendered.png if rendered else None
 
-    def _span_of(self, page: Page) -> Span:
-        for span in self.spans():
-            if span.first <= page.first_turn <= span.last:
-                return span
+    def _run_of(self, page: Page) -> PageRun:
+        for run in self.runs():
+            if run.first <= page.first_turn <= run.last:
+                return run
         raise PagesLost([], f"no page with turn #{page.first_turn} is recorded any more")
 
-    def discard(self, spans: Sequence[Span]) -> int:
+    def discard(self, runs: Sequence[PageRun]) -> int:
         """Remove runs of this layout with their pictures; returns how many pages those were."""
-        return discard_runs(self._store, self._session, [span.name(self.layout) for span in spans])
+        return discard_runs(self._store, self._session, [run.name(self.layout) for run in runs])
 
     def _chunk(self, turns: Sequence[Turn], tokens: int) -> tuple[list[Exchange], bool]:
         """The exchanges that `turns` begin with, up to about `tokens`, and whether that is all. A long exchange is cut between units.
@@ -239,7 +238,7 @@ class Ledger:
                 if total >= tokens:
                     break
                 units.append(unit)
-                total += min(tokens // 2, sum(self._cost(turn) for turn in unit))
+                total += min(tokens // 2, sum(self._pricing.cost(turn) for turn in unit))
                 used += len(unit)
             if units:
                 taken.append(tuple(units))
@@ -251,7 +250,7 @@ class Ledger:
         """Exchanges of about the first `tokens` of `turns`: a session may hold a hundred thousand turns; a chunk needs a few hundred."""
         end = total = 0
         while end < len(turns) and total < tokens:
-            total += min(tokens // 4, self._cost(turns[end]))
+            total += min(tokens // 4, self._pricing.cost(turns[end]))
             end += 1
         near = exchanges_of(turns[:end])
         if end == len(turns):
@@ -275,11 +274,11 @@ class Ledger:
         for rendered, turns in runs:
             pages = self._pages_of(rendered, turns, costs)
             last = turns[-1].number
-            span = Span(turns[0].number, last, len(pages), len(turns), sum(page.text_tokens for page in pages))
-            self._store.put(self._session, {**_pictures(pages, rendered), span.name(self.layout): encode_pages(pages)})
-            if len(self._store.read(self._session, span.first, span.last + 1)) != span.turns:
-                self.discard([span])
-                raise PagesLost([span], "a turn on them was erased while they were drawn")
+            run = PageRun(turns[0].number, last, len(pages), len(turns), sum(page.text_tokens for page in pages))
+            self._store.put(self._session, {**_pictures(pages, rendered), run.name(self.layout): encode_pages(pages)})
+            if len(self._store.read(self._session, run.first, run.last + 1)) != run.turns:
+                self.discard([run])
+                raise PagesLost([run], "a turn on them was erased while they were drawn")
             if last <= self._drawn_to:  # a store that lost its cache
                 self.counts.pages_redrawn += len(pages)
             else:
@@ -302,17 +301,18 @@ class Ledger:
                 tokens += _cut(costs[number], end, area[number]) - _cut(costs[number], start, area[number])
                 texts.append(turn.text[_cut(len(turn.text), start, area[number]) : _cut(len(turn.text), end, area[number])])
                 done[number] = end
-            sidecar = sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._count)
+            sidecar = sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
             pages.append(_page(f"{key}-{place}", drawn, by_number, tokens, sidecar))
         return pages
 
 
 def _pictures(pages: Sequence[Page], rendered: Sequence[RenderedPage]) -> dict[str, bytes]:
     """The sealed pictures under their names in the store."""
-    return {_sealed(page): drawn.png for page, drawn in zip(pages, rendered, strict=True)}
+    return {sealed_name(page): drawn.png for page, drawn in zip(pages, rendered, strict=True)}
 
 
-def _sealed(page: Page) -> str:
+def sealed_name(page: Page) -> str:
+    """The name of a page's sealed image in the store."""
     return f"picture/{page.key}/sealed"
 
 
@@ -330,7 +330,7 @@ def _page(key: str, drawn: RenderedPage, turns: dict[int, Turn], tokens: int, si
         fill=drawn.fill,
         missing_glyphs=drawn.missing_glyphs,
         canvas=drawn.canvas,
-        pictures=pictures_of(turns[segment.turn] for segment in drawn.segments if not segment.continued),
+        pictures=image_load(turns[segment.turn] for segment in drawn.segments if not segment.continued),
     )
 
 
@@ -363,8 +363,8 @@ def _whole_runs(rendered: Sequence[RenderedPage], exchanges: Sequence[Exchange])
 def runs_with(store: Readable, session: SessionId, numbers: Sequence[int]) -> list[str]:
     """Names of all runs, under any layout, that hold one of the turns `numbers`."""
     names = store.names(session, "run/")
-    spans = [Span.parse(name) for name in names]
-    return [name for name, span in zip(names, spans, strict=True) if any(span.first <= number <= span.last for number in numbers)]
+    runs = [PageRun.parse(name) for name in names]
+    return [name for name, run in zip(names, runs, strict=True) if any(run.first <= number <= run.last for number in numbers)]
 
 
 def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, also: Sequence[str] = ()) -> int:

@@ -15,9 +15,9 @@ from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..stores.base import DerivedCache, SessionId
 from ..verification.base import Verification, Verifier, verifier_id
-from .page_archive import Ledger, PagesLost
+from .page_archive import PageArchive, PagesLost
 
-__all__ = ["Floors", "Verifying", "verifications"]
+__all__ = ["Floors", "TierVerification", "verifications"]
 
 PREFIX = "verified/"
 MOST_READINGS = 64  # in one re-plan: some minutes with an OCR engine. What is left is read in the next; until then it is not shown so
@@ -26,11 +26,11 @@ NOWHERE = 1 << 30  # px; a side that no picture has
 
 
 @dataclass(slots=True)
-class Verifying:
+class TierVerification:
     """Asks a verifier about the pages of one session.
 
     Attributes:
-        ledger: the session's pages.
+        archive: the session's pages.
         bind: makes a page able to show itself.
         asked: pages looked at, each at one tier, since this was made; those that failed included.
         failures: of those, how many could not be judged.
@@ -39,7 +39,7 @@ class Verifying:
     store: DerivedCache
     session: SessionId
     verifier: Verifier
-    ledger: Callable[[], Ledger]
+    archive: Callable[[], PageArchive]
     bind: Callable[[Page], Page]
     asked: int = 0
     failures: int = 0
@@ -62,7 +62,7 @@ class Verifying:
         """Look at a page and keep what was found; None if that failed. Raises `PagesLost`, `StoreError`."""
         self.asked += 1
         try:
-            found = self.verifier.verify(self.bind(page), self.ledger().drawn_turns(page), tier)
+            found = self.verifier.verify(self.bind(page), self.archive().drawn_turns(page), tier)
             if not isinstance(found, Verification):
                 raise TypeError(f"verify gives a Verification; got {found!r}")
         except (PagesLost, StoreError):
@@ -81,17 +81,17 @@ class Verifying:
         verdict = "passed" if found.passed else "refused"
         name = f"{PREFIX}{page.key}/{self._id()}/{side_of(page, tier)}/{verdict}"
         self.store.put(self.session, {name: found.encode()})
-        if not any(span.first <= page.first_turn <= span.last for span in self.ledger().spans()):  # erased meanwhile
+        if not any(run.first <= page.first_turn <= run.last for run in self.archive().runs()):  # erased meanwhile
             self.store.discard(self.session, [name])
 
     def _id(self) -> str:
-        return verifier_id(self.verifier, self.ledger().layout)
+        return verifier_id(self.verifier, self.archive().layout)
 
 
 class Floors:
     """What one re-plan may show: a tier that was refused takes all fainter ones with it, one that passed vouches for all sharper ones."""
 
-    def __init__(self, verifying: Verifying) -> None:
+    def __init__(self, verifying: TierVerification) -> None:
         self._verifying = verifying
         self._passed: dict[str, int] = {}  # the smallest side that passed
         self._refused: dict[str, int] = {}  # the largest that did not, or that nobody could judge now

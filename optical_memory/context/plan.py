@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
-from ..turns.attachments import NO_PICTURES, PictureLoad
+from ..turns.attachments import NO_IMAGES, ImageLoad
 
 __all__ = ["PageItem", "Plan", "TextItem"]
 
@@ -56,8 +56,8 @@ class Plan(_Value):
         high_water: tail tokens beyond which the next re-plan is due.
         squeezed: the budget took away more than age alone would have.
         pins: the pinned turns that it honours.
-        turn_pictures: the pictures of turns that are text among the items.
-        tail_pictures: how many there were in the tail when it was made.
+        text_images: the pictures of turns that are text among the items.
+        tail_images: how many there were in the tail when it was made.
         reason: why it was made.
     """
 
@@ -76,8 +76,8 @@ class Plan(_Value):
     high_water: int
     squeezed: bool = False
     pins: tuple[int, ...] = ()
-    turn_pictures: PictureLoad = NO_PICTURES
-    tail_pictures: int = 0
+    text_images: ImageLoad = NO_IMAGES
+    tail_images: int = 0
     reason: str
 
     @property
@@ -89,7 +89,7 @@ class Plan(_Value):
         """Whether both send the same: what is neither on a page nor left out is text, wherever the plan has it."""
         return (self.pages, self.left_out) == (other.pages, other.left_out)
 
-    def is_crowded(self, tail: PictureLoad, profile: ReaderProfile) -> bool:
+    def is_crowded(self, tail: ImageLoad, profile: ReaderProfile) -> bool:
         """Whether the tail has got more pictures, and a request no place for them."""
         side = max((profile.side(item.tier) for item in self.pages), default=0)
-        return tail.count > self.tail_pictures and len(self.pages) > profile.free_places(self.turn_pictures + tail, side)
+        return tail.count > self.tail_images and len(self.pages) > profile.free_places(self.text_images + tail, side)

@@ -1,147 +1,59 @@
-"""From a log of turns to what a model is shown: keep the last plan while it serves, make the next one when it does not."""
+"""From a log of turns to a context: keep the last plan while it serves, make the next one when it does not."""
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 
-from ..archive.page_archive import Ledger, LedgerCounts, PagesLost
-from ..archive.verified_tiers import Verifying, verifications
+from ..archive.page_archive import ArchiveCounts, PageArchive, PagesLost
+from ..archive.verified_tiers import TierVerification, verifications
 from ..context.context import Context
 from ..context.plan import Plan
-from ..pages.page import Page, PageStyle
-from ..pages.tiers import Tier
-from ..planning.forgetting import ByAge, Forgetting
+from ..pages.page import Page
 from ..planning.replanner import Replanner
-from ..planning.triggers import WaterMarks, replan_reason
-from ..profiles.profile import ReaderProfile
-from ..profiles.turn_tokens import TurnCosts
-from ..renderers.base import Renderer, open_renderer, renderer_path
+from ..planning.settings import ViewSettings
+from ..planning.triggers import replan_reason
+from ..profiles.pricing import Pricing
+from ..renderers.base import open_renderer
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed, claims_of
-from ..text.token_count import open_counter
-from ..turns.redaction import Redactor
 from ..turns.turn import Turn
-from ..verification.base import Verification, Verifier
+from ..verification.base import Verification
 from .composer import Composer
 
-__all__ = ["SHAPED", "SIDECAR_TOKENS", "Look", "Viewer"]
+__all__ = ["ContextBuilder"]
 
-SIDECAR_TOKENS = 64  # text tokens of exact strings beside a page: about as many as a page at Tiny costs
-SHAPED = (Tier.TINY,)  # where it wins (docs/experiments.md)
 ATTEMPTS = 3  # at a context whose pages turn out to be lost: each attempt seals the lost ones anew
 
 
-@dataclass(frozen=True)
-class Look:
-    """How the past is shown, and to whom.
-
-    Attributes:
-        profile: the reader: it sets what tokens mean.
-        renderer: `auto`, `chromium`, `pillow`, or a renderer. It is opened when the first page is drawn.
-        policy: how faint a page may be at its age.
-        marks: how much recent text there may be before the oldest of it moves to pages.
-        style: canvas and density of the pages.
-        sidecar_tokens: exact strings beside each page, in text tokens at most.
-        redactor: takes secrets out of all that pages and sidecars are made from.
-        verifier: looks at a page before it is shown at a tier, and may refuse; see `verification`.
-        shape: tiers at which a page is laid out again with what matters, instead of shrunk; see `shaping`.
-    """
-
-    profile: ReaderProfile
-    renderer: str | Renderer = "auto"
-    policy: Forgetting = field(default_factory=ByAge)
-    marks: WaterMarks = field(default_factory=WaterMarks)
-    style: PageStyle = field(default_factory=PageStyle)
-    sidecar_tokens: int = SIDECAR_TOKENS
-    redactor: Redactor | None = None
-    verifier: Verifier | None = None
-    shape: tuple[Tier, ...] = SHAPED
-
-    def __post_init__(self) -> None:
-        if isinstance(self.renderer, str):
-            renderer_path(self.renderer)  # a name that nobody knows is said now, not at the first page
-
-    @property
-    def renderer_name(self) -> str:
-        return self.renderer if isinstance(self.renderer, str) else self.renderer.name
-
-    def basis(self, counter: str) -> str:
-        """What a plan depends on beside the log. The renderer's fingerprint is left to the ledger: finding it out may take a browser."""
-        style = json.dumps(asdict(self.style))
-        basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
-        basis += f" shaped {' '.join(tier.label for tier in self.shape)}" if self.shape else ""
-        basis += f" {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else ""
-        return f"{basis} {self.verifier.name} {self.verifier.fingerprint}" if self.verifier else basis
-
-
 @dataclass(frozen=True, slots=True)
-class _Latest:
-    """The last context given, and what it was made from."""
-
-    length: int
-    pins: tuple[int, ...]
-    budget: int | None
-    plan: Plan
-    context: Context
-
-    def serves(self, length: int, pins: tuple[int, ...], budget: int | None, plan: Plan | None) -> bool:
-        """Whether nothing has changed. Plans are read once, so an equal plan is the same object."""
-        return self.plan is plan and (self.length, self.pins, self.budget) == (length, pins, budget)
-
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """A session at one moment: its plan, the turns after it, and why it needs another plan, if it does."""
+class _State:
+    """A session at one moment: its length, its pins, its plan, and the turns after that."""
 
     length: int
     pins: tuple[int, ...]
     plan: Plan | None
     tail: Sequence[Turn]
-    reason: str | None
 
 
-class Viewer:
+class ContextBuilder:
     """Makes the contexts of one session; its plan and pages are kept beside the turns. Safe to use from several threads."""
 
-    def __init__(self, store: Readable, session: SessionId, look: Look) -> None:
-        self._store, self._session, self.look = store, session, look
-        counter = open_counter(look.profile.encoding)
-        self.counter, self.cost = counter, TurnCosts(look.profile, counter)
-        self.basis = look.basis(counter.name)
+    def __init__(self, store: Readable, session: SessionId, settings: ViewSettings) -> None:
+        self._store, self._session, self.settings = store, session, settings
+        self.pricing = Pricing(settings.profile)
+        self.basis = settings.basis(self.pricing.counted_with)
         self.replans = 0
-        self._ledger: Ledger | None = None
+        self._archive: PageArchive | None = None
         self._lock = threading.RLock()
-        self._latest: _Latest | None = None
+        self._latest: tuple[_State, int | None, Context] | None = None
         self._plan_data: bytes | None = None
         self._plan_read: tuple[bytes, Plan] | None = None
-        self._composer = Composer(
-            store,
-            session,
-            self._open_ledger,
-            look.profile,
-            cost=self.cost,
-            count=counter.count,
-            counted_with=counter.name,
-            style=look.style,
-            shape=look.shape,
-        )
-        self.verifying = Verifying(store, session, look.verifier, self._open_ledger, self._composer.bind) if look.verifier else None
-        self._replanner = Replanner(
-            store,
-            session,
-            self._open_ledger,
-            look.profile,
-            look.policy,
-            look.marks,
-            self.cost,
-            self.cost.pictures,
-            counter.count,
-            self.verifying,
-            look.shape,
-        )
+        self._composer = Composer(store, session, settings, self.pricing, self._open_archive)
+        bind = self._composer.bind
+        self.verification = TierVerification(store, session, settings.verifier, self._open_archive, bind) if settings.verifier else None
+        self._replanner = Replanner(store, session, settings, self.pricing, self._open_archive, self.verification)
 
     def context(self, budget: int | None = None) -> Context:
         """See `OpticalMemory.context`."""
@@ -153,65 +65,88 @@ class Viewer:
                     return self._context(budget)
                 except PagesLost as exc:
                     lost = exc
-                    ledger = self._open_ledger()
-                    ledger.discard([*lost.spans, *ledger.damaged()])
-                    self._store.discard(self._session, [self.plan_name])
+                    self._discard(exc)
             raise lost
 
     def _context(self, budget: int | None) -> Context:
-        moment = self._moment(budget)
-        if self._latest and self._latest.serves(moment.length, moment.pins, budget, moment.plan):
-            return self._latest.context
-        if moment.reason:
+        state = self._read_state()
+        if (context := self._unchanged(state, budget)) is not None:
+            return context
+        if self._why_due(state, budget):
             with claimed(self._store, self._session, "replan") as shared:  # or ten processes would draw the same pages at once
-                moment = self._replanned(self._moment(budget) if shared else moment, budget)
-        assert moment.plan is not None, "without a plan there is a reason to make one"
-        context = self._composer.compose(moment.plan, moment.tail)
-        self._latest = _Latest(moment.length, moment.pins, budget, moment.plan, context)
-        return context
+                state = self._replanned(self._read_state() if shared else state, budget)  # seals, then selects: see `Replanner`
+        return self._composed(state, budget)
 
-    def _moment(self, budget: int | None) -> _Moment:
+    # -- the steps -----------------------------------------------------------------------------------------------------------------
+
+    def _read_state(self) -> _State:
         """The session as it is now."""
         length, pins = self._store.length(self._session), tuple(self._store.pinned(self._session))
         plan = self._read_plan()
-        tail = self._tail(plan)
-        return _Moment(length, pins, plan, tail, self._replan_reason(plan, tail, budget, pins))
+        return _State(length, pins, plan, self._tail(plan, length))
 
-    def _replanned(self, moment: _Moment, budget: int | None) -> _Moment:
-        """The session with a plan that serves: the one that another process made meanwhile, or a new one."""
-        for _ in range(ATTEMPTS):
-            if not moment.reason:
-                return moment
-            length, pins = moment.length, moment.pins
-            plan = self._replanner.replan(moment.plan, length=length, basis=self.basis, budget=budget, pins=pins, reason=moment.reason)
-            if self._write_plan(plan):
-                break
-            moment = self._moment(budget)
-        return _Moment(length, pins, plan, self._tail(plan), None)
+    def _unchanged(self, state: _State, budget: int | None) -> Context | None:
+        """The last context, if it still holds. Plans are read once, so an equal plan is the same object."""
+        if self._latest is None:
+            return None
+        last, last_budget, context = self._latest
+        holds = last.plan is state.plan and (last.length, last.pins, last_budget) == (state.length, state.pins, budget)
+        return context if holds else None
 
-    def _tail(self, plan: Plan | None) -> list[Turn]:
-        return self._store.read(self._session, plan.tail_from if plan else 1)
-
-    def _replan_reason(self, last: Plan | None, tail: Sequence[Turn], budget: int | None, pins: Sequence[int]) -> str | None:
-        tokens = sum(self.cost(turn) for turn in tail)
-        seconds = self.look.profile.cache_seconds
-        crowded = last is not None and last.is_crowded(self.cost.pictures(tail), self.look.profile)
+    def _why_due(self, state: _State, budget: int | None) -> str | None:
+        """Why the plan no longer serves; None while it does."""
+        profile, plan = self.settings.profile, state.plan
         return replan_reason(
-            last,
-            tail,
-            tokens,
+            plan,
+            state.tail,
+            self.pricing.total(state.tail),
             basis=self.basis,
             budget=budget,
-            pins=pins,
-            cache_seconds=seconds,
-            marks=self.look.marks,
-            crowded=crowded,
+            pins=state.pins,
+            cache_seconds=profile.cache_seconds,
+            marks=self.settings.marks,
+            crowded=plan is not None and plan.is_crowded(self.pricing.attachments(state.tail), profile),
         )
+
+    def _replanned(self, state: _State, budget: int | None) -> _State:
+        """The session with a plan that serves: the one that another process made meanwhile, or a new one.
+
+        The tail ends where the plan's log ended: turns that others append while pages are drawn belong to the next context. They are
+        neither priced nor capped by this plan.
+        """
+        for _ in range(ATTEMPTS):
+            if not (reason := self._why_due(state, budget)):
+                return state
+            last, length, pins = state.plan, state.length, state.pins
+            plan = self._replanner.replan(last, length=length, basis=self.basis, budget=budget, pins=pins, reason=reason)
+            planned = replace(state, length=plan.length, plan=plan, tail=self._tail(plan, plan.length))
+            if self._write_plan(plan):
+                break
+            state = self._read_state()
+        return planned
+
+    def _composed(self, state: _State, budget: int | None) -> Context:
+        """The context of a state whose plan serves."""
+        assert state.plan is not None, "without a plan one is due"
+        context = self._composer.compose(state.plan, state.tail)
+        self._latest = state, budget, context
+        return context
+
+    def _discard(self, lost: PagesLost) -> None:
+        """Drop lost pages with everything damaged, and the plan, so that the next attempt seals their turns anew."""
+        archive = self._open_archive()
+        archive.discard([*lost.runs, *archive.damaged()])
+        self._store.discard(self._session, [self.plan_name])
+
+    def _tail(self, plan: Plan | None, length: int) -> list[Turn]:
+        return self._store.read(self._session, plan.tail_from if plan else 1, length + 1)
+
+    # -- the plan in the store -----------------------------------------------------------------------------------------------------
 
     @property
     def plan_name(self) -> str:
         """The plan's name in the store; each reader has its own."""
-        return f"plan/{self.look.profile.name}"
+        return f"plan/{self.settings.profile.name}"
 
     def _read_plan(self) -> Plan | None:
         data = self._plan_data = self._store.get(self._session, [self.plan_name]).get(self.plan_name)
@@ -236,42 +171,42 @@ class Viewer:
         self.replans += 1
         return True
 
-    def _open_ledger(self) -> Ledger:
-        if self._ledger is None:
-            renderer = self.look.renderer
-            self._ledger = Ledger(
+    # -- pages ---------------------------------------------------------------------------------------------------------------------
+
+    def _open_archive(self) -> PageArchive:
+        if self._archive is None:
+            renderer = self.settings.renderer
+            self._archive = PageArchive(
                 self._store,
                 self._session,
                 open_renderer(renderer) if isinstance(renderer, str) else renderer,
-                self.look.style,
-                cost=self.cost,
-                count=self.counter.count,
-                counted_with=self.counter.name,
-                sidecar_tokens=self.look.sidecar_tokens,
-                redactor=self.look.redactor,
+                self.settings.style,
+                self.pricing,
+                sidecar_tokens=self.settings.sidecar_tokens,
+                redactor=self.settings.redactor,
             )
-        return self._ledger
+        return self._archive
 
     def pages(self) -> list[Page]:
         """All sealed pages, oldest first, those that the context leaves out too."""
         with self._lock:
             if not self._store.names(self._session, "run/"):
                 return []
-            ledger = self._open_ledger()
-            return [self._composer.bind(page) for page in ledger.pages(ledger.spans())]
+            archive = self._open_archive()
+            return [self._composer.bind(page) for page in archive.pages(archive.runs())]
 
     def verifications(self) -> list[Verification]:
         """What verifiers found of the pages."""
         return verifications(self._store, self._session)
 
     @property
-    def counts(self) -> LedgerCounts:
+    def counts(self) -> ArchiveCounts:
         """What was drawn since this was made."""
-        return self._ledger.counts if self._ledger else LedgerCounts()
+        return self._archive.counts if self._archive else ArchiveCounts()
 
     def forget(self) -> None:
         """Drop what is kept in this process, after turns were erased."""
         with self._lock:
             self._latest = self._plan_read = None
-            self.cost.forget()
+            self.pricing.forget()
             self._composer.forget()

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..archive.page_archive import Span, discard_runs, runs_with
+from ..archive.page_archive import PageRun, discard_runs, runs_with
 from ..errors import SessionCorrupted
 from ..stores.base import SessionId, Store, Trace
 
-__all__ = ["Eraser", "ErasureProof", "ErasureReport"]
+__all__ = ["Erasure", "ErasureProof", "ErasureReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ErasureProof:
         return any(trace.clean is False for trace in self.traces)
 
 
-class Eraser:
+class Erasure:
     """Erases from one session of a store."""
 
     def __init__(self, store: Store, session: SessionId) -> None:
@@ -65,7 +65,7 @@ class Eraser:
 
     def erase_session(self) -> ErasureReport:
         """Remove everything."""
-        pages = sum(Span.parse(name).pages for name in self._store.names(self._session, "run/"))
+        pages = sum(PageRun.parse(name).pages for name in self._store.names(self._session, "run/"))
         return ErasureReport(tuple(self._store.erase(self._session, None)), pages)
 
     def prove(self, numbers: Sequence[int] | None) -> ErasureProof:

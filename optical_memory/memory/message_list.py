@@ -1,8 +1,8 @@
 """The memory of a conversation that someone else keeps: a framework's checkpoints, a client's list of messages, a proxy's request.
 
-There is no log here and nothing is appended. A `Lens` is a pure step from (messages, state, budget) to (context, next state). The state is
-small, plain JSON, and belongs beside the messages: where they are rolled back, forked or replayed, it goes along. Pages are a cache under
-the hash of what is drawn on them. An edit or a removal in the past makes the pages that showed it, and the plan, anew.
+There is no log here and nothing is appended. `MessageListMemory` is a pure step from (messages, state, budget) to (context, next state).
+The state is small, plain JSON, and belongs beside the messages: where they are rolled back, forked or replayed, it goes along. Pages are a
+cache under the hash of what is drawn on them. An edit or a removal in the past makes the pages that showed it, and the plan, anew.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ..archive.page_archive import Span
+from ..archive.page_archive import PageRun
 from ..context.context import Context
 from ..context.plan import Plan
 from ..errors import TurnNotFound
+from ..planning.settings import ViewSettings
 from ..stores.base import DerivedCache, SessionId
 from ..text.search_terms import TermIndex
 from ..turns.exchanges import starts_exchange
 from ..turns.from_messages import TurnLike, turn_of
 from ..turns.turn import Turn
-from .context_builder import Look, Viewer
+from .context_builder import ContextBuilder
 from .recall import to_the_letter
 
-__all__ = ["Lens", "Shown"]
+__all__ = ["ContextAndState", "MessageListMemory"]
 
 T = TypeVar("T")
 
@@ -38,18 +39,18 @@ REMEMBERED_CONVERSATIONS = 32  # conversations whose plan and pages are at hand
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ContextAndState:
     """What a model is to see, and the state to hand in at the next call."""
 
     context: Context
     state: dict[str, Any]
 
 
-class Lens(Generic[T]):
-    """Contexts over lists of messages of one kind.
+class MessageListMemory(Generic[T]):
+    """Contexts of lists of messages of one kind.
 
     Args:
-        look: the reader, and how the past is shown to it.
+        settings: the reader, and how the past is shown to it.
         cache: a store that keeps pages; only its cache is used.
         key: what determines a message's turn, hashable and cheap: equal keys mean equal turns.
         turn: the turn that a message stands for.
@@ -57,10 +58,10 @@ class Lens(Generic[T]):
     Safe to use from several threads.
     """
 
-    def __init__(self, look: Look, cache: DerivedCache, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
-        self.look, self._cache, self._key, self._turn = look, cache, key, turn
+    def __init__(self, settings: ViewSettings, cache: DerivedCache, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
+        self.settings, self._cache, self._key, self._turn = settings, cache, key, turn
         self._turns: OrderedDict[tuple[int, Hashable], Turn] = OrderedDict()
-        self._open_ones: OrderedDict[str, _Borrowed] = OrderedDict()
+        self._conversations: OrderedDict[str, _MessageListStore] = OrderedDict()
         self._lock = threading.Lock()
 
     def turns(self, messages: Sequence[T]) -> list[Turn]:
@@ -79,8 +80,8 @@ class Lens(Generic[T]):
                     self._turns.popitem(last=False)
         return known
 
-    def show(self, messages: Sequence[T], state: Mapping[str, Any] | None = None, *, budget: int | None = None) -> Shown:
-        """The context for `messages`, of which everything up to the last is shown.
+    def context(self, messages: Sequence[T], state: Mapping[str, Any] | None = None, *, budget: int | None = None) -> ContextAndState:
+        """The context for `messages`, and the state after it.
 
         Args:
             state: what the last call for this conversation gave; None, or anything that does not fit any more, starts anew.
@@ -90,10 +91,10 @@ class Lens(Generic[T]):
         turns = self.turns(messages)
         conversation = self._open(state)
         conversation.adopt(turns)
-        context = conversation.viewer.context(budget)
+        context = conversation.builder.context(budget)
         after = conversation.state()
         self._keep(after, conversation)
-        return Shown(context, after)
+        return ContextAndState(context, after)
 
     def recall(self, messages: Sequence[T], query: str | int | Sequence[int], limit: int = 5) -> list[Turn]:
         """Turns of `messages` by number, or by words, best match first. Raises `TurnNotFound`."""
@@ -109,23 +110,23 @@ class Lens(Generic[T]):
                 raise TurnNotFound(number, len(turns))
         return [turns[number - 1] for number in numbers]
 
-    def _open(self, state: Mapping[str, Any] | None) -> _Borrowed:
+    def _open(self, state: Mapping[str, Any] | None) -> _MessageListStore:
         """The conversation that `state` was made for, taken off the shelf while it is worked with, or a new one."""
         with self._lock:
-            known = self._open_ones.pop(_name_of(state), None) if state else None
-        return known or _Borrowed(self._cache, state, self.look)
+            known = self._conversations.pop(_name_of(state), None) if state else None
+        return known or _MessageListStore(self._cache, state, self.settings)
 
-    def _keep(self, state: Mapping[str, Any], conversation: _Borrowed) -> None:
+    def _keep(self, state: Mapping[str, Any], conversation: _MessageListStore) -> None:
         with self._lock:
-            self._open_ones[_name_of(state)] = conversation
-            while len(self._open_ones) > REMEMBERED_CONVERSATIONS:
-                self._open_ones.popitem(last=False)
+            self._conversations[_name_of(state)] = conversation
+            while len(self._conversations) > REMEMBERED_CONVERSATIONS:
+                self._conversations.popitem(last=False)
 
 
-class _Borrowed:
+class _MessageListStore:
     """One conversation as a `Readable`: turns from a list, plan and runs from the state, records and pictures from a store."""
 
-    def __init__(self, cache: DerivedCache, state: Mapping[str, Any] | None, look: Look) -> None:
+    def __init__(self, cache: DerivedCache, state: Mapping[str, Any] | None, settings: ViewSettings) -> None:
         self._cache = cache
         self._home = SessionId("pages", TENANT)
         self._turns: Sequence[Turn] = ()
@@ -134,15 +135,15 @@ class _Borrowed:
         with suppress(KeyError, TypeError, ValueError, AttributeError):  # damaged, or of another release: made anew at no loss
             if state and state["v"] == 1:
                 plans = {str(name): (json.dumps(plan["plan"]).encode(), str(plan["before"])) for name, plan in state["plans"].items()}
-                runs = {str(name): str(digest) for name, digest in state["runs"].items() if Span.parse(name)}
+                runs = {str(name): str(digest) for name, digest in state["runs"].items() if PageRun.parse(name)}
                 self._plans, self._runs = plans, runs
-        self.viewer = Viewer(self, self._home, look)
+        self.builder = ContextBuilder(self, self._home, settings)
 
     def adopt(self, turns: Sequence[Turn]) -> None:
         """Look at `turns` from now on, and drop what was made for others."""
         held = len(self._turns)
         if [turn.id for turn in turns[:held]] != [turn.id for turn in self._turns]:
-            self.viewer.forget()
+            self.builder.forget()
         self._turns = turns
         if turns:  # conversations that begin alike share their pages; others do not, so that each can be let go of by itself
             self._home = SessionId(f"pages/{turns[0].id}", TENANT)
@@ -150,7 +151,7 @@ class _Borrowed:
         # Back in time, what is newest now may have been on pages later. It stays text: it is what the model is to answer.
         end = len(turns) if self._plans else max((turn.number for turn in turns if starts_exchange(turn)), default=1) - 1
         self._runs = {
-            name: digest for name, digest in self._runs.items() if Span.parse(name).last <= end and self._digest_of(name) == digest
+            name: digest for name, digest in self._runs.items() if PageRun.parse(name).last <= end and self._digest_of(name) == digest
         }
 
     def state(self) -> dict[str, Any]:
@@ -160,8 +161,8 @@ class _Borrowed:
 
     def _digest_of(self, run: str) -> str | None:
         """Hash of the turns on a run."""
-        span = Span.parse(run)
-        return self._digest(span.first, span.last)
+        parsed = PageRun.parse(run)
+        return self._digest(parsed.first, parsed.last)
 
     def _before(self, plan: bytes) -> str | None:
         """Hash of the turns that a plan has cast into pages or text before its tail; None if it leaves no tail."""

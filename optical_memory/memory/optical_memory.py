@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from ..context.context import Context
+from ..context.messages.gemini import to_gemini
+from ..context.messages.openai_anthropic import to_anthropic, to_openai
 from ..errors import InvalidTurn, SessionCorrupted, UnknownName, UnknownToolCall, WrongKey
-from ..pages.page import Page, PageStyle
-from ..pages.tiers import Tier, tiers_of
-from ..planning.forgetting import ByAge, Forgetting
-from ..planning.triggers import WaterMarks
+from ..pages.page import Page
+from ..planning.settings import ViewOptions, ViewSettings
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
-from ..renderers.base import Renderer
 from ..stores.base import SessionId, Store, open_store
 from ..turns.from_messages import TurnLike, turn_of
-from ..turns.redaction import Redactor, redacted_turn, redactor_of
+from ..turns.redaction import redacted_turn
 from ..turns.turn import Turn
-from ..verification.base import Verification, Verifier, verifier_of
-from .context_builder import SHAPED, SIDECAR_TOKENS, Look, Viewer
-from .erasure import Eraser, ErasureProof, ErasureReport
-from .recall import Period, Recaller
+from ..verification.base import Verification
+from .context_builder import ContextBuilder
+from .erasure import Erasure, ErasureProof, ErasureReport
+from .recall import Period, Recall
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
 
-# Found by name: adapters stand above the memory.
-_DIALECTS = {
-    "openai": "optical_memory.context.messages.openai_anthropic:to_openai",
-    "anthropic": "optical_memory.context.messages.openai_anthropic:to_anthropic",
-    "gemini": "optical_memory.context.messages.gemini:to_gemini",
-}
+_FORMATS: dict[str, Callable[..., list[dict[str, Any]]]] = {"openai": to_openai, "anthropic": to_anthropic, "gemini": to_gemini}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +58,14 @@ class OpticalMemory:
     Args:
         session: the session's name; any characters.
         store: a store's URL, or a store; the SQLite file in the user's data folder by default.
-        renderer: `auto`, `chromium`, `pillow`, or a renderer. It is opened when the first page is drawn.
-        reader: the model that will look at the pages, by name, or a profile: it sets what tokens mean.
-        forgetting: how faint a page may be at its age; `ByAge()` by default.
+        reader: the model that reads the pages, by name, or a profile: it sets what tokens mean.
         tenant: sessions of different tenants never meet.
-        marks: how much recent text there may be before the oldest of it moves to pages.
-        style: canvas and density of the pages; by default what the reader's profile says.
-        sidecar_tokens: exact strings beside each page, in text tokens at most.
-        redact: True, or a redactor (`redaction.Secrets(patterns=[...])`), masks secrets on pages and in sidecars.
         keep_secrets_in_log: with `redact`, turns are stored, recalled and sent as text word for word, secrets and all. False masks them
             before they are stored, so that they never reach the store.
-        verify: `ocr` or True, `density`, or a verifier, looks at each page before it is shown at a tier, once. A page that cannot be read
-            there stays sharper, or text. `verification.reading.ByReading(reader)` asks any reader. It is slow: seconds a page for `ocr`.
-        shape: tiers at which a page is laid out again, in larger letters, with what matters most, instead of shrunk; () for none.
+        view: how the past is shown: `renderer`, `forgetting`, `marks`, `style`, `sidecar_tokens`, `redact`, `verify`, `shape`; see
+            `planning.settings.ViewOptions`.
+
+    Raises `UnknownName` for a reader, renderer, verifier or tier that is not known; `TypeError` for an unknown option.
 
     Every method is safe to call from several threads and has an async twin (`aappend`, ...) that runs it in a worker thread.
     """
@@ -87,40 +75,22 @@ class OpticalMemory:
         session: str = "default",
         *,
         store: str | Store | None = None,
-        renderer: str | Renderer = "auto",
         reader: str | ReaderProfile = "deepseek-ocr",
-        forgetting: Forgetting | None = None,
         tenant: str | None = None,
-        marks: WaterMarks | None = None,
-        style: PageStyle | None = None,
-        sidecar_tokens: int = SIDECAR_TOKENS,
-        redact: bool | Redactor | None = None,
         keep_secrets_in_log: bool = False,
-        verify: bool | str | Verifier | None = None,
-        shape: Iterable[Tier | str] = SHAPED,
+        **view: Unpack[ViewOptions],
     ) -> None:
         if not isinstance(session, str) or not session:
             raise ValueError(f"a session's name is a non-empty string; got {session!r}")
-        redactor = redactor_of(redact)
-        self._before_storing = None if keep_secrets_in_log else redactor
         self.session = SessionId(session, tenant or "")
         self.profile = profile_of(reader)
+        settings = ViewSettings.of(self.profile, **view)
+        self._before_storing = None if keep_secrets_in_log else settings.redactor
         self._owns_store = store is None or isinstance(store, str)
         self._store = open_store(store) if store is None or isinstance(store, str) else store
-        look = Look(
-            self.profile,
-            renderer,
-            policy=forgetting or ByAge(),
-            marks=marks or WaterMarks(),
-            style=style or self.profile.page_style(),
-            sidecar_tokens=sidecar_tokens,
-            redactor=redactor,
-            verifier=verifier_of(verify),
-            shape=tiers_of(shape),
-        )
-        self._viewer = Viewer(self._store, self.session, look)
-        self._recaller = Recaller(self._store, self.session)
-        self._eraser = Eraser(self._store, self.session)
+        self._builder = ContextBuilder(self._store, self.session, settings)
+        self._recall = Recall(self._store, self.session)
+        self._erasure = Erasure(self._store, self.session)
         self._lock = threading.RLock()
 
     # -- the log -------------------------------------------------------------------------------------------------------------------
@@ -186,30 +156,28 @@ class OpticalMemory:
 
         Raises `BudgetTooSmall` if what must stay text is larger than the budget, `StoreUnavailable`.
         """
-        return self._viewer.context(budget)
+        return self._builder.context(budget)
 
     def messages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
         """The context as messages for a provider's own client.
 
         Args:
             dialect: `openai` (chat completions), `anthropic` or `gemini`.
-            options: passed on to `adapters.messages.to_openai` (`detail`), `to_anthropic` (`cache`).
+            options: passed on to `messages.to_openai` (`detail`), `to_anthropic` (`cache`).
 
         Raises what `context` raises; `UnknownName` for another dialect; `RenderError` for a picture that cannot be had.
         """
-        if dialect not in _DIALECTS:
-            raise UnknownName("dialect", dialect, sorted(_DIALECTS))
-        module, _, function = _DIALECTS[dialect].partition(":")
-        messages: list[dict[str, Any]] = getattr(importlib.import_module(module), function)(self.context(budget), **options)
-        return messages
+        if dialect not in _FORMATS:
+            raise UnknownName("dialect", dialect, sorted(_FORMATS))
+        return _FORMATS[dialect](self.context(budget), **options)
 
     def pages(self) -> list[Page]:
         """All sealed pages, oldest first, those that the context leaves out too."""
-        return self._viewer.pages()
+        return self._builder.pages()
 
     def verifications(self) -> list[Verification]:
         """What verifiers found of the pages (by `key`), under this layout and others. Kept in the store, and erased with the pages."""
-        return self._viewer.verifications()
+        return self._builder.verifications()
 
     # -- getting back, and forgetting for good -------------------------------------------------------------------------------------
 
@@ -234,14 +202,14 @@ class OpticalMemory:
         """
         period = Period(since, until)
         if query is None:
-            found = self._recaller.said(limit, period)
+            found = self._recall.said(limit, period)
         elif isinstance(query, str):
-            found = self._recaller.saying(query, limit, period)
+            found = self._recall.saying(query, limit, period)
         elif isinstance(query, Iterable):
-            found = self._recaller.numbered(query, period)
+            found = self._recall.numbered(query, period)
         else:
-            found = self._recaller.numbered([query], period)
-        return self._recaller.with_exchanges(found) if exchange else found
+            found = self._recall.numbered([query], period)
+        return self._recall.with_exchanges(found) if exchange else found
 
     def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
         """Delete turns for good, or the whole session: text, index entries, and every page and picture that showed them.
@@ -251,42 +219,42 @@ class OpticalMemory:
         with self._lock:
             try:
                 if numbers is None:
-                    return self._eraser.erase_session()
+                    return self._erasure.erase_session()
                 wanted = [numbers] if isinstance(numbers, int) else numbers
                 for number in wanted:
                     with suppress(SessionCorrupted, WrongKey):  # what cannot be read can be erased
-                        self._recaller.turn(number)
-                return self._eraser.erase_turns(wanted)
+                        self._recall.turn(number)
+                return self._erasure.erase_turns(wanted)
             finally:
-                self._viewer.forget()
+                self._builder.forget()
 
     def prove_erased(self, numbers: int | Sequence[int] | None = None) -> ErasureProof:
         """Look for erased turns, or the erased session, in the log, among the pages, and as far as the store can tell in its files.
 
         A Redis server is made to rewrite its files first, where it allows that. This may take as long as a snapshot of all its data.
         """
-        return self._eraser.prove([numbers] if isinstance(numbers, int) else numbers)
+        return self._erasure.prove([numbers] if isinstance(numbers, int) else numbers)
 
     # -- the object itself ---------------------------------------------------------------------------------------------------------
 
     def stats(self) -> MemoryStats:
         """Counters, for dashboards and tests."""
         pages = self.pages()
-        counts, verifying = self._viewer.counts, self._viewer.verifying
+        counts, verification = self._builder.counts, self._builder.verification
         return MemoryStats(
             turns=len(self),
             pages=len(pages),
             pinned=len(self._store.pinned(self.session)),
             missing_glyphs=sum(page.missing_glyphs for page in pages),
-            replans=self._viewer.replans,
+            replans=self._builder.replans,
             pages_sealed=counts.pages_sealed,
             pages_redrawn=counts.pages_redrawn,
             render_failures=counts.render_failures,
-            pages_verified=verifying.asked - verifying.failures if verifying else 0,
-            verify_failures=verifying.failures if verifying else 0,
-            renderer=self._viewer.look.renderer_name,
+            pages_verified=verification.asked - verification.failures if verification else 0,
+            verify_failures=verification.failures if verification else 0,
+            renderer=self._builder.settings.renderer_name,
             store=self._store.url,
-            counted_with=self._viewer.counter.name,
+            counted_with=self._builder.pricing.counted_with,
         )
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from ..text.exact_strings import exact_strings
 from ..turns.exchanges import exchanges_of, starts_exchange
 from ..turns.turn import Turn
 
-__all__ = ["Period", "Recaller", "to_the_letter"]
+__all__ = ["Period", "Recall", "to_the_letter"]
 
 LITERAL_REACH = 2_000  # matches looked at for one that holds an exact string to the letter, if none of the best does
 REACH = 64  # turns to either side of a match within which its exchange is looked for
@@ -44,7 +44,7 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Recaller:
+class Recall:
     """Finds turns in the log of one session."""
 
     store: Store

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from ..turns.attachments import NO_PICTURES, PictureLoad
+from ..turns.attachments import NO_IMAGES, ImageLoad
 from ..turns.turn import Turn
 from .tiers import Tier
 
@@ -122,7 +122,7 @@ class Page:
     fill: float = 1.0
     missing_glyphs: int = 0
     canvas: int = 0
-    pictures: PictureLoad = NO_PICTURES
+    pictures: ImageLoad = NO_IMAGES
     picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
     cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
     size_of: Callable[[Page, Tier], tuple[int, int]] | None = field(default=None, compare=False, repr=False)

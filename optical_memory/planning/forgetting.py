@@ -49,7 +49,7 @@ class Forgetting(Protocol):
 class ByAge:
     """Gundam, then Large, Base, Small, Tiny, then out of the context.
 
-    Each field is the age at which a page falls below that tier, in `unit`. The defaults show the newest page in Gundam, the next two in
+    Each field is the age at which a page falls below that tier, in `unit`. The defaults decision the newest page in Gundam, the next two in
     Large, four in Base, sixteen in Small, sixty-four in Tiny: each step is about as long as all before it together.
 
     Importance bends age: a page at importance 1 ages half as fast as one at 0.5, one at 0 twice as fast.

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 
 from ..pages.page import SANS_ADVANCE, PageStyle
 from ..pages.tiers import Tier
-from ..turns.attachments import NO_PICTURES, PictureLoad
+from ..turns.attachments import NO_IMAGES, ImageLoad
 from .formulas import PictureFormula
 
 __all__ = ["CachePrices", "Limits", "PageShape", "ReaderProfile", "Rung"]
@@ -226,9 +226,9 @@ class ReaderProfile(_Data):
     @property
     def page_limit(self) -> int:
         """Pages that a request may hold, by their number and by their bytes."""
-        return self.free_places(NO_PICTURES)
+        return self.free_places(NO_IMAGES)
 
-    def free_places(self, beside: PictureLoad, side: int = 0) -> int:
+    def free_places(self, beside: ImageLoad, side: int = 0) -> int:
         """Pages of up to `side` pixels a side that a request has a place for, beside the pictures of its turns.
 
         Below 0, so many pictures, or bytes of so many pages, are too many.

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from .turn import ImageContent, Turn
 
-__all__ = ["NO_PICTURES", "PictureLoad", "picture_size", "pictures_of"]
+__all__ = ["NO_IMAGES", "ImageLoad", "image_load", "image_size"]
 
 UNKNOWN_PICTURE = (1024, 1024)  # px assumed for a picture that is only an address, or unreadable
 
 
 @dataclass(frozen=True, slots=True)
-class PictureLoad:
+class ImageLoad:
     """Pictures of turns.
 
     Attributes:
@@ -27,20 +27,20 @@ class PictureLoad:
     bytes: int = 0
     side: int = 0
 
-    def __add__(self, other: PictureLoad) -> PictureLoad:
-        return PictureLoad(self.count + other.count, self.bytes + other.bytes, max(self.side, other.side))
+    def __add__(self, other: ImageLoad) -> ImageLoad:
+        return ImageLoad(self.count + other.count, self.bytes + other.bytes, max(self.side, other.side))
 
 
-NO_PICTURES = PictureLoad()
+NO_IMAGES = ImageLoad()
 
 
-def pictures_of(turns: Iterable[Turn]) -> PictureLoad:
+def image_load(turns: Iterable[Turn]) -> ImageLoad:
     """The pictures of `turns`, sent as they are."""
     images = (image for turn in turns for image in turn.images)
-    return sum((PictureLoad(1, len(image.data), max(picture_size(image))) for image in images), NO_PICTURES)
+    return sum((ImageLoad(1, len(image.data), max(image_size(image))) for image in images), NO_IMAGES)
 
 
-def picture_size(image: ImageContent) -> tuple[int, int]:
+def image_size(image: ImageContent) -> tuple[int, int]:
     """Width and height in pixels; `UNKNOWN_PICTURE` where they cannot be read."""
     from PIL import Image  # a turn with a picture is rare, and Pillow is slow to import
 

@@ -360,7 +360,7 @@ def test_a_run_with_tools_and_a_session(kind: str, streamed: bool) -> None:
 
     async def story(wire: Wire) -> list[Item]:
         session = OpticalSession("run", store="memory://")
-        agent = Agent("A", instructions="Look.", model=model(wire, kind), tools=[look])
+        agent = Agent("A", instructions="ViewSettings.", model=model(wire, kind), tools=[look])
         config = RunConfig(call_model_input_filter=small_filter())
         for n in range(12):
             if streamed:

@@ -220,7 +220,7 @@ def test_a_new_system_prompt_leaves_the_pages_as_they_are() -> None:
 def test_nothing_changes_inside_a_tool_loop() -> None:
     def look(at: int) -> str:
         if at == 3:
-            raise ModelRetry("Look elsewhere.")
+            raise ModelRetry("ViewSettings elsewhere.")
         return f"At {at} there is a train to Basel at 10:{at:02}. " * 8
 
     loop = [

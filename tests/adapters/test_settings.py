@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from optical_memory.adapters.conversation_states import Conversations
-from optical_memory.adapters.settings import Optician, Optics
+from optical_memory.adapters.settings import AdapterSettings, ModelMemories
 from optical_memory.context.messages.request_outline import Kept, MissingResult, Note, Pages, outline, stale_reasoning
 from optical_memory.errors import UnknownName
 from optical_memory.pages.tiers import Tier
@@ -18,32 +18,32 @@ from tests.support import RuledRenderer
 Message = dict[str, Any]
 
 
-def optician(**options: Any) -> Optician[Message]:
-    optics = Optics(renderer=RuledRenderer(rows=900), marks=WaterMarks(high=300, low=60), **options)
-    return Optician(optics, key=json.dumps, turn=lambda message: message)
+def memories(**options: Any) -> ModelMemories[Message]:
+    settings = AdapterSettings(renderer=RuledRenderer(rows=900), marks=WaterMarks(high=300, low=60), **options)
+    return ModelMemories(settings, key=json.dumps, turn=lambda message: message)
 
 
 def test_the_model_decides_who_reads() -> None:
-    one = optician()
-    claude = one.lens("claude-sonnet-4-5")
-    assert claude is one.lens("anthropic/claude-haiku-4-5")
-    assert claude is not None and claude.look.profile.name == "claude"
-    fixed = optician(reader="deepseek-ocr").lens("whatever")
-    assert fixed is not None and fixed.look.profile.name == "deepseek-ocr"
+    one = memories()
+    claude = one.memory_for("claude-sonnet-4-5")
+    assert claude is one.memory_for("anthropic/claude-haiku-4-5")
+    assert claude is not None and claude.settings.profile.name == "claude"
+    fixed = memories(reader="deepseek-ocr").memory_for("whatever")
+    assert fixed is not None and fixed.settings.profile.name == "deepseek-ocr"
 
 
 def test_a_stranger_gets_text_and_is_named_once() -> None:
-    one = optician()
+    one = memories()
     with pytest.warns(RuntimeWarning, match="'llama-3'"):
-        assert one.lens("llama-3") is None
+        assert one.memory_for("llama-3") is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert one.lens("llama-3") is None
+        assert one.memory_for("llama-3") is None
 
 
 def test_an_unknown_model_gets_text_and_exactly_one_warning() -> None:
     shown = Conversations[Message](
-        Optics(renderer=RuledRenderer(rows=900), marks=WaterMarks(high=300, low=60)), key=json.dumps, turn=lambda message: message
+        AdapterSettings(renderer=RuledRenderer(rows=900), marks=WaterMarks(high=300, low=60)), key=json.dumps, turn=lambda message: message
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -54,22 +54,22 @@ def test_an_unknown_model_gets_text_and_exactly_one_warning() -> None:
 
 
 def test_pages_that_must_ask_for_a_resolution_are_not_used_where_messages_cannot() -> None:
-    lens = optician().lens("gemini-3-pro-preview")
-    assert lens is not None and lens.look.profile.ladder == (Tier.BASE,)
-    fixed = optician(reader="gemini-3").lens("whatever")
-    assert fixed is not None and fixed.look.profile.ladder == (Tier.BASE,)
+    memory = memories().memory_for("gemini-3-pro-preview")
+    assert memory is not None and memory.settings.profile.ladder == (Tier.BASE,)
+    fixed = memories(reader="gemini-3").memory_for("whatever")
+    assert fixed is not None and fixed.settings.profile.ladder == (Tier.BASE,)
 
 
 def test_a_reader_that_does_not_exist_is_named_at_once() -> None:
     with pytest.raises(UnknownName, match="hawk"):
-        optician(reader="hawk")
+        memories(reader="hawk")
 
 
 def test_an_outline_holds_every_message_or_its_page() -> None:
-    lens = optician(reader="deepseek-ocr").lens(None)
-    assert lens is not None
+    memory = memories(reader="deepseek-ocr").memory_for(None)
+    assert memory is not None
     messages = [{"role": "system", "content": "Be brief."}, *filler(30), call("c1"), {"role": "user", "content": "never mind"}]
-    shown = lens.show(messages)
+    shown = memory.context(messages)
     pieces = list(outline(shown.context))
     assert pieces[0] == Kept(1, stale=True), "the system's words come before the framing"
     assert isinstance(pieces[1], Pages)
@@ -82,30 +82,30 @@ def test_an_outline_holds_every_message_or_its_page() -> None:
 
 
 def test_a_message_that_answers_a_call_and_says_more_is_kept_once() -> None:
-    lens = optician(reader="deepseek-ocr").lens(None)
-    assert lens is not None
+    memory = memories(reader="deepseek-ocr").memory_for(None)
+    assert memory is not None
     both = [{"type": "tool_result", "tool_use_id": "c1", "content": "done"}, {"type": "text", "text": "and now?"}]
-    shown = lens.show([call("c1"), {"role": "user", "content": both}, {"role": "assistant", "content": "fine"}])
+    shown = memory.context([call("c1"), {"role": "user", "content": both}, {"role": "assistant", "content": "fine"}])
     assert list(outline(shown.context)) == [Kept(1), Kept(2), Kept(3)]
 
 
 def test_reasoning_holds_until_the_prefix_changes() -> None:
-    lens = optician(reader="deepseek-ocr").lens(None)
-    assert lens is not None
-    first = lens.show(filler(3))
+    memory = memories(reader="deepseek-ocr").memory_for(None)
+    assert memory is not None
+    first = memory.context(filler(3))
     assert stale_reasoning(first.context) == 0, "nothing was rewritten yet"
-    second = lens.show(filler(30), first.state)
+    second = memory.context(filler(30), first.state)
     assert stale_reasoning(second.context) == 30
-    third = lens.show(filler(31), second.state)
+    third = memory.context(filler(31), second.state)
     assert stale_reasoning(third.context) == 30, "what was said since holds"
 
 
 def test_a_replan_that_changes_nothing_on_the_wire_leaves_reasoning_alone() -> None:
-    lens = optician(reader="deepseek-ocr").lens(None)
-    assert lens is not None
+    memory = memories(reader="deepseek-ocr").memory_for(None)
+    assert memory is not None
     shown, idle = None, 0
     for length in range(1, 40, 2):
-        before, shown = shown, lens.show(filler(length), shown.state if shown else None)
+        before, shown = shown, memory.context(filler(length), shown.state if shown else None)
         if before is None or before.context.plan.epoch == shown.context.plan.epoch:
             continue
         same = [part.text for part in before.context.pages] == [part.text for part in shown.context.pages]

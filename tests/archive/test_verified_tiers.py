@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from optical_memory import ByAge, OpticalMemory, Page, Turn, WaterMarks
 from optical_memory.adapters.conversation_states import Conversations
-from optical_memory.adapters.settings import Optics
+from optical_memory.adapters.settings import AdapterSettings
 from optical_memory.archive.verified_tiers import MOST_FAILURES, MOST_READINGS
 from optical_memory.errors import BudgetTooSmall, UnknownName
 from optical_memory.pages.tiers import Tier
-from optical_memory.planning.candidates import PageView, TextView, dearer_than_text, run_of, total_of
+from optical_memory.planning.candidates import PageCandidate, TextCandidate, dearer_than_text, run_of, total_of
 from optical_memory.planning.forgetting import PageAge
 from optical_memory.planning.selection import arrange, squeeze
 from optical_memory.profiles.registry import profile_of
@@ -70,7 +70,7 @@ def chat(count: int = 40) -> list[tuple[str, str]]:
     return [("user" if n % 2 else "assistant", f"word {n} " * 60) for n in range(count)]
 
 
-# -- what a plan may show ------------------------------------------------------------------------------------------------------------
+# -- what a plan may show -----------------------------------------------------------------------------------------------------------------
 
 
 @quick
@@ -108,11 +108,11 @@ def test_the_same_for_a_verifier_that_is_asked_when_a_page_is_about_to_be_shown(
     assert len(verifier.asked) == len({(key, tier.side) for key, tier in verifier.asked}), "each is asked about once"
 
 
-views = st.builds(
+candidates = st.builds(
     lambda number, tokens, ladder, run, pinned, enough, text: (
-        TextView(number, number, tokens, (number,), protected=pinned)
+        TextCandidate(number, number, tokens, (number,), protected=pinned)
         if text
-        else PageView(
+        else PageCandidate(
             key=str(number),
             index=number,
             first=number,
@@ -138,34 +138,40 @@ views = st.builds(
 
 
 @quick
-@given(st.lists(views, max_size=12), st.integers(0, 4_000), st.integers(0, 12))
-def test_pages_with_any_rungs_left_are_arranged_within_them(given: list[PageView | TextView], room: int, limit: int) -> None:
+@given(st.lists(candidates, max_size=12), st.integers(0, 4_000), st.integers(0, 12))
+def test_pages_with_any_rungs_left_are_arranged_within_them(given: list[PageCandidate | TextCandidate], room: int, limit: int) -> None:
     profile = PROFILE.limited(max_pictures=max(1, limit))
-    runs = sorted(view.run if isinstance(view, PageView) else 0 for view in given)
-    numbered = [_numbered(view, place, run, len(given)) for place, (view, run) in enumerate(zip(given, runs, strict=True), start=1)]
-    for shows in (arrange(numbered, ByAge(), profile), squeeze(numbered, room, ByAge(), profile)):
-        for show in shows:
-            assert show.tier is None or (isinstance(show.view, PageView) and show.tier in show.view.vision)
-            assert not show.as_text or isinstance(show.view, TextView), "a page's text is a view of its own"
-        assert sum(show.tier is not None for show in shows) <= profile.page_limit
-        shown = {number for show in shows if show.shown for number in show.view.turns}
-        assert {number for view in numbered if _is_held(view) for number in view.turns} <= shown
+    runs = sorted(candidate.run if isinstance(candidate, PageCandidate) else 0 for candidate in given)
+    numbered = [
+        _numbered(candidate, place, run, len(given)) for place, (candidate, run) in enumerate(zip(given, runs, strict=True), start=1)
+    ]
+    for decisions in (arrange(numbered, ByAge(), profile), squeeze(numbered, room, ByAge(), profile)):
+        for decision in decisions:
+            assert decision.tier is None or (isinstance(decision.candidate, PageCandidate) and decision.tier in decision.candidate.vision)
+            assert not decision.as_text or isinstance(decision.candidate, TextCandidate), "a page's text is a candidate of its own"
+        assert sum(decision.tier is not None for decision in decisions) <= profile.page_limit
+        shown = {number for decision in decisions if decision.shown for number in decision.candidate.turns}
+        assert {number for candidate in numbered if _is_held(candidate) for number in candidate.turns} <= shown
     everything = arrange(numbered, ByAge(gundam=99, large=99, base=99, small=99, tiny=99), profile)
-    assert {number for show in everything if show.shown for number in show.view.turns} == {view.first for view in numbered}
-    for _, run in itertools.groupby(arrange(numbered, ByAge(), PROFILE), key=lambda show: run_of(show.view)):
+    assert {number for decision in everything if decision.shown for number in decision.candidate.turns} == {
+        candidate.first for candidate in numbered
+    }
+    for _, run in itertools.groupby(arrange(numbered, ByAge(), PROFILE), key=lambda decision: run_of(decision.candidate)):
         assert not dearer_than_text(list(run))
     squeezed = squeeze(numbered, room, ByAge(), profile)
-    assert total_of(squeezed) <= room or all(show.held for show in squeezed if show.shown)
+    assert total_of(squeezed) <= room or all(decision.held for decision in squeezed if decision.shown)
 
 
-def _numbered(view: PageView | TextView, number: int, run: int, of: int) -> PageView | TextView:
-    if isinstance(view, TextView):
-        return replace(view, first=number, last=number, turns=(number,))
-    return replace(view, key=str(number), index=number, first=number, last=number, run=run, turns=(number,), age=PageAge(of - number, 0, 0))
+def _numbered(candidate: PageCandidate | TextCandidate, number: int, run: int, of: int) -> PageCandidate | TextCandidate:
+    if isinstance(candidate, TextCandidate):
+        return replace(candidate, first=number, last=number, turns=(number,))
+    return replace(
+        candidate, key=str(number), index=number, first=number, last=number, run=run, turns=(number,), age=PageAge(of - number, 0, 0)
+    )
 
 
-def _is_held(view: PageView | TextView) -> bool:
-    return view.protected if isinstance(view, TextView) else view.pinned
+def _is_held(candidate: PageCandidate | TextCandidate) -> bool:
+    return candidate.protected if isinstance(candidate, TextCandidate) else candidate.pinned
 
 
 # -- a refused tier ------------------------------------------------------------------------------------------------------------------
@@ -263,7 +269,7 @@ def test_what_was_passed_before_stays_while_the_verifier_fails() -> None:
     memory.extend(chat(60))
     before = {part.page.key: part.tier for part in memory.context().pages}
     assert set(before.values()) == {Tier.TINY, Tier.SMALL}
-    marks = memory._viewer.look.marks
+    marks = memory._builder.settings.marks
     broken = OpticalMemory(
         "s", store=memory._store, renderer=RuledRenderer(rows=1_500), forgetting=aging, marks=marks, verify=Broken(Tier.TINY)
     )
@@ -286,7 +292,7 @@ def test_secrets_that_were_not_drawn_are_not_shown_to_a_verifier() -> None:
 
 def test_conversations_of_a_framework_share_what_was_found() -> None:
     verifier = AtLeast()
-    optics = Optics(
+    settings = AdapterSettings(
         reader="deepseek-ocr",
         renderer=RuledRenderer(rows=1_500),
         marks=WaterMarks(high=400, low=100),
@@ -296,7 +302,7 @@ def test_conversations_of_a_framework_share_what_was_found() -> None:
     messages = [{"role": role, "content": text} for role, text in chat()]
     seen = []
     for _ in range(2):
-        shown = Conversations[dict[str, Any]](optics, key=lambda message: message["content"], turn=lambda message: message)
+        shown = Conversations[dict[str, Any]](settings, key=lambda message: message["content"], turn=lambda message: message)
         seen.append(shown.show(messages, None, list))
         seen.append(len(verifier.asked))
     assert verifier.asked and seen[:2] == seen[2:], "another process, the same cache"
@@ -314,7 +320,7 @@ def test_what_verify_may_be() -> None:
     with pytest.raises(UnknownName, match=r"'eyes'.*density, ocr"):
         OpticalMemory("s", store="memory://", verify="eyes")
     with pytest.raises(TypeError, match="verify is True"):
-        Optics(verify=7)  # type: ignore[arg-type]
+        AdapterSettings(verify=7)  # type: ignore[arg-type]
 
 
 @given(st.builds(Verification, st.text(max_size=9), st.sampled_from(Tier), st.text(max_size=9), st.floats(0, 1), st.booleans()))

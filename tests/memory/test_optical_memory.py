@@ -260,7 +260,7 @@ def test_pages_that_cannot_come_back_are_text(memory: OpticalMemory, url: str) -
     store = open_store(url)
     store.discard(memory.session, store.names(memory.session, "picture/"))
     other = OpticalMemory("alice", store=url, renderer=RuledRenderer(rows=900), marks=MARKS)
-    other._viewer.look.renderer.broken = True  # type: ignore[attr-defined]
+    other._builder.settings.renderer.broken = True  # type: ignore[attr-defined]
     with pytest.warns(RuntimeWarning, match="stay text"):
         context = other.context()
     assert len(context.turns) == 60
@@ -289,7 +289,7 @@ def test_pages_tell_size_and_price(memory: OpticalMemory) -> None:
     assert page.size("small") == (640, 640) and page.tokens("small") == 111
     assert len({page.image(tier) for tier in Tier}) == 4, "Gundam and Large show the sealed picture"
     assert sum(page.text_tokens for page in memory.pages()) == sum(
-        memory._viewer.cost(turn) for turn in memory.turns(stop=memory.pages()[-1].last_turn + 1)
+        memory._builder.pricing.cost(turn) for turn in memory.turns(stop=memory.pages()[-1].last_turn + 1)
     )
 
 

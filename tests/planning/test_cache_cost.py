@@ -11,9 +11,9 @@ from benchmarks.replay import Piece, pieces
 from optical_memory import OpticalMemory, WaterMarks
 from optical_memory.context.context import Context
 from optical_memory.context.plan import PageItem, Plan, TextItem
-from optical_memory.memory.context_builder import SHAPED
 from optical_memory.pages.tiers import Tier
 from optical_memory.planning.cache_cost import billed, calls_to_come, known_tokens
+from optical_memory.planning.settings import SHAPED
 from optical_memory.profiles.profile import CachePrices
 from optical_memory.profiles.registry import profile_of
 from tests.support import RuledRenderer
@@ -83,7 +83,7 @@ def test_few_calls_are_counted_on() -> None:
 
 def request(memory: OpticalMemory, context: Context) -> list[Piece]:
     framing = context.plan.prefix_tokens - sum(item.tokens for item in context.plan.items)
-    return pieces(context, memory._viewer.cost, framing)
+    return pieces(context, memory._builder.cost, framing)
 
 
 def common(first: Sequence[Piece], second: Sequence[Piece]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from optical_memory import ByAge, PageAge, Plan, Tier, Turn, WaterMarks
-from optical_memory.planning.candidates import PageView, TextView
+from optical_memory.planning.candidates import PageCandidate, TextCandidate
 from optical_memory.planning.selection import arrange, room_target, squeeze
 from optical_memory.planning.triggers import between_exchanges, replan_reason, tail_start
 from optical_memory.readers import profile_of
@@ -82,86 +82,99 @@ def test_what_stays_text() -> None:
     assert tail_start(turns, tokens, 39, inside=True) == 4, "a call and its result stay together"
 
 
-def view(place: int, pages: int, tokens: int = 1_500, run: int | None = None, **fields: Any) -> PageView:
+def candidate(place: int, pages: int, tokens: int = 1_500, run: int | None = None, **fields: Any) -> PageCandidate:
     vision = {tier: PROFILE.page_tokens(1280, 1280, tier) for tier in PROFILE.ladder}
     age = PageAge(pages - place - 1, 0, 0.0)
-    return PageView(f"k{place}", place + 1, place, place, place if run is None else run, tokens, 40, vision, age, (place,), **fields)
+    return PageCandidate(f"k{place}", place + 1, place, place, place if run is None else run, tokens, 40, vision, age, (place,), **fields)
 
 
-def views(count: int, **fields: Any) -> list[PageView | TextView]:
-    return [view(place, count, **fields) for place in range(count)]
+def candidates(count: int, **fields: Any) -> list[PageCandidate | TextCandidate]:
+    return [candidate(place, count, **fields) for place in range(count)]
 
 
-def tiers(shows: Sequence[Any]) -> list[Tier | None]:
-    return [show.tier for show in shows]
+def tiers(decisions: Sequence[Any]) -> list[Tier | None]:
+    return [decision.tier for decision in decisions]
 
 
 def test_pages_fade_with_age() -> None:
-    faded = tiers(arrange(views(90), ByAge(), PROFILE))
+    faded = tiers(arrange(candidates(90), ByAge(), PROFILE))
     assert faded == [None] * 3 + [Tier.TINY] * 64 + [Tier.SMALL] * 16 + [Tier.BASE] * 4 + [Tier.LARGE] * 2 + [Tier.GUNDAM]
 
 
 def test_a_page_is_never_dearer_than_its_text() -> None:
-    [show] = arrange([view(0, 1, tokens=500)], ByAge(), PROFILE)
-    assert show.tier is Tier.LARGE, "Gundam costs 733 with its label, Large 461"
-    [show] = arrange([view(0, 1, tokens=110)], ByAge(), PROFILE)
-    assert show.as_text and show.tokens == 110, "Tiny costs 113 with its label"
+    [decision] = arrange([candidate(0, 1, tokens=500)], ByAge(), PROFILE)
+    assert decision.tier is Tier.LARGE, "Gundam costs 733 with its label, Large 461"
+    [decision] = arrange([candidate(0, 1, tokens=110)], ByAge(), PROFILE)
+    assert decision.as_text and decision.tokens == 110, "Tiny costs 113 with its label"
 
 
 def test_without_pictures_all_is_text() -> None:
-    shared = [view(0, 2, tokens=1_500, run=0), view(1, 2, tokens=5, run=0), TextView(7, 7, 300, (7,))]
-    shows = arrange(shared, ByAge(), PROFILE, pictures=False)
-    assert [(show.tier, show.tokens) for show in shows] == [(None, 1_505), (None, 300)]
+    shared = [candidate(0, 2, tokens=1_500, run=0), candidate(1, 2, tokens=5, run=0), TextCandidate(7, 7, 300, (7,))]
+    decisions = arrange(shared, ByAge(), PROFILE, pictures=False)
+    assert [(decision.tier, decision.tokens) for decision in decisions] == [(None, 1_505), (None, 300)]
 
 
 def test_pages_that_share_a_turn_are_text_together() -> None:
-    shared = [view(0, 2, tokens=1_500, run=0), view(1, 2, tokens=5, run=0)]
+    shared = [candidate(0, 2, tokens=1_500, run=0), candidate(1, 2, tokens=5, run=0)]
     assert tiers(arrange(shared, ByAge(), PROFILE)) == [Tier.LARGE, Tier.GUNDAM], "together they pay"
-    poor = [view(0, 2, tokens=120, run=0), view(1, 2, tokens=5, run=0)]
-    [show] = arrange(poor, ByAge(), PROFILE)
-    assert show.as_text and show.tokens == 125 and show.view.turns == (0, 1)
+    poor = [candidate(0, 2, tokens=120, run=0), candidate(1, 2, tokens=5, run=0)]
+    [decision] = arrange(poor, ByAge(), PROFILE)
+    assert decision.as_text and decision.tokens == 125 and decision.candidate.turns == (0, 1)
 
 
 def test_a_budget_makes_pages_age_faster() -> None:
-    shows = squeeze(views(40), 2_000, ByAge(), PROFILE)
-    total = sum(show.tokens for show in shows)
+    decisions = squeeze(candidates(40), 2_000, ByAge(), PROFILE)
+    total = sum(decision.tokens for decision in decisions)
     assert 1_500 < total <= 2_000
-    assert tiers(shows) == sorted(tiers(shows), key=lambda tier: tier or 0)
-    assert len(set(tiers(shows))) > 2, "the ladder keeps its shape"
+    assert tiers(decisions) == sorted(tiers(decisions), key=lambda tier: tier or 0)
+    assert len(set(tiers(decisions))) > 2, "the ladder keeps its shape"
 
 
 def test_what_is_held_stays_whatever_the_room() -> None:
-    pinned = [view(0, 3, pinned=True), *views(3)[1:], TextView(7, 7, 300, (7,), protected=True), TextView(8, 8, 200, (8,))]
-    shows = squeeze(pinned, 0, ByAge(), PROFILE)
-    assert [(show.tier, show.as_text) for show in shows] == [(Tier.SMALL, False), (None, False), (None, False), (None, True), (None, False)]
+    pinned = [
+        candidate(0, 3, pinned=True),
+        *candidates(3)[1:],
+        TextCandidate(7, 7, 300, (7,), protected=True),
+        TextCandidate(8, 8, 200, (8,)),
+    ]
+    decisions = squeeze(pinned, 0, ByAge(), PROFILE)
+    assert [(decision.tier, decision.as_text) for decision in decisions] == [
+        (Tier.SMALL, False),
+        (None, False),
+        (None, False),
+        (None, True),
+        (None, False),
+    ]
 
 
 def test_requests_have_room_for_so_many_pictures() -> None:
     few = PROFILE.limited(max_pictures=5)
-    shows = arrange(views(20), ByAge(), few)
-    assert tiers(shows)[:15] == [None] * 15 and None not in tiers(shows)[15:]
-    assert all(show.as_text for show in shows[:15]), "the oldest stay text"
-    within = squeeze(views(20), 9_000, ByAge(), few)
-    assert sum(show.tokens for show in within) <= 9_000 and sum(show.tier is not None for show in within) == 5
-    assert [show.shown for show in within] == sorted(show.shown for show in within), "the budget leaves out the oldest text first"
-    assert any(show.as_text for show in within), "and no more of it than it must"
+    decisions = arrange(candidates(20), ByAge(), few)
+    assert tiers(decisions)[:15] == [None] * 15 and None not in tiers(decisions)[15:]
+    assert all(decision.as_text for decision in decisions[:15]), "the oldest stay text"
+    within = squeeze(candidates(20), 9_000, ByAge(), few)
+    assert sum(decision.tokens for decision in within) <= 9_000 and sum(decision.tier is not None for decision in within) == 5
+    assert [decision.shown for decision in within] == sorted(decision.shown for decision in within), (
+        "the budget leaves out the oldest text first"
+    )
+    assert any(decision.as_text for decision in within), "and no more of it than it must"
 
 
 def test_bytes_are_a_limit_as_pictures_are() -> None:
     few = PROFILE.limited(max_bytes=1_000_000)
     assert few.page_limit == 7
-    assert sum(show.tier is not None for show in arrange(views(20), ByAge(), few)) == 7
+    assert sum(decision.tier is not None for decision in arrange(candidates(20), ByAge(), few)) == 7
 
 
 def test_more_pinned_pages_than_pictures_are_text() -> None:
     few = PROFILE.limited(max_pictures=2)
-    for shows in (arrange(views(4, pinned=True), ByAge(), few), squeeze(views(4, pinned=True), 0, ByAge(), few)):
-        assert [show.as_text for show in shows] == [True, True, False, False]
+    for decisions in (arrange(candidates(4, pinned=True), ByAge(), few), squeeze(candidates(4, pinned=True), 0, ByAge(), few)):
+        assert [decision.as_text for decision in decisions] == [True, True, False, False]
 
 
 def test_what_is_left_of_a_run_must_pay_for_itself() -> None:
     few = PROFILE.limited(max_pictures=1)
-    dense, thin = view(0, 2, 1_600, run=1), view(1, 2, 80, run=1)
+    dense, thin = candidate(0, 2, 1_600, run=1), candidate(1, 2, 80, run=1)
     assert tiers(arrange([dense, thin], ByAge(), PROFILE)).count(None) == 0, "together they cost less than their text"
     assert tiers(arrange([dense, thin], ByAge(), few, room=0)) == [None, None], "the thin one alone does not"
     [both] = arrange([dense, thin], ByAge(), few)

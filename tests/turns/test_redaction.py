@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical_memory import OpticalMemory, PageStyle, WaterMarks
-from optical_memory.adapters.settings import Optics
+from optical_memory.adapters.settings import AdapterSettings
 from optical_memory.context.messages.openai_anthropic import to_openai
 from optical_memory.errors import UnknownName
-from optical_memory.memory.context_builder import Look
-from optical_memory.memory.message_list import Lens
+from optical_memory.memory.message_list import MessageListMemory
 from optical_memory.pages.page import drawn_form
+from optical_memory.planning.settings import ViewSettings
 from optical_memory.profiles.registry import profile_of
 from optical_memory.renderers import open_renderer
 from optical_memory.renderers.base import RenderedPage
@@ -182,7 +182,7 @@ def test_misuse_is_named() -> None:
     with pytest.raises(TypeError, match="redact is True"):
         OpticalMemory(store="memory://", redact="yes")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="redact is True"):
-        Optics(redact=7)  # type: ignore[arg-type]
+        AdapterSettings(redact=7)  # type: ignore[arg-type]
     assert redactor_of(None) is redactor_of(False) is None
     assert isinstance(BUILT_IN, Redactor) and redactor_of(BUILT_IN) is BUILT_IN
 
@@ -278,7 +278,7 @@ def test_no_secret_reaches_pages_plans_or_the_store(tmp_path: Path, keep: bool) 
 
 
 def test_without_a_redactor_nothing_changes(tmp_path: Path) -> None:
-    plain, masking = (Look(profile_of("deepseek-ocr"), redactor=each).basis("estimate") for each in (None, BUILT_IN))
+    plain, masking = (ViewSettings.of(profile_of("deepseek-ocr"), redact=each).basis("estimate") for each in (None, BUILT_IN))
     assert masking == f"{plain} secrets {BUILT_IN.fingerprint}"
     url = f"sqlite:///{tmp_path}/m.db"
     keys = []
@@ -338,10 +338,10 @@ def test_what_cannot_be_redacted_is_not_drawn() -> None:
 def test_adapters_mask_pages_and_leave_recent_messages() -> None:
     messages, secrets = conversation()
     renderer = Watching(rows=900)
-    look = Optics(renderer=renderer, marks=MARKS, redact=BUILT_IN).look(profile_of("deepseek-ocr"))
-    lens = Lens(look, open_store("memory://"), key=lambda message: json.dumps(message), turn=lambda message: message)
+    settings = AdapterSettings(renderer=renderer, marks=MARKS, redact=BUILT_IN).for_reader(profile_of("deepseek-ocr"))
+    memory = MessageListMemory(settings, open_store("memory://"), key=lambda message: json.dumps(message), turn=lambda message: message)
     last = {"role": "user", "content": f"now {planted('github')}"}
-    shown = lens.show([*messages, last])
+    shown = memory.context([*messages, last])
     drawn = "".join(renderer.drawn) + "".join(part.text for part in shown.context.pages) + json.dumps(shown.state)
     assert shown.context.pages and [secret for secret in secrets if secret in drawn] == []
     assert shown.context.turns[-1].text == last["content"]

@@ -24,7 +24,7 @@ ESCAPED = re.compile(r"_([0-9a-f]+)_")
 
 
 class ByteStorePages:
-    """A place for pages, `Optics(cache=ByteStorePages(byte_store))`, in any of LangChain's byte stores.
+    """A place for pages, `AdapterSettings(cache=ByteStorePages(byte_store))`, in any of LangChain's byte stores.
 
     Args:
         byte_store: its keys get letters, digits and `-_/.` only, which every store takes, files among them.

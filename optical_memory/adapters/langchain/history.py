@@ -23,7 +23,7 @@ from ...context.context import Context, TextPart
 from ...context.messages.request_outline import outline
 from ...errors import BudgetTooSmall, MissingExtra, RenderError
 from ...memory.optical_memory import OpticalMemory
-from ...profiles.turn_tokens import TurnCosts
+from ...profiles.pricing import Pricing
 from ...stores.base import Store, open_store
 from ...text.token_count import open_counter
 from ...turns.turn import Turn
@@ -176,7 +176,7 @@ def _context(memory: OpticalMemory, budget: int | None, new: Sequence[Turn]) -> 
     """The context in what `new` leaves of the budget."""
     if budget is None:
         return memory.context()
-    taken = sum(map(TurnCosts(memory.profile, _counter(memory.profile.encoding)), new))
+    taken = Pricing(memory.profile, _counter(memory.profile.encoding)).total(new)
     try:
         return memory.context(max(1, budget - taken))
     except BudgetTooSmall as exc:

@@ -15,8 +15,8 @@ from typing import Annotated, Any, NotRequired, cast
 
 from ...context.messages.request_outline import outline
 from ...errors import InvalidTurn, MissingExtra, OpticalMemoryError
-from ...memory.message_list import Lens
-from ..settings import Optician, Optics
+from ...memory.message_list import MessageListMemory
+from ..settings import AdapterSettings, ModelMemories
 from .messages import Dialect, dialect_of, key_of, picture_block, render, turn_of_message
 
 try:
@@ -65,7 +65,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         dialect: how pictures are written: `openai`, `anthropic` or `standard`. None goes by the model behind each request.
         detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
         offer_tools: give the agent `recall_memory` and `zoom`.
-        optics: the fields of `Optics`: `reader`, `budget`, `renderer`, `cache`, ...
+        settings: the fields of `AdapterSettings`: `reader`, `budget`, `renderer`, `cache`, ...
 
     A model whose LangChain profile takes no pictures, or that no reader profile is known for, gets text. So does every model where pages
     cannot be made, with a warning. A call whose newest turns do not fit the budget raises `BudgetTooSmall`.
@@ -74,12 +74,12 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     state_schema = OpticalMemoryState
     trace_policy = _trace_policy()
 
-    def __init__(self, *, dialect: Dialect | None = None, detail: str | None = None, offer_tools: bool = True, **optics: Any) -> None:
+    def __init__(self, *, dialect: Dialect | None = None, detail: str | None = None, offer_tools: bool = True, **settings: Any) -> None:
         super().__init__()
-        self._optics, self._dialect, self._detail = Optics(**optics), dialect, detail
-        self._optician: Optician[BaseMessage] = Optician(self._optics, key=key_of, turn=turn_of_message)
+        self._settings, self._dialect, self._detail = AdapterSettings(**settings), dialect, detail
+        self._memories: ModelMemories[BaseMessage] = ModelMemories(self._settings, key=key_of, turn=turn_of_message)
         self._warned: set[str] = set()
-        self.tools: Sequence[BaseTool] = memory_tools(self._lens_of, STATE) if offer_tools else ()
+        self.tools: Sequence[BaseTool] = memory_tools(self._memory_of, STATE) if offer_tools else ()
 
     def wrap_model_call(self, request: Request, handler: Callable[[Request], ModelResponse[Any]]) -> Answer:
         """Send pages in place of the past."""
@@ -99,21 +99,21 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if model.keeps_conversation:
             self._warn_once("the provider keeps this conversation itself (use_previous_response_id), so none of it is sent as pages")
             return request, None
-        lens = self._optician.lens(model.name) if model.sees else None
-        if lens is None:
+        memory = self._memories.memory_for(model.name) if model.sees else None
+        if memory is None:
             if any(zoomed(message) for message in request.messages):
                 return _with_messages(request, with_words(request.messages, request.messages)), None
             return request, None
         try:
-            messages, state = self._seen(request, lens, model)
+            messages, state = self._seen(request, memory, model)
         except (OpticalMemoryError, InvalidTurn) as exc:
             warnings.warn(f"no pages could be made, so the conversation is sent as text: {exc}", RuntimeWarning, stacklevel=4)
             return request, None
         return _watched(_with_messages(request, messages)), state
 
-    def _seen(self, request: Request, lens: Lens[BaseMessage], model: _Model) -> tuple[list[BaseMessage], State]:
+    def _seen(self, request: Request, memory: MessageListMemory[BaseMessage], model: _Model) -> tuple[list[BaseMessage], State]:
         before: State | None = request.state.get(STATE)  # type: ignore[assignment]  # a key of ours, unknown to the request's type
-        shown = lens.show(request.messages, before, budget=self._optics.budget)
+        shown = memory.context(request.messages, before, budget=self._settings.budget)
         dialect = self._dialect or dialect_of(model.provider)
         messages = render(outline(shown.context), request.messages, dialect, detail=self._detail)
         if any(zoomed(message) for message in messages):
@@ -121,10 +121,10 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             messages = with_pictures(messages, pages, lambda data: picture_block(data, dialect, "high"), inside=model.sees_results(dialect))
         return messages, shown.state
 
-    def _lens_of(self, state: Mapping[str, Any] | None) -> Lens[BaseMessage] | None:
-        """The lens that a state was made with; one for every reader if there is no state."""
+    def _memory_of(self, state: Mapping[str, Any] | None) -> MessageListMemory[BaseMessage] | None:
+        """The memory that a state was made with; one for every reader if there is no state."""
         plans = (state or {}).get("plans") or ()
-        return self._optician.lens(next((name.removeprefix("plan/") for name in plans), ANY_READER))
+        return self._memories.memory_for(next((name.removeprefix("plan/") for name in plans), ANY_READER))
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:

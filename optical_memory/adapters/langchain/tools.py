@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import MissingExtra, TurnNotFound
-from ...memory.message_list import Lens
+from ...memory.message_list import MessageListMemory
 from ...pages.page import Page
 from ...pages.tiers import Tier
 from ...turns.exchanges import starts_exchange
@@ -34,17 +34,17 @@ PICTURES = "Pictures for the tool results above:"
 Zoomed = Mapping[str, Any]  # key, first and last turn of a page
 
 
-def memory_tools(lens: Callable[[Mapping[str, Any] | None], Lens[BaseMessage] | None], state_key: str) -> list[BaseTool]:
+def memory_tools(memory: Callable[[Mapping[str, Any] | None], MessageListMemory[BaseMessage] | None], state_key: str) -> list[BaseTool]:
     """`recall_memory` and `zoom`.
 
     Args:
-        lens: the lens that a state was made with.
+        memory: the memory that a state was made with.
         state_key: where the state stands in the agent's.
     """
 
     def recall_memory(runtime: ToolRuntime, query: str = "", numbers: list[int] | None = None) -> str:
         messages = runtime.state["messages"]
-        looking = lens(runtime.state.get(state_key))
+        looking = memory(runtime.state.get(state_key))
         if looking is None or not (query or numbers):
             return "Give `numbers`, such as [12, 13], or a `query` of a few words."
         if numbers:

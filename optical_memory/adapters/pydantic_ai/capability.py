@@ -15,7 +15,7 @@ from typing import Any
 
 from ...errors import MissingExtra
 from ..conversation_states import Conversations
-from ..settings import Optics
+from ..settings import AdapterSettings
 from .messages import Said, key_of, render, said_in, turn_of_said
 
 try:
@@ -41,13 +41,13 @@ class OpticalMemoryCapability(AbstractCapability[AgentDepsT]):
     Args:
         detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
         id: the capability's, as Pydantic AI knows it.
-        optics: the fields of `Optics`: `reader`, `budget`, `renderer`, `cache`, ...
+        settings: the fields of `AdapterSettings`: `reader`, `budget`, `renderer`, `cache`, ...
     """
 
-    def __init__(self, *, detail: str | None = None, id: str | None = None, **optics: Any) -> None:
+    def __init__(self, *, detail: str | None = None, id: str | None = None, **settings: Any) -> None:
         self.id = id
         self._detail = detail
-        self._conversations = Conversations[Said](Optics(**optics), key=key_of, turn=turn_of_said)
+        self._conversations = Conversations[Said](AdapterSettings(**settings), key=key_of, turn=turn_of_said)
 
     async def prepare_model_request(self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext) -> ModelRequestContext:
         """Put pages in place of the past, in this request alone. They are drawn in a worker thread."""

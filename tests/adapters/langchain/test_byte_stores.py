@@ -15,7 +15,7 @@ from langchain_core.stores import BaseStore, InMemoryByteStore
 from langchain_tests.integration_tests import BaseStoreAsyncTests, BaseStoreSyncTests
 
 from optical_memory.adapters.langchain.byte_stores import ByteStorePages, OpticalByteStore
-from optical_memory.adapters.settings import Optician, Optics
+from optical_memory.adapters.settings import AdapterSettings, ModelMemories
 from optical_memory.planning.triggers import WaterMarks
 from optical_memory.stores import SessionId, Store
 from tests.support import RuledRenderer
@@ -125,10 +125,12 @@ def test_pages_of_a_conversation_outlive_the_process(byte_store: BaseStore[str, 
     drawn, state, images = [], None, []
     for _ in range(2):  # the second knows nothing but the bytes and the state
         renderer = RuledRenderer(rows=900)
-        optics = Optics(cache=ByteStorePages(byte_store), renderer=renderer, reader="deepseek-ocr", marks=WaterMarks(high=300, low=60))
-        lens = Optician(optics, key=str, turn=lambda message: message).lens(None)
-        assert lens is not None
-        shown = lens.show(messages, state)
+        settings = AdapterSettings(
+            cache=ByteStorePages(byte_store), renderer=renderer, reader="deepseek-ocr", marks=WaterMarks(high=300, low=60)
+        )
+        memory = ModelMemories(settings, key=str, turn=lambda message: message).memory_for(None)
+        assert memory is not None
+        shown = memory.context(messages, state)
         state = shown.state
         images.append([page.image() for page in shown.context.pages])
         drawn.append(len(renderer.calls))

@@ -365,7 +365,7 @@ def test_lost_pages_are_text_again() -> None:
     context = history.memory.context()
     renderer.broken = True
     store.discard(history.memory.session, store.names(history.memory.session, "picture/"))
-    history.memory._viewer._composer.forget()
+    history.memory._builder._composer.forget()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert seen.invoke("now")[:-1] == history.messages

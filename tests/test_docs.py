@@ -17,7 +17,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted((ROOT / "docs").rglob("*.md"))
 ADAPTERS = ("langchain", "langchain_classic", "pydantic_ai", "agents", "llama_index", "litellm")
-THEIRS = {"langchain_core": "langchain", "langchain_openai": "langchain_openai", "langgraph": "langchain"}
 
 
 def name_of(path: Path) -> str:
@@ -32,8 +31,24 @@ def without_code(text: str) -> str:
     return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
 
 
+def fences(path: Path) -> list[tuple[str, str]]:
+    """Blocks of code: language and text."""
+    return re.findall(r"^ *```(\w*)\n(.*?)^ *```$", path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
 def blocks(path: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return [code for name, code in fences(path) if name == language]
+
+
+def imports(code: str) -> set[str]:
+    """Dotted names that code imports: modules, and names out of modules."""
+    names = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
 
 
 @cache
@@ -102,11 +117,9 @@ def is_left_out(dotted: str) -> bool:
 @each([path for path in PAGES if blocks(path, "python") and path.name != "README.md"])
 def test_code_runs_page_by_page(path: Path, tmp_path: Path) -> None:
     code = "\n".join(blocks(path, "python"))
-    for node in ast.walk(ast.parse(code)):
-        roots = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names] if isinstance(node, ast.Import) else []
-        for root in {name.partition(".")[0] for name in roots}:
-            if find_spec(root) is None:
-                pytest.skip(f"{root} is not installed")
+    absent = [root for root in sorted({name.partition(".")[0] for name in imports(code)}) if find_spec(root) is None]
+    if absent:
+        pytest.skip(f"not installed: {', '.join(absent)}")
     keys = {"OPENAI_API_KEY": "none", "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, env={**os.environ, **keys}, capture_output=True, text=True, check=False
@@ -116,18 +129,18 @@ def test_code_runs_page_by_page(path: Path, tmp_path: Path) -> None:
 
 @each([path for path in PAGES if blocks(path, "py")])
 def test_code_that_needs_a_server_compiles_and_its_imports_exist(path: Path) -> None:
-    for code in blocks(path, "py"):
-        for node in ast.walk(ast.parse(code)):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("optical_memory"):
-                assert [alias.name for alias in node.names if not found(f"{node.module}.{alias.name}")] == []
+    ours = [name for code in blocks(path, "py") for name in imports(code) if name.startswith("optical_memory")]
+    assert [name for name in ours if not found(name)] == []
 
 
 def test_commands_exist() -> None:
     text = "\n".join(path.read_text("utf-8") for path in PAGES)
-    named = set(re.findall(r"\boptical-memory ([a-z][a-z-]+)\b(?! *\.)", "\n".join(re.findall(r"```\n.*?```|`[^`\n]+`", text, re.DOTALL))))
-    help_text = subprocess.run([sys.executable, "-m", "optical_memory", "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    known = set(re.findall(r"^│ ([a-z][a-z-]+) ", help_text, re.MULTILINE))
-    assert named >= {"append", "import", "context", "recall", "pages", "show", "erase", "sessions", "doctor", "calibrate", "eval"}
+    quoted = re.findall(r"`([^`\n]+)`", text) + [code for path in PAGES for language, code in fences(path) if not language]
+    named = set(re.findall(r"\boptical-memory ([a-z][a-z-]+)\b", "\n".join(quoted)))
+    command = [sys.executable, "-m", "optical_memory", "--help"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    known = set(re.findall(r"^│ ([a-z][a-z-]+) ", printed, re.MULTILINE))
+    assert known - named == set(), "every command has a place in the docs"
     assert named - known == set()
 
 

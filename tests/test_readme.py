@@ -50,6 +50,7 @@ def test_the_demo_block_is_the_table_of_a_whole_demo() -> None:
 
 def test_marked_blocks_are_replaced_and_nothing_else() -> None:
     text = "a\n<!-- demo -->\nold\n<!-- /demo -->\nb\n"
-    assert with_block(text, "demo", table(" turns \n 50 \n\nmemory.recall(1)\n")) == "a\n<!-- demo -->\n```\n turns\n 50\n```\n<!-- /demo -->\nb\n"
+    filled = with_block(text, "demo", table(" turns \n 50 \n\nmemory.recall(1)\n"))
+    assert filled == "a\n<!-- demo -->\n```\n turns\n 50\n```\n<!-- /demo -->\nb\n"
     with pytest.raises(SystemExit, match="lacks the marks"):
         with_block(text, "output", "")

@@ -39,7 +39,8 @@ def demo_output() -> str:
 
 def table(output: str) -> str:
     """The demo's table alone: neither the recalls nor the paths and times of one run."""
-    return "\n".join(line.rstrip() for line in output.strip("\n").partition("\n\n")[0].splitlines())
+    lines = "\n".join(line.rstrip() for line in output.splitlines())
+    return lines.strip("\n").partition("\n\n")[0]
 
 
 def with_block(readme: str, name: str, printed: str) -> str:

@@ -2,6 +2,7 @@
 
 from .context.context import Context, PagePart, TextPart, Usage
 from .memory.optical_memory import ErasureProof, ErasureReport, MemoryStats, OpticalMemory
+from .messages import to_anthropic, to_gemini, to_openai
 from .pages.page import Box, Page, PageStyle, Segment
 from .pages.tiers import Tier
 from .planning.forgetting import ByAge, Forgetting, PageAge
@@ -35,4 +36,7 @@ __all__ = [
     "Turn",
     "Usage",
     "WaterMarks",
+    "to_anthropic",
+    "to_gemini",
+    "to_openai",
 ]

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from optical_memory import ByAge
+from optical_memory.planning.candidates import PageView, Show, TextView
 from optical_memory.planning.forgetting import PageAge
-from optical_memory.planning.selection import PageView, Show, TextView, arrange, squeeze
+from optical_memory.planning.selection import arrange, squeeze
 from optical_memory.profiles.profile import PAGE_BYTES, Limits, ReaderProfile
 from optical_memory.turns.attachments import NO_PICTURES, PictureLoad
 

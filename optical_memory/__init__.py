@@ -1,12 +1,13 @@
 """Optical memory for LLM agents: the past as page images that fade with age, the present as text, every turn kept word for word."""
 
 from .context.context import Context, PagePart, TextPart, Usage
+from .context.plan import Plan
 from .memory.optical_memory import ErasureProof, ErasureReport, MemoryStats, OpticalMemory
 from .messages import to_anthropic, to_gemini, to_openai
 from .pages.page import Box, Page, PageStyle, Segment
 from .pages.tiers import Tier
 from .planning.forgetting import ByAge, Forgetting, PageAge
-from .planning.selection import Plan, WaterMarks
+from .planning.triggers import WaterMarks
 from .readers import ReaderProfile
 from .turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 

@@ -13,9 +13,9 @@ from ..memory.message_list import Lens
 from ..pages.page import PageStyle
 from ..pages.tiers import Tier, tiers_of
 from ..planning.forgetting import ByAge, Forgetting
-from ..planning.selection import WaterMarks
+from ..planning.triggers import WaterMarks
+from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_for_model, profile_of
-from ..readers.base import ReaderProfile
 from ..renderers.base import Renderer
 from ..stores.base import DerivedCache, open_store
 from ..turns.from_messages import TurnLike

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..readers.base import Reader, ReaderProfile
+from ..profiles.profile import ReaderProfile
+from ..readers.base import Reader
 from ..readers.chat_server import ChatModelReader
 from ..text.token_count import open_counter
 from .eye_charts import Chart

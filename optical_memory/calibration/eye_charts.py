@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..pages.page import Page, PageStyle
 from ..pages.tiers import Tier
-from ..readers.base import ReaderProfile
+from ..profiles.profile import ReaderProfile
 from ..renderers.base import Renderer
 from ..renderers.geometry import Canvas
 from ..renderers.png import resize

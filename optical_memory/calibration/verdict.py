@@ -14,7 +14,7 @@ from typing import Any
 from ..line_chart import HEIGHT, WIDTH, Line, line_chart
 from ..pages.page import SANS_ADVANCE, PageStyle
 from ..pages.tiers import Tier
-from ..readers.base import EyeTest, ReaderProfile, Rung
+from ..profiles.profile import EyeTest, ReaderProfile, Rung
 from .run import Record
 from .scoring import Score, score
 

@@ -15,7 +15,7 @@ from .transfer import AsJson
 
 if TYPE_CHECKING:
     from ..pages.tiers import Tier
-    from ..readers.base import ReaderProfile
+    from ..profiles.profile import ReaderProfile
 
 __all__ = ["PictureCost", "RungCost", "TextCost", "cost", "picture_cost", "text_cost"]
 

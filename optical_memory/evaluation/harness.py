@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..memory.optical_memory import OpticalMemory
 from ..pages.tiers import Tier
-from ..readers.base import ReaderProfile
+from ..profiles.profile import ReaderProfile
 from ..renderers.base import Renderer
 from ..renderers.document.turn_heads import head_labels
 from ..renderers.geometry import Canvas

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from ..archive.images import Pictures
 from ..archive.page_archive import Ledger, PagesLost
-from ..context.context import Context, PagePart, TextPart, Usage, framing_text, page_text, tally
+from ..context.context import Context, PagePart, TextPart, Usage, tally
+from ..context.plan import PageItem, Plan, TextItem
+from ..context.wording import framing_text, page_text
 from ..pages.page import Page, PageStyle
 from ..pages.tiers import Tier
-from ..planning.selection import PageItem, Plan, TextItem
-from ..readers.base import ReaderProfile
+from ..profiles.profile import ReaderProfile
 from ..stores.base import Readable, SessionId
 from ..turns.turn import Turn
 

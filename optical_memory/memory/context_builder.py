@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, field
 from ..archive.page_archive import Ledger, LedgerCounts, PagesLost
 from ..archive.verified_tiers import Verifying, verifications
 from ..context.context import Context
+from ..context.plan import Plan
 from ..pages.page import Page, PageStyle
 from ..pages.tiers import Tier
 from ..planning.forgetting import ByAge, Forgetting
 from ..planning.replanner import Replanner
-from ..planning.selection import Plan, WaterMarks, replan_reason
+from ..planning.triggers import WaterMarks, replan_reason
+from ..profiles.profile import ReaderProfile
 from ..profiles.turn_tokens import TurnCosts
-from ..readers.base import ReaderProfile
 from ..renderers.base import Renderer, open_renderer, renderer_path
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed, claims_of

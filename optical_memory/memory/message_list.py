@@ -18,8 +18,8 @@ from typing import Any, Generic, TypeVar
 
 from ..archive.page_archive import Span
 from ..context.context import Context
+from ..context.plan import Plan
 from ..errors import TurnNotFound
-from ..planning.selection import Plan
 from ..stores.base import DerivedCache, SessionId
 from ..text.search_terms import TermIndex
 from ..turns.exchanges import starts_exchange

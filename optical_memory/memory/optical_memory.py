@@ -17,9 +17,9 @@ from ..errors import InvalidTurn, SessionCorrupted, UnknownName, UnknownToolCall
 from ..pages.page import Page, PageStyle
 from ..pages.tiers import Tier, tiers_of
 from ..planning.forgetting import ByAge, Forgetting
-from ..planning.selection import WaterMarks
+from ..planning.triggers import WaterMarks
+from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
-from ..readers.base import ReaderProfile
 from ..renderers.base import Renderer
 from ..stores.base import SessionId, Store, open_store
 from ..turns.from_messages import TurnLike, turn_of

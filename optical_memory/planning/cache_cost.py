@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..context.context import framing_text
+from ..context.plan import PageItem, Plan, TextItem
+from ..context.wording import framing_text
 from ..pages.tiers import Tier
-from ..readers.base import CachePrices
-from .selection import PageItem, Plan, TextItem
+from ..profiles.profile import CachePrices
 
 __all__ = ["billed", "calls_to_come", "known_tokens"]
 

@@ -10,7 +10,7 @@ from ..archive.page_archive import Span
 from ..pages.page import Page
 from ..turns.attachments import PictureLoad
 from ..turns.turn import Turn
-from .request_limits import PageView, Show, TextView
+from .candidates import PageView, Show, TextView
 
 __all__ = ["Past", "chunks", "hours_between", "is_covered", "ranges_left_out"]
 

@@ -15,32 +15,22 @@ from typing import NamedTuple
 
 from ..archive.page_archive import Ledger, PagesLost, Span
 from ..archive.verified_tiers import Floors, Verifying
-from ..context.context import framing_text, page_text
+from ..context.plan import Plan
+from ..context.wording import framing_text, page_text
 from ..errors import BudgetTooSmall, RenderError
 from ..pages.page import Page
 from ..pages.tiers import Tier
-from ..readers.base import ReaderProfile
+from ..profiles.profile import ReaderProfile
 from ..stores.base import Readable, SessionId
 from ..turns.attachments import PictureLoad
 from ..turns.exchanges import Unit, starts_exchange, units_of
 from ..turns.turn import Turn
 from .cache_cost import billed, calls_to_come
+from .candidates import PageView, Show, TextView, turn_pictures
 from .forgetting import Forgetting, PageAge
 from .past import Past, chunks, hours_between, is_covered, ranges_left_out
-from .request_limits import turn_pictures
-from .selection import (
-    LONG_EXCHANGE,
-    PageView,
-    Plan,
-    Show,
-    TextView,
-    WaterMarks,
-    arrange,
-    items_of,
-    room_target,
-    squeeze,
-    tail_start,
-)
+from .selection import arrange, items_of, room_target, squeeze
+from .triggers import LONG_EXCHANGE, WaterMarks, tail_start
 
 __all__ = ["Replanner"]
 

@@ -1,247 +1,29 @@
-"""The plan: which turns are text, which stand on which page, and how sharp each page is.
+"""The tier of each page: by age, then by price, then squeezed into a budget.
 
-Everything here is a pure function of what it is given; no clock, no store, no pixels. A plan holds for an *epoch*: while it holds, new
-turns only add text at its end, so that what was sent before stays byte for byte what it was and prompt caches keep hitting. A re-plan
-ends the epoch. It waits until the text has grown past a high-water mark, goes down to a low-water mark in one step, and happens between
-exchanges. Two things may force one inside an exchange: a budget that would be exceeded, and an exchange that outgrows the mark four
-times over.
+Everything here is a pure function of what it is given; no clock, no store, no pixels.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
-from typing import Annotated, Literal
+from dataclasses import replace
+from itertools import groupby
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from ..context.plan import PageItem, TextItem
 from ..pages.tiers import Tier
-from ..readers.base import ReaderProfile
+from ..profiles.profile import ReaderProfile
 from ..turns.attachments import NO_PICTURES, PictureLoad
-from ..turns.exchanges import exchanges_of, open_calls, starts_exchange
-from ..turns.turn import Turn
+from .candidates import PageView, Show, TextView, as_one_text, dearer_than_text, run_of, total_of
 from .forgetting import Forgetting
-from .request_limits import PageView, Show, TextView, as_one_text, dearer_than_text, free_places, run_of, total_of, within_request
+from .request_limits import free_places, within_request
 
-__all__ = [
-    "PageItem",
-    "PageView",
-    "Plan",
-    "Show",
-    "TextItem",
-    "TextView",
-    "WaterMarks",
-    "arrange",
-    "between_exchanges",
-    "items_of",
-    "replan_reason",
-    "room_target",
-    "squeeze",
-    "tail_start",
-]
+__all__ = ["arrange", "items_of", "room_target", "squeeze"]
 
 ROOM_AFTER_REPLAN = 0.8  # share of the budget that a re-plan fills at most, so that the epoch after it lasts for some turns
 ROOM_FOR_PAGES = 0.3  # share of the budget that pages get at least, if need be at the cost of that room
 HASTE_STEP = 2**0.25  # factor between the hastes tried; a finer one gains less than a page
 HASTE_STEPS = 160  # of them at most: a factor of 2**40, by which every policy has forgotten
-LONG_EXCHANGE = 4  # times the high-water mark; an exchange with more text than this is re-planned from within
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PageItem(_Value):
-    """A page shown as a picture; `tokens` with its label and sidecar."""
-
-    kind: Literal["page"] = "page"
-    key: str
-    index: int
-    first: int
-    last: int
-    tier: Tier
-    tokens: int = 0
-
-
-class TextItem(_Value):
-    """Turns first to last, shown as text among the pages."""
-
-    kind: Literal["text"] = "text"
-    first: int
-    last: int
-    tokens: int = 0
-
-
-class Plan(_Value):
-    """What a context is made of, as plain JSON.
-
-    Attributes:
-        epoch: counts re-plans, from 1.
-        basis: reader, layout, counter and policy that it was made for; another basis makes another plan.
-        budget: the budget that it was made for, in the reader's tokens.
-        items: pages and texts, oldest first, that hold still for the epoch.
-        tail_from: turns from this number on are text after the items.
-        left_out: ranges of turns, first to last, that are neither.
-        turns_left_out: how many those are.
-        prefix_tokens: tokens of the framing text and the items.
-        text_tokens: tokens of all turns before `tail_from`, as plain text.
-        length: the log's length when it was made.
-        changed_at: the log's length when a re-plan last changed what had been sent; 0 if none has.
-        high_water: tail tokens beyond which the next re-plan is due.
-        squeezed: the budget took away more than age alone would have.
-        pins: the pinned turns that it honours.
-        turn_pictures: the pictures of turns that are text among the items.
-        tail_pictures: how many there were in the tail when it was made.
-        reason: why it was made.
-    """
-
-    v: Literal[1] = 1
-    epoch: int
-    basis: str
-    budget: int | None
-    items: tuple[Annotated[PageItem | TextItem, Field(discriminator="kind")], ...] = ()
-    tail_from: int = 1
-    left_out: tuple[tuple[int, int], ...] = ()
-    turns_left_out: int = 0
-    prefix_tokens: int = 0
-    text_tokens: int = 0
-    length: int = 0
-    changed_at: int = 0
-    high_water: int
-    squeezed: bool = False
-    pins: tuple[int, ...] = ()
-    turn_pictures: PictureLoad = NO_PICTURES
-    tail_pictures: int = 0
-    reason: str
-
-    @property
-    def pages(self) -> tuple[PageItem, ...]:
-        """The pages shown, oldest first."""
-        return tuple(item for item in self.items if isinstance(item, PageItem))
-
-    def sends_like(self, other: Plan) -> bool:
-        """Whether both send the same: what is neither on a page nor left out is text, wherever the plan has it."""
-        return (self.pages, self.left_out) == (other.pages, other.left_out)
-
-    def is_crowded(self, tail: PictureLoad, profile: ReaderProfile) -> bool:
-        """Whether the tail has got more pictures, and a request no place for them."""
-        side = max((profile.side(item.tier) for item in self.pages), default=0)
-        return tail.count > self.tail_pictures and len(self.pages) > profile.free_places(self.turn_pictures + tail, side)
-
-
-@dataclass(frozen=True, slots=True)
-class WaterMarks:
-    """When text becomes pages.
-
-    Attributes:
-        high: tokens of recent text beyond which the oldest of it moves to pages.
-        low: tokens of recent text that a re-plan leaves as text, at least the current exchange.
-    """
-
-    high: int = 6_000
-    low: int = 1_500
-
-    def within(self, budget: int | None) -> WaterMarks:
-        """The marks under a budget: at most half of it for recent text, a quarter of that after a re-plan."""
-        if budget is None:
-            return self
-        high = min(self.high, budget // 2)
-        return WaterMarks(high=high, low=min(self.low, high // 4))
-
-    def next_high(self, tail_tokens: int) -> int:
-        """Where the next re-plan is due: the high mark, but never so close that it would find nothing to do."""
-        return max(self.high, tail_tokens + (self.high - self.low) // 2)
-
-
-def between_exchanges(tail: Sequence[Turn]) -> bool:
-    """Whether a plan may change now: no tool loop is under way at the end of the log."""
-    if not tail or tail[-1].role == "tool":
-        return not tail
-    start = max((i for i, turn in enumerate(tail) if starts_exchange(turn)), default=0)
-    return not tail[-1].answered_calls and not open_calls(tail[start:])
-
-
-def replan_reason(
-    last: Plan | None,
-    tail: Sequence[Turn],
-    tail_tokens: int,
-    *,
-    basis: str,
-    budget: int | None,
-    pins: Sequence[int],
-    cache_seconds: float,
-    marks: WaterMarks,
-    crowded: bool = False,
-) -> str | None:
-    """Why the last plan no longer serves; None while it does.
-
-    Args:
-        tail: the turns from `last.tail_from` on.
-        tail_tokens: what they cost as text.
-        cache_seconds: the provider's prompt cache lives this long without a call.
-        crowded: a request has no place for all pictures; see `Plan.is_crowded`.
-    """
-    if last is None:
-        return "first plan"
-    if last.basis != basis:
-        return "settings changed"
-    if last.pins != tuple(pins):
-        return "pins changed"
-    if budget is not None and last.prefix_tokens + tail_tokens > budget:
-        return "over budget"
-    if crowded:
-        return "too many pictures"
-    if last.squeezed and (budget is None or budget > 1.25 * (last.budget or 0)):
-        return "budget grew"
-    if tail_tokens > LONG_EXCHANGE * last.high_water:
-        return "long exchange"
-    if not between_exchanges(tail):
-        return None
-    if tail_tokens > last.high_water:
-        return "high water"
-    if tail_tokens > marks.within(budget).low and _cache_lapsed(last, tail, cache_seconds):
-        return "cache lapsed"
-    return None
-
-
-def _cache_lapsed(last: Plan, tail: Sequence[Turn], seconds: float) -> bool:
-    """Whether so much time has passed since the model last answered, or since the plan was made, that no prompt cache lived through it.
-
-    A pause before that is no reason: the calls after it have filled the cache again.
-    """
-    answered = max((turn.number for turn in tail if turn.role == "assistant"), default=0)
-    times = [turn.created_at for turn in tail if turn.number >= max(last.length, answered)]
-    pairs = pairwise(times)
-    return any(a is not None and b is not None and (b - a).total_seconds() > seconds for a, b in pairs)
-
-
-def tail_start(turns: Sequence[Turn], tokens: Sequence[int], keep: int, *, inside: bool = False) -> int:
-    """The number of the turn from which on turns stay text.
-
-    Args:
-        turns: the newest turns of the log, in order.
-        tokens: what each costs as text.
-        keep: tokens of text to keep, as far as whole exchanges allow. The current exchange is kept whatever it costs.
-        inside: cut between the units of exchanges instead, and keep at least the newest unit.
-
-    The log's next number for no turns.
-    """
-    if not turns:
-        return 1
-    cost = dict(zip((turn.number for turn in turns), tokens, strict=True))
-    exchanges = exchanges_of(turns)
-    blocks = [[turn for unit in exchange for turn in unit] for exchange in exchanges]
-    if inside:
-        blocks = [list(unit) for exchange in exchanges for unit in exchange]
-    start, kept = blocks[-1][0].number, sum(cost[turn.number] for turn in blocks[-1])
-    for block in reversed(blocks[:-1]):
-        kept += sum(cost[turn.number] for turn in block)
-        if kept > keep:
-            break
-        start = block[0].number
-    return start
 
 
 def arrange(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..readers.base import ReaderProfile
 from ..text.token_count import TokenCounter
 from ..turns.attachments import NO_PICTURES, PictureLoad, picture_size, pictures_of
 from ..turns.turn import Turn
+from .profile import ReaderProfile
 
 __all__ = ["TurnCosts"]
 

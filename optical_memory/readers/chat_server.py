@@ -23,8 +23,9 @@ from PIL import Image
 from ..errors import MissingExtra, ReaderError, ReaderUnavailable, UnknownName
 from ..pages.page import Page
 from ..pages.tiers import Tier
+from ..profiles.profile import ReaderProfile
 from ..profiles.registry import known_readers, profile_for_model, profile_of
-from .base import ContextLike, ReaderProfile
+from .base import ContextLike
 from .engines import Engine, engine_of
 from .prompts import Picture, Words, context_pieces, picture_of
 from .streaming import StreamedAnswer

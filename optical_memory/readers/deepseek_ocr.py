@@ -20,8 +20,9 @@ from PIL import Image
 from ..errors import ContextTooLong, MissingExtra
 from ..pages.page import Page
 from ..pages.tiers import Tier
+from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
-from .base import ContextLike, ReaderProfile
+from .base import ContextLike
 from .prompts import Picture, Piece, Words, context_pieces, picture_of
 from .streaming import ReaderStats, StreamedAnswer
 from .structured_output import ParsedPage, Task, parse_output, task_of

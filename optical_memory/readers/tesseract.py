@@ -23,8 +23,9 @@ from PIL import Image
 from ..errors import ProgramNotFound, ReaderError
 from ..pages.page import Box, Page, PageStyle
 from ..pages.tiers import Tier
+from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
-from .base import Answer, ContextLike, ReaderProfile
+from .base import Answer, ContextLike
 from .prompts import picture_of
 
 __all__ = ["OcrReader", "OcrWord", "has_language", "letter_size", "text_columns"]

@@ -22,8 +22,9 @@ from PIL import Image
 from ..errors import ContextTooLong, MissingExtra, ReaderError, WeightsNotFound
 from ..pages.page import Page
 from ..pages.tiers import Tier
+from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_for_model, profile_of
-from .base import ContextLike, PageLike, ReaderProfile
+from .base import ContextLike, PageLike
 from .prompts import Picture, Words, picture_of, turn_pieces
 from .streaming import Ending, StreamedAnswer
 from .vision_cache import FolderShelf, PageKey, Payload, VisionCache, default_folder

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from ..pages.page import Page, Segment
 from ..pages.tiers import Tier
-from ..readers.base import ReaderProfile, open_reader
+from ..profiles.profile import ReaderProfile
+from ..readers.base import open_reader
 from ..renderers.document.blocks_of_turn import blocks_of
 from ..turns.turn import Turn
 from .alignment import best_match, faults

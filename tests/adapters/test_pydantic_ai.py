@@ -47,7 +47,7 @@ from pydantic_ai.usage import RunUsage
 from optical_memory.adapters.pydantic_ai import OpticalMemoryCapability
 from optical_memory.adapters.pydantic_ai.messages import said_in, turn_of_said
 from optical_memory.errors import BudgetTooSmall
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from tests.adapters.upset import upset_histories
 from tests.adapters.wire import Call, Wire
 from tests.support import RuledRenderer

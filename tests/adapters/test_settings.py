@@ -11,7 +11,7 @@ from optical_memory.adapters.settings import Optician, Optics
 from optical_memory.context.messages.request_outline import Kept, MissingResult, Note, Pages, outline, stale_reasoning
 from optical_memory.errors import UnknownName
 from optical_memory.pages.tiers import Tier
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from tests.context.test_openai_anthropic import call, filler
 from tests.support import RuledRenderer
 

@@ -20,7 +20,7 @@ from optical_memory.evaluation.layouts import ShapedLayouts
 from optical_memory.evaluation.policies import AtOneTier
 from optical_memory.pages.page import Page, PageStyle
 from optical_memory.pages.tiers import Tier
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from optical_memory.readers.prompts import picture_of
 from optical_memory.readers.tesseract import OcrReader
 from optical_memory.renderers.base import RenderedPage, Renderer, open_renderer

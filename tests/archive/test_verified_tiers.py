@@ -19,9 +19,9 @@ from optical_memory.adapters.settings import Optics
 from optical_memory.archive.verified_tiers import MOST_FAILURES, MOST_READINGS
 from optical_memory.errors import BudgetTooSmall, UnknownName
 from optical_memory.pages.tiers import Tier
+from optical_memory.planning.candidates import PageView, TextView, dearer_than_text, run_of, total_of
 from optical_memory.planning.forgetting import PageAge
-from optical_memory.planning.request_limits import dearer_than_text, run_of, total_of
-from optical_memory.planning.selection import PageView, TextView, arrange, squeeze
+from optical_memory.planning.selection import arrange, squeeze
 from optical_memory.profiles.registry import profile_of
 from optical_memory.stores import open_store
 from optical_memory.verification import Verification, verifier_of

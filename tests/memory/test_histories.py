@@ -12,8 +12,9 @@ from PIL import Image
 from benchmarks._histories import History, faults_of, limits_broken
 from benchmarks.histories import plan_many, run_many
 from optical_memory import ByAge, OpticalMemory, Tier, WaterMarks
+from optical_memory.planning.candidates import PageView, Show, TextView
 from optical_memory.planning.forgetting import PageAge
-from optical_memory.planning.selection import PageView, Show, TextView, arrange
+from optical_memory.planning.selection import arrange
 from optical_memory.profiles.profile import PAGE_BYTES, Limits
 from optical_memory.profiles.registry import shipped_profiles
 from optical_memory.readers import profile_of

@@ -13,7 +13,7 @@ from optical_memory.context.context import Context
 from optical_memory.errors import TurnNotFound
 from optical_memory.memory.context_builder import Look
 from optical_memory.memory.message_list import Lens
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from optical_memory.profiles.registry import profile_of
 from optical_memory.stores.in_memory import MemoryStore
 from tests.histories import histories

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from benchmarks.replay import Piece, pieces
 from optical_memory import OpticalMemory, WaterMarks
 from optical_memory.context.context import Context
+from optical_memory.context.plan import PageItem, Plan, TextItem
 from optical_memory.memory.context_builder import SHAPED
 from optical_memory.pages.tiers import Tier
 from optical_memory.planning.cache_cost import billed, calls_to_come, known_tokens
-from optical_memory.planning.selection import PageItem, Plan, TextItem
+from optical_memory.profiles.profile import CachePrices
 from optical_memory.profiles.registry import profile_of
-from optical_memory.readers.base import CachePrices
 from tests.support import RuledRenderer
 
 PRICES = CachePrices(write=1.25, read=0.1)

@@ -7,16 +7,9 @@ from typing import Any
 import pytest
 
 from optical_memory import ByAge, PageAge, Plan, Tier, Turn, WaterMarks
-from optical_memory.planning.selection import (
-    PageView,
-    TextView,
-    arrange,
-    between_exchanges,
-    replan_reason,
-    room_target,
-    squeeze,
-    tail_start,
-)
+from optical_memory.planning.candidates import PageView, TextView
+from optical_memory.planning.selection import arrange, room_target, squeeze
+from optical_memory.planning.triggers import between_exchanges, replan_reason, tail_start
 from optical_memory.readers import profile_of
 from optical_memory.turns.from_messages import turn_of
 

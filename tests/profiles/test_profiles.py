@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from optical_memory import OpticalMemory
 from optical_memory.errors import UnknownName
 from optical_memory.pages.tiers import Tier
+from optical_memory.profiles.formulas import PatchFormula, TileFormula
 from optical_memory.profiles.markdown_table import markdown_tables
+from optical_memory.profiles.profile import Limits, Rung
 from optical_memory.profiles.registry import OWN_FILE, profile_for_model, shipped_profiles
 from optical_memory.readers import ReaderProfile, known_readers, load_profiles, profile_of
-from optical_memory.readers.base import Limits, PatchFormula, Rung, TileFormula
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = list(shipped_profiles())

@@ -6,7 +6,7 @@ import pytest
 
 from optical_memory import OpticalMemory
 from optical_memory.pages.page import Page
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 
 
 @pytest.fixture(scope="session")

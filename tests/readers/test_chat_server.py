@@ -16,7 +16,7 @@ from optical_memory import OpticalMemory
 from optical_memory.errors import ReaderError, ReaderUnavailable, UnknownName
 from optical_memory.pages.page import Page
 from optical_memory.pages.tiers import Tier
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from optical_memory.readers import open_reader, profile_of
 from optical_memory.readers.chat_server import ChatModelReader, VllmReader
 from optical_memory.readers.engines import ENGINES

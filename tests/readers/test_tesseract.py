@@ -11,7 +11,7 @@ from optical_memory import OpticalMemory
 from optical_memory.errors import ProgramNotFound, ReaderError
 from optical_memory.pages.page import PageStyle
 from optical_memory.pages.tiers import Tier
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from optical_memory.readers import open_reader
 from optical_memory.readers.tesseract import OcrReader, has_language, letter_size, text_columns
 from optical_memory.renderers.base import open_renderer

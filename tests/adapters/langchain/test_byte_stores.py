@@ -16,7 +16,7 @@ from langchain_tests.integration_tests import BaseStoreAsyncTests, BaseStoreSync
 
 from optical_memory.adapters.langchain.byte_stores import ByteStorePages, OpticalByteStore
 from optical_memory.adapters.settings import Optician, Optics
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from optical_memory.stores import SessionId, Store
 from tests.support import RuledRenderer
 

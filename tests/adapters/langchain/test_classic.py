@@ -25,7 +25,7 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from optical_memory import OpticalMemory
 from optical_memory.adapters.langchain.classic import OpticalConversationMemory
 from optical_memory.errors import BudgetTooSmall
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from optical_memory.stores import Store
 from tests.adapters.wire import Wire
 from tests.support import RuledRenderer

@@ -36,7 +36,7 @@ from langchain_core.runnables.history import RunnableWithMessageHistory
 from optical_memory import OpticalMemory, Turn
 from optical_memory.adapters.langchain.history import OpticalChatMessageHistory, as_runnable, chat_histories, view
 from optical_memory.errors import BudgetTooSmall, InvalidTurn, UnknownToolCall
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from optical_memory.stores import Store
 from optical_memory.stores.in_memory import MemoryStore
 from tests.adapters.wire import Call, Wire

@@ -31,7 +31,7 @@ from pydantic import Field
 from optical_memory.adapters.langchain import OpticalMemoryMiddleware
 from optical_memory.adapters.langchain.messages import key_of, turn_of_message, without_reasoning
 from optical_memory.errors import BudgetTooSmall, StoreUnavailable
-from optical_memory.planning.selection import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from optical_memory.stores.in_memory import MemoryStore
 from tests.adapters.upset import upset_histories
 from tests.adapters.wire import Call, Wire

@@ -3,7 +3,7 @@
 The estimate knows which byte strings are tokens of `o200k_base`, as a Bloom filter of 400 kB (`tools/make_token_filter.py` writes it), cuts
 text as that encoding does, and takes the longest token again and again. That is within 2 % of the true count in most scripts; a margin on
 top makes it err high. For encodings other than o200k's, which are older and need more tokens outside ASCII, something is added for each
-such character (docs/experiments.md, "Text tokens").
+such character (docs/experiments/text-tokens.md).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zlib import adler32, crc32
 __all__ = ["Estimate", "TokenCounter", "bloom_bits", "cached_vocabulary", "open_counter"]
 
 DEFAULT_ENCODING = "o200k_base"
-MARGIN = 1.06  # the greedy count is at most 8 % low on any 500 tokens measured; see docs/experiments.md, "Text tokens"
+MARGIN = 1.06  # the greedy count is at most 8 % low on any 500 tokens measured; see docs/experiments/text-tokens.md
 FILTER_BITS = 3_200_000  # 16 bits a token: about one false token in a thousand questions
 FILTER_PROBES = 6
 CHUNK = 50_000  # characters handed to tiktoken at once: its regular expression can overflow its stack on very long ones

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from optical_memory import ByAge
-from optical_memory.forgetting import PageAge
-from optical_memory.planning import PageView, Show, TextView, arrange, squeeze
-from optical_memory.readers.profile import PAGE_BYTES, Limits, ReaderProfile
-from optical_memory.turn_pictures import NO_PICTURES, PictureLoad
+from optical_memory.planning.candidates import PageView, Show, TextView
+from optical_memory.planning.forgetting import PageAge
+from optical_memory.planning.selection import arrange, squeeze
+from optical_memory.profiles.profile import PAGE_BYTES, Limits, ReaderProfile
+from optical_memory.turns.attachments import NO_PICTURES, PictureLoad
 
 __all__ = ["History", "Report", "by_chance", "faults_of", "limited_by_chance", "limits_broken", "planned", "tally"]
 

@@ -13,11 +13,11 @@ from typing import Any
 from PIL import Image
 
 from optical_memory import ByAge, Context, OpticalMemory, WaterMarks
-from optical_memory.adapters.messages import to_openai
+from optical_memory.context.messages.openai_anthropic import to_openai
 from optical_memory.errors import BudgetTooSmall
-from optical_memory.readers.profile import ReaderProfile
+from optical_memory.profiles.profile import ReaderProfile
 from optical_memory.renderers.png import encode_grey
-from optical_memory.turn_pictures import PictureLoad
+from optical_memory.turns.attachments import PictureLoad
 from tests.support import RuledRenderer
 
 from ._histories import SIDES, Report, limited_by_chance, limits_broken

@@ -18,12 +18,12 @@ from datetime import UTC, datetime, timedelta
 from rich.table import Table
 
 from optical_memory import OpticalMemory, WaterMarks
-from optical_memory.context import Context, PagePart
-from optical_memory.parsing import turn_of
-from optical_memory.readers.base import CachePrices, ReaderProfile
-from optical_memory.readers.profiles import profile_of
+from optical_memory.context.context import Context, PagePart
+from optical_memory.profiles.profile import CachePrices, ReaderProfile
+from optical_memory.profiles.registry import profile_of
 from optical_memory.stores import open_store
-from optical_memory.turns import Turn
+from optical_memory.turns.from_messages import turn_of
+from optical_memory.turns.turn import Turn
 from tests.support import RuledRenderer
 
 from ._console import open_console

@@ -14,13 +14,13 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ..errors import MissingExtra
-from ..parsing import turn_of
-from ..readers.profiles import profile_for_model
-from ..turns import Turn
-from .conversations import Conversations, digest, readable
-from .optics import Optics
-from .outline import Kept, MissingResult, Note, Pages, Piece
+from ..profiles.registry import profile_for_model
+from ..turns.from_messages import turn_of
+from ..turns.turn import Turn
+from .conversation_states import Conversations, digest, readable
+from .settings import Optics
 
 try:
     from litellm.integrations.custom_logger import CustomLogger

@@ -16,14 +16,14 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from ..context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ..errors import InvalidTurn, MissingExtra, TurnNotFound, UnknownToolCall
-from ..memory import OpticalMemory
-from ..parsing import turn_of
+from ..memory.optical_memory import OpticalMemory
 from ..stores.base import Store
-from ..turns import ReasoningContent, TextContent, ToolCall, Turn
-from .conversations import Conversations, digest, readable
-from .optics import Optics
-from .outline import Kept, MissingResult, Note, Pages, Piece
+from ..turns.from_messages import turn_of
+from ..turns.turn import ReasoningContent, TextContent, ToolCall, Turn
+from .conversation_states import Conversations, digest, readable
+from .settings import Optics
 
 try:
     from agents import SessionSettings, TResponseInputItem

@@ -29,7 +29,7 @@ from agents.run_config import CallModelData, ModelInputData  # noqa: E402
 from optical_memory import OpticalMemory  # noqa: E402
 from optical_memory.adapters.openai_agents import OpticalSession, optical_filter  # noqa: E402
 from optical_memory.errors import BudgetTooSmall  # noqa: E402
-from optical_memory.planning import WaterMarks  # noqa: E402
+from optical_memory.planning.triggers import WaterMarks  # noqa: E402
 from tests.adapters.wire import Call, Wire  # noqa: E402
 from tests.histories import histories  # noqa: E402
 from tests.support import RuledRenderer  # noqa: E402

@@ -23,7 +23,8 @@ make_system() {
   say "debootstrap --variant=minbase ${suite:-$own} $root $mirror"
   debootstrap --variant=minbase "${suite:-$own}" "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; exit 1; }
   [ -n "$suite" ] && [ "$suite" != "$own" ] || { rm -f "$root/etc/apt/sources.list"; carry /etc/apt; }
-  carry /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/xdg/pip "$HOME/.config/pip" "$HOME/.pip" /etc/ssl/certs/ca-certificates.crt "${PIP_CERT:-}"
+  carry /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/xdg/pip "$HOME/.config/pip" "$HOME/.pip" "${PIP_CERT:-}" \
+    /usr/local/share/ca-certificates /etc/ssl/certs/ca-certificates.crt  # the first for when the package ca-certificates makes the second anew
   mkdir -p "$root/src"
   git archive HEAD | tar -x -C "$root/src"
 }

@@ -15,7 +15,8 @@ from .pages import Page, PageStyle
 from .planning import Plan, WaterMarks, replan_reason
 from .readers.base import ReaderProfile
 from .redaction import Redactor
-from .renderers.base import Renderer, open_renderer, renderer_path
+from .renderers.base import Renderer, renderer_path
+from .renderers.unavailable import Unavailable, open_or_stand_in
 from .replanning import Replanner
 from .stores.base import Readable, SessionId
 from .stores.claims import claimed, claims_of
@@ -112,6 +113,7 @@ class Viewer:
         self.basis = look.basis(counter.name)
         self.replans = 0
         self._ledger: Ledger | None = None
+        self._unavailable: Unavailable | None = None
         self._lock = threading.RLock()
         self._latest: _Latest | None = None
         self._plan_data: bytes | None = None
@@ -237,11 +239,12 @@ class Viewer:
 
     def _open_ledger(self) -> Ledger:
         if self._ledger is None:
-            renderer = self.look.renderer
+            renderer = open_or_stand_in(self.look.renderer)
+            self._unavailable = renderer if isinstance(renderer, Unavailable) else None
             self._ledger = Ledger(
                 self._store,
                 self._session,
-                open_renderer(renderer) if isinstance(renderer, str) else renderer,
+                renderer,
                 self.look.style,
                 cost=self.cost,
                 count=self.counter.count,
@@ -257,6 +260,8 @@ class Viewer:
             if not self._store.names(self._session, "run/"):
                 return []
             ledger = self._open_ledger()
+            if self._unavailable:
+                raise self._unavailable.error()
             return [self._composer.bind(page) for page in ledger.pages(ledger.spans())]
 
     def verifications(self) -> list[Verification]:

@@ -6,8 +6,9 @@ import importlib.util
 import logging
 import threading
 
-from ..errors import BrowserNotFound
+from ..errors import BrowserNotFound, DriverNotStarted
 from .base import Renderer
+from .driver import require_driver
 from .finding import BrowserFound, browser_version, find_browser, named_in_vain
 
 __all__ = ["open_auto"]
@@ -17,7 +18,7 @@ _said = threading.Event()
 
 
 def open_auto() -> Renderer:
-    """Chromium where Playwright and a browser that starts are found, else Pillow. Which one, and why, is logged once per process."""
+    """Chromium where a browser and Playwright's driver start, else Pillow. Which one, and why, is logged once per process."""
     found = find_browser()
     missing = _missing(found)
     if found and not missing:
@@ -39,7 +40,8 @@ def _missing(found: BrowserFound | None) -> str:
         return "the playwright package is not installed (pip install 'optical-memory[chromium]')"
     try:
         browser_version(found.path)
-    except BrowserNotFound as exc:
+        require_driver()
+    except (BrowserNotFound, DriverNotStarted) as exc:
         return str(exc).rstrip(".")
     return ""
 

@@ -66,12 +66,12 @@ install_packages() {
   done
   [ ${#known[@]} -eq 0 ] && return 0
   say "apt-get install ${known[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o APT::Status-Fd=1 "${known[@]}" | show_progress \
-    || say "apt-get could not install all of: ${known[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o APT::Status-Fd=1 "${known[@]}" \
+    | show_progress || say "apt-get could not install all of: ${known[*]}"
 }
 
-# Says every tenth of the way what apt is at. It writes that among dpkg's lines, as dlstatus:NUMBER:PERCENT:TEXT and pmstatus:PACKAGE:PERCENT:TEXT;
-# on descriptor 1, since sudo closes those above 2.
+# Says every tenth of the way what apt is at. It writes that among dpkg's lines, as dlstatus:NUMBER:PERCENT:TEXT and
+# pmstatus:PACKAGE:PERCENT:TEXT; on descriptor 1, since sudo closes those above 2.
 show_progress() {
   local line step last='' percent shown=0
   while IFS= read -r line; do

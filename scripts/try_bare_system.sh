@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Try the commit that is checked out on a bare Debian or Ubuntu: `scripts/try_bare_system.sh [arguments of make]`, or without any, `demo test`.
+# Try the commit that is checked out on a bare Debian or Ubuntu, by `make demo test` or with arguments for make of your own:
 #
 #   scripts/try_bare_system.sh demo
 #   scripts/try_bare_system.sh demo test PYTEST_ARGS="tests/renderers tests/test_doctor.py"
@@ -55,10 +55,10 @@ run_inside() {
   for name in $(compgen -e); do
     case $name in PIP_* | *_proxy | *_PROXY | TERM) kept+=("$name=${!name}") ;; esac
   done
-  in_system() { chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "${kept[@]}" "$@"; }
+  kept+=(HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive)
+  in_system() { chroot "$root" /usr/bin/env -i "${kept[@]}" "$@"; }
   say "apt-get install make"
-  in_system sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends make' >"$root.log" 2>&1 \
-    || { tail -n 20 "$root.log" >&2; exit 1; }
+  in_system sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends make' >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; exit 1; }
   say "make $*"
   in_system make -C /src "$@"
 }
@@ -71,7 +71,7 @@ fi
 
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || stop "needs root: sudo scripts/try_bare_system.sh"
-for name in debootstrap unshare git; do command -v "$name" >/dev/null || stop "needs $name: apt-get install debootstrap util-linux git"; done
+for name in debootstrap unshare git; do command -v "$name" >/dev/null || stop "needs $name: apt-get install debootstrap git"; done
 [ -z "$(git status --porcelain)" ] || say "what is not committed is not tried"
 [ $# -gt 0 ] || set -- demo test
 root=$(mktemp -d "${BARE_FOLDER:-/var/tmp}/bare-system-XXXXXX")

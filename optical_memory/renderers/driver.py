@@ -91,7 +91,7 @@ def try_driver() -> str:
     except (OSError, TimeoutError) as exc:
         raise DriverNotStarted(node, str(exc), _advice("")) from exc
     if code:
-        raise DriverNotStarted(node, f"it leaves with {code}: {_gist(said)}", _advice(said))
+        raise DriverNotStarted(node, _why(code, said), _advice(said))
     return version
 
 
@@ -146,11 +146,7 @@ def _version(node: str, script: str, state: tuple[int, int] | None, minute: int)
         return "", str(exc), _advice("")
     version = re.search(r"^v(\d+)\.\d+\.\d+", said, re.MULTILINE)
     if code or not version:
-        return (
-            "",
-            f"it leaves with {code}: {_gist(said)}" if code else f"it is no Node.js: asked for its version, it says {_gist(said)}",
-            _advice(said),
-        )
+        return "", _why(code, said), _advice(said)
     least = _least_version(Path(script))
     if int(version[1]) < least:
         return "", f"it is Node.js {version[0]}, and Playwright needs {least} or later", _advice("")
@@ -166,11 +162,12 @@ def _least_version(script: Path) -> int:
         return 0
 
 
-def _gist(said: str) -> str:
-    """The line that matters of what a program printed."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    line = next((line for line in lines if MISSING_LIBRARY.search(line)), lines[0] if lines else "")
-    return repr(line[:300]) if line else "without a word"
+def _why(code: int, said: str) -> str:
+    """What is wrong with a Node.js that left with `code` and printed `said`."""
+    if missing := MISSING_LIBRARY.search(said):
+        return f"the shared library {missing[1]} is missing"
+    gist = repr(said.strip()[:300]) if said.strip() else "nothing"
+    return f"it prints {gist} and leaves with {code}" if code else f"it is no Node.js: asked for its version, it prints {gist}"
 
 
 def _advice(said: str) -> str:

@@ -211,7 +211,7 @@ class OpticalMemory:
         return importlib.import_module("optical_memory.adapters.langchain_history").memory_runnable(self, **options)
 
     def pages(self) -> list[Page]:
-        """All sealed pages, oldest first, those that the context leaves out too."""
+        """All sealed pages, oldest first, those that the context leaves out too. Raises `RenderError` without the renderer's browser."""
         return self._viewer.pages()
 
     def verifications(self) -> list[Verification]:
@@ -278,7 +278,7 @@ class OpticalMemory:
 
     def stats(self) -> MemoryStats:
         """Counters, for dashboards and tests."""
-        pages = self.pages()
+        pages = self._viewer.pages(strict=False)
         counts, verifying = self._viewer.counts, self._viewer.verifying
         return MemoryStats(
             turns=len(self),

@@ -254,13 +254,16 @@ class Viewer:
             )
         return self._ledger
 
-    def pages(self) -> list[Page]:
-        """All sealed pages, oldest first, those that the context leaves out too."""
+    def pages(self, *, strict: bool = True) -> list[Page]:
+        """All sealed pages, oldest first, those that the context leaves out too.
+
+        Where the renderer cannot be opened it is not known which are its: raises `RenderError`, or if not `strict`, gives those to be shown.
+        """
         with self._lock:
             if not self._store.names(self._session, "run/"):
                 return []
             ledger = self._open_ledger()
-            if self._unavailable:
+            if self._unavailable and strict:
                 raise self._unavailable.error()
             return [self._composer.bind(page) for page in ledger.pages(ledger.spans())]
 

@@ -24,7 +24,7 @@ make_system() {
   debootstrap --variant=minbase "${suite:-$own}" "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; exit 1; }
   [ -n "$suite" ] && [ "$suite" != "$own" ] || { rm -f "$root/etc/apt/sources.list"; carry /etc/apt; }
   carry /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/xdg/pip "$HOME/.config/pip" "$HOME/.pip" "${PIP_CERT:-}" \
-    /usr/local/share/ca-certificates /etc/ssl/certs/ca-certificates.crt  # the first for when the package ca-certificates makes the second anew
+    /etc/ssl/certs/ca-certificates.crt /usr/local/share/ca-certificates  # of which the package ca-certificates makes the first anew
   mkdir -p "$root/src"
   git archive HEAD | tar -x -C "$root/src"
 }
@@ -58,7 +58,8 @@ run_inside() {
   kept+=(HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive)
   in_system() { chroot "$root" /usr/bin/env -i "${kept[@]}" "$@"; }
   say "apt-get install make"
-  in_system sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends make' >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; exit 1; }
+  in_system sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends make' >"$root.log" 2>&1 ||
+    { tail -n 20 "$root.log" >&2; exit 1; }
   say "make $*"
   in_system make -C /src "$@"
 }

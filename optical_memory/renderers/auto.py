@@ -41,8 +41,10 @@ def _missing(found: BrowserFound | None) -> str:
     try:
         browser_version(found.path)
         require_driver()
-    except (BrowserNotFound, DriverNotStarted) as exc:
+    except BrowserNotFound as exc:
         return str(exc).rstrip(".")
+    except DriverNotStarted as exc:
+        return f"Playwright's driver {exc.node!r} does not start: {exc.why} ({exc.advice})"
     return ""
 
 

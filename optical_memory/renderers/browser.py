@@ -233,11 +233,19 @@ class Engine:
             self._refused, self._wait_until = exc, time.monotonic() + ASKED_AGAIN
             raise
 
+    async def _end(self) -> None:
+        if self._session:
+            await self._session.stop()
+        self._loop.kill_driver()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}  # Playwright's, after a driver that failed
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
     def stop(self) -> None:
         """End browser and thread; waits a few seconds at most."""
-        if self._session:
-            ending = asyncio.run_coroutine_threadsafe(self._session.stop(), self._loop)
-            concurrent.futures.wait([ending], timeout=3 * STOP_LIMIT)
+        ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        concurrent.futures.wait([ending], timeout=3 * STOP_LIMIT)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(STOP_LIMIT)
 

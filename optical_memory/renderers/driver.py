@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import shutil
@@ -35,6 +36,7 @@ PACKAGES = {
     "libgcc_s.so.1": "libgcc-s1",
     "libstdc++.so.6": "libstdc++6",
 }  # what Node.js links to, in Debian
+_log = logging.getLogger(__name__)
 MISSING_LIBRARY = re.compile(r"(?:error while loading shared libraries: |Error loading shared library |Library not loaded: )([^\s:]+)")
 
 
@@ -50,6 +52,7 @@ class DriverLoop(_Loop):
     def __init__(self) -> None:
         super().__init__()
         self._started: list[asyncio.SubprocessTransport] = []
+        self.set_exception_handler(_noted)
 
     async def subprocess_exec(self, *arguments: Any, **options: Any) -> Any:
         """See `asyncio.loop.subprocess_exec`."""
@@ -68,6 +71,14 @@ class DriverLoop(_Loop):
             with suppress(ProcessLookupError):
                 transport.kill()
         self._started.clear()
+
+
+def _noted(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Playwright looks at no more of its futures once the driver has ended; what they held is no news."""
+    if str(context.get("message")).endswith("never retrieved"):
+        _log.debug("after the driver's end: %r", context.get("exception"))
+    else:
+        loop.default_exception_handler(context)
 
 
 def require_driver() -> str:
@@ -166,7 +177,7 @@ def _why(code: int, said: str) -> str:
     """What is wrong with a Node.js that left with `code` and printed `said`."""
     if missing := MISSING_LIBRARY.search(said):
         return f"the shared library {missing[1]} is missing"
-    gist = repr(said.strip()[:300]) if said.strip() else "nothing"
+    gist = repr(said.strip()[:150]) if said.strip() else "nothing"
     return f"it prints {gist} and leaves with {code}" if code else f"it is no Node.js: asked for its version, it prints {gist}"
 
 

@@ -257,7 +257,7 @@ class Viewer:
     def pages(self, *, strict: bool = True) -> list[Page]:
         """All sealed pages, oldest first, those that the context leaves out too.
 
-        Where the renderer cannot be opened it is not known which are its: raises `RenderError`, or if not `strict`, gives those to be shown.
+        Which they are is not known where the renderer cannot be opened: raises `RenderError`, or gives none if not `strict`.
         """
         with self._lock:
             if not self._store.names(self._session, "run/"):

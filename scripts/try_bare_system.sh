@@ -79,4 +79,4 @@ root=$(mktemp -d "${BARE_FOLDER:-/var/tmp}/bare-system-XXXXXX")
 trap '[ -n "${BARE_KEEP:-}" ] && say "kept: $root" || rm -rf --one-file-system "$root" "$root.log"' EXIT
 chmod 755 "$root"
 make_system "$root" "${BARE_SUITE:-}"
-unshare --mount --pid --fork --kill-child "$0" --inside "$root" "$@"
+unshare --mount --pid --fork --kill-child "$PWD/scripts/try_bare_system.sh" --inside "$root" "$@"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from ..errors import BrowserNotFound, DriverNotStarted
 from .base import Renderer
@@ -39,8 +40,10 @@ def _missing(found: BrowserFound | None) -> str:
     if not importlib.util.find_spec("playwright"):
         return "the playwright package is not installed (pip install 'optical-memory[chromium]')"
     try:
-        browser_version(found.path)
-        require_driver()
+        with ThreadPoolExecutor(1) as meanwhile:
+            driver = meanwhile.submit(require_driver)
+            browser_version(found.path)
+            driver.result()
     except BrowserNotFound as exc:
         return str(exc).rstrip(".")
     except DriverNotStarted as exc:

@@ -68,8 +68,7 @@ class DriverLoop(_Loop):
     def kill_driver(self) -> None:
         """End a driver that does not end by itself."""
         for transport in self._started:
-            with suppress(ProcessLookupError):
-                transport.kill()
+            transport.close()  # which kills it, and lets go of the pipes that a child of it may hold open
         self._started.clear()
 
 

@@ -40,10 +40,11 @@ carry() {
   done
 }
 
-# In the namespaces: the mounts, then the commands inside.
+# In the namespaces: the system, the mounts, then the commands inside.
 run_inside() {
   local root=$1 path kept=() name
   shift
+  make_system "$root" "${BARE_SUITE:-}"
   mount -t proc proc "$root/proc"
   mount --rbind /dev "$root/dev"
   mount -t tmpfs tmpfs "$root/dev/shm"
@@ -76,7 +77,15 @@ for name in debootstrap unshare git; do command -v "$name" >/dev/null || stop "n
 [ -z "$(git status --porcelain)" ] || say "what is not committed is not tried"
 [ $# -gt 0 ] || set -- demo test
 root=$(mktemp -d "${BARE_FOLDER:-/var/tmp}/bare-system-XXXXXX")
-trap '[ -n "${BARE_KEEP:-}" ] && say "kept: $root" || rm -rf --one-file-system "$root" "$root.log"' EXIT
+child=
+# Killing `unshare` ends all that runs inside, and with it the mounts; only then is there nothing but files to remove.
+leave() {
+  [ -z "$child" ] || { kill -KILL "$child" 2>/dev/null; wait "$child" 2>/dev/null; } || true
+  if [ -n "${BARE_KEEP:-}" ]; then say "kept: $root"; else rm -rf --one-file-system "$root" "$root.log"; fi
+}
+trap leave EXIT
+trap 'exit 130' INT TERM HUP
 chmod 755 "$root"
-make_system "$root" "${BARE_SUITE:-}"
-unshare --mount --pid --fork --kill-child "$PWD/scripts/try_bare_system.sh" --inside "$root" "$@"
+unshare --mount --pid --fork --mount-proc --kill-child "$PWD/scripts/try_bare_system.sh" --inside "$root" "$@" &
+child=$!
+wait "$child"

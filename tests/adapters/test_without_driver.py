@@ -104,7 +104,7 @@ def test_the_past_is_sent_as_text_with_a_warning(
 
 AGENT = """
 import sys
-from tests.adapters.test_langchain import Scripted, agent, human, optical, thread
+from tests.adapters.langchain.test_middleware import Scripted, agent, human, optical, thread
 model = Scripted()
 one = agent(model, optical(renderer=sys.argv[1]))
 for n in range(12):

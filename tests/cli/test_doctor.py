@@ -108,7 +108,7 @@ def test_the_chosen_renderer_is_what_must_run() -> None:
 
 
 def test_a_renderer_of_ones_own_is_opened() -> None:
-    own = "optical_memory.renderers.pillow:PillowRenderer"
+    own = "optical_memory.renderers.pillow.renderer:PillowRenderer"
     assert by_topic(examine(renderer=own))["renderer"].status == "ok" and can_render(examine(renderer=own), own)
     for broken in ("no.such.module:x", "optical_memory.renderers.pillow:Nothing"):
         assert by_topic(findings := examine(renderer=broken))["renderer"].status == "missing"

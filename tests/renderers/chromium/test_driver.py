@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.renderers.test_chromium import STYLE, _ours, linux_only, said
 
 from optical_memory import OpticalMemory, WaterMarks
 from optical_memory.errors import DriverNotStarted, RenderError
@@ -24,6 +23,7 @@ from optical_memory.renderers.chromium.driver import DRIVER_VARIABLE, require_dr
 from optical_memory.renderers.chromium.finding import BROWSER_VARIABLE, find_browser
 from optical_memory.renderers.chromium.renderer import ChromiumRenderer
 from tests.renderers.chromium.drivers import FAILING_LATER, FAILING_VERSION, driver_that
+from tests.renderers.chromium.test_chromium import STYLE, _ours, linux_only, said
 
 pytest.importorskip("playwright", reason="the chromium extra is not installed")
 pytestmark = [

@@ -17,6 +17,7 @@ from . import sqlite_index
 from .base import SessionId, SessionInfo
 from .codec import blank, decode, digest, encode, from_bytes, to_bytes
 from .local_index import LocalIndexes
+from .sqlite_claims import SqliteClaims
 from .sqlite_file import SqliteFile
 
 __all__ = ["SqliteStore"]
@@ -49,6 +50,7 @@ class SqliteStore:
             index=options.get("index", "auto"),
         )
         self._local = LocalIndexes()
+        self.claims = SqliteClaims(self._file)
 
     @property
     def url(self) -> str:

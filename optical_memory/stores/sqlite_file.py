@@ -36,6 +36,10 @@ INSERT INTO scrub VALUES(0, 0);
 """
 
 
+# Added to files of earlier versions when they are opened; versions that do not know it leave it alone.
+_CLAIMS = "CREATE TABLE IF NOT EXISTS claim(key BLOB PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID"
+
+
 class SqliteFile:
     """Connections to one database file, handed out one to a thread at a time.
 
@@ -135,6 +139,7 @@ class SqliteFile:
                 raise StoreError(f"{str(self.path)!r} is another program's database; name a file of its own for the memory")
             elif version > SCHEMA_VERSION:
                 raise StoreError(f"{str(self.path)!r} has schema {version}; this version knows {SCHEMA_VERSION}. Upgrade optical-memory")
+            db.execute(_CLAIMS)
             return sqlite_index.prepare(db)
 
 

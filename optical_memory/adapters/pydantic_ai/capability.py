@@ -8,12 +8,12 @@ kept here, by how a conversation begins and by its id. Losing one, in another pr
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ...errors import MissingExtra
+from ...worker_threads import in_thread
 from ..conversation_states import Conversations
 from ..settings import AdapterSettings
 from .messages import Said, key_of, render, said_in, turn_of_said
@@ -55,7 +55,7 @@ class OpticalMemoryCapability(AbstractCapability[AgentDepsT]):
         if not _sees(model) or any(kept.get(setting) for setting in KEPT_BY_PROVIDER):
             return request_context
         conversation = getattr(ctx, "conversation_id", None)
-        messages = await asyncio.to_thread(self._shown, request_context.messages, model.model_name, conversation)
+        messages = await in_thread(self._shown, request_context.messages, model.model_name, conversation)
         return replace(request_context, messages=messages)
 
     def _shown(self, messages: Sequence[ModelMessage], model: str, conversation: str | None) -> list[ModelMessage]:

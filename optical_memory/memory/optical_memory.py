@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self, Unpack
 
 from ..context.context import Context
-from ..context.messages.gemini import to_gemini
-from ..context.messages.openai_anthropic import to_anthropic, to_openai
-from ..errors import InvalidTurn, SessionCorrupted, UnknownName, UnknownToolCall, WrongKey
+from ..errors import InvalidTurn, SessionCorrupted, UnknownToolCall, WrongKey
+from ..messages import to_format
 from ..pages.page import Page
 from ..planning.settings import ViewOptions, ViewSettings
 from ..profiles.profile import ReaderProfile
@@ -29,8 +28,6 @@ from .erasure import Erasure, ErasureProof, ErasureReport
 from .recall import Period, Recall
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
-
-_FORMATS: dict[str, Callable[..., list[dict[str, Any]]]] = {"openai": to_openai, "anthropic": to_anthropic, "gemini": to_gemini}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +164,7 @@ class OpticalMemory:
 
         Raises what `context` raises; `UnknownName` for another dialect; `RenderError` for a picture that cannot be had.
         """
-        if dialect not in _FORMATS:
-            raise UnknownName("dialect", dialect, sorted(_FORMATS))
-        return _FORMATS[dialect](self.context(budget), **options)
+        return to_format(self.context(budget), dialect, **options)
 
     def pages(self) -> list[Page]:
         """All sealed pages, oldest first, those that the context leaves out too. Raises `RenderError` without the renderer's browser."""

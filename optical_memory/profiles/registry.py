@@ -44,18 +44,20 @@ def known_readers() -> list[str]:
 
 
 def profile_of(reader: str | ReaderProfile) -> ReaderProfile:
-    """The profile of a reader by name, or the one of a file `*.toml`; a profile of your own is returned as it is.
+    """The profile of a reader: by its own name, by a provider's name of the model (`claude-sonnet-4-5`), or the one of a file `*.toml`.
 
-    Raises `UnknownName`; `ValueError` for a file that holds none or several, `FileNotFoundError`.
+    A profile of your own is returned as it is. Raises `UnknownName`; `ValueError` for a file that holds none or several,
+    `FileNotFoundError`.
     """
     if isinstance(reader, ReaderProfile):
         return reader
     if reader.endswith(".toml"):
         return load_profile(reader)
     profiles = load_profiles()
-    if reader not in profiles:
+    found = profiles.get(reader) or profile_for_model(reader)
+    if found is None:
         raise UnknownName("reader", reader, sorted(profiles))
-    return profiles[reader]
+    return found
 
 
 def load_profile(path: str | os.PathLike[str]) -> ReaderProfile:

@@ -99,7 +99,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if model.keeps_conversation:
             self._warn_once("the provider keeps this conversation itself (use_previous_response_id), so none of it is sent as pages")
             return request, None
-        memory = self._memories.memory_for(model.name) if model.sees else None
+        memory = self._memories.memory_for(model.name, takes_images=model.sees)
         if memory is None:
             if any(zoomed(message) for message in request.messages):
                 return _with_messages(request, with_words(request.messages, request.messages)), None

@@ -27,7 +27,7 @@ from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .codec import decode_pages, encode_pages
 
-__all__ = ["PageArchive", "PageRun", "PagesLost", "discard_runs", "runs_with", "sealed_name"]
+__all__ = ["PageArchive", "PageRun", "PagesLost", "discard_runs", "runs_named", "runs_with", "sealed_name"]
 
 CHUNK_TOKENS = 24_000  # text laid out at a time, about a dozen pages: enough to fill the tabs, little enough to hold in memory
 
@@ -103,7 +103,7 @@ class PageArchive:
         Two processes that seal the same turns at once may record runs that do, where one lost its claim. Every process then keeps the same
         ones, by `_without_overlaps`, and the others are discarded; a plan that shows one of their pages is made anew.
         """
-        found = _runs_named(self._store.names(self._session, f"run/{self.layout}/"))
+        found = runs_named(self._store.names(self._session, f"run/{self.layout}/"))
         runs = _without_overlaps(found)
         if len(runs) < len(found):
             self.discard([run for run in found if run not in runs])
@@ -386,7 +386,7 @@ def _may_hold(name: str, numbers: Sequence[int]) -> bool:
     return any(run.first <= number <= run.last for number in numbers)
 
 
-def _runs_named(names: Sequence[str]) -> list[PageRun]:
+def runs_named(names: Sequence[str]) -> list[PageRun]:
     """Runs by their names; a name of another form is not a run of ours and is passed over."""
     runs = []
     for name in names:

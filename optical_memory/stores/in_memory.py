@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from ..errors import LengthConflict, TurnNotFound
 from ..text.search_terms import TermIndex
 from ..turns.turn import Turn
-from .base import SessionId, SessionInfo
+from .base import SessionId, SessionInfo, Trace
 from .codec import blank, decode, digest, encode
 
 __all__ = ["MemoryStore"]
@@ -141,6 +141,10 @@ class MemoryStore:
         with self._sessions.lock:
             for name in names:
                 self._sessions.peek(session).cache.pop(name, None)
+
+    def traces(self, session: SessionId, numbers: Sequence[int] | None) -> Iterator[Trace]:
+        """Nothing but the log and the pages is kept, and no file."""
+        yield Trace("process", True, "the store keeps no file")
 
     def close(self) -> None:
         """Nothing to release: a named store lives on, an unnamed one goes with its last reference."""

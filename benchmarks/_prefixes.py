@@ -11,15 +11,15 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from optical_memory.context import PagePart
+from optical_memory.context.context import PagePart
 from optical_memory.deepseek_ocr.configuration import DeepseekOcrConfig
 from optical_memory.deepseek_ocr.modeling import DeepseekOcrForConditionalGeneration
 from optical_memory.deepseek_ocr.tiny import make_tiny
 from optical_memory.deepseek_ocr.weights import save_model
-from optical_memory.pages import Box, Page, Segment
+from optical_memory.pages.page import Box, Page, Segment
+from optical_memory.pages.tiers import Tier
 from optical_memory.readers.deepseek_ocr import DeepseekOcrReader
 from optical_memory.readers.vision_cache import PageKey, VisionCache
-from optical_memory.tiers import Tier
 
 from ._timing import timed
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from optical_memory.readers.ocr import OcrReader
-from optical_memory.readers.ocr import has_language as has_reader
-from optical_memory.renderers.compaction import JOIN_MARK
-from optical_memory.renderers.document import blocks_of
-from optical_memory.turns import Turn
+from optical_memory.readers.tesseract import OcrReader
+from optical_memory.readers.tesseract import has_language as has_reader
+from optical_memory.renderers.document.blocks_of_turn import blocks_of
+from optical_memory.renderers.document.compaction import JOIN_MARK
+from optical_memory.turns.turn import Turn
 from optical_memory.verification.alignment import LEAST_COVERED, faults
 from optical_memory.verification.words import TYPOGRAPHIC, words_of
 

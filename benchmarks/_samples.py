@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from optical_memory.exchanges import Exchange, exchanges_of
-from optical_memory.parsing import turn_of
-from optical_memory.turns import Turn
+from optical_memory.turns.exchanges import Exchange, exchanges_of
+from optical_memory.turns.from_messages import turn_of
+from optical_memory.turns.turn import Turn
 
 __all__ = ["KINDS", "Kind", "samples"]
 

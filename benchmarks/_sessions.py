@@ -13,11 +13,11 @@ from typing import Any
 from PIL import Image
 
 from optical_memory import ByAge, Context, OpticalMemory, WaterMarks
-from optical_memory.adapters.messages import to_openai
+from optical_memory.context.messages.openai_anthropic import to_openai
 from optical_memory.errors import BudgetTooSmall
-from optical_memory.readers.profile import ReaderProfile
+from optical_memory.profiles.profile import ReaderProfile
 from optical_memory.renderers.png import encode_grey
-from optical_memory.turn_pictures import PictureLoad
+from optical_memory.turns.attachments import ImageLoad
 from tests.support import RuledRenderer
 
 from ._histories import SIDES, Report, limited_by_chance, limits_broken
@@ -76,7 +76,7 @@ def _count(report: Report, context: Context, budget: int | None, profile: Reader
         report.faults["limit broken"] += len(sent) > profile.limits.max_pictures
 
 
-def _pictures_in(messages: list[dict[str, Any]]) -> Iterator[PictureLoad]:
+def _pictures_in(messages: list[dict[str, Any]]) -> Iterator[ImageLoad]:
     """The pictures that a request really carries."""
     for message in messages:
         for block in message["content"] if isinstance(message["content"], list) else ():
@@ -84,9 +84,9 @@ def _pictures_in(messages: list[dict[str, Any]]) -> Iterator[PictureLoad]:
                 yield _load(block["image_url"]["url"])
 
 
-def _load(url: str) -> PictureLoad:
+def _load(url: str) -> ImageLoad:
     data = url.partition(",")[2]
-    return PictureLoad(1, len(data), max(Image.open(io.BytesIO(base64.b64decode(data))).size))
+    return ImageLoad(1, len(data), max(Image.open(io.BytesIO(base64.b64decode(data))).size))
 
 
 def _data_url(png: bytes) -> str:

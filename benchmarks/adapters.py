@@ -26,7 +26,7 @@ from pydantic_ai.tools import RunContext
 from pydantic_ai.usage import RunUsage
 from rich.table import Table
 
-from optical_memory.adapters.langchain import STATE, OpticalMemoryMiddleware
+from optical_memory.adapters.langchain.middleware import STATE, OpticalMemoryMiddleware
 from optical_memory.adapters.litellm import OpticalMemoryHook
 from optical_memory.adapters.openai_agents import optical_filter
 from optical_memory.adapters.pydantic_ai import OpticalMemoryCapability
@@ -43,7 +43,7 @@ MODEL = FakeListChatModel(responses=["-"])
 
 def conversation(length: int) -> list[AnyMessage]:
     """So many messages of an agent, the last of them a user's."""
-    loaded = json.loads(files("optical_memory.data").joinpath("airline-agent.json").read_text("utf-8"))["messages"]
+    loaded = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"]
     messages: list[Any] = convert_to_messages(islice(cycle(loaded), length - 1))
     return [*messages, HumanMessage("And what about my bags?")]
 

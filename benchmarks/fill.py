@@ -15,11 +15,11 @@ from typing import NamedTuple
 from rich.table import Table
 
 from optical_memory.errors import BrowserNotFound, MissingExtra
-from optical_memory.exchanges import Exchange, exchanges_of
-from optical_memory.pages import PageStyle
-from optical_memory.parsing import turn_of
+from optical_memory.pages.page import PageStyle
 from optical_memory.renderers.base import Renderer, open_renderer
-from optical_memory.tokens import open_counter
+from optical_memory.text.token_count import open_counter
+from optical_memory.turns.exchanges import Exchange, exchanges_of
+from optical_memory.turns.from_messages import turn_of
 
 from ._console import open_console
 

@@ -23,12 +23,12 @@ from rich.table import Table
 from benchmarks._console import open_console
 from benchmarks._samples import KINDS as TEXTS
 from benchmarks._samples import samples
-from optical_memory.eyetest.scoring import normal, wilson
-from optical_memory.pages import PageStyle
-from optical_memory.readers.ocr import OcrReader, has_language
-from optical_memory.renderers.fonts import BUNDLED
+from optical_memory.calibration.scoring import normal, wilson
+from optical_memory.pages.page import PageStyle
+from optical_memory.pages.tiers import Tier
+from optical_memory.readers.tesseract import OcrReader, has_language
 from optical_memory.renderers.png import encode_grey, resize
-from optical_memory.tiers import Tier
+from optical_memory.renderers.typography.fonts import BUNDLED
 
 READERS = 2  # Tesseract processes at a time
 STYLE = PageStyle()

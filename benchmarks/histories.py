@@ -17,8 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 from rich.table import Table
 
-from optical_memory.readers.profile import ReaderProfile
-from optical_memory.readers.profiles import shipped_profiles
+from optical_memory.profiles.profile import ReaderProfile
+from optical_memory.profiles.registry import shipped_profiles
 
 from ._console import open_console
 from ._histories import KINDS, Report, by_chance, tally

@@ -18,16 +18,16 @@ from rich.table import Table
 
 from benchmarks._reading import Score, drawn_text, has_reader, read, score
 from benchmarks._samples import KINDS, Kind, samples
-from optical_memory.exchanges import Exchange
-from optical_memory.pages import PageStyle
-from optical_memory.renderers import launching
+from optical_memory.pages.page import PageStyle
+from optical_memory.pages.tiers import Tier
 from optical_memory.renderers.base import RenderedPage, Renderer, open_renderer
-from optical_memory.renderers.finding import find_browser
+from optical_memory.renderers.chromium import launching
+from optical_memory.renderers.chromium.finding import find_browser
+from optical_memory.renderers.document.turn_heads import head_labels
 from optical_memory.renderers.geometry import Canvas
-from optical_memory.renderers.heads import head_labels
 from optical_memory.renderers.png import decode_grey, resize
-from optical_memory.tiers import Tier
-from optical_memory.tokens import open_counter
+from optical_memory.text.token_count import open_counter
+from optical_memory.turns.exchanges import Exchange
 
 READERS = 2  # Tesseract processes at a time
 TIERS = (Tier.BASE, Tier.SMALL, Tier.TINY)

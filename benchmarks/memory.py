@@ -32,8 +32,8 @@ IMPORT = "import time; began = time.perf_counter(); import optical_memory; print
 
 def messages() -> Iterator[dict[str, Any]]:
     """The demo's conversation without end."""
-    [name] = [path.name for path in files("optical_memory.data").iterdir() if path.name.endswith(".json")]
-    loaded = json.loads(files("optical_memory.data").joinpath(name).read_text("utf-8"))["messages"]
+    [name] = [path.name for path in files("optical_memory.demo").iterdir() if path.name.endswith(".json")]
+    loaded = json.loads(files("optical_memory.demo").joinpath(name).read_text("utf-8"))["messages"]
     return itertools.cycle(loaded)
 
 

@@ -29,7 +29,7 @@ from torch import Tensor
 from optical_memory.deepseek_ocr import sam
 from optical_memory.deepseek_ocr.configuration import DeepseekOcrConfig
 from optical_memory.deepseek_ocr.processing import PagePixels, page_pixels
-from optical_memory.tiers import Tier
+from optical_memory.pages.tiers import Tier
 from tests.deepseek_ocr.oracle import oracle, random_model
 
 from ._console import open_console

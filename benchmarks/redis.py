@@ -42,8 +42,8 @@ from rich.table import Table
 from optical_memory.stores import SessionId
 from optical_memory.stores.codec import encode
 from optical_memory.stores.redis import RedisStore
-from optical_memory.stores.redis.layout import PARTS, Layout
-from optical_memory.turns import Turn
+from optical_memory.stores.redis.key_names import PARTS, Layout
+from optical_memory.turns.turn import Turn
 
 from ._console import open_console
 from ._timing import timed

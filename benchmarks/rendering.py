@@ -21,11 +21,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from optical_memory.exchanges import Exchange, exchanges_of
-from optical_memory.pages import PageStyle
-from optical_memory.parsing import turn_of
+from optical_memory.pages.page import PageStyle
 from optical_memory.renderers.base import RenderedPage
-from optical_memory.renderers.finding import find_browser
+from optical_memory.renderers.chromium.finding import find_browser
+from optical_memory.turns.exchanges import Exchange, exchanges_of
+from optical_memory.turns.from_messages import turn_of
 
 from ._console import open_console
 
@@ -42,7 +42,7 @@ open_renderer("chromium").render(exchanges_of([Turn(number=1, role="user", conte
 print("page", flush=True)
 """
 IMPORTS = """
-import playwright.async_api, optical_memory.renderers.chromium
+import playwright.async_api, optical_memory.renderers.chromium.renderer
 from optical_memory.renderers.markdown import markdown_blocks
 markdown_blocks("what is imported with the first text")
 print("imported", flush=True)
@@ -131,7 +131,7 @@ def first_page(*, imported: bool) -> float:
 
 def main() -> None:
     """Print a row for each kind of text, then the times to the first page."""
-    from optical_memory.renderers.chromium import ChromiumRenderer
+    from optical_memory.renderers.chromium.renderer import ChromiumRenderer
 
     console = open_console()
     if find_browser() is None:

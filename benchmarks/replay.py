@@ -18,12 +18,12 @@ from datetime import UTC, datetime, timedelta
 from rich.table import Table
 
 from optical_memory import OpticalMemory, WaterMarks
-from optical_memory.context import Context, PagePart
-from optical_memory.parsing import turn_of
-from optical_memory.readers.base import CachePrices, ReaderProfile
-from optical_memory.readers.profiles import profile_of
+from optical_memory.context.context import Context, PagePart
+from optical_memory.profiles.profile import CachePrices, ReaderProfile
+from optical_memory.profiles.registry import profile_of
 from optical_memory.stores import open_store
-from optical_memory.turns import Turn
+from optical_memory.turns.from_messages import turn_of
+from optical_memory.turns.turn import Turn
 from tests.support import RuledRenderer
 
 from ._console import open_console
@@ -105,7 +105,7 @@ def bill(profile: ReaderProfile, way: Way, length: int) -> Bill:
     width, height = style.pixel_size
     rows = int(width * height / (style.cell[0] * style.cell[1] * LOST))
     memory = OpticalMemory(store=open_store("memory://"), renderer=RuledRenderer(rows=rows), reader=planned, marks=way.marks)
-    view = memory._viewer
+    pricing = memory._builder.pricing
     billed = Bill(profile.cache)
     answered: datetime | None = None
     for turn in said(length):
@@ -114,10 +114,10 @@ def bill(profile: ReaderProfile, way: Way, length: int) -> Bill:
             lapsed = answered is not None and (turn.created_at - answered).total_seconds() > profile.cache_seconds
             if way.remembers:
                 context = memory.context()
-                framing = view.counter.count(context.framing) + profile.message_tokens
-                request = pieces(context, view.cost, framing)
+                framing = pricing.count(context.framing) + profile.message_tokens
+                request = pieces(context, pricing.cost, framing)
             else:
-                request = [(each.number, view.cost(each)) for each in memory.turns()]
+                request = [(each.number, pricing.cost(each)) for each in memory.turns()]
             billed.ask(request, lapsed=lapsed)
             answered = turn.created_at
         memory.append(turn)

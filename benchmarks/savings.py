@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.table import Table
 
 from optical_memory import OpticalMemory
-from optical_memory.readers.profiles import profile_of, shipped_profiles
+from optical_memory.profiles.registry import profile_of, shipped_profiles
 from optical_memory.renderers.base import open_renderer
 from optical_memory.stores import open_store
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from optical_memory.stores import SessionId, Store, open_store
-from optical_memory.turns import Turn
+from optical_memory.turns.turn import Turn
 
 from ._timing import timed
 

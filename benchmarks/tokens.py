@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from optical_memory.tokens import Estimate, TokenCounter, open_counter
+from optical_memory.text.token_count import Estimate, TokenCounter, open_counter
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
 SAMPLE_TOKENS = 500

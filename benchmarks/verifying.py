@@ -14,9 +14,9 @@ from pathlib import Path
 from rich.table import Table
 
 from optical_memory import OpticalMemory, Page
-from optical_memory.chatfile import read_chat
-from optical_memory.readers.ocr import has_language
-from optical_memory.tiers import Tier
+from optical_memory.pages.tiers import Tier
+from optical_memory.readers.tesseract import has_language
+from optical_memory.turns.chat_files import read_chat
 from optical_memory.verification import Verification
 from optical_memory.verification.density import ByDensity
 from optical_memory.verification.reading import ByReading

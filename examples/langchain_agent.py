@@ -26,7 +26,7 @@ def main(model: str, replayed: str = "0") -> None:
     memory = OpticalMemoryMiddleware(budget=8_000)
     agent = create_agent(chat, [get_baggage_allowance], middleware=[memory], checkpointer=InMemorySaver())
     thread = {"configurable": {"thread_id": "one"}}
-    real = json.loads(files("optical_memory.data").joinpath("airline-agent.json").read_text("utf-8"))["messages"]
+    real = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"]
     agent.update_state(thread, {"messages": convert_to_messages(real[: int(replayed)])})
     for line in map(str.strip, sys.stdin):
         result = agent.invoke({"messages": [("user", line)]}, thread)

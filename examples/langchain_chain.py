@@ -9,14 +9,14 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_openai import ChatOpenAI
 
-from optical_memory.adapters.langchain_history import chat_histories, memory_runnable
+from optical_memory.adapters.langchain.history import as_runnable, chat_histories
 
 PROMPT = ChatPromptTemplate([("system", "You are brief."), MessagesPlaceholder("history"), ("human", "{input}")])
 
 
 def main(model: str, session: str = "langchain-chain") -> None:
     chain = RunnableWithMessageHistory(
-        PROMPT | memory_runnable(budget=8_000) | ChatOpenAI(model=model),
+        PROMPT | as_runnable(budget=8_000) | ChatOpenAI(model=model),
         chat_histories(),  # one store for all sessions, in the user's data folder
         input_messages_key="input",
         history_messages_key="history",

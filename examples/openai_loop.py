@@ -8,7 +8,7 @@ import sys
 from openai import OpenAI
 
 from optical_memory import OpticalMemory
-from optical_memory.readers.profiles import profile_for_model
+from optical_memory.profiles.registry import profile_for_model
 
 
 def main(model: str) -> None:

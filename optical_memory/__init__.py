@@ -1,13 +1,14 @@
 """Optical memory for LLM agents: the past as page images that fade with age, the present as text, every turn kept word for word."""
 
-from .context import Context, PagePart, TextPart, Usage
-from .forgetting import ByAge, Forgetting, PageAge
-from .memory import ErasureProof, ErasureReport, MemoryStats, OpticalMemory
-from .pages import Box, Page, PageStyle, Segment
-from .planning import Plan, WaterMarks
+from .context.context import Context, PagePart, TextPart, Usage
+from .context.plan import Plan
+from .memory.optical_memory import ErasureProof, ErasureReport, MemoryStats, OpticalMemory
+from .pages.page import Box, Page, PageStyle, Segment
+from .pages.tiers import Tier
+from .planning.forgetting import ByAge, Forgetting, PageAge
+from .planning.triggers import WaterMarks
 from .readers import ReaderProfile
-from .tiers import Tier
-from .turns import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from .turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 
 __all__ = [
     "Box",

@@ -1,5 +1,5 @@
 """`python -m optical_memory` is `optical-memory`."""
 
-from .cli import main
+from .cli.app import main
 
 main()

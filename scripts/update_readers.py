@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from optical_memory.readers.table import markdown_tables
+from optical_memory.profiles.markdown_table import markdown_tables
 
 PAGE = Path(__file__).parent.parent / "docs" / "readers.md"
 BEGIN, END = "<!-- profiles -->\n", "<!-- /profiles -->"

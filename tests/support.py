@@ -9,11 +9,11 @@ from functools import cache
 from PIL import Image
 
 from optical_memory.errors import RenderError
-from optical_memory.exchanges import Exchange
-from optical_memory.pages import Box, PageStyle, Segment
-from optical_memory.pagination import Measured, page_starts
+from optical_memory.pages.page import Box, PageStyle, Segment
+from optical_memory.pages.pagination import Measured, page_starts
 from optical_memory.renderers.base import RenderedPage
 from optical_memory.renderers.png import encode_grey
+from optical_memory.turns.exchanges import Exchange
 
 
 @cache

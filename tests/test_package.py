@@ -22,7 +22,7 @@ def in_fresh_process(code: str) -> str:
 
 def test_importing_loads_nothing_heavy() -> None:
     loaded = set(json.loads(in_fresh_process("import json, sys, optical_memory; print(json.dumps(list(sys.modules)))")))
-    assert "optical_memory.memory" in loaded
+    assert "optical_memory.memory.optical_memory" in loaded
     assert not loaded & set(HEAVY)
 
 
@@ -56,7 +56,7 @@ def test_the_top_level_links_lead_into_the_package(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["py.typed", "data/airline-agent.json", "data/LICENSE-tau-bench.txt", "data/report.css", "readers/profiles.toml"]
+    "name", ["py.typed", "demo/airline-agent.json", "demo/LICENSE-tau-bench.txt", "demo/report.css", "profiles/profiles.toml"]
 )
 def test_the_package_carries_its_data(name: str) -> None:
     assert resources.files("optical_memory").joinpath(name).is_file()

@@ -13,7 +13,7 @@ import gzip
 import sys
 from pathlib import Path
 
-from optical_memory import tokens
+from optical_memory.text import token_count as tokens
 
 
 def token_filter(vocabulary: bytes) -> bytes:

@@ -14,13 +14,13 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ..errors import MissingExtra
-from ..parsing import turn_of
-from ..readers.profiles import profile_for_model
-from ..turns import Turn
-from .conversations import Conversations, digest, readable
-from .optics import Optics
-from .outline import Kept, MissingResult, Note, Pages, Piece
+from ..profiles.registry import profile_for_model
+from ..turns.from_messages import turn_of
+from ..turns.turn import Turn
+from .conversation_states import Conversations, digest, readable
+from .settings import AdapterSettings
 
 try:
     from litellm.integrations.custom_logger import CustomLogger
@@ -44,16 +44,16 @@ class OpticalMemoryHook(CustomLogger):
 
     Args:
         detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
-        optics: settings as of `Optics`.
+        settings: settings as of `AdapterSettings`.
 
     In the proxy, pages are put in as soon as the request comes if the name of the model group says which model will read them, or `reader`
     does. Otherwise it happens once the deployment is chosen, and a fallback to a model that sees no pictures gets text.
     """
 
-    def __init__(self, *, detail: str | None = None, **optics: Any) -> None:
+    def __init__(self, *, detail: str | None = None, **settings: Any) -> None:
         super().__init__()
-        self._optics, self._detail = Optics(**optics), detail
-        self._conversations = Conversations[Message](self._optics, key=digest, turn=_turn)
+        self._settings, self._detail = AdapterSettings(**settings), detail
+        self._conversations = Conversations[Message](self._settings, key=digest, turn=_turn)
 
     def messages(self, messages: Sequence[Any], model: str, *, conversation: str | None = None) -> list[Any]:
         """What to send to `model` instead of `messages`. Raises `BudgetTooSmall`."""
@@ -65,7 +65,7 @@ class OpticalMemoryHook(CustomLogger):
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
         """The proxy's: `data` with its messages rewritten."""
-        if self._optics.reader is None and profile_for_model(str(data.get("model"))) is None:
+        if self._settings.reader is None and profile_for_model(str(data.get("model"))) is None:
             return None
         return await self._rewritten(data, call_type)
 

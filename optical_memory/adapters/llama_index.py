@@ -22,13 +22,13 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from ..context import Context
+from ..context.context import Context
+from ..context.messages.request_outline import Kept, MissingResult, Note, Pages, outline
 from ..errors import InvalidTurn, MissingExtra, RenderError, UnknownToolCall
-from ..memory import OpticalMemory
-from ..parsing import turn_of
-from ..turns import ImageContent, TextContent, Turn
-from .conversations import readable
-from .outline import Kept, MissingResult, Note, Pages, outline
+from ..memory.optical_memory import OpticalMemory
+from ..turns.from_messages import turn_of
+from ..turns.turn import ImageContent, TextContent, Turn
+from .conversation_states import readable
 
 try:
     from llama_index.core.base.llms.types import ChatMessage, ContentBlock, ImageBlock, MessageRole, TextBlock, ToolCallBlock

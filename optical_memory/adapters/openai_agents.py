@@ -16,14 +16,14 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from ..context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ..errors import InvalidTurn, MissingExtra, TurnNotFound, UnknownToolCall
-from ..memory import OpticalMemory
-from ..parsing import turn_of
+from ..memory.optical_memory import OpticalMemory
 from ..stores.base import Store
-from ..turns import ReasoningContent, TextContent, ToolCall, Turn
-from .conversations import Conversations, digest, readable
-from .optics import Optics
-from .outline import Kept, MissingResult, Note, Pages, Piece
+from ..turns.from_messages import turn_of
+from ..turns.turn import ReasoningContent, TextContent, ToolCall, Turn
+from .conversation_states import Conversations, digest, readable
+from .settings import AdapterSettings
 
 try:
     from agents import SessionSettings, TResponseInputItem
@@ -46,21 +46,22 @@ ANSWERED_BY_TEXT = ("function_call", "custom_tool_call")  # calls whose result m
 # -- the filter ------------------------------------------------------------------------------------------------------------------------
 
 
-def optical_filter(*, detail: str | None = None, **optics: Any) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
+def optical_filter(*, detail: str | None = None, **settings: Any) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
     """A `call_model_input_filter` for `RunConfig`: the model sees pages of the past. What the SDK keeps is not touched.
 
     Where OpenAI keeps the conversation (`conversation_id`, `previous_response_id`), requests hold only what is new, and go unchanged.
 
     Args:
         detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
-        optics: settings as of `Optics`. Pass `reader` where `RunConfig.model` replaces the agent's model: the filter does not see it.
+        settings: the arguments of `AdapterSettings`. Pass `reader` where `RunConfig.model` replaces the agent's model: the filter does
+            not see it.
     """
-    return _Filter(Optics(**optics), detail)
+    return _Filter(AdapterSettings(**settings), detail)
 
 
 class _Filter:
-    def __init__(self, optics: Optics, detail: str | None) -> None:
-        self._conversations = Conversations[Group](optics, key=digest, turn=_turn)
+    def __init__(self, settings: AdapterSettings, detail: str | None) -> None:
+        self._conversations = Conversations[Group](settings, key=digest, turn=_turn)
         self._detail = detail
 
     async def __call__(self, data: CallModelData[Any]) -> ModelInputData:

@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ..tiers import MAX_TILES, OVERVIEW_SIDE, TILE_SIDE, Tier, gundam_grid, gundam_sequence_length, sequence_length
+from ..pages.tiers import MAX_TILES, OVERVIEW_SIDE, TILE_SIDE, Tier, gundam_grid, gundam_sequence_length, sequence_length
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..context import PagePart, TextPart
+from ..context.context import PagePart, TextPart
 from ..readers.base import Answer, ContextLike
-from ..turns import Turn
+from ..turns.turn import Turn
 
 __all__ = ["ANSWER_TOKENS", "Answering", "Price", "Request", "ask_all", "exact_match", "price_of", "read_answers", "token_f1", "worded"]
 

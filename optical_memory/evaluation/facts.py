@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..renderers.document import blocks_of
-from ..salience import sentences
-from ..turns import Turn
+from ..renderers.document.blocks_of_turn import blocks_of
+from ..text.salience import sentences
+from ..turns.turn import Turn
 from ..verification.words import content_words, plain, words_of
 from .conversations import Question
 

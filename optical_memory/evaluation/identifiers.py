@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import BudgetTooSmall
-from ..exchanges import exchanges_of
-from ..memory import OpticalMemory
-from ..renderers.heads import head_labels
-from ..turns import Turn
+from ..memory.optical_memory import OpticalMemory
+from ..renderers.document.turn_heads import head_labels
+from ..turns.exchanges import exchanges_of
+from ..turns.turn import Turn
 from .legibility import Legibility
 from .policies import RECALLED
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..pages import Page, PageStyle
+from ..archive.abridged_pages import larger, shaped, shares_of
+from ..pages.page import Page, PageStyle
+from ..pages.tiers import Tier
 from ..renderers.base import RenderedPage, Renderer
-from ..shaping import larger, shaped, shares_of
-from ..tiers import Tier
-from ..turns import Turn
+from ..turns.turn import Turn
 from .legibility import Layout
 
 __all__ = ["ShapedLayouts"]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ..pages import Page, PageStyle, Segment
-from ..renderers.document import blocks_of
+from ..pages.page import Page, PageStyle, Segment
+from ..pages.tiers import Tier
+from ..renderers.document.blocks_of_turn import blocks_of
 from ..renderers.geometry import Canvas
-from ..tiers import Tier
-from ..turns import Turn
+from ..turns.turn import Turn
 from ..verification.alignment import faults
 from ..verification.words import LARGEST_ERROR, critical_spans, plain, word_spans, words_of
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..context import PagePart, TextPart
+from ..context.context import PagePart, TextPart
 from ..errors import BudgetTooSmall, UnknownName
-from ..forgetting import ByAge, Forgetting, PageAge
-from ..memory import OpticalMemory
-from ..pages import Page
-from ..tiers import Tier
-from ..turns import Turn
-from ..viewer import SHAPED
+from ..memory.optical_memory import OpticalMemory
+from ..pages.page import Page
+from ..pages.tiers import Tier
+from ..planning.forgetting import ByAge, Forgetting, PageAge
+from ..planning.settings import SHAPED
+from ..profiles.pricing import Pricing
+from ..turns.turn import Turn
 
 __all__ = ["POLICIES", "AtOneTier", "Offer", "Policy", "chosen", "cost_of"]
 
@@ -110,10 +111,7 @@ def _remembered_with_recall(memory: OpticalMemory, turns: Sequence[Turn], budget
 
 def cost_of(memory: OpticalMemory) -> Callable[[Turn], int]:
     """What a turn costs the memory's reader as text."""
-    from ..tokens import open_counter
-    from ..turn_costs import TurnCosts
-
-    return TurnCosts(memory.profile, open_counter(memory.profile.encoding))
+    return Pricing(memory.profile).cost
 
 
 SIDECAR = 64

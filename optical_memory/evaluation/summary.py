@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..chart import Line, line_chart
-from .running import Result
+from ..line_chart import Line, line_chart
+from .harness import Result
 
 __all__ = ["Row", "Share", "plot_of", "rows_of", "share_of"]
 

@@ -1,6 +1,7 @@
 """Readers: the models that look at the pages, and what they charge."""
 
-from .base import Answer, Reader, ReaderProfile, open_reader
-from .profiles import known_readers, load_profiles, profile_of
+from ..profiles.profile import ReaderProfile
+from ..profiles.registry import known_readers, load_profiles, profile_of
+from .base import Answer, Reader, open_reader
 
 __all__ = ["Answer", "Reader", "ReaderProfile", "known_readers", "load_profiles", "open_reader", "profile_of"]

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from ..errors import UnknownName
-from ..pages import Page
-from ..tiers import Tier
-from ..turns import Turn
-from .formulas import DeepseekFormula, FlatFormula, GeminiTileFormula, PatchFormula, PictureFormula, TileFormula
-from .profile import CachePrices, EyeTest, Limits, ReaderProfile, Rung
+from ..pages.page import Page
+from ..pages.tiers import Tier
+from ..profiles.formulas import DeepseekFormula, FlatFormula, GeminiTileFormula, PatchFormula, PictureFormula, TileFormula
+from ..profiles.profile import CachePrices, EyeTest, Limits, ReaderProfile, Rung
+from ..turns.turn import Turn
 
 __all__ = [
     "Answer",
@@ -102,9 +102,9 @@ _BACK_ENDS = {
     "deepseek-ocr": "optical_memory.readers.deepseek_ocr:DeepseekOcrReader",
     "unlimited-ocr": "optical_memory.readers.deepseek_ocr:UnlimitedOcrReader",
     "transformers": "optical_memory.readers.transformers:TransformersReader",
-    "openai": "optical_memory.readers.chat_model:ChatModelReader",
-    "vllm": "optical_memory.readers.chat_model:VllmReader",
-    "tesseract": "optical_memory.readers.ocr:OcrReader",
+    "openai": "optical_memory.readers.chat_server:ChatModelReader",
+    "vllm": "optical_memory.readers.chat_server:VllmReader",
+    "tesseract": "optical_memory.readers.tesseract:OcrReader",
 }
 
 

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from ..errors import ContextTooLong, MissingExtra
-from ..pages import Page
-from ..tiers import Tier
-from .base import ContextLike, ReaderProfile
-from .parsing import ParsedPage, Task, parse_output, task_of
-from .profiles import profile_of
+from ..pages.page import Page
+from ..pages.tiers import Tier
+from ..profiles.profile import ReaderProfile
+from ..profiles.registry import profile_of
+from .base import ContextLike
 from .prompts import Picture, Piece, Words, context_pieces, picture_of
 from .streaming import ReaderStats, StreamedAnswer
+from .structured_output import ParsedPage, Task, parse_output, task_of
 from .vision_cache import FolderShelf, PageKey, Payload, VisionCache, default_folder
 
 if TYPE_CHECKING:

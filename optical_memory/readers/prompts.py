@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from ..pages import Page
-from ..tiers import Tier
-from ..turns import ImageContent, Turn
+from ..pages.page import Page
+from ..pages.tiers import Tier
+from ..turns.turn import ImageContent, Turn
 from .base import ContextLike, PageLike
 
 __all__ = ["Picture", "Piece", "Words", "context_pieces", "picture_of", "turn_pieces"]

@@ -20,14 +20,15 @@ from typing import Any
 from PIL import Image
 
 from ..errors import ContextTooLong, MissingExtra, ReaderError, WeightsNotFound
-from ..pages import Page
-from ..tiers import Tier
-from .base import ContextLike, PageLike, ReaderProfile
-from .payloads import GRID, identity_of, joined, rows_of, taken_apart
-from .profiles import profile_for_model, profile_of
+from ..pages.page import Page
+from ..pages.tiers import Tier
+from ..profiles.profile import ReaderProfile
+from ..profiles.registry import profile_for_model, profile_of
+from .base import ContextLike, PageLike
 from .prompts import Picture, Words, picture_of, turn_pieces
 from .streaming import Ending, StreamedAnswer
 from .vision_cache import FolderShelf, PageKey, Payload, VisionCache, default_folder
+from .vision_payloads import GRID, identity_of, joined, rows_of, taken_apart
 
 __all__ = ["TransformersReader"]
 

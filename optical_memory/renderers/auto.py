@@ -8,7 +8,7 @@ import threading
 
 from ..errors import BrowserNotFound
 from .base import Renderer
-from .finding import BrowserFound, browser_version, find_browser, named_in_vain
+from .chromium.finding import BrowserFound, browser_version, find_browser, named_in_vain
 
 __all__ = ["open_auto"]
 
@@ -21,11 +21,11 @@ def open_auto() -> Renderer:
     found = find_browser()
     missing = _missing(found)
     if found and not missing:
-        from .chromium import ChromiumRenderer
+        from .chromium.renderer import ChromiumRenderer
 
         _say(logging.INFO, f"pages are drawn by Chromium: {found.path}")
         return ChromiumRenderer()
-    from .pillow import PillowRenderer
+    from .pillow.renderer import PillowRenderer
 
     _say(logging.WARNING, f"pages are drawn by Pillow, for {missing}; 'optical-memory doctor' says what to install")
     return PillowRenderer()

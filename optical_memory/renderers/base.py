@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from ..errors import UnknownName
-from ..exchanges import Exchange
-from ..pages import PageStyle, Segment
+from ..pages.page import PageStyle, Segment
+from ..turns.exchanges import Exchange
 
 __all__ = ["RenderedPage", "Renderer", "open_renderer", "renderer_path"]
 
@@ -80,8 +80,8 @@ class Renderer(Protocol):
 
 _RENDERERS = {
     "auto": "optical_memory.renderers.auto:open_auto",
-    "chromium": "optical_memory.renderers.chromium:ChromiumRenderer",
-    "pillow": "optical_memory.renderers.pillow:PillowRenderer",
+    "chromium": "optical_memory.renderers.chromium.renderer:ChromiumRenderer",
+    "pillow": "optical_memory.renderers.pillow.renderer:PillowRenderer",
 }
 
 

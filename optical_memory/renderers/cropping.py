@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..pages import PageStyle
+from ..pages.page import PageStyle
 from .base import RenderedPage
 from .geometry import Canvas
 from .png import decode_grey, encode_grey

@@ -9,9 +9,10 @@ import zlib
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["fingerprint_of"]
+__all__ = ["code_files", "fingerprint_of"]
 
 PACKAGES = ("latex2mathml", "markdown-it-py", "mdit-py-plugins", "pillow", "pygments")  # they decide over the blocks and how they are drawn
+PIXEL_FILES = (".py", ".js", ".ttf", ".xz")
 
 
 @lru_cache(maxsize=32)
@@ -28,14 +29,12 @@ def fingerprint_of(*facts: str) -> str:
 
 @lru_cache(maxsize=1)
 def _code_state() -> str:
-    """A hash of the modules and data that may decide over pixels, so that no version number can be forgotten."""
+    """A hash of the code and data that may decide over pixels, so that no version number can be forgotten."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in code_files())).hexdigest()
+
+
+def code_files() -> list[Path]:
+    """Every file under `renderers/` that may decide over pixels, and the modules elsewhere that decide what stands on which page."""
     here = Path(__file__).parent
-    beside = (
-        here / "layout.js",
-        here / "fonts" / "lastresort.xz",
-        *sorted((here / "fonts").glob("*.ttf")),
-        here.parent / "pagination.py",
-        here.parent / "exchanges.py",
-    )
-    files = [*sorted(here.glob("*.py")), *beside]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    inside = sorted(path for path in here.rglob("*") if path.suffix in PIXEL_FILES)
+    return [*inside, here.parent / "pages" / "pagination.py", here.parent / "turns" / "exchanges.py"]

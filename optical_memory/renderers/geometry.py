@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..pages import PageStyle
+from ..pages.page import PageStyle
 
 __all__ = ["Canvas"]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from urllib.parse import quote
 
 from ..errors import UnknownName
-from ..turns import Turn
+from ..turns.turn import Turn
 
 __all__ = ["DerivedCache", "Readable", "SessionId", "SessionInfo", "Store", "Trace", "TurnHistory", "TurnLog", "default_url", "open_store"]
 
@@ -83,7 +83,7 @@ class TurnLog(TurnHistory, Protocol):
         ...
 
     def search(self, session: SessionId, query: str, limit: int) -> list[int]:
-        """Numbers of the turns that match, best first, by the terms of `optical_memory.search`."""
+        """Numbers of the turns that match, best first, by the terms of `optical_memory.text.search_terms`."""
         ...
 
     def sessions(self, tenant: str = "") -> list[SessionInfo]:
@@ -137,7 +137,7 @@ class Store(TurnLog, DerivedCache, Protocol):
 
 
 _STORES = {
-    "memory": "optical_memory.stores.memory:MemoryStore",
+    "memory": "optical_memory.stores.in_memory:MemoryStore",
     "sqlite": "optical_memory.stores.sqlite:SqliteStore",
     **dict.fromkeys(
         ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"),

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import InvalidTurn, SessionCorrupted, StoreError
-from ..turns import Turn
+from ..turns.turn import Turn
 
 __all__ = ["DIGEST_BYTES", "VERSION", "blank", "decode", "digest", "encode", "from_bytes", "to_bytes"]
 

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from ..search import TermIndex
-from ..turns import Turn
+from ..text.search_terms import TermIndex
+from ..turns.turn import Turn
 from .base import SessionId
 
 __all__ = ["LocalIndexes"]

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import LengthConflict, SessionCorrupted, TurnNotFound
-from ..search import terms
-from ..turns import Turn
+from ..text.search_terms import terms
+from ..turns.turn import Turn
 from . import sqlite_index
 from .base import SessionId, SessionInfo
 from .codec import blank, decode, digest, encode, from_bytes, to_bytes

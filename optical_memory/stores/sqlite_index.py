@@ -1,4 +1,4 @@
-"""The full-text index of the SQLite store: an FTS5 table that holds the terms of `optical_memory.search`, and nothing else.
+"""The full-text index of the SQLite store: an FTS5 table that holds the terms of `optical_memory.text.search_terms`, and nothing else.
 
 Every term is written as `session:term`. So a search reads the postings of its own session only, however many share the file.
 """
@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from ..errors import SessionCorrupted
-from ..search import TERM_PUNCTUATION, query_terms, terms, weights
+from ..text.search_terms import TERM_PUNCTUATION, query_terms, terms, weights
 from .codec import decode
 
 __all__ = ["add", "available", "create", "prepare", "remove", "search"]

@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from ..errors import StoreError
-from ..turns import Turn
+from ..turns.turn import Turn
 from .base import SessionId, Store
 from .codec import decode, encode, to_bytes
 

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
 from ..errors import UnknownName
-from ..pages import Page
-from ..tiers import Tier
-from ..turns import Turn
+from ..pages.page import Page
+from ..pages.tiers import Tier
+from ..turns.turn import Turn
 
 __all__ = ["Verification", "Verifier", "verifier_id", "verifier_of"]
 

@@ -11,9 +11,9 @@ import json
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from ..pages import Page
-from ..tiers import PATCH, Tier
-from ..turns import Turn
+from ..pages.page import Page
+from ..pages.tiers import PATCH, Tier
+from ..turns.turn import Turn
 from .base import Verification
 
 __all__ = ["FOX_SMALL", "FOX_TINY", "ByDensity"]

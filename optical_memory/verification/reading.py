@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..pages import Page, Segment
-from ..readers.base import ReaderProfile, open_reader
-from ..renderers.document import blocks_of
-from ..tiers import Tier
-from ..turns import Turn
+from ..pages.page import Page, Segment
+from ..pages.tiers import Tier
+from ..profiles.profile import ReaderProfile
+from ..readers.base import open_reader
+from ..renderers.document.blocks_of_turn import blocks_of
+from ..turns.turn import Turn
 from .alignment import best_match, faults
 from .base import Verification
 from .words import LARGEST_ERROR, critical_spans, plain, words_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-from ..renderers.blocks import Block, Code, Heading, ListItem, Math, Paragraph, Quote, Span, Table
-from ..renderers.compaction import JOIN_MARK
-from ..salience import COMMON
+from ..renderers.document.blocks import Block, Code, Heading, ListItem, Math, Paragraph, Quote, Span, Table
+from ..renderers.document.compaction import JOIN_MARK
+from ..text.salience import COMMON
 
 __all__ = ["LARGEST_ERROR", "TYPOGRAPHIC", "content_words", "critical_spans", "plain", "word_spans", "words_of"]
 

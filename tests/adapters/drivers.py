@@ -183,7 +183,7 @@ class LangChainHistory(_Log):
 
     def _open_log(self, options: dict[str, Any]) -> None:
         pytest.importorskip("langchain_core.chat_history", reason="langchain-core is not installed")
-        from optical_memory.adapters.langchain_history import OpticalChatMessageHistory
+        from optical_memory.adapters.langchain.history import OpticalChatMessageHistory
 
         self._history = OpticalChatMessageHistory("s", **options)
 
@@ -202,7 +202,7 @@ class LangChainClassic(LangChainHistory):
 
     def _open_log(self, options: dict[str, Any]) -> None:
         pytest.importorskip("langchain_classic.chains", reason="langchain-classic is not installed")
-        from optical_memory.adapters.langchain_classic import OpticalConversationMemory
+        from optical_memory.adapters.langchain.classic import OpticalConversationMemory
 
         self._memory = OpticalConversationMemory("s", **options, budget=self.budget)
         self._history = self._memory.chat_memory

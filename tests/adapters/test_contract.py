@@ -20,20 +20,20 @@ from hypothesis import strategies as st
 from optical_memory import WaterMarks
 from optical_memory.errors import BudgetTooSmall
 from optical_memory.stores import SessionId
-from optical_memory.stores.memory import MemoryStore
+from optical_memory.stores.in_memory import MemoryStore
 from tests.adapters.drivers import DRIVERS, Driver, Message, Sent
 from tests.adapters.upset import upset_histories
 from tests.histories import histories
+from tests.memory.test_planning_properties import EXAMPLES
 from tests.support import RuledRenderer
-from tests.test_planning_properties import EXAMPLES
 
 ROOT = Path(__file__).parents[2]
 SMALL = WaterMarks(high=300, low=60)
 FRAMEWORKS = {  # the module of each adapter, what it is missing without, and the extra that brings it
     "langchain": ("langchain", "langchain"),
-    "langchain_history": ("langchain_core", "langchain"),
-    "langchain_stores": ("langchain_core", "langchain"),
-    "langchain_classic": ("langchain_classic", "langchain-classic"),
+    "langchain.history": ("langchain_core", "langchain"),
+    "langchain.byte_stores": ("langchain_core", "langchain"),
+    "langchain.classic": ("langchain_classic", "langchain-classic"),
     "litellm": ("litellm", "litellm"),
     "llama_index": ("llama_index.core", "llama-index"),
     "openai_agents": ("agents", "openai-agents"),

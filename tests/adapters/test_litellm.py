@@ -23,7 +23,7 @@ litellm = pytest.importorskip("litellm", reason="LiteLLM is not installed (extra
 
 from optical_memory.adapters.litellm import OpticalMemoryHook  # noqa: E402
 from optical_memory.errors import BudgetTooSmall  # noqa: E402
-from optical_memory.planning import WaterMarks  # noqa: E402
+from optical_memory.planning.triggers import WaterMarks  # noqa: E402
 from tests.adapters.upset import upset_histories  # noqa: E402
 from tests.adapters.wire import Call, Wire  # noqa: E402
 from tests.support import RuledRenderer  # noqa: E402

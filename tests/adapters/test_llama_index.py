@@ -41,7 +41,7 @@ from pydantic import Field
 from optical_memory import OpticalMemory, WaterMarks
 from optical_memory.adapters.llama_index import OpticalMemoryBlock
 from optical_memory.errors import BudgetTooSmall
-from optical_memory.stores.memory import MemoryStore
+from optical_memory.stores.in_memory import MemoryStore
 from tests.adapters.wire import Wire
 from tests.histories import histories
 from tests.support import RuledRenderer
@@ -335,7 +335,7 @@ def test_no_context_ever_holds_half_a_tool_call(history: list[dict[str, Any]]) -
 
 
 def test_a_replay_of_a_real_trajectory_mostly_appends() -> None:
-    loaded = json.loads(files("optical_memory.data").joinpath("airline-agent.json").read_text("utf-8"))["messages"][:200]
+    loaded = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"][:200]
     past = OpticalMemory("s", store="memory://", renderer=RuledRenderer(rows=6_000), reader="gpt-4o")
     memory, calls = memory_of(OpticalMemoryBlock(memory=past), limit=2_000), []
 

@@ -29,7 +29,7 @@ from agents.run_config import CallModelData, ModelInputData  # noqa: E402
 from optical_memory import OpticalMemory  # noqa: E402
 from optical_memory.adapters.openai_agents import OpticalSession, optical_filter  # noqa: E402
 from optical_memory.errors import BudgetTooSmall  # noqa: E402
-from optical_memory.planning import WaterMarks  # noqa: E402
+from optical_memory.planning.triggers import WaterMarks  # noqa: E402
 from tests.adapters.wire import Call, Wire  # noqa: E402
 from tests.histories import histories  # noqa: E402
 from tests.support import RuledRenderer  # noqa: E402
@@ -360,7 +360,7 @@ def test_a_run_with_tools_and_a_session(kind: str, streamed: bool) -> None:
 
     async def story(wire: Wire) -> list[Item]:
         session = OpticalSession("run", store="memory://")
-        agent = Agent("A", instructions="Look.", model=model(wire, kind), tools=[look])
+        agent = Agent("A", instructions="ViewSettings.", model=model(wire, kind), tools=[look])
         config = RunConfig(call_model_input_filter=small_filter())
         for n in range(12):
             if streamed:

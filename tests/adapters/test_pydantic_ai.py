@@ -45,9 +45,9 @@ from pydantic_ai.tools import RunContext
 from pydantic_ai.usage import RunUsage
 
 from optical_memory.adapters.pydantic_ai import OpticalMemoryCapability
-from optical_memory.adapters.pydantic_ai_messages import said_in, turn_of_said
+from optical_memory.adapters.pydantic_ai.messages import said_in, turn_of_said
 from optical_memory.errors import BudgetTooSmall
-from optical_memory.planning import WaterMarks
+from optical_memory.planning.triggers import WaterMarks
 from tests.adapters.upset import upset_histories
 from tests.adapters.wire import Call, Wire
 from tests.support import RuledRenderer
@@ -220,7 +220,7 @@ def test_a_new_system_prompt_leaves_the_pages_as_they_are() -> None:
 def test_nothing_changes_inside_a_tool_loop() -> None:
     def look(at: int) -> str:
         if at == 3:
-            raise ModelRetry("Look elsewhere.")
+            raise ModelRetry("ViewSettings elsewhere.")
         return f"At {at} there is a train to Basel at 10:{at:02}. " * 8
 
     loop = [
@@ -323,7 +323,7 @@ def test_no_request_ever_holds_half_a_tool_call(history: list[dict[str, Any]], j
 
 
 def test_a_replay_of_a_real_trajectory_mostly_appends() -> None:
-    loaded = json.loads(files("optical_memory.data").joinpath("airline-agent.json").read_text("utf-8"))["messages"][:200]
+    loaded = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"][:200]
     messages = converted(loaded, joined=True)
     one = optical(reader="gpt-4o", renderer=RuledRenderer(rows=6_000), marks=None)
     calls = [shown(one, messages[:end]) for end, message in enumerate(messages) if isinstance(message, ModelResponse) and end]

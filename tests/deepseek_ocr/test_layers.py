@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch", reason="the deepseek extra is not installed
 from optical_memory.deepseek_ocr.configuration import DecoderConfig, DeepseekOcrConfig
 from optical_memory.deepseek_ocr.moe import MixtureOfExperts
 from optical_memory.deepseek_ocr.processing import count_rows, page_pixels
+from optical_memory.pages.tiers import Tier, gundam_grid
 from optical_memory.readers import profile_of
-from optical_memory.tiers import Tier, gundam_grid
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 7, 64])

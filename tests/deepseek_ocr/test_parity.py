@@ -13,7 +13,7 @@ pytest.importorskip("transformers", minversion="5.20", reason="the vlm extra is 
 from optical_memory.deepseek_ocr.configuration import DeepseekOcrConfig
 from optical_memory.deepseek_ocr.modeling import DeepseekOcrForConditionalGeneration
 from optical_memory.deepseek_ocr.processing import PagePixels
-from optical_memory.tiers import sequence_length
+from optical_memory.pages.tiers import sequence_length
 
 from .oracle import oracle, random_model
 

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from optical_memory.readers.ocr import OcrReader
+from optical_memory.readers.tesseract import OcrReader
 from tests.readers.chat_server import ChatServer
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optical_memory.evaluation.answering import exact_match, read_answers, token_f1
-from optical_memory.evaluation.running import load_results, spread
+from optical_memory.evaluation.harness import load_results, spread
 from tests.commands import run_command
 from tests.evaluation.answer_server import AnswerServer
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from optical_memory import OpticalMemory
-from optical_memory.pages import Page
-from optical_memory.planning import WaterMarks
+from optical_memory.pages.page import Page
+from optical_memory.planning.triggers import WaterMarks
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,12 @@ from optical_memory import OpticalMemory
 from optical_memory.deepseek_ocr.generation import CHUNK
 from optical_memory.deepseek_ocr.sampling import Sampling
 from optical_memory.errors import ContextTooLong, WeightsNotFound
-from optical_memory.pages import Page
+from optical_memory.pages.page import Page
+from optical_memory.pages.tiers import Tier
 from optical_memory.readers import open_reader
 from optical_memory.readers.deepseek_ocr import DeepseekOcrReader, UnlimitedOcrReader
 from optical_memory.readers.prompts import picture_of
 from optical_memory.readers.vision_cache import FolderShelf, VisionCache
-from optical_memory.tiers import Tier
 
 from .conftest import talk
 

@@ -12,7 +12,7 @@ pytest.importorskip("transformers", minversion="5.20", reason="the vlm extra is 
 
 from optical_memory import OpticalMemory
 from optical_memory.errors import ContextTooLong, ReaderError, WeightsNotFound
-from optical_memory.pages import Page
+from optical_memory.pages.page import Page
 from optical_memory.readers import open_reader
 from optical_memory.readers.prompts import Words, picture_of
 from optical_memory.readers.transformers import TransformersReader

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from optical_memory.renderers.base import Renderer, open_renderer
-from optical_memory.renderers.finding import find_browser
+from optical_memory.renderers.chromium.finding import find_browser
 
 
 @pytest.fixture(scope="module", params=["chromium", "pillow"])

@@ -20,13 +20,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from optical_memory.exchanges import Exchange, exchanges_of
-from optical_memory.pages import PageStyle
-from optical_memory.parsing import turn_of
+from optical_memory.pages.page import PageStyle
 from optical_memory.renderers.base import RenderedPage, Renderer, open_renderer
-from optical_memory.renderers.finding import BROWSER_VARIABLE, find_browser
+from optical_memory.renderers.chromium.finding import BROWSER_VARIABLE, find_browser
 from optical_memory.renderers.geometry import Canvas
-from optical_memory.turns import ImageContent, TextContent, ToolCall, Turn
+from optical_memory.turns.exchanges import Exchange, exchanges_of
+from optical_memory.turns.from_messages import turn_of
+from optical_memory.turns.turn import ImageContent, TextContent, ToolCall, Turn
 
 DATA = Path(__file__).parent.parent / "data"
 STYLE = PageStyle(scale=1.0)

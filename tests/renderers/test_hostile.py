@@ -17,13 +17,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from optical_memory.exchanges import exchanges_of
-from optical_memory.pages import PageStyle
-from optical_memory.renderers.browser import Engine, TabLost
-from optical_memory.renderers.finding import find_browser
+from optical_memory.pages.page import PageStyle
+from optical_memory.renderers.chromium.browser import Engine, TabLost
+from optical_memory.renderers.chromium.finding import find_browser
+from optical_memory.renderers.chromium.stylesheet import document
 from optical_memory.renderers.geometry import Canvas
-from optical_memory.renderers.stylesheet import document
-from optical_memory.turns import ImageContent, TextContent, ToolCall, ToolResultContent, Turn
+from optical_memory.turns.exchanges import exchanges_of
+from optical_memory.turns.turn import ImageContent, TextContent, ToolCall, ToolResultContent, Turn
 
 pytest.importorskip("playwright", reason="the chromium extra is not installed")
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine")
@@ -199,7 +199,7 @@ def test_enough_vectors() -> None:
 
 
 def test_no_vector_reaches_a_server(listener: Listener) -> None:
-    from optical_memory.renderers.chromium import ChromiumRenderer
+    from optical_memory.renderers.chromium.renderer import ChromiumRenderer
 
     texts = [vector for base in listener.bases() for vector in vectors(base)]
     pages = ChromiumRenderer().render(exchanges_of(turns_with(texts)), STYLE)

@@ -20,7 +20,7 @@ import pytest
 
 from optical_memory.errors import StoreUnavailable
 from optical_memory.stores import SessionId, Store, open_store
-from optical_memory.turns import Turn
+from optical_memory.turns.turn import Turn
 
 HOST = "127.0.0.1"
 SLOTS = 16_384

@@ -177,15 +177,15 @@ def test_a_plan_is_put_in_place_of_the_one_that_was_read(clean_redis: str) -> No
 def test_a_session_replanned_by_two_at_once_has_one_plan(clean_redis: str) -> None:
     """One whose claim was lost, since it hung, must not put its old plan over the newer one."""
     slow, quick = fill(clean_redis), OpticalMemory("alice", store=clean_redis, renderer=RuledRenderer(rows=900), marks=MARKS)
-    viewer: Any = slow._viewer
-    moment = viewer._moment(None)  # where it stood when it hung
+    builder: Any = slow._builder
+    moment = builder._read_state()  # where it stood when it hung
     newer = quick.context().plan
     for n in range(60, 120):
         quick.append(("user" if n % 2 else "assistant", f"turn {n} " + "word " * 40))
     newest = quick.context().plan
     assert newest.epoch > newer.epoch
-    assert viewer._replanned(moment, None).plan.epoch >= newest.epoch
-    assert viewer._read_plan().epoch >= newest.epoch
+    assert builder._replanned(moment, None).plan.epoch >= newest.epoch
+    assert builder._read_plan().epoch >= newest.epoch
 
 
 def test_a_page_is_encoded_once_for_all_that_share_a_store(clean_redis: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optical_memory.errors import InvalidTurn, LengthConflict, TurnNotFound
 from optical_memory.stores import SessionId, Store, open_store
-from optical_memory.turns import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from optical_memory.turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 
 ALICE = SessionId("alice")
 ODD_NAMES = ["", "a:b", "a", "b", "{a}", "a}:log", "ü", "你好", "a\0b", "\ud800", "..", "a/b", " a", "A", "%41", "*", "a" * 300]

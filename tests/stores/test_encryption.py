@@ -12,8 +12,8 @@ from optical_memory.errors import SessionCorrupted, StoreError, WrongKey
 from optical_memory.stores import SessionId, open_store
 from optical_memory.stores.encryption import KEYS_VARIABLE, PLAIN, SEALED, cipher_of
 from optical_memory.stores.redis import RedisStore
-from optical_memory.stores.redis.checking import check, rotate
-from optical_memory.turns import ToolCall, Turn
+from optical_memory.stores.redis.health_check import check, rotate
+from optical_memory.turns.turn import ToolCall, Turn
 
 redis = pytest.importorskip("redis", reason="needs the redis extra")
 fernet = pytest.importorskip("cryptography.fernet", reason="needs the encryption extra")

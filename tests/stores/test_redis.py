@@ -10,7 +10,7 @@ import pytest
 
 from optical_memory.errors import SessionCorrupted, StoreUnavailable
 from optical_memory.stores import SessionId, open_store
-from optical_memory.turns import ToolCall, Turn
+from optical_memory.turns.turn import ToolCall, Turn
 from tests.stores.writers import write_at_once
 
 redis = pytest.importorskip("redis", reason="needs the redis extra")

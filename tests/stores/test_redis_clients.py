@@ -17,7 +17,7 @@ from optical_memory import OpticalMemory
 from optical_memory.errors import SessionCorrupted, StoreUnavailable
 from optical_memory.stores import SessionId, Store, open_store
 from optical_memory.stores.redis import Options, RedisStore
-from optical_memory.turns import ToolCall, Turn
+from optical_memory.turns.turn import ToolCall, Turn
 from tests.stores.redis_servers import Cluster, Server, free_port, redis_cluster, redis_server, watched_servers
 from tests.support import RuledRenderer
 

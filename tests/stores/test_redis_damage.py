@@ -10,8 +10,8 @@ import pytest
 from optical_memory.errors import SessionCorrupted
 from optical_memory.stores import SessionId
 from optical_memory.stores.redis import RedisStore
-from optical_memory.stores.redis.layout import PARTS
-from optical_memory.turns import ToolCall, Turn
+from optical_memory.stores.redis.key_names import PARTS
+from optical_memory.turns.turn import ToolCall, Turn
 
 redis = pytest.importorskip("redis", reason="needs the redis extra")
 

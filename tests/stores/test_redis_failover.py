@@ -11,8 +11,8 @@ import pytest
 
 from optical_memory.errors import StoreUnavailable
 from optical_memory.stores import SessionId
-from optical_memory.stores.redis.layout import Layout
-from optical_memory.turns import Turn
+from optical_memory.stores.redis.key_names import Layout
+from optical_memory.turns.turn import Turn
 from tests.stores.redis_servers import HOST, Load, check_load, opened, redis_cluster, redis_server, wait_until, watched_servers
 
 redis = pytest.importorskip("redis", reason="needs the redis extra")

@@ -18,7 +18,7 @@ from optical_memory import OpticalMemory, WaterMarks
 from optical_memory.errors import SessionCorrupted, StoreUnavailable
 from optical_memory.stores import SessionId, open_store
 from optical_memory.stores.redis import RedisStore
-from optical_memory.turns import Turn
+from optical_memory.turns.turn import Turn
 from tests.stores.redis_servers import DURABLE, CuttingProxy, Load, Server, check_load, opened, redis_server
 from tests.support import RuledRenderer
 

@@ -14,8 +14,8 @@ from optical_memory.errors import SessionCorrupted, StoreError
 from optical_memory.stores import SessionId, open_store
 from optical_memory.stores.codec import digest, encode
 from optical_memory.stores.redis import Options, RedisStore
-from optical_memory.stores.redis.checking import check
-from optical_memory.turns import ToolCall, Turn
+from optical_memory.stores.redis.health_check import check
+from optical_memory.turns.turn import ToolCall, Turn
 from tests.stores.redis_servers import DURABLE, redis_server, wait_until
 from tests.support import RuledRenderer
 

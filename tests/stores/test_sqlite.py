@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from optical_memory.errors import SessionCorrupted, StoreError, StoreUnavailable, UnknownName
-from optical_memory.search import terms
 from optical_memory.stores import SessionId, Store, default_url, open_store
 from optical_memory.stores.sqlite import SqliteStore
-from optical_memory.turns import ImageContent, ToolCall, Turn
+from optical_memory.text.search_terms import terms
+from optical_memory.turns.turn import ImageContent, ToolCall, Turn
 from tests.stores.writers import write_at_once
 
 ALICE = SessionId("alice")
@@ -54,7 +54,7 @@ def bytes_of(path: Path) -> bytes:
 
 def test_what_append_returned_survives_kill_9(path: Path) -> None:
     script = (
-        "import sys; from optical_memory.stores import SessionId, open_store; from optical_memory.turns import Turn\n"
+        "import sys; from optical_memory.stores import SessionId, open_store; from optical_memory.turns.turn import Turn\n"
         "store = open_store(sys.argv[1])\n"
         "for n in range(1, 1_000_000):\n"
         "    store.append(SessionId('alice'), [Turn(id=str(n), role='user', content=f'turn {n} ' * 20)])\n"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from optical_memory.errors import LengthConflict
 from optical_memory.stores import SessionId, Store, open_store
 from optical_memory.stores import transfer as transfer_module
-from optical_memory.stores.memory import MemoryStore
+from optical_memory.stores.in_memory import MemoryStore
 from optical_memory.stores.transfer import ImportReport, copy_session, export_session, import_session
-from optical_memory.turns import ToolCall, Turn
+from optical_memory.turns.turn import ToolCall, Turn
 
 from .test_contract import FULL_TURNS, ODD_NAMES, json_values, turn
 

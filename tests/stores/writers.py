@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 
 from optical_memory.stores import SessionId, open_store
-from optical_memory.turns import Turn
+from optical_memory.turns.turn import Turn
 
 SESSION = SessionId("alice")
 EACH = 100  # turns that a writer adds alone; as many more are common to all writers

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from optical_memory.pages import Box, Page, Segment
-from optical_memory.tiers import Tier
+from optical_memory.pages.page import Box, Page, Segment
+from optical_memory.pages.tiers import Tier
 from optical_memory.verification.density import FOX_SMALL, FOX_TINY, ByDensity
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from optical_memory import ByAge, OpticalMemory, Page, PageStyle, Turn, WaterMarks
-from optical_memory.readers.ocr import OcrReader, has_language
-from optical_memory.tiers import Tier
+from optical_memory.pages.tiers import Tier
+from optical_memory.readers.tesseract import OcrReader, has_language
 from optical_memory.verification.reading import ByReading
 
 pytestmark = pytest.mark.skipif(not has_language(), reason="no Tesseract with English here: apt install tesseract-ocr")

@@ -12,7 +12,7 @@ from ..codec import from_bytes, to_bytes
 from ..encryption import Cipher
 from . import scripts
 from .connecting import Options
-from .layout import Layout
+from .key_names import Layout
 from .wire import Wire, is_full
 
 __all__ = ["RedisCache", "milliseconds"]

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavailable, TurnNotFound, WrongKey
-from ...turns import Turn
+from ...turns.turn import Turn
 from ..base import SessionId, SessionInfo, Trace
 from ..codec import blank, decode, digest, encode, from_bytes, to_bytes
 from ..encryption import cipher_of
@@ -24,9 +24,9 @@ from . import scripts
 from .cache import RedisCache, milliseconds
 from .connecting import Options, wire_of
 from .damage import damage_of
-from .layout import EXPIRING, KEPT, OPENING
+from .erasure_traces import traces_of
+from .key_names import EXPIRING, KEPT, OPENING
 from .server import eviction_warning
-from .traces import traces_of
 from .wire import Said
 
 __all__ = ["RedisStore"]

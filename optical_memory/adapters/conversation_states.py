@@ -1,0 +1,133 @@
+"""Conversations that come as a list at every call, with no place to keep a state in: a proxy's requests, a filter before the model.
+
+A state is found by how its conversation begins: the longest beginning that was seen before. A lost state costs a re-plan, nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Generic, TypeVar
+
+from ..context.messages.request_outline import Piece, outline
+from ..errors import InvalidTurn, RenderError
+from ..turns.from_messages import TurnLike, turn_of
+from .settings import AdapterSettings, ModelMemories
+
+__all__ = ["Conversations", "digest", "readable"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+State = dict[str, Any]
+
+REMEMBERED_STATES = 2_000  # one for each call; calls of one epoch share theirs
+
+
+class Conversations(Generic[T]):
+    """Shows conversations to models, each with the state of its last call.
+
+    Args:
+        settings: the adapter's settings.
+        key: what determines a message's turn, hashable and cheap.
+        turn: the turn that a message stands for.
+    """
+
+    def __init__(self, settings: AdapterSettings, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
+        self._settings, self._key = settings, key
+        self._memories = ModelMemories[tuple[Hashable, T]](settings, key=itemgetter(0), turn=lambda keyed: turn(keyed[1]))
+        self._states: OrderedDict[Hashable, State] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def show(
+        self, messages: Sequence[T], model: str | None, render: Callable[[Iterator[Piece]], R], *, name: str | None = None
+    ) -> R | None:
+        """What `render` makes of the pieces to send; None if the messages go as they are: an unknown model, or, with a warning, a failure.
+
+        Args:
+            model: the provider's name of the model that is to look.
+            name: the conversation's, where it has one; it finds a state even if the beginning was changed.
+
+        Raises `BudgetTooSmall`.
+        """
+        memory = self._memories.memory_for(model)
+        if memory is None or not messages:
+            return None
+        keyed = [(self._key(message), message) for message in messages]
+        places: list[Hashable] = [*_beginnings(key for key, _ in keyed)]
+        if name is not None:
+            places.insert(0, (name,))
+        known = self._find(places)
+        try:
+            shown = memory.context(keyed, known, budget=self._settings.budget)
+            self._keep([places[-1], *places[: name is not None]], known if shown.state == known else shown.state)
+            return render(outline(shown.context))
+        except (InvalidTurn, TypeError, RenderError) as exc:
+            warnings.warn(f"the past is sent as text: {exc}", RuntimeWarning, stacklevel=2)
+            return None
+
+    def _find(self, places: Sequence[Hashable]) -> State | None:
+        with self._lock:
+            return next((self._states[place] for place in reversed(places) if place in self._states), None)
+
+    def _keep(self, places: Sequence[Hashable], state: State | None) -> None:
+        with self._lock:
+            for place in places:
+                self._states[place] = state or {}
+                self._states.move_to_end(place)
+            while len(self._states) > REMEMBERED_STATES:
+                self._states.popitem(last=False)
+
+
+def _beginnings(keys: Iterable[Hashable]) -> Iterator[int]:
+    """For each message, a hash of all up to it."""
+    so_far = 0
+    for key in keys:
+        so_far = hash((so_far, key))
+        yield so_far
+
+
+def digest(value: Any) -> bytes:
+    """A short hash of plain data: strings, numbers, lists, mappings. Equal hashes mean equal data; the other way round, nearly always."""
+    try:
+        data = marshal.dumps(value, 0)
+    except ValueError:  # an object of somebody's own
+        data = repr(value).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def readable(content: object) -> str | list[Mapping[str, Any]]:
+    """Content of a message in OpenAI's shapes, as blocks that a turn can hold. What is neither words nor a picture is named in brackets."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, Sequence):
+        return str(content)
+    return [block for item in content for block in _readable(item)]
+
+
+def _readable(block: object) -> Iterator[Mapping[str, Any]]:
+    if not isinstance(block, Mapping):
+        yield {"type": "text", "text": str(block)}
+        return
+    kind, said = block.get("type"), block.get("text", block.get("refusal"))
+    if kind in ("thinking", "redacted_thinking", "reasoning"):
+        return
+    if isinstance(said, str):
+        yield {"type": "text", "text": said}
+    elif kind in ("image_url", "input_image", "image") and _can_be_shown(block):
+        yield block
+    else:
+        yield {"type": "text", "text": f"[{kind or 'content'}]"}
+
+
+def _can_be_shown(picture: Mapping[str, Any]) -> bool:
+    """Whether a page can show a picture, or name its address; a provider's own file cannot be shown."""
+    try:
+        turn_of({"role": "user", "content": [picture]})
+    except InvalidTurn:
+        return False
+    return True

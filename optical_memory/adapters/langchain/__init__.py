@@ -1,0 +1,19 @@
+"""LangChain: middleware for `create_agent`; message histories, the classic memory and byte stores are modules of this package."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .history import as_runnable
+    from .middleware import OpticalMemoryMiddleware
+
+__all__ = ["OpticalMemoryMiddleware", "as_runnable"]
+
+_HOMES = {"OpticalMemoryMiddleware": ".middleware", "as_runnable": ".history"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: `history` and `byte_stores` need langchain-core alone, and the middleware needs all of LangChain."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

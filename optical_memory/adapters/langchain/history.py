@@ -1,0 +1,278 @@
+"""LangChain's chat message history on the turn log, and the optical view of it as a runnable.
+
+    RunnableWithMessageHistory(as_runnable() | model, chat_histories(store="sqlite:///chats.db"))
+
+The history gives back every message as it was said: LangChain counts them. What the model is to see instead comes from the runnable,
+which stands right before the model. LangChain itself advises `create_agent` for new code: see `OpticalMemoryMiddleware`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import takewhile
+from typing import Any
+
+from ...context.context import Context, TextPart
+from ...context.messages.request_outline import outline
+from ...errors import BudgetTooSmall, MissingExtra, RenderError
+from ...memory.optical_memory import OpticalMemory
+from ...profiles.pricing import Pricing
+from ...stores.base import Store, open_store
+from ...text.token_count import open_counter
+from ...turns.turn import Turn
+from .log import messages_of, to_log
+from .messages import Dialect, key_of, render
+
+try:
+    from langchain_core.chat_history import BaseChatMessageHistory
+    from langchain_core.messages import BaseMessage, SystemMessage, convert_to_messages
+    from langchain_core.prompt_values import PromptValue
+    from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+except ImportError as exc:
+    raise MissingExtra("OpticalChatMessageHistory", "langchain") from exc
+
+__all__ = ["OpticalChatMessageHistory", "as_runnable", "chat_histories", "view"]
+
+REMEMBERED = 1_000  # sessions of one `chat_histories` whose plan and pages are at hand
+
+
+class OpticalChatMessageHistory(BaseChatMessageHistory):
+    """The messages of a session, word for word, with all that LangChain keeps in them.
+
+    Args:
+        memory: an `OpticalMemory`, or the name of a session.
+        options: with a name, the other arguments of `OpticalMemory`.
+
+    `memory` gives recall, pins, pages and statistics of the same session.
+    """
+
+    def __init__(self, memory: OpticalMemory | str = "default", **options: Any) -> None:
+        super().__init__()
+        if isinstance(memory, OpticalMemory) and options:
+            raise TypeError(f"{', '.join(sorted(options))}: these belong to the OpticalMemory that was passed")
+        self.memory = memory if isinstance(memory, OpticalMemory) else OpticalMemory(memory, **options)
+
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain declares an attribute and asks for a property
+        """All messages, oldest first."""
+        return [message for turn in self.memory.turns() for message in messages_of(turn)]
+
+    async def aget_messages(self) -> list[BaseMessage]:
+        """All messages, oldest first."""
+        return await asyncio.to_thread(lambda: self.messages)
+
+    def add_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Store messages in one step. One whose id the session holds is not stored again, unless it says something else.
+
+        Raises `InvalidTurn`, `StoreUnavailable`; nothing is stored then.
+        """
+        turns = [to_log(message) for message in messages]
+        stored = self.memory.extend(turns)
+        # Some servers give all their answers one id. No answer may be lost for that.
+        others = [turn for turn, kept in zip(turns, stored, strict=True) if turn.id and not _erased(kept) and _said(turn) != _said(kept)]
+        self.memory.extend(turn.model_copy(update={"id": f"{turn.id}/{_said(turn)}"}) for turn in others)
+
+    async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Store messages in one step; see `add_messages`."""
+        await asyncio.to_thread(self.add_messages, messages)
+
+    def clear(self) -> None:
+        """Erase the session for good, with its pages."""
+        self.memory.erase()
+
+    async def aclear(self) -> None:
+        """Erase the session for good, with its pages."""
+        await self.memory.aerase()
+
+    def as_runnable(self, **options: Any) -> Runnable[Any, list[BaseMessage]]:
+        """The optical view of this session, to stand before the model; see `as_runnable`."""
+        return as_runnable(self.memory, **options)
+
+
+def chat_histories(store: str | Store | None = None, **options: Any) -> Callable[[str], OpticalChatMessageHistory]:
+    """A `get_session_history` for `RunnableWithMessageHistory`: one history for each session id, all in one store.
+
+    Args:
+        store: a store, or its URL, as for `OpticalMemory`.
+        options: the other arguments of `OpticalMemory`, for every session.
+    """
+    opened = open_store(store) if store is None or isinstance(store, str) else store
+    known: OrderedDict[str, OpticalChatMessageHistory] = OrderedDict()
+    lock = threading.Lock()
+
+    def get_session_history(session_id: str) -> OpticalChatMessageHistory:
+        with lock:
+            history = known.pop(session_id, None) or OpticalChatMessageHistory(session_id, store=opened, **options)
+            known[session_id] = history
+            while len(known) > REMEMBERED:
+                known.popitem(last=False)
+            return history
+
+    return get_session_history
+
+
+def as_runnable(
+    memory: OpticalMemory | None = None, *, budget: int | None = None, dialect: Dialect | None = None, detail: str | None = None
+) -> Runnable[Any, list[BaseMessage]]:
+    """The optical view of a memory as a runnable from messages to messages, to stand before the model.
+
+    Where the messages that come in hold those of the session, its context takes their place; else the context stands before them, after
+    their system prompt. What is not in the log yet is sent as it is. Nothing is stored.
+
+    Args:
+        memory: None for the session that `RunnableWithMessageHistory` has opened for the call.
+        budget: tokens of the context and of the messages after it at most, in the reader's tokens.
+        dialect: how pictures are written: `openai`, `anthropic` or `standard`. None goes by the memory's reader.
+        detail: how large OpenAI's models look at the pages; as each page was counted if None.
+
+    Pages that cannot be had are sent as text, with a warning. Raises `BudgetTooSmall`, `StoreUnavailable`.
+    """
+
+    def seen(given: Any, config: RunnableConfig) -> list[BaseMessage]:
+        asked = _opened(config) if memory is None else memory  # an empty one is false
+        leading, following = _around(_messages(given), asked)
+        return [*leading, *view(asked, following, budget=budget, dialect=dialect, detail=detail)]
+
+    async def aseen(given: Any, config: RunnableConfig) -> list[BaseMessage]:
+        return await asyncio.to_thread(seen, given, config)
+
+    return RunnableLambda(seen, aseen, name="optical_memory")
+
+
+def view(
+    memory: OpticalMemory,
+    following: Sequence[BaseMessage] = (),
+    *,
+    budget: int | None = None,
+    dialect: Dialect | None = None,
+    detail: str | None = None,
+) -> list[BaseMessage]:
+    """The context of `memory` and, after it, messages that are not in its log; calls and results are paired over both.
+
+    The arguments are those of `as_runnable`.
+    """
+    first = len(memory) + 1
+    new = tuple(
+        to_log(message).model_copy(update={"number": first + place, "id": f"new/{place}"}) for place, message in enumerate(following)
+    )
+    context = _context(memory, budget, new)
+    written = dialect or _dialect(memory.profile.name)
+    try:
+        return _rendered(_followed(context, new), following, written, detail)
+    except RenderError as exc:
+        warnings.warn(f"no pages could be made, so the conversation is sent as text: {exc}", RuntimeWarning, stacklevel=2)
+        plain = replace(context, parts=(TextPart(tuple(memory.turns()), 0),), framing="")
+        return _rendered(_followed(plain, new), following, written, detail)
+
+
+def _context(memory: OpticalMemory, budget: int | None, new: Sequence[Turn]) -> Context:
+    """The context in what `new` leaves of the budget."""
+    if budget is None:
+        return memory.context()
+    taken = Pricing(memory.profile, _counter(memory.profile.encoding)).total(new)
+    try:
+        return memory.context(max(1, budget - taken))
+    except BudgetTooSmall as exc:
+        raise BudgetTooSmall(budget, exc.needed + taken) from None
+
+
+_counter = cache(open_counter)  # a tokenizer's tables take long to build
+
+
+def _followed(context: Context, new: tuple[Turn, ...]) -> Context:
+    """A context whose last turns are `new`."""
+    *before, last = context.parts or (TextPart((), 0),)
+    if isinstance(last, TextPart):
+        joined = TextPart((*last.turns, *new), last.tokens)
+        return replace(context, parts=(*before, *([joined] if joined.turns else [])))
+    return replace(context, parts=(*context.parts, *([TextPart(new, 0)] if new else [])))
+
+
+def _rendered(context: Context, following: Sequence[BaseMessage], dialect: Dialect, detail: str | None) -> list[BaseMessage]:
+    turns = context.turns
+    originals: list[Any] = [None] * (turns[-1].number if turns else 0)
+    several: dict[int, list[BaseMessage]] = {}  # by identity of the message that stands for them
+    old = turns[: len(turns) - len(following)]
+    for turn in old:
+        messages = messages_of(turn)
+        originals[turn.number - 1] = messages[-1]
+        several[id(messages[-1])] = messages
+    for turn, message in zip(turns[len(old) :], following, strict=True):
+        originals[turn.number - 1] = message
+    rendered = render(outline(context), originals, dialect, detail=detail)
+    return [each for message in rendered for each in several.get(id(message), [message])]
+
+
+def _dialect(reader: str) -> Dialect:
+    return "openai" if reader.startswith("gpt") else "anthropic" if reader.startswith("claude") else "standard"
+
+
+def _opened(config: RunnableConfig) -> OpticalMemory:
+    history = config.get("configurable", {}).get("message_history")
+    if not isinstance(history, OpticalChatMessageHistory):
+        raise TypeError(
+            f"as_runnable() without a memory shows the OpticalChatMessageHistory that RunnableWithMessageHistory has opened; "
+            f"got {type(history).__name__}. Pass the memory: as_runnable(memory)"
+        )
+    return history.memory
+
+
+def _messages(given: Any) -> list[BaseMessage]:
+    if isinstance(given, PromptValue):
+        return given.to_messages()
+    if isinstance(given, str | BaseMessage):
+        return convert_to_messages([given])
+    if isinstance(given, Mapping) or not isinstance(given, Sequence):
+        raise TypeError(f"the optical view takes messages, a prompt or a text; got a {type(given).__name__}. Put the prompt before it")
+    return convert_to_messages(given)
+
+
+def _around(messages: list[BaseMessage], memory: OpticalMemory) -> tuple[list[BaseMessage], list[BaseMessage]]:
+    """What stands before the log in `messages`, and after it."""
+    asked = [key_of(message) for message in messages]
+    system = next((place for place, message in enumerate(messages) if not isinstance(message, SystemMessage)), len(messages))
+    start, stop = _whole(asked, memory) or _newest(asked, memory, system) or (system, system)
+    return messages[:start], messages[stop:]
+
+
+def _whole(asked: Sequence[Hashable], memory: OpticalMemory) -> tuple[int, int] | None:
+    """Where the log stands in `asked`, by its first and last message and its length: it is not read for this."""
+    length = len(memory)
+    edges = [key for turn in (*memory.turns(1, 2), *memory.turns(length, length + 1)) for key in _keys(turn)] if length else []
+    if len(edges) < 2:
+        return None
+    starts = range(len(asked) - length + 1)
+    return next(((at, at + length) for at in starts if asked[at] == edges[0] and asked[at + length - 1] == edges[-1]), None)
+
+
+def _newest(asked: Sequence[Hashable], memory: OpticalMemory, system: int) -> tuple[int, int] | None:
+    """Where the newest messages of the log stand in `asked`: all of them, or what was left of them after the system prompt."""
+    held = [key for turn in memory.turns() for key in _keys(turn)]
+    for stop in range(len(asked), 0, -1):
+        pairs = zip(reversed(asked[:stop]), reversed(held), strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        if shared and (shared == len(held) or stop - shared <= system):
+            return stop - shared, stop
+    return None
+
+
+def _keys(turn: Turn) -> list[Hashable]:
+    return [key_of(message) for message in messages_of(turn)]
+
+
+def _said(turn: Turn) -> str:
+    """Hash of what a turn says."""
+    said = turn.model_dump_json(include={"role", "content", "name", "tool_calls", "tool_call_id"})
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _erased(turn: Turn) -> bool:
+    """Whether `turn` stands for one that was erased: every other has the time at which it was stored."""
+    return turn.created_at is None

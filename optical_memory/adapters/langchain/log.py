@@ -1,0 +1,191 @@
+"""LangChain's messages in the turn log, and back as they went in.
+
+A turn says what a message says. What else LangChain keeps in the message stands in `Turn.metadata`, where no model sees it: ids, usage,
+provider's fields. What the turn holds already is not written twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from ...errors import InvalidTurn, MissingExtra
+from ...turns.turn import ImageContent, ReasoningContent, TextContent, ToolResultContent, Turn
+from .messages import turn_of_message
+
+try:
+    from langchain_core.messages import (
+        AIMessage,
+        BaseMessage,
+        BaseMessageChunk,
+        ChatMessage,
+        FunctionMessage,
+        HumanMessage,
+        SystemMessage,
+        ToolMessage,
+        message_chunk_to_message,
+    )
+except ImportError as exc:
+    raise MissingExtra("the adapter for LangChain", "langchain") from exc
+
+__all__ = ["messages_of", "to_log"]
+
+PLACE = "langchain"  # in `Turn.metadata`
+KINDS: dict[str, type[BaseMessage]] = {
+    "human": HumanMessage,
+    "ai": AIMessage,
+    "system": SystemMessage,
+    "tool": ToolMessage,
+    "function": FunctionMessage,
+    "chat": ChatMessage,
+}
+HELD = "$turn"  # the only key of a mapping that stands for a long string which the turn holds: [place of its part, field, what is before]
+LONG = 200  # characters; a shorter string is written where it is
+
+Block = dict[str, Any]
+
+
+def to_log(message: BaseMessage) -> Turn:
+    """The turn that keeps all of a message; its id is the message's.
+
+    Values inside a message that JSON does not have come back as what stands for them there (a time as text, a tuple as a list), and an
+    object that nothing stands for by the name of its type. Raises `InvalidTurn`.
+    """
+    if isinstance(message, BaseMessageChunk):
+        message = message_chunk_to_message(message)
+    kind = next((name for name, known in KINDS.items() if isinstance(message, known)), None)
+    if kind is None:
+        raise InvalidTurn(f"a {type(message).__name__} says nothing that a log could keep. To delete turns use OpticalMemory.erase")
+    turn = turn_of_message(message)
+    try:
+        data = to_jsonable_python(message.model_dump(exclude_defaults=True), fallback=_named, bytes_mode="base64")
+    except (PydanticSerializationError, ValueError, RecursionError) as exc:
+        raise InvalidTurn(f"a {type(message).__name__} holds what JSON cannot: {exc}") from exc
+    data.pop("type", None)
+    if data.get("content") == turn.content:
+        del data["content"]
+    else:
+        data["content"] = _leaner(data.get("content", ""), _long_strings(turn))
+    return turn.model_copy(update={"id": message.id or "", "metadata": {**turn.metadata, PLACE: {"v": 1, "type": kind, "data": data}}})
+
+
+def messages_of(turn: Turn) -> list[BaseMessage]:
+    """The message that a turn keeps. A turn that came another way is one message, or several where it holds results of several calls."""
+    kept = turn.metadata.get(PLACE)
+    if isinstance(kept, Mapping) and kept.get("v") == 1:
+        try:
+            return [_restored(turn, kept)]
+        except (ValidationError, LookupError, TypeError, AttributeError):  # damaged, or of another release of LangChain
+            pass
+    return _made(turn)
+
+
+def _named(value: object) -> str:
+    return f"[{type(value).__name__}]"
+
+
+def _restored(turn: Turn, kept: Mapping[str, Any]) -> BaseMessage:
+    data = dict(kept["data"])
+    data["content"] = _filled(data["content"], turn) if "content" in data else turn.content
+    return KINDS[kept["type"]](**data)
+
+
+# -- long strings, pictures above all, once and not twice ---------------------------------------------------------------------------------
+
+
+def _long_strings(turn: Turn) -> dict[str, list[Any]]:
+    """Where a turn holds which long string."""
+    found: dict[str, list[Any]] = {}
+    for place, part in enumerate(turn.parts):
+        if isinstance(part, TextContent) and len(part.text) >= LONG:
+            found[part.text] = [place, "text", ""]
+        if isinstance(part, ImageContent) and len(part.data) >= LONG:
+            found[part.data] = [place, "data", ""]
+            before = f"data:{part.media_type};base64,"
+            found[before + part.data] = [place, "data", before]
+    return found
+
+
+def _leaner(value: Any, held: Mapping[str, list[Any]]) -> Any:
+    if isinstance(value, str):
+        return {HELD: held[value]} if value in held else value
+    if isinstance(value, list):
+        return [_leaner(item, held) for item in value]
+    if not isinstance(value, dict):
+        return value
+    leaner = {key: _leaner(item, held) for key, item in value.items()}
+    return {HELD: leaner} if list(value) == [HELD] else leaner  # it only looks like a place: wrapped, so that it is not taken for one
+
+
+def _filled(value: Any, turn: Turn) -> Any:
+    if isinstance(value, list):
+        return [_filled(item, turn) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if list(value) == [HELD] and isinstance(value[HELD], list):
+        place, field, before = value[HELD]
+        return f"{before}{getattr(turn.parts[place], field)}"
+    if list(value) == [HELD]:
+        value = value[HELD]
+    return {key: _filled(item, turn) for key, item in value.items()}
+
+
+# -- turns that came another way ----------------------------------------------------------------------------------------------------------
+
+
+def _made(turn: Turn) -> list[BaseMessage]:
+    if turn.role == "tool" and turn.tool_call_id:
+        return [ToolMessage(content=_content(turn), tool_call_id=turn.tool_call_id, name=turn.name, id=turn.id)]
+    results = [part for part in turn.parts if isinstance(part, ToolResultContent)]
+    messages: list[BaseMessage] = [_result(part, f"{turn.id}/{place}") for place, part in enumerate(results)]
+    if turn.role == "tool" or (results and len(results) == len(turn.parts)):
+        return messages
+    return [*messages, _spoken(turn)]
+
+
+def _result(part: ToolResultContent, name: str) -> ToolMessage:
+    content: Any = part.content if isinstance(part.content, str) else [_block(item) for item in part.content]
+    return ToolMessage(content=content, tool_call_id=part.tool_call_id, status="error" if part.is_error else "success", id=name)
+
+
+def _spoken(turn: Turn) -> BaseMessage:
+    content, named = _content(turn), {"name": turn.name, "id": turn.id}
+    if turn.role == "assistant":
+        calls = [_call(call.id, call.name, call.arguments) for call in turn.tool_calls]
+        return AIMessage(
+            content=content,
+            tool_calls=[call for call in calls if isinstance(call["args"], dict)],
+            invalid_tool_calls=[{**call, "type": "invalid_tool_call", "error": None} for call in calls if isinstance(call["args"], str)],
+            **named,
+        )
+    if turn.role == "user":
+        return HumanMessage(content=content, **named)
+    role = {"additional_kwargs": {"__openai_role__": "developer"}} if turn.role == "developer" else {}
+    return SystemMessage(content=content, **role, **named)
+
+
+def _call(call_id: str, name: str, arguments: str) -> Block:
+    try:
+        parsed = json.loads(arguments)
+    except ValueError:
+        parsed = None
+    return {"type": "tool_call", "id": call_id, "name": name, "args": parsed if isinstance(parsed, dict) else arguments}
+
+
+def _content(turn: Turn) -> Any:
+    if isinstance(turn.content, str):
+        return turn.content
+    return [_block(part) for part in turn.content if not isinstance(part, ToolResultContent)]
+
+
+def _block(part: TextContent | ImageContent | ReasoningContent) -> Block:
+    if isinstance(part, ReasoningContent):
+        return dict(part.block)
+    if isinstance(part, TextContent):
+        return {"type": "text", "text": part.text, **(part.model_extra or {})}
+    url = part.url or f"data:{part.media_type};base64,{part.data}"
+    return {"type": "image_url", "image_url": {"url": url, **({"detail": part.detail} if part.detail else {})}, **(part.model_extra or {})}

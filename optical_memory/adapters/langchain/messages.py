@@ -1,0 +1,205 @@
+"""LangChain's messages: what turn each stands for, and pages as messages.
+
+A message that is still shown as text is sent as the object that came, so whatever a provider's package keeps in it survives. Only bound
+reasoning is taken out, from a copy, where the prompt before it has changed.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from ...context.context import PagePart
+from ...context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
+from ...errors import InvalidTurn, MissingExtra
+from ...turns.from_messages import turn_of
+from ...turns.turn import Turn
+
+try:
+    from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
+except ImportError as exc:
+    raise MissingExtra("the adapter for LangChain", "langchain") from exc
+
+__all__ = ["Dialect", "dialect_of", "key_of", "picture_block", "render", "turn_of_message", "without_reasoning"]
+
+Dialect = Literal["openai", "anthropic", "standard"]
+Block = dict[str, Any]
+
+REASONING = ("thinking", "redacted_thinking", "reasoning")
+CALLS = ("tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "function_call", "input_json_delta")  # stand in `tool_calls` too
+ROLES = {"system": "system", "developer": "developer", "assistant": "assistant", "ai": "assistant"}
+
+
+def dialect_of(provider: str | None) -> Dialect:
+    """The shape of picture blocks that a provider's package passes on with all it says, by LangChain's name for the provider."""
+    name = (provider or "").lower()
+    if name.startswith(("openai", "azure")):
+        return "openai"
+    return "anthropic" if name == "anthropic" else "standard"
+
+
+# -- messages to turns -----------------------------------------------------------------------------------------------------------------
+
+
+def key_of(message: BaseMessage) -> Hashable:
+    """What determines a message's turn. Texts go in as they are: nothing is copied."""
+    content = message.content
+    said = content if isinstance(content, str) else _frozen(content)
+    if isinstance(message, AIMessage):
+        calls = (*message.tool_calls, *message.invalid_tool_calls)
+        return "assistant", said, message.name, *((call["id"], call["name"], repr(call["args"])) for call in calls)
+    if isinstance(message, ToolMessage):
+        return "tool", said, message.name, message.tool_call_id
+    return _role(message), said, message.name
+
+
+def _frozen(value: object) -> Hashable:
+    """A hashable twin; equal ones mean the same JSON, so that `1`, `1.0` and `True` differ."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return tuple((key, _frozen(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ("[", *map(_frozen, value))
+    return (repr(value),)
+
+
+def turn_of_message(message: BaseMessage) -> Turn:
+    """The turn that a message stands for. What is neither words nor a picture is named in brackets."""
+    try:
+        return turn_of(_mapping(message, pictures=True))
+    except InvalidTurn:  # a picture that is none: the model gets it while the message is text, a page cannot show it
+        return turn_of(_mapping(message, pictures=False))
+
+
+def _mapping(message: BaseMessage, *, pictures: bool) -> dict[str, Any]:
+    content = message.content
+    said = content if isinstance(content, str) else [block for item in content for block in _blocks(item, pictures)]
+    mapping: dict[str, Any] = {"role": _role(message), "content": said, "name": message.name}
+    if isinstance(message, AIMessage):
+        mapping["tool_calls"] = [
+            {"id": call["id"], "name": call["name"] or "tool", "args": {} if call["args"] is None else call["args"]}
+            for call in (*message.tool_calls, *message.invalid_tool_calls)
+            if call["id"]
+        ]
+    if isinstance(message, ToolMessage):
+        mapping["tool_call_id"] = message.tool_call_id or "unknown"
+    return mapping
+
+
+def _role(message: BaseMessage) -> str:
+    if isinstance(message, AIMessage):
+        return "assistant"
+    if isinstance(message, ToolMessage):
+        return "tool"
+    if isinstance(message, SystemMessage):
+        return "system"
+    return ROLES.get(message.role, "user") if isinstance(message, ChatMessage) else "user"
+
+
+def _blocks(block: str | Mapping[str, Any], pictures: bool) -> Iterator[Block]:
+    """A content block in a shape that turns know; nothing for reasoning, and for calls, which a message holds elsewhere as well."""
+    if isinstance(block, str):
+        yield {"type": "text", "text": block}
+        return
+    kind, text = block.get("type"), block.get("text")
+    if kind == "non_standard" and isinstance(block.get("value"), Mapping):
+        yield from _blocks(block["value"], pictures)
+    elif kind == "tool_result":
+        inner = block.get("content") or ""
+        parts = inner if isinstance(inner, str) else [part for item in inner for part in _blocks(item, pictures)]
+        yield {**block, "content": parts}
+    elif isinstance(text, str) and kind in (None, "text", "input_text", "output_text", "text-plain"):
+        yield {"type": "text", "text": text}
+    elif kind == "refusal":
+        yield {"type": "text", "text": str(block.get("refusal", ""))}
+    elif kind in ("image", "image_url", "input_image"):
+        yield (_picture(block) if pictures else None) or {"type": "text", "text": "[image]"}
+    elif kind not in REASONING and kind not in CALLS:
+        yield {"type": "text", "text": f"[{kind or 'unknown content'}]"}
+
+
+def _picture(block: Mapping[str, Any]) -> Block | None:
+    """A picture in any of the shapes that LangChain has had; None for a file that only the provider knows."""
+    if "source" in block or block.get("image_url"):
+        return {key: block[key] for key in ("type", "image_url", "detail", "source") if key in block}
+    data = block.get("base64") or (block.get("data") if block.get("source_type") == "base64" else None)
+    if data:
+        return {"type": "image", "media_type": block.get("mime_type") or "image/png", "data": data}
+    return {"type": "image_url", "image_url": block["url"]} if block.get("url") else None
+
+
+# -- pages and notes as messages -------------------------------------------------------------------------------------------------------
+
+
+def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: Dialect, *, detail: str | None = None) -> list[BaseMessage]:
+    """Messages for `pieces`, with the originals themselves where they are kept.
+
+    Args:
+        originals: the messages that the pieces number, from 1.
+        dialect: how pictures are written.
+        detail: how large OpenAI's models look at the pages; as each page was counted if None.
+
+    Raises `RenderError` if a page's picture was lost and cannot be drawn again.
+    """
+    order = list(pieces)
+    last_pages = next((piece for piece in reversed(order) if isinstance(piece, Pages) and piece.pages), None)
+    messages: list[BaseMessage] = []
+    for piece in order:
+        match piece:
+            case Kept(number, stale):
+                original = originals[number - 1]
+                messages.append(without_reasoning(original) if stale else original)
+            case Pages(pages, framing):
+                blocks: list[Block] = [{"type": "text", "text": framing}] if framing else []
+                for page in pages:
+                    blocks += [{"type": "text", "text": page.text}, picture_block(_data(page), dialect, page.detail(detail))]
+                if piece is last_pages and dialect == "anthropic":  # the provider allows four breakpoints, and one is enough here
+                    blocks[-1]["cache_control"] = {"type": "ephemeral"}
+                messages.append(HumanMessage(content=blocks))  # type: ignore[arg-type]  # a list of blocks is one of `str | dict`
+            case Note(_, text):
+                messages.append(HumanMessage(content=text))
+            case MissingResult(_, call_id, text):
+                messages.append(ToolMessage(content=text, tool_call_id=call_id))
+    return messages
+
+
+def picture_block(data: str, dialect: Dialect, detail: str) -> Block:
+    """A PNG, as base64 text, in a block of content."""
+    if dialect == "openai":
+        return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}", "detail": detail}}
+    if dialect == "anthropic":
+        return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
+    return {"type": "image", "base64": data, "mime_type": "image/png"}
+
+
+def _data(page: PagePart) -> str:
+    return base64.b64encode(page.image()).decode("ascii")
+
+
+def without_reasoning(message: BaseMessage) -> BaseMessage:
+    """The message, or a copy without the reasoning in it.
+
+    OpenAI ties the items of an answer to the reasoning before them by their ids, so these go too.
+    """
+    content = message.content
+    bound = isinstance(content, list) and any(isinstance(block, dict) and block.get("type") in REASONING for block in content)
+    if not isinstance(message, AIMessage) or not (bound or "reasoning" in message.additional_kwargs):
+        return message
+    left: Any = content
+    if isinstance(content, list):
+        left = [_unbound(block) for block in content if not (isinstance(block, dict) and block.get("type") in REASONING)]
+    if not left and not message.tool_calls:
+        left = "(empty)"  # providers refuse an answer without content
+    kwargs = {key: value for key, value in message.additional_kwargs.items() if key not in ("reasoning", "__openai_function_call_ids__")}
+    return message.model_copy(update={"content": left, "additional_kwargs": kwargs})
+
+
+def _unbound(block: str | Block) -> str | Block:
+    if isinstance(block, str) or block.get("type") not in ("text", "output_text", "refusal", "function_call", "tool_call"):
+        return block
+    dropped = ("id",) if block["type"] != "tool_call" else ()
+    extras = {key: value for key, value in (block.get("extras") or {}).items() if key != "item_id"}
+    rest = {key: value for key, value in block.items() if key not in ("extras", *dropped)}
+    return {**rest, "extras": extras} if extras else rest

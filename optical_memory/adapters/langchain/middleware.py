@@ -1,0 +1,191 @@
+"""Optical memory for LangChain's `create_agent`, as middleware.
+
+What the model is sent changes; the messages of the agent do not. They stay in its checkpoints as they were said, and beside them, in one
+private key, a small plan without a pixel. So whatever happens to the messages (time travel, a fork, an edit, `RemoveMessage`) happens to
+the plan with them, and what no longer fits is made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, NotRequired, cast
+
+from ...context.messages.request_outline import outline
+from ...errors import InvalidTurn, MissingExtra, OpticalMemoryError
+from ...memory.message_list import MessageListMemory
+from ..settings import AdapterSettings, ModelMemories
+from .messages import Dialect, dialect_of, key_of, picture_block, render, turn_of_message
+
+try:
+    from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
+    from langchain.agents.middleware.types import PrivateStateAttr
+    from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
+    from langchain_core.tools import BaseTool
+    from langgraph.types import Command
+
+    from .tools import memory_tools, with_pictures, with_words, zoomed
+except ImportError as exc:
+    raise MissingExtra("OpticalMemoryMiddleware", "langchain") from exc
+
+__all__ = ["OpticalMemoryMiddleware", "OpticalMemoryState"]
+
+STATE = "_optical_memory"
+ANY_READER = "deepseek-ocr"  # turns are found in the same way for every reader
+
+Request = ModelRequest[Any]
+Answer = ModelResponse[Any] | AIMessage | ExtendedModelResponse[Any]
+State = dict[str, Any]
+
+
+class OpticalMemoryState(AgentState[Any]):
+    """The agent's state and the plan of its memory: plain JSON, checkpointed, in neither input nor output."""
+
+    _optical_memory: NotRequired[Annotated[dict[str, Any], PrivateStateAttr]]
+
+
+def _trace_policy() -> Any:
+    """Keeps messages and pictures out of the hook's own trace, where LangChain can."""
+    try:
+        from langchain.agents.middleware.types import TracePolicy, omit_payload
+    except ImportError:
+        return None
+    return TracePolicy(process_inputs=omit_payload)
+
+
+class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
+    """Shows the model an agent's past as pages, and its recent turns as they are.
+
+    Middleware that chooses the model or repeats the call (fallback, retry), or takes something out of the messages (PII), stands before
+    this one in the list; after it only prompt caching. A wrong order is warned of where it can be seen.
+
+    Args:
+        dialect: how pictures are written: `openai`, `anthropic` or `standard`. None goes by the model behind each request.
+        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
+        offer_tools: give the agent `recall_memory` and `zoom`.
+        settings: the fields of `AdapterSettings`: `reader`, `budget`, `renderer`, `cache`, ...
+
+    A model whose LangChain profile takes no pictures, or that no reader profile is known for, gets text. So does every model where pages
+    cannot be made, with a warning. A call whose newest turns do not fit the budget raises `BudgetTooSmall`.
+    """
+
+    state_schema = OpticalMemoryState
+    trace_policy = _trace_policy()
+
+    def __init__(self, *, dialect: Dialect | None = None, detail: str | None = None, offer_tools: bool = True, **settings: Any) -> None:
+        super().__init__()
+        self._settings, self._dialect, self._detail = AdapterSettings(**settings), dialect, detail
+        self._memories: ModelMemories[BaseMessage] = ModelMemories(self._settings, key=key_of, turn=turn_of_message)
+        self._warned: set[str] = set()
+        self.tools: Sequence[BaseTool] = memory_tools(self._memory_of, STATE) if offer_tools else ()
+
+    def wrap_model_call(self, request: Request, handler: Callable[[Request], ModelResponse[Any]]) -> Answer:
+        """Send pages in place of the past."""
+        shown, state = self._show(request)
+        return _with_state(handler(shown), request, state)
+
+    async def awrap_model_call(self, request: Request, handler: Callable[[Request], Awaitable[ModelResponse[Any]]]) -> Answer:
+        """Send pages in place of the past. They are made in a worker thread."""
+        shown, state = await asyncio.to_thread(self._show, request)
+        return _with_state(await handler(shown), request, state)
+
+    def _show(self, request: Request) -> tuple[Request, State | None]:
+        """The request as it is to be sent, and the state to keep, if there is a new one."""
+        model = _Model.behind(request)
+        if "cache_control" in request.model_settings:
+            self._warn_once("prompt caching stands before OpticalMemoryMiddleware in the list of middleware; it belongs after it")
+        if model.keeps_conversation:
+            self._warn_once("the provider keeps this conversation itself (use_previous_response_id), so none of it is sent as pages")
+            return request, None
+        memory = self._memories.memory_for(model.name) if model.sees else None
+        if memory is None:
+            if any(zoomed(message) for message in request.messages):
+                return _with_messages(request, with_words(request.messages, request.messages)), None
+            return request, None
+        try:
+            messages, state = self._seen(request, memory, model)
+        except (OpticalMemoryError, InvalidTurn) as exc:
+            warnings.warn(f"no pages could be made, so the conversation is sent as text: {exc}", RuntimeWarning, stacklevel=4)
+            return request, None
+        return _watched(_with_messages(request, messages)), state
+
+    def _seen(self, request: Request, memory: MessageListMemory[BaseMessage], model: _Model) -> tuple[list[BaseMessage], State]:
+        before: State | None = request.state.get(STATE)  # type: ignore[assignment]  # a key of ours, unknown to the request's type
+        shown = memory.context(request.messages, before, budget=self._settings.budget)
+        dialect = self._dialect or dialect_of(model.provider)
+        messages = render(outline(shown.context), request.messages, dialect, detail=self._detail)
+        if any(zoomed(message) for message in messages):
+            pages = {part.page.key: part.page for part in shown.context.pages}
+            messages = with_pictures(messages, pages, lambda data: picture_block(data, dialect, "high"), inside=model.sees_results(dialect))
+        return messages, shown.state
+
+    def _memory_of(self, state: Mapping[str, Any] | None) -> MessageListMemory[BaseMessage] | None:
+        """The memory that a state was made with; one for every reader if there is no state."""
+        plans = (state or {}).get("plans") or ()
+        return self._memories.memory_for(next((name.removeprefix("plan/") for name in plans), ANY_READER))
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
+
+
+def _with_messages(request: Request, messages: list[BaseMessage]) -> Request:
+    return request.override(messages=cast("list[AnyMessage]", messages))
+
+
+def _with_state(answer: ModelResponse[Any], request: Request, state: State | None) -> Answer:
+    if state is None or state == request.state.get(STATE):
+        return answer
+    return ExtendedModelResponse(model_response=answer, command=Command(update={STATE: state}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What must be known of the model behind a request. What its profile does not say, it can do."""
+
+    name: str | None
+    provider: str | None
+    sees: bool
+    keeps_conversation: bool
+    results_with_pictures: bool
+    responses: bool
+
+    @classmethod
+    def behind(cls, request: Request) -> _Model:
+        model = request.model
+        told = model._get_ls_params()  # LangChain's only name for a provider that all its packages share
+        profile = getattr(model, "profile", None) or {}
+        return cls(
+            name=told.get("ls_model_name"),
+            provider=told.get("ls_provider"),
+            sees=profile.get("image_inputs") is not False,
+            keeps_conversation=bool(getattr(model, "use_previous_response_id", False)),
+            results_with_pictures=profile.get("image_tool_message") is not False,
+            responses=bool(getattr(model, "use_responses_api", False)),
+        )
+
+    def sees_results(self, dialect: Dialect) -> bool:
+        """Whether results of tools may hold pictures. In OpenAI's chat completions they may not, whatever a profile says."""
+        return self.results_with_pictures and (dialect != "openai" or self.responses)
+
+
+class _Watched(ModelRequest[Any]):
+    """A request that notices when middleware further in sends it to another model."""
+
+    def override(self, **overrides: Any) -> ModelRequest[Any]:
+        """A request with `overrides`; see `ModelRequest.override`."""
+        if overrides.get("model", self.model) is not self.model:
+            warnings.warn(
+                "middleware after OpticalMemoryMiddleware sends the request to another model than its pages were made for. "
+                "Put fallback and routing before it in the list of middleware.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return super().override(**overrides)
+
+
+def _watched(request: Request) -> Request:
+    return _Watched(**{field.name: getattr(request, field.name) for field in fields(request)})

@@ -1,0 +1,147 @@
+"""Tools that an agent has for its own past: turns word for word, and a page at full size.
+
+A zoomed page is in the agent's messages by name alone. Its picture is put in on the way to the model, so none is ever checkpointed.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ...errors import MissingExtra, TurnNotFound
+from ...memory.message_list import MessageListMemory
+from ...pages.page import Page
+from ...pages.tiers import Tier
+from ...turns.exchanges import starts_exchange
+from ...turns.turn import Turn
+from .messages import Block, turn_of_message
+
+try:
+    from langchain.tools import ToolRuntime
+    from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
+    from langchain_core.tools import BaseTool, StructuredTool
+except ImportError as exc:
+    raise MissingExtra("the tools of OpticalMemoryMiddleware", "langchain") from exc
+
+__all__ = ["Zoomed", "memory_tools", "with_pictures", "with_words", "zoomed"]
+
+RECALLED = 5  # turns that one search gives back
+RECALL, ZOOM = "recall_memory", "zoom"
+MARK = "optical_memory_page"  # in the artifact of a result of `zoom`
+PICTURES = "Pictures for the tool results above:"
+
+Zoomed = Mapping[str, Any]  # key, first and last turn of a page
+
+
+def memory_tools(memory: Callable[[Mapping[str, Any] | None], MessageListMemory[BaseMessage] | None], state_key: str) -> list[BaseTool]:
+    """`recall_memory` and `zoom`.
+
+    Args:
+        memory: the memory that a state was made with.
+        state_key: where the state stands in the agent's.
+    """
+
+    def recall_memory(runtime: ToolRuntime, query: str = "", numbers: list[int] | None = None) -> str:
+        messages = runtime.state["messages"]
+        looking = memory(runtime.state.get(state_key))
+        if looking is None or not (query or numbers):
+            return "Give `numbers`, such as [12, 13], or a `query` of a few words."
+        if numbers:
+            try:
+                return _said(looking.recall(messages, numbers))
+            except TurnNotFound as exc:
+                return str(exc)
+        turns = looking.turns(messages)
+        now = max((turn.number for turn in turns if starts_exchange(turn)), default=len(turns) + 1)  # the question matches itself best
+        found = looking.recall(messages[: now - 1], query, 3 * RECALLED)
+        answers = [turn for turn in found if not (turn.role == "tool" and turn.name in (RECALL, ZOOM))]
+        return _said(answers[:RECALLED]) or f"No earlier turn matches {query!r}."
+
+    def zoom(runtime: ToolRuntime, page: int) -> tuple[str, dict[str, Any] | None]:
+        shown = _pages_shown(runtime.state.get(state_key))
+        found = shown.get(page)
+        if found is None:
+            return f"There is no page {page}. " + (f"The pages are {min(shown)} to {max(shown)}." if shown else "There are none."), None
+        return f"Page {page}, turns #{found['first']} to #{found['last']}.", {MARK: found}
+
+    return [
+        StructuredTool.from_function(
+            recall_memory,
+            name=RECALL,
+            description="Exact words of earlier turns of this conversation: by their `numbers`, as they stand on the pages (#12), "
+            "or by a `query` of words that they hold.",
+        ),
+        StructuredTool.from_function(
+            zoom,
+            name=ZOOM,
+            description="Look at a `page` of this conversation's past at full size. For exact words use recall_memory.",
+            response_format="content_and_artifact",
+        ),
+    ]
+
+
+def _pages_shown(state: Mapping[str, Any] | None) -> dict[int, Zoomed]:
+    """The pages that a state's plan shows, by index."""
+    items = [item for entry in ((state or {}).get("plans") or {}).values() for item in entry["plan"]["items"]]
+    return {item["index"]: {name: item[name] for name in ("key", "first", "last")} for item in items if item["kind"] == "page"}
+
+
+def _said(turns: Sequence[Turn]) -> str:
+    return "\n\n".join(f"#{turn.number} {turn.role}{f' {turn.name}' if turn.name else ''}:\n{turn.text or '[no words]'}" for turn in turns)
+
+
+def zoomed(message: BaseMessage) -> Zoomed | None:
+    """What a result of `zoom` refers to."""
+    artifact = message.artifact if isinstance(message, ToolMessage) else None
+    return artifact.get(MARK) if isinstance(artifact, Mapping) else None
+
+
+def with_words(messages: Sequence[BaseMessage], conversation: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Results of `zoom` with the words of their turns, for a model that takes no pictures."""
+    return [_with_words(message, found, conversation) if (found := zoomed(message)) else message for message in messages]
+
+
+def _with_words(message: BaseMessage, found: Zoomed, conversation: Sequence[BaseMessage]) -> BaseMessage:
+    numbers = range(found["first"], min(found["last"], len(conversation)) + 1)
+    turns = [turn_of_message(conversation[number - 1]).model_copy(update={"number": number}) for number in numbers]
+    return message.model_copy(update={"content": f"{message.text}\n\n{_said(turns)}"})
+
+
+def with_pictures(
+    messages: Sequence[BaseMessage], pages: Mapping[str, Page], picture: Callable[[str], Block], *, inside: bool
+) -> list[BaseMessage]:
+    """Results of `zoom` with the pictures of their pages.
+
+    Args:
+        pages: by key; a page that is not among them is gone, and so is its picture.
+        picture: writes base64 data as a block.
+        inside: the provider takes pictures in results of tools. Otherwise they follow in a user's message.
+    """
+    sent: list[BaseMessage] = []
+    waiting: list[Block] = []
+    for message in messages:
+        if waiting and not isinstance(message, ToolMessage):
+            sent.append(_follow_up(waiting))
+            waiting = []
+        found = zoomed(message)
+        page = pages.get(found["key"]) if found else None
+        if page is None:
+            sent.append(message)
+            continue
+        block = picture(base64.b64encode(page.image(_sealed(page))).decode("ascii"))
+        if inside:
+            sent.append(message.model_copy(update={"content": [{"type": "text", "text": message.text}, block]}))
+        else:
+            sent.append(message)
+            waiting.append(block)
+    return [*sent, _follow_up(waiting)] if waiting else sent
+
+
+def _follow_up(pictures: list[Block]) -> HumanMessage:
+    return HumanMessage(content=[{"type": "text", "text": PICTURES}, *pictures])
+
+
+def _sealed(page: Page) -> Tier:
+    """The faintest tier that shows all there is of a page."""
+    return min((tier for tier in Tier if max(page.size(tier)) >= max(page.width, page.height)), default=max(Tier))

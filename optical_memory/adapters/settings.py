@@ -1,0 +1,87 @@
+"""Settings that all adapters share, and the memory that serves a model."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar, Unpack
+
+from ..memory.message_list import MessageListMemory
+from ..planning.settings import ViewOptions, ViewSettings
+from ..profiles.profile import ReaderProfile
+from ..profiles.registry import profile_for_model, profile_of
+from ..stores.base import DerivedCache, open_store
+from ..turns.from_messages import TurnLike
+
+__all__ = ["AdapterSettings", "ModelMemories"]
+
+T = TypeVar("T")
+
+CHECKED_WITH = "deepseek-ocr"  # the profile that options are checked with where no reader is named: they mean the same for all
+
+
+class AdapterSettings:
+    """Settings of an adapter. Unusable ones raise here, not at the first page.
+
+    Args:
+        reader: the model that reads the pages, by profile name, or a profile. None goes by the name of the model that serves the call.
+        budget: tokens of a request at most, without tools and system prompt; None for no limit but forgetting.
+        cache: a store, or its URL, that keeps pages by content; `memory://` keeps them in this process.
+        view: how the past is shown, as for `OpticalMemory`; see `planning.settings.ViewOptions`. What `redact` masks on pages and in
+            sidecars stays as it is in recent messages.
+
+    Raises `UnknownName` for a reader, renderer, verifier or tier that is not known; `TypeError` for an unknown option.
+    """
+
+    def __init__(
+        self,
+        *,
+        reader: str | ReaderProfile | None = None,
+        budget: int | None = None,
+        cache: str | DerivedCache = "memory://",
+        **view: Unpack[ViewOptions],
+    ) -> None:
+        self.reader, self.budget, self.cache = reader, budget, cache
+        self._view = view
+        self.for_reader(profile_of(reader or CHECKED_WITH))
+
+    def for_reader(self, profile: ReaderProfile) -> ViewSettings:
+        """How the past is shown to one reader."""
+        return ViewSettings.of(profile, **self._view)
+
+
+class ModelMemories(Generic[T]):
+    """The memory of each model that serves calls. All share one cache of pages.
+
+    What it is used for writes messages that ask for no `media_resolution`, so tiers whose price hinges on one are not used.
+    """
+
+    def __init__(self, settings: AdapterSettings, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
+        self.settings, self._key, self._turn = settings, key, turn
+        self._fixed = None if settings.reader is None else profile_of(settings.reader).unasked()
+        self._cache = open_store(settings.cache) if isinstance(settings.cache, str) else settings.cache
+        self._memories: dict[str, MessageListMemory[T]] = {}
+        self._unknown: set[str] = set()
+        self._lock = threading.Lock()
+
+    def memory_for(self, model: str | None) -> MessageListMemory[T] | None:
+        """The memory for a model by its provider's name for it. None, and one warning, for a model without a profile: it gets text."""
+        profile = self._fixed or self._profile_for(model)
+        with self._lock:
+            if profile is None:
+                self._warn_of(model or "")
+                return None
+            if profile.name not in self._memories:
+                settings = self.settings.for_reader(profile)
+                self._memories[profile.name] = MessageListMemory(settings, self._cache, key=self._key, turn=self._turn)
+            return self._memories[profile.name]
+
+    def _profile_for(self, model: str | None) -> ReaderProfile | None:
+        found = profile_for_model(model) if model else None
+        return found.unasked() if found else None
+
+    def _warn_of(self, model: str) -> None:
+        if model not in self._unknown:
+            self._unknown.add(model)
+            warnings.warn(f"no reader profile for the model {model!r}: it gets text. Pass reader=...", RuntimeWarning, stacklevel=4)

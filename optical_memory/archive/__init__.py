@@ -1,0 +1,1 @@
+"""The sealed pages of a session: drawn once, recorded, found again, shown at every tier."""

@@ -1,0 +1,245 @@
+"""Importance-shaped pages: at the faintest rungs a page is laid out again, in larger letters, with what matters; the rest is left out.
+
+A page that is only shrunk has all its words, and few of them can be read. Laid out again, the sentences that are worth most (`salience`)
+stand in larger letters, as many as the same picture holds. `…` marks what was left out; the number of every turn stays, so that it can be
+asked for. The picture has the size of the shrunk one, so that it costs the same.
+
+It is drawn large, in as many greys as there are, and made smaller afterwards: letters drawn at the small size are read worse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from ..pages.page import Page, PageStyle
+from ..renderers.base import RenderedPage, Renderer
+from ..renderers.document.compaction import minify_json
+from ..renderers.document.turn_heads import head_labels
+from ..text.salience import Rarity, sentences, worth
+from ..turns.exchanges import exchanges_of
+from ..turns.turn import Turn
+
+__all__ = ["LEFT_OUT", "Share", "larger", "shaped", "shares_of"]
+
+LEFT_OUT = "…"
+LARGER = 8 / 7  # letters of a shaped page against those of a plain one: 16 px for 14, which are 8 px and 7 at Tiny
+TRIALS = 7  # drawings for one page: the share of its sentences is known to less than a hundredth then
+FENCES = ("```", "~~~")  # what opens a listing in Markdown
+EDGE = 40  # characters behind the edge of a page in which a white is looked for
+_WHITE = re.compile(r"\s")
+_FENCE = re.compile(r"^[ \t]*+((?:```|~~~).*)", re.MULTILINE)
+CALLS = "~~~~~~~~"  # around tool calls, whose arguments are no Markdown
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What of a turn stands on a page.
+
+    Attributes:
+        label: what stands behind its number.
+        text: the whole turn's words, JSON minified.
+        calls: where in `text` its tool calls begin; they come last.
+        start, stop: the characters of `text` that are on the page.
+    """
+
+    turn: Turn
+    label: str
+    text: str
+    calls: int
+    start: int
+    stop: int
+
+
+def shares_of(page: Page, pages: Sequence[Page], turns: Sequence[Turn]) -> list[Share]:
+    """What stands on `page`, by the share of each turn's area.
+
+    Args:
+        pages: all pages of its run.
+        turns: their turns.
+    """
+    by_number = {turn.number: turn for turn in turns}
+    exchanges = exchanges_of(turns)
+    ordered = [turn.number for exchange in exchanges for unit in exchange for turn in unit]
+    labels = dict(zip(ordered, (label for exchange in exchanges for label in head_labels(exchange)), strict=True))
+    place = next(at for at, each in enumerate(pages) if each.key == page.key)
+    found: list[Share] = []
+    for number in dict.fromkeys(segment.turn for segment in page.segments):
+        areas = [_area(each, number) for each in pages]
+        text, calls = _words(by_number[number])
+        before, whole = sum(areas[:place]), sum(areas)
+        start, stop = (_edge(text, len(text) * area // whole) for area in (before, before + areas[place]))
+        found.append(Share(by_number[number], labels[number], text, calls, start, stop))
+    return found
+
+
+def _edge(text: str, place: int) -> int:
+    """Where a page ends in a turn: at the next white after `place`, if there is one before long."""
+    white = _WHITE.search(text, place, place + EDGE) if place else None
+    return white.start() if white else place
+
+
+def _words(turn: Turn) -> tuple[str, int]:
+    """A turn's text, and where its tool calls begin in it."""
+    told = turn.model_copy(update={"tool_calls": ()}).text
+    told = minify_json(told) if turn.role == "tool" else told
+    calls = "\n".join(f"{call.name}({minify_json(call.arguments)})" for call in turn.tool_calls)
+    return (f"{told}\n{calls}", len(told) + 1) if told and calls else (told or calls, len(told))
+
+
+def _area(page: Page, number: int) -> int:
+    boxes = [box for segment in page.segments if segment.turn == number for box in segment.boxes]
+    return max(1, sum(box.width * box.height for box in boxes)) if boxes else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A sentence of the turn at place `share`.
+
+    Attributes:
+        gap: what parts it from the one before: nothing, a space, or a line feed.
+        fence: what opens the listing that it stands in; empty outside of one.
+        rank: its place by worth, 0 the best.
+    """
+
+    share: int
+    text: str
+    gap: str
+    fence: str = ""
+    rank: int = 0
+
+
+def shaped(renderer: Renderer, style: PageStyle, page: Page, shares: Sequence[Share]) -> RenderedPage | None:
+    """`page` laid out again on one picture of its size; None where that cannot be, so that it is only shrunk.
+
+    A page with a picture on it is not laid out again, nor one whose turns' numbers alone fill it. Same input, same picture.
+    """
+    if any(share.turn.images for share in shares):
+        return None
+    pieces, canvas = _ranked(shares), larger(style, page)
+    best = None
+    fits, most = -1, len(pieces)  # so many of the best sentences surely fit; that many may
+    for trial in range(TRIALS):
+        if fits >= most:
+            break
+        count = most if trial == 0 else (fits + most + 1) // 2
+        drawn = _drawn(renderer, canvas, _abridged(shares, pieces, count))
+        best, fits, most = (drawn, count, most) if drawn else (best, fits, count - 1)
+    return best
+
+
+def larger(style: PageStyle, page: Page) -> PageStyle:
+    """The style of the shaped page: the sealed picture's size, larger letters, all greys."""
+    factor = LARGER * style.scale
+    return replace(
+        style,
+        width=page.width,
+        height=page.height,
+        scale=1.0,
+        font_size=style.font_size * factor,
+        code_size=style.code_size * factor,
+        number_size=style.font_size * factor,
+        margin=round(style.margin * style.scale),
+        gutter=round(style.gutter * style.scale),
+        grey_levels=max(style.grey_levels, style.faint_levels),
+    )
+
+
+def _ranked(shares: Sequence[Share]) -> list[_Piece]:
+    """The sentences on the page in reading order, each with its rank."""
+    texts = [share.text[share.start : share.stop] for share in shares]
+    rare = Rarity(texts)
+    pieces = [piece for place, share in enumerate(shares) for piece in _pieces_of(place, share)]
+    worths = [worth(piece.text, rare, importance=shares[piece.share].turn.importance) for piece in pieces]
+    order = sorted(range(len(pieces)), key=lambda at: (-worths[at], at))
+    ranks = {at: rank for rank, at in enumerate(order)}
+    return [replace(piece, rank=ranks[at]) for at, piece in enumerate(pieces)]
+
+
+def _pieces_of(place: int, share: Share) -> Iterator[_Piece]:
+    """The sentences of the turn's share of the page, in order."""
+    text, verbatim = share.text[share.start : share.stop], share.turn.role == "tool"
+    before = _FENCE.findall(share.text, 0, share.start)
+    fence, done = before[-1] if len(before) % 2 else "", 0
+    for begin, end in sentences(text):
+        words, gap = text[begin:end], text[done:begin]
+        done = end
+        is_call = share.start + begin >= share.calls
+        if not verbatim and not is_call and words.startswith(FENCES):
+            fence = "" if fence else words
+            continue
+        listing = CALLS if is_call else "" if verbatim else fence
+        indent = gap[gap.rfind("\n") + 1 :] if listing or verbatim else ""
+        yield _Piece(place, indent + words, "\n" if "\n" in gap else " " if gap else "", listing)
+
+
+def _abridged(shares: Sequence[Share], pieces: Sequence[_Piece], count: int) -> list[Turn]:
+    """The page's turns with the `count` best sentences. Turns that keep none are named behind the one before: `#13-#15 …`."""
+    own = {place: list(group) for place, group in groupby(pieces, key=lambda piece: piece.share)}
+    names = _names(shares)
+    turns: list[Turn] = []
+    silent: list[int] = []
+    for place, share in enumerate(shares):
+        text = _text(own.get(place, []), count)
+        if not text and turns:
+            silent.append(share.turn.number)
+            continue
+        _name_silent(turns, silent)
+        turns.append(Turn(number=share.turn.number, role=share.turn.role, name=names[place], content=text or LEFT_OUT))
+    _name_silent(turns, silent)
+    return turns
+
+
+def _names(shares: Sequence[Share]) -> list[str | None]:
+    """Who speaks in each turn. A person's name is not said again where a role has no other on the page; a tool's always is."""
+    named = [(share.turn.role, share.label[len(share.turn.role) + 1 :]) for share in shares]
+    roles = Counter(role for role, _ in set(named))
+    said: set[str] = set()
+    names: list[str | None] = []
+    for role, name in named:
+        again = role in said and roles[role] == 1 and role != "tool"
+        said.add(role)
+        names.append(None if again else name or None)
+    return names
+
+
+def _name_silent(turns: list[Turn], silent: list[int]) -> None:
+    """Put the numbers of turns that keep no sentence at the end of the last turn that keeps one."""
+    if silent:
+        numbers = f"#{silent[0]}" if len(silent) == 1 else f"#{silent[0]}-#{silent[-1]}"
+        last = turns[-1]
+        parted = "\n" if last.text.endswith(CALLS) or last.text.endswith(FENCES) else " "
+        turns[-1] = last.model_copy(update={"content": f"{last.text}{parted}{numbers} {LEFT_OUT}"})
+    silent.clear()
+
+
+def _text(pieces: Sequence[_Piece], count: int) -> str:
+    """The sentences of a turn that are kept, with a mark wherever one is not; empty if none is."""
+    written: list[str] = []
+    fence, skipped = "", False
+    for piece in pieces:
+        if piece.rank >= count:
+            skipped = True
+            continue
+        if skipped:
+            written.append(f" {LEFT_OUT}" if written else LEFT_OUT)
+        if piece.fence != fence:
+            written += [f"\n{_closing(fence)}"] * bool(fence) + [f"\n{piece.fence}\n"] * bool(piece.fence)
+        written += [piece.gap or " " * skipped if written else "", piece.text]
+        fence, skipped = piece.fence, False
+    if written and skipped:
+        written.append(f" {LEFT_OUT}")
+    return "".join([*written, f"\n{_closing(fence)}" * bool(fence)])
+
+
+def _closing(fence: str) -> str:
+    return fence[: len(fence) - len(fence.lstrip("`~"))]
+
+
+def _drawn(renderer: Renderer, style: PageStyle, turns: Sequence[Turn]) -> RenderedPage | None:
+    """The turns on one picture; None if they do not go on one."""
+    pages = renderer.render(exchanges_of(turns), style)
+    return pages[0] if len(pages) == 1 else None

@@ -1,0 +1,75 @@
+"""Page records as bytes, in one place. Pictures are not in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import astuple
+from datetime import datetime
+from typing import Any
+
+from ..errors import SessionCorrupted
+from ..pages.page import Box, Page, Segment
+from ..turns.attachments import ImageLoad
+
+__all__ = ["decode_pages", "encode_pages"]
+
+VERSION = 1
+
+
+def encode_pages(pages: Sequence[Page]) -> bytes:
+    """The records of a run of pages."""
+    return json.dumps({"v": VERSION, "pages": [_to_json(page) for page in pages]}, separators=(",", ":")).encode("ascii")
+
+
+def decode_pages(data: bytes) -> list[Page]:
+    """The pages of a record, without an index. Raises `SessionCorrupted` for what is no record of a version known here."""
+    try:
+        record = json.loads(data)
+        if record["v"] != VERSION:
+            raise SessionCorrupted(f"page record of version {record['v']!r}; this release reads version {VERSION}: upgrade optical-memory")
+        return [_from_json(page) for page in record["pages"]]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise SessionCorrupted(f"unreadable page record {data[:60]!r}; pages can be rebuilt: delete it from the store's cache") from exc
+
+
+def _to_json(page: Page) -> dict[str, object]:
+    return {
+        "key": page.key,
+        "size": [page.width, page.height],
+        "tokens": page.text_tokens,
+        "sidecar": page.sidecar,
+        "importance": page.importance,
+        "said": page.last_said and page.last_said.isoformat(),
+        "fill": round(page.fill, 4),
+        "missing": page.missing_glyphs,
+        "canvas": page.canvas,
+        "pictures": astuple(page.pictures),
+        "segments": [
+            [segment.turn, segment.continued, segment.continues, [[box.left, box.top, box.width, box.height] for box in segment.boxes]]
+            for segment in page.segments
+        ],
+    }
+
+
+def _from_json(fields: dict[str, Any]) -> Page:
+    width, height = fields["size"]
+    said = fields["said"]
+    segments = tuple(
+        Segment(turn, tuple(Box(*box) for box in boxes), continued, continues) for turn, continued, continues, boxes in fields["segments"]
+    )
+    return Page(
+        key=str(fields["key"]),
+        index=0,
+        segments=segments,
+        text_tokens=int(fields["tokens"]),
+        sidecar=tuple(fields["sidecar"]),
+        width=width,
+        height=height,
+        importance=float(fields["importance"]),
+        last_said=datetime.fromisoformat(str(said)) if said else None,
+        fill=float(fields["fill"]),
+        missing_glyphs=int(fields["missing"]),
+        canvas=int(fields.get("canvas", 0)),  # records of the first releases have none
+        pictures=ImageLoad(*fields.get("pictures", ())),  # absent from records of earlier releases
+    )

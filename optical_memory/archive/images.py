@@ -1,0 +1,94 @@
+"""Images of sealed pages at every tier: kept in memory up to a limit, then in the store, then drawn again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from ..pages.page import Page, PageStyle
+from ..pages.tiers import Tier
+from ..stores.base import Readable, SessionId
+from .page_archive import PageArchive, PagesLost, sealed_name
+
+__all__ = ["PageImages"]
+
+MEMORY_LIMIT = 64 * 2**20  # bytes of PNG kept in the process for one memory: about a thousand pages
+
+
+class PageImages:
+    """Images of one session's pages.
+
+    Args:
+        archive: draws lost pages again, and abridged ones.
+        style: says how many greys the tiers take.
+    """
+
+    def __init__(self, store: Readable, session: SessionId, archive: Callable[[], PageArchive], style: PageStyle) -> None:
+        self._store, self._session, self._archive, self._style = store, session, archive, style
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes = 0
+
+    def image(self, page: Page, tier: Tier) -> bytes:
+        """A page at a tier, PNG. Raises `RenderError` if it was lost and cannot be drawn again."""
+        name = _name(page, tier)
+        return self._whole(page) if name == sealed_name(page) else self._named(name, lambda: self._resized(page, tier, name))
+
+    def fetch(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
+        """Have all of `wanted` at hand, with one look into the store. Raises `PagesLost` with all that are not to be had."""
+        absent = [_name(page, tier) for page, tier in wanted if _name(page, tier) not in self._held]
+        for name, data in (self._store.get(self._session, absent) if absent else {}).items():
+            self._hold(name, data)
+        lost: list[PagesLost] = []
+        for page, tier in wanted:
+            if _name(page, tier) not in self._held:
+                try:
+                    self.image(page, tier)
+                except PagesLost as exc:
+                    lost.append(exc)
+        if lost:
+            raise PagesLost([run for each in lost for run in each.runs], lost[0].why) from lost[0]
+
+    def forget(self) -> None:
+        """Drop what is held in memory."""
+        self._held.clear()
+        self._bytes = 0
+
+    def _whole(self, page: Page) -> bytes:
+        """The sealed picture."""
+        name = sealed_name(page)
+        return self._named(name, lambda: self._archive().redraw(page)[name])
+
+    def _named(self, name: str, make: Callable[[], bytes]) -> bytes:
+        found = self._held.get(name) or self._store.get(self._session, [name]).get(name)
+        return self._hold(name, found if found is not None else make())
+
+    def _resized(self, page: Page, tier: Tier, name: str) -> bytes:
+        """A page at a tier, made of the sealed picture or of one with what matters, and stored."""
+        from ..renderers.png import resize
+
+        size = page.size(tier)
+        whole = (self._archive().shaped(page) if page.is_shaped(tier) else None) or self._whole(page)
+        data = resize(whole, size, self._style.faint_levels if size[0] < page.width else self._style.grey_levels)
+        self._store.put(self._session, {name: data})
+        if not self._store.names(self._session, sealed_name(page)):  # erased meanwhile: nobody would look for this one any more
+            self._store.discard(self._session, [name])
+        return data
+
+    def _hold(self, name: str, data: bytes) -> bytes:
+        if name in self._held:
+            self._held.move_to_end(name)
+            return data
+        self._held[name] = data
+        self._bytes += len(data)
+        while self._bytes > MEMORY_LIMIT and len(self._held) > 1:
+            _, dropped = self._held.popitem(last=False)
+            self._bytes -= len(dropped)
+        return data
+
+
+def _name(page: Page, tier: Tier) -> str:
+    """A picture's name in the store. Tiers of one size share it, and one as large as the sealed page shows that as it is."""
+    size = page.size(tier)
+    if page.is_shaped(tier):
+        return f"picture/{page.key}/{max(size)}-shaped"
+    return sealed_name(page) if size == (page.width, page.height) else f"picture/{page.key}/{max(size)}"

@@ -1,0 +1,159 @@
+"""Verified demotion: a page is shown at a tier only if a verifier found that it can be read there.
+
+Each page is looked at once for each size of its picture, ever; what was found is kept beside it in the store, and is erased with it. What
+planning must know of it stands in the name: `verified/<page>/<verifier>/<side>/passed`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..errors import StoreError
+from ..pages.page import Page
+from ..pages.tiers import Tier
+from ..stores.base import DerivedCache, SessionId
+from ..verification.base import Verification, Verifier, verifier_id
+from .page_archive import PageArchive, PagesLost
+
+__all__ = ["Floors", "TierVerification", "verifications"]
+
+PREFIX = "verified/"
+MOST_READINGS = 64  # in one re-plan: some minutes with an OCR engine. What is left is read in the next; until then it is not shown so
+MOST_FAILURES = 3  # in one re-plan; after that the verifier is left in peace until the next
+NOWHERE = 1 << 30  # px; a side that no picture has
+
+
+@dataclass(slots=True)
+class TierVerification:
+    """Asks a verifier about the pages of one session.
+
+    Attributes:
+        archive: the session's pages.
+        bind: makes a page able to show itself.
+        asked: pages looked at, each at one tier, since this was made; those that failed included.
+        failures: of those, how many could not be judged.
+    """
+
+    store: DerivedCache
+    session: SessionId
+    verifier: Verifier
+    archive: Callable[[], PageArchive]
+    bind: Callable[[Page], Page]
+    asked: int = 0
+    failures: int = 0
+    _warned: bool = False
+
+    def floors(self) -> Floors:
+        """What a re-plan that begins now may show."""
+        return Floors(self)
+
+    def known(self) -> list[tuple[str, int, bool]]:
+        """Page, side and verdict of all that this verifier has looked at in this layout."""
+        own, found = self._id(), list[tuple[str, int, bool]]()
+        for name in self.store.names(self.session, PREFIX):
+            _, key, verifier, side, verdict = name.split("/")
+            if verifier == own:
+                found.append((key, int(side), verdict == "passed"))
+        return found
+
+    def ask(self, page: Page, tier: Tier) -> bool | None:
+        """Look at a page and keep what was found; None if that failed. Raises `PagesLost`, `StoreError`."""
+        self.asked += 1
+        try:
+            found = self.verifier.verify(self.bind(page), self.archive().drawn_turns(page), tier)
+            if not isinstance(found, Verification):
+                raise TypeError(f"verify gives a Verification; got {found!r}")
+        except (PagesLost, StoreError):
+            raise
+        except Exception as exc:
+            self.failures += 1
+            if not self._warned:
+                self._warned = True
+                what = f"the verifier {self.verifier.name!r} failed ({type(exc).__name__}: {exc})"
+                warnings.warn(f"{what}; pages that it could not judge stay sharper, or text", RuntimeWarning, stacklevel=2)
+            return None
+        self._keep(page, tier, found)
+        return found.passed
+
+    def _keep(self, page: Page, tier: Tier, found: Verification) -> None:
+        verdict = "passed" if found.passed else "refused"
+        name = f"{PREFIX}{page.key}/{self._id()}/{side_of(page, tier)}/{verdict}"
+        self.store.put(self.session, {name: found.encode()})
+        if not any(run.first <= page.first_turn <= run.last for run in self.archive().runs()):  # erased meanwhile
+            self.store.discard(self.session, [name])
+
+    def _id(self) -> str:
+        return verifier_id(self.verifier, self.archive().layout)
+
+
+class Floors:
+    """What one re-plan may show: a tier that was refused takes all fainter ones with it, one that passed vouches for all sharper ones."""
+
+    def __init__(self, verifying: TierVerification) -> None:
+        self._verifying = verifying
+        self._passed: dict[str, int] = {}  # the smallest side that passed
+        self._refused: dict[str, int] = {}  # the largest that did not, or that nobody could judge now
+        self._asked = self._failures = 0
+        self._is_open = False
+
+    def tiers(self, page: Page, ladder: Sequence[Tier]) -> tuple[Tier, ...]:
+        """Those of `ladder`, faintest first, that the page may be shown at as far as anybody knows."""
+        self._open()
+        if self._verifying.verifier.at_once:
+            any(self._may_show(page, tier) for tier in ladder)  # up to the first that passes
+        return tuple(tier for tier in ladder if side_of(page, tier) > self._refused.get(page.key, 0))
+
+    def enough(self, page: Page, ladder: Sequence[Tier]) -> Tier | None:
+        """The tier that the page falls to at once; None where that is left to its age."""
+        return next(iter(self.tiers(page, ladder)), None) if self._verifying.verifier.at_once else None
+
+    def allow(self, shown: Sequence[tuple[Page, Tier]]) -> bool:
+        """Whether all pages may be shown so. Those that nobody looked at yet are looked at, newest first."""
+        return all([self._may_show(page, tier) for page, tier in reversed(shown)])
+
+    def _open(self) -> None:
+        """Learn what is known already; not before there is a page to ask about, since that may take a browser."""
+        if not self._is_open:
+            self._is_open = True
+            for key, side, passed in self._verifying.known():
+                self._learn(key, side, passed)
+
+    def _may_show(self, page: Page, tier: Tier) -> bool:
+        side = side_of(page, tier)
+        if side <= self._refused.get(page.key, 0):
+            return False
+        if side >= self._passed.get(page.key, NOWHERE):
+            return True
+        passed = self._ask(page, tier)
+        self._learn(page.key, side, bool(passed))
+        return bool(passed)
+
+    def _ask(self, page: Page, tier: Tier) -> bool | None:
+        is_free = self._verifying.verifier.at_once
+        if self._failures >= MOST_FAILURES or (self._asked >= MOST_READINGS and not is_free):
+            return None
+        self._asked += 1
+        passed = self._verifying.ask(page, tier)
+        self._failures += passed is None
+        return passed
+
+    def _learn(self, key: str, side: int, passed: bool) -> None:
+        if passed:
+            self._passed[key] = min(side, self._passed.get(key, NOWHERE))
+        else:
+            self._refused[key] = max(side, self._refused.get(key, 0))
+
+
+def verifications(store: DerivedCache, session: SessionId) -> list[Verification]:
+    """All that verifiers found of a session's pages, by page, verifier and size."""
+    names = store.names(session, PREFIX)
+    kept = store.get(session, names) if names else {}
+    found = (Verification.decode(kept[name]) for name in names if name in kept)
+    return sorted((each for each in found if each), key=lambda each: (each.key, each.verifier, each.tier))
+
+
+def side_of(page: Page, tier: Tier) -> int:
+    """Pixels of the longer side of a page's picture at a tier: tiers of one size show one picture."""
+    return max(page.size(tier))

@@ -1,0 +1,1 @@
+"""A context in a provider's message format."""

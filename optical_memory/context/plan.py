@@ -1,0 +1,95 @@
+"""A plan as plain JSON: which turns are text, which stand on which page, and the tier of each page."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..pages.tiers import Tier
+from ..profiles.profile import ReaderProfile
+from ..turns.attachments import NO_IMAGES, ImageLoad
+
+__all__ = ["PageItem", "Plan", "TextItem"]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PageItem(_Value):
+    """A page shown as a picture; `tokens` with its label and sidecar."""
+
+    kind: Literal["page"] = "page"
+    key: str
+    index: int
+    first: int
+    last: int
+    tier: Tier
+    tokens: int = 0
+
+
+class TextItem(_Value):
+    """Turns first to last, shown as text among the pages."""
+
+    kind: Literal["text"] = "text"
+    first: int
+    last: int
+    tokens: int = 0
+
+
+class Plan(_Value):
+    """What a context is made of, as plain JSON.
+
+    Attributes:
+        epoch: counts re-plans, from 1.
+        basis: reader, layout, counter and policy that it was made for; another basis makes another plan.
+        budget: the budget that it was made for, in the reader's tokens.
+        items: pages and texts, oldest first, that hold still for the epoch.
+        tail_from: turns from this number on are text after the items.
+        left_out: ranges of turns, first to last, that are neither.
+        turns_left_out: how many those are.
+        prefix_tokens: tokens of the framing text and the items.
+        text_tokens: tokens of all turns before `tail_from`, as plain text.
+        length: the log's length when it was made.
+        changed_at: the log's length when a re-plan last changed what had been sent; 0 if none has.
+        high_water: tail tokens beyond which the next re-plan is due.
+        squeezed: the budget took away more than age alone would have.
+        pins: the pinned turns that it honours.
+        text_images: the pictures of turns that are text among the items.
+        tail_images: how many there were in the tail when it was made.
+        reason: why it was made.
+    """
+
+    v: Literal[1] = 1
+    epoch: int
+    basis: str
+    budget: int | None
+    items: tuple[Annotated[PageItem | TextItem, Field(discriminator="kind")], ...] = ()
+    tail_from: int = 1
+    left_out: tuple[tuple[int, int], ...] = ()
+    turns_left_out: int = 0
+    prefix_tokens: int = 0
+    text_tokens: int = 0
+    length: int = 0
+    changed_at: int = 0
+    high_water: int
+    squeezed: bool = False
+    pins: tuple[int, ...] = ()
+    text_images: ImageLoad = NO_IMAGES
+    tail_images: int = 0
+    reason: str
+
+    @property
+    def pages(self) -> tuple[PageItem, ...]:
+        """The pages shown, oldest first."""
+        return tuple(item for item in self.items if isinstance(item, PageItem))
+
+    def sends_like(self, other: Plan) -> bool:
+        """Whether both send the same: what is neither on a page nor left out is text, wherever the plan has it."""
+        return (self.pages, self.left_out) == (other.pages, other.left_out)
+
+    def is_crowded(self, tail: ImageLoad, profile: ReaderProfile) -> bool:
+        """Whether the tail has got more pictures, and a request no place for them."""
+        side = max((profile.side(item.tier) for item in self.pages), default=0)
+        return tail.count > self.tail_images and len(self.pages) > profile.free_places(self.text_images + tail, side)

@@ -1,0 +1,1 @@
+"""The demonstration: a real conversation becomes pages, and a report shows them."""

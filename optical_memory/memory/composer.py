@@ -1,0 +1,97 @@
+"""From a plan and the newest turns to a context: opens pages, makes their images ready, reads texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..archive.images import PageImages
+from ..archive.page_archive import PageArchive, PagesLost
+from ..context.context import Context, PagePart, TextPart, Usage, tally
+from ..context.plan import PageItem, Plan, TextItem
+from ..context.wording import framing_text, page_text
+from ..pages.page import Page
+from ..pages.tiers import Tier
+from ..planning.settings import ViewSettings
+from ..profiles.pricing import Pricing
+from ..stores.base import Readable, SessionId
+from ..turns.turn import Turn
+
+__all__ = ["Composer"]
+
+
+class Composer:
+    """Composes contexts of one session. What stands before the tail is kept as long as its plan holds."""
+
+    def __init__(
+        self, store: Readable, session: SessionId, settings: ViewSettings, pricing: Pricing, archive: Callable[[], PageArchive]
+    ) -> None:
+        self._store, self._session, self._archive, self._pricing = store, session, archive, pricing
+        self._profile, self._shape = settings.profile, settings.shape
+        self._images = PageImages(store, session, archive, settings.style)
+        self._plan: Plan | None = None
+        self._prefix: tuple[TextPart | PagePart, ...] = ()
+
+    def compose(self, plan: Plan, tail: Sequence[Turn]) -> Context:
+        """The context of `plan` with `tail` as its newest turns. Raises `PagesLost`."""
+        if plan is not self._plan:
+            self._prefix, self._plan = self._parts(plan), plan
+        self._images.fetch([(part.page, part.tier) for part in self._prefix if isinstance(part, PagePart)])
+        tail_tokens = self._pricing.total(tail)
+        parts = (*self._prefix, TextPart(tuple(tail), tail_tokens)) if tail else self._prefix
+        framing = framing_text(plan, self._shape)
+        return Context(parts, plan, self._usage(plan, parts, tail_tokens), framing)
+
+    def bind(self, page: Page) -> Page:
+        """A page that can show itself and tell its price."""
+        return replace(page, picture_of=self._images.image, cost_of=self._vision_tokens, size_of=self._shown_size, shaped_at=self._shape)
+
+    def forget(self) -> None:
+        """Drop what is kept, after turns were erased."""
+        self._plan, self._prefix = None, ()
+        self._images.forget()
+
+    def _parts(self, plan: Plan) -> tuple[TextPart | PagePart, ...]:
+        pages = self._pages(plan.pages)
+        return tuple(self._page_part(item, pages) if isinstance(item, PageItem) else self._text_part(item) for item in plan.items)
+
+    def _pages(self, items: Sequence[PageItem]) -> dict[str, Page]:
+        """The pages that the plan shows, by key."""
+        if not items:
+            return {}
+        first, last = min(item.first for item in items), max(item.last for item in items)
+        shown = [(item.first, item.last) for item in items]
+        runs = [run for run in self._archive().runs() if run.last >= first and run.first <= last]
+        wanted = [run for run in runs if any(a <= run.last and run.first <= b for a, b in shown)]
+        return {page.key: page for page in self._archive().pages(wanted)}
+
+    def _page_part(self, item: PageItem, pages: dict[str, Page]) -> PagePart:
+        if item.key not in pages:
+            raise PagesLost([], f"no page {item.key!r} of turns #{item.first} to #{item.last} in this layout")
+        page = self.bind(replace(pages[item.key], index=item.index))
+        text = page_text(page)
+        vision, words = self._vision_tokens(page, item.tier), self._pricing.message(text)
+        return PagePart(page, item.tier, text, vision, words, self._profile.rung(item.tier))
+
+    def _text_part(self, item: TextItem) -> TextPart:
+        turns = tuple(self._store.read(self._session, item.first, item.last + 1))
+        return TextPart(turns, self._pricing.total(turns))
+
+    def _vision_tokens(self, page: Page, tier: Tier) -> int:
+        return self._profile.page_tokens(page.width, page.height, tier, page.canvas)
+
+    def _shown_size(self, page: Page, tier: Tier) -> tuple[int, int]:
+        return self._profile.shown_size(page.width, page.height, tier, page.canvas)
+
+    def _usage(self, plan: Plan, parts: Sequence[TextPart | PagePart], tail_tokens: int) -> Usage:
+        vision, pages = tally(parts)
+        return Usage(
+            prompt_tokens=plan.prefix_tokens + tail_tokens,
+            text_tokens=plan.text_tokens + tail_tokens,
+            vision_tokens=sum(vision.values()),
+            vision_tokens_by_tier=vision,
+            pages_by_tier=pages,
+            stable_prefix_tokens=plan.prefix_tokens,
+            turns_left_out=plan.turns_left_out,
+            counted_with=self._pricing.counted_with,
+        )

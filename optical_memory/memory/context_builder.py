@@ -1,0 +1,212 @@
+"""From a log of turns to a context: keep the last plan while it serves, make the next one when it does not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..archive.page_archive import ArchiveCounts, PageArchive, PagesLost
+from ..archive.verified_tiers import TierVerification, verifications
+from ..context.context import Context
+from ..context.plan import Plan
+from ..pages.page import Page
+from ..planning.replanner import Replanner
+from ..planning.settings import ViewSettings
+from ..planning.triggers import replan_reason
+from ..profiles.pricing import Pricing
+from ..renderers.base import open_renderer
+from ..stores.base import Readable, SessionId
+from ..stores.claims import claimed, claims_of
+from ..turns.turn import Turn
+from ..verification.base import Verification
+from .composer import Composer
+
+__all__ = ["ContextBuilder"]
+
+ATTEMPTS = 3  # at a context whose pages turn out to be lost: each attempt seals the lost ones anew
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A session at one moment: its length, its pins, its plan, and the turns after that."""
+
+    length: int
+    pins: tuple[int, ...]
+    plan: Plan | None
+    tail: Sequence[Turn]
+
+
+class ContextBuilder:
+    """Makes the contexts of one session; its plan and pages are kept beside the turns. Safe to use from several threads."""
+
+    def __init__(self, store: Readable, session: SessionId, settings: ViewSettings) -> None:
+        self._store, self._session, self.settings = store, session, settings
+        self.pricing = Pricing(settings.profile)
+        self.basis = settings.basis(self.pricing.counted_with)
+        self.replans = 0
+        self._archive: PageArchive | None = None
+        self._lock = threading.RLock()
+        self._latest: tuple[_State, int | None, Context] | None = None
+        self._plan_data: bytes | None = None
+        self._plan_read: tuple[bytes, Plan] | None = None
+        self._composer = Composer(store, session, settings, self.pricing, self._open_archive)
+        bind = self._composer.bind
+        self.verification = TierVerification(store, session, settings.verifier, self._open_archive, bind) if settings.verifier else None
+        self._replanner = Replanner(store, session, settings, self.pricing, self._open_archive, self.verification)
+
+    def context(self, budget: int | None = None) -> Context:
+        """See `OpticalMemory.context`."""
+        if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
+            raise ValueError(f"a budget is a positive number of tokens, or None; got {budget!r}")
+        with self._lock:
+            for _ in range(ATTEMPTS):
+                try:
+                    return self._context(budget)
+                except PagesLost as exc:
+                    lost = exc
+                    self._discard(exc)
+            raise lost
+
+    def _context(self, budget: int | None) -> Context:
+        state = self._read_state()
+        if (context := self._unchanged(state, budget)) is not None:
+            return context
+        if self._why_due(state, budget):
+            with claimed(self._store, self._session, "replan") as shared:  # or ten processes would draw the same pages at once
+                state = self._replanned(self._read_state() if shared else state, budget)  # seals, then selects: see `Replanner`
+        return self._composed(state, budget)
+
+    # -- the steps -----------------------------------------------------------------------------------------------------------------
+
+    def _read_state(self) -> _State:
+        """The session as it is now."""
+        length, pins = self._store.length(self._session), tuple(self._store.pinned(self._session))
+        plan = self._read_plan()
+        return _State(length, pins, plan, self._tail(plan, length))
+
+    def _unchanged(self, state: _State, budget: int | None) -> Context | None:
+        """The last context, if it still holds. Plans are read once, so an equal plan is the same object."""
+        if self._latest is None:
+            return None
+        last, last_budget, context = self._latest
+        holds = last.plan is state.plan and (last.length, last.pins, last_budget) == (state.length, state.pins, budget)
+        return context if holds else None
+
+    def _why_due(self, state: _State, budget: int | None) -> str | None:
+        """Why the plan no longer serves; None while it does."""
+        profile, plan = self.settings.profile, state.plan
+        return replan_reason(
+            plan,
+            state.tail,
+            self.pricing.total(state.tail),
+            basis=self.basis,
+            budget=budget,
+            pins=state.pins,
+            cache_seconds=profile.cache_seconds,
+            marks=self.settings.marks,
+            crowded=plan is not None and plan.is_crowded(self.pricing.attachments(state.tail), profile),
+        )
+
+    def _replanned(self, state: _State, budget: int | None) -> _State:
+        """The session with a plan that serves: the one that another process made meanwhile, or a new one.
+
+        The tail ends where the plan's log ended: turns that others append while pages are drawn belong to the next context. They are
+        neither priced nor capped by this plan.
+        """
+        for _ in range(ATTEMPTS):
+            if not (reason := self._why_due(state, budget)):
+                return state
+            last, length, pins = state.plan, state.length, state.pins
+            plan = self._replanner.replan(last, length=length, basis=self.basis, budget=budget, pins=pins, reason=reason)
+            planned = replace(state, length=plan.length, plan=plan, tail=self._tail(plan, plan.length))
+            if self._write_plan(plan):
+                break
+            state = self._read_state()
+        return planned
+
+    def _composed(self, state: _State, budget: int | None) -> Context:
+        """The context of a state whose plan serves."""
+        assert state.plan is not None, "without a plan one is due"
+        context = self._composer.compose(state.plan, state.tail)
+        self._latest = state, budget, context
+        return context
+
+    def _discard(self, lost: PagesLost) -> None:
+        """Drop lost pages with everything damaged, and the plan, so that the next attempt seals their turns anew."""
+        archive = self._open_archive()
+        archive.discard([*lost.runs, *archive.damaged()])
+        self._store.discard(self._session, [self.plan_name])
+
+    def _tail(self, plan: Plan | None, length: int) -> list[Turn]:
+        return self._store.read(self._session, plan.tail_from if plan else 1, length + 1)
+
+    # -- the plan in the store -----------------------------------------------------------------------------------------------------
+
+    @property
+    def plan_name(self) -> str:
+        """The plan's name in the store; each reader has its own."""
+        return f"plan/{self.settings.profile.name}"
+
+    def _read_plan(self) -> Plan | None:
+        data = self._plan_data = self._store.get(self._session, [self.plan_name]).get(self.plan_name)
+        if data is None:
+            return None
+        if self._plan_read is None or self._plan_read[0] != data:
+            try:
+                self._plan_read = (data, Plan.model_validate_json(data))
+            except ValueError:  # damaged, or of another release: plans are made anew at no loss
+                return None
+        return self._plan_read[1]
+
+    def _write_plan(self, plan: Plan) -> bool:
+        """Store a plan in place of the one that it was made from; false if another process was faster."""
+        data = plan.model_dump_json().encode()
+        if claims := claims_of(self._store):
+            if not claims.swap(self._session, self.plan_name, self._plan_data, data):
+                return False
+        else:
+            self._store.put(self._session, {self.plan_name: data})
+        self._plan_data, self._plan_read = data, (data, plan)
+        self.replans += 1
+        return True
+
+    # -- pages ---------------------------------------------------------------------------------------------------------------------
+
+    def _open_archive(self) -> PageArchive:
+        if self._archive is None:
+            renderer = self.settings.renderer
+            self._archive = PageArchive(
+                self._store,
+                self._session,
+                open_renderer(renderer) if isinstance(renderer, str) else renderer,
+                self.settings.style,
+                self.pricing,
+                sidecar_tokens=self.settings.sidecar_tokens,
+                redactor=self.settings.redactor,
+            )
+        return self._archive
+
+    def pages(self) -> list[Page]:
+        """All sealed pages, oldest first, those that the context leaves out too."""
+        with self._lock:
+            if not self._store.names(self._session, "run/"):
+                return []
+            archive = self._open_archive()
+            return [self._composer.bind(page) for page in archive.pages(archive.runs())]
+
+    def verifications(self) -> list[Verification]:
+        """What verifiers found of the pages."""
+        return verifications(self._store, self._session)
+
+    @property
+    def counts(self) -> ArchiveCounts:
+        """What was drawn since this was made."""
+        return self._archive.counts if self._archive else ArchiveCounts()
+
+    def forget(self) -> None:
+        """Drop what is kept in this process, after turns were erased."""
+        with self._lock:
+            self._latest = self._plan_read = None
+            self.pricing.forget()
+            self._composer.forget()

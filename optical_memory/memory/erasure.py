@@ -1,0 +1,102 @@
+"""True deletion of turns or of a whole session, and the proof of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..archive.page_archive import PageRun, discard_runs, runs_with
+from ..errors import SessionCorrupted
+from ..stores.base import SessionId, Store, Trace
+
+__all__ = ["Erasure", "ErasureProof", "ErasureReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReport:
+    """What an erasure removed: numbers of turns, and how many pages with all their pictures."""
+
+    turns: tuple[int, ...]
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureProof:
+    """Where erased turns were looked for, and what was found there. Nothing of what they said is in it.
+
+    Attributes:
+        session, tenant: of whom.
+        turns: the numbers; None for the whole session.
+        at: when it was looked (UTC).
+        traces: each place. One with `clean` None could not be looked at or does not tell.
+    """
+
+    session: str
+    tenant: str
+    turns: tuple[int, ...] | None
+    at: datetime
+    traces: tuple[Trace, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every place was looked at and is clean."""
+        return all(trace.clean for trace in self.traces)
+
+    @property
+    def is_refuted(self) -> bool:
+        """Whether something is still there."""
+        return any(trace.clean is False for trace in self.traces)
+
+
+class Erasure:
+    """Erases from one session of a store."""
+
+    def __init__(self, store: Store, session: SessionId) -> None:
+        self._store, self._session = store, session
+
+    def erase_turns(self, numbers: Sequence[int]) -> ErasureReport:
+        """Remove turns and the pages that show them."""
+        # Pages first: should this be cut short, the log still knows what is to be erased, and asking again finishes it.
+        pages = self._discard_pages(numbers, self._store.names(self._session, "plan/"))
+        erased = self._store.erase(self._session, numbers)
+        return ErasureReport(tuple(erased), pages + self._discard_pages(numbers))  # others may have drawn some meanwhile
+
+    def erase_session(self) -> ErasureReport:
+        """Remove everything."""
+        pages = sum(PageRun.parse(name).pages for name in self._store.names(self._session, "run/"))
+        return ErasureReport(tuple(self._store.erase(self._session, None)), pages)
+
+    def prove(self, numbers: Sequence[int] | None) -> ErasureProof:
+        """Look for what was erased."""
+        found = (*self._in_log(numbers), *self._in_cache(numbers), *self._in_store(numbers))
+        turns = None if numbers is None else tuple(sorted(set(numbers)))
+        return ErasureProof(self._session.name, self._session.tenant, turns, datetime.now(UTC), found)
+
+    def _discard_pages(self, numbers: Sequence[int], plans: Sequence[str] = ()) -> int:
+        """Remove the pages that show one of the turns, and `plans`; returns how many pages those were."""
+        runs = runs_with(self._store, self._session, numbers)
+        return discard_runs(self._store, self._session, runs, also=plans) if runs or plans else 0
+
+    def _in_log(self, numbers: Sequence[int] | None) -> Iterator[Trace]:
+        try:
+            if numbers is None:
+                length = self._store.length(self._session)
+                yield Trace("log", length == 0, f"the session has {length} turns" if length else "no such session")
+                return
+            left = [number for number in sorted(set(numbers)) if self._store.read(self._session, number, number + 1)]
+            yield Trace("log", not left, f"turns {left} are there" if left else f"{len(set(numbers))} turns are gone")
+        except SessionCorrupted as exc:
+            yield Trace("log", None, str(exc))
+
+    def _in_cache(self, numbers: Sequence[int] | None) -> Iterator[Trace]:
+        left = self._store.names(self._session) if numbers is None else runs_with(self._store, self._session, numbers)
+        yield Trace("pages", not left, f"{len(left)} entries are there" if left else "no page, plan or picture is left")
+
+    def _in_store(self, numbers: Sequence[int] | None) -> Iterator[Trace]:
+        traces: Any = getattr(self._store, "traces", None)
+        if traces is None:
+            yield Trace("store", None, f"{self._store.url} does not say what its files hold")
+        else:
+            yield from traces(self._session, numbers)

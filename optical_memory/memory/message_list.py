@@ -1,0 +1,236 @@
+"""The memory of a conversation that someone else keeps: a framework's checkpoints, a client's list of messages, a proxy's request.
+
+There is no log here and nothing is appended. `MessageListMemory` is a pure step from (messages, state, budget) to (context, next state).
+The state is small, plain JSON, and belongs beside the messages: where they are rolled back, forked or replayed, it goes along. Pages are a
+cache under the hash of what is drawn on them. An edit or a removal in the past makes the pages that showed it, and the plan, anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ..archive.page_archive import PageRun
+from ..context.context import Context
+from ..context.plan import Plan
+from ..errors import TurnNotFound
+from ..planning.settings import ViewSettings
+from ..stores.base import DerivedCache, SessionId
+from ..text.search_terms import TermIndex
+from ..turns.exchanges import starts_exchange
+from ..turns.from_messages import TurnLike, turn_of
+from ..turns.turn import Turn
+from .context_builder import ContextBuilder
+from .recall import to_the_letter
+
+__all__ = ["ContextAndState", "MessageListMemory"]
+
+T = TypeVar("T")
+
+TENANT = "optical-memory"  # whose sessions in a store hold pages and nothing else
+REMEMBERED_TURNS = 20_000  # messages read, kept so that a conversation is not read again at every call; some tens of megabytes
+REMEMBERED_CONVERSATIONS = 32  # conversations whose plan and pages are at hand
+
+
+@dataclass(frozen=True, slots=True)
+class ContextAndState:
+    """What a model is to see, and the state to hand in at the next call."""
+
+    context: Context
+    state: dict[str, Any]
+
+
+class MessageListMemory(Generic[T]):
+    """Contexts of lists of messages of one kind.
+
+    Args:
+        settings: the reader, and how the past is shown to it.
+        cache: a store that keeps pages; only its cache is used.
+        key: what determines a message's turn, hashable and cheap: equal keys mean equal turns.
+        turn: the turn that a message stands for.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, settings: ViewSettings, cache: DerivedCache, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
+        self.settings, self._cache, self._key, self._turn = settings, cache, key, turn
+        self._turns: OrderedDict[tuple[int, Hashable], Turn] = OrderedDict()
+        self._conversations: OrderedDict[str, _MessageListStore] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def turns(self, messages: Sequence[T]) -> list[Turn]:
+        """The turns of `messages`, numbered from 1. Their ids are hashes of their content. Raises `InvalidTurn`, `TypeError`."""
+        return [self._numbered(number, message) for number, message in enumerate(messages, 1)]
+
+    def _numbered(self, number: int, message: T) -> Turn:
+        key = (number, self._key(message))
+        known = self._turns.get(key)
+        if known is None:
+            turn = turn_of(self._turn(message))
+            known = turn.model_copy(update={"number": number, "id": _digest(turn)})
+            with self._lock:
+                self._turns[key] = known
+                while len(self._turns) > REMEMBERED_TURNS:
+                    self._turns.popitem(last=False)
+        return known
+
+    def context(self, messages: Sequence[T], state: Mapping[str, Any] | None = None, *, budget: int | None = None) -> ContextAndState:
+        """The context for `messages`, and the state after it.
+
+        Args:
+            state: what the last call for this conversation gave; None, or anything that does not fit any more, starts anew.
+
+        Raises `BudgetTooSmall`, `InvalidTurn`.
+        """
+        turns = self.turns(messages)
+        conversation = self._open(state)
+        conversation.adopt(turns)
+        context = conversation.builder.context(budget)
+        after = conversation.state()
+        self._keep(after, conversation)
+        return ContextAndState(context, after)
+
+    def recall(self, messages: Sequence[T], query: str | int | Sequence[int], limit: int = 5) -> list[Turn]:
+        """Turns of `messages` by number, or by words, best match first. Raises `TurnNotFound`."""
+        turns = self.turns(messages)
+        if isinstance(query, str):
+            index = TermIndex()
+            for turn in turns:
+                index.add(turn.number, turn.text)
+            return to_the_letter(query, limit, lambda most: [turns[number - 1] for number in index.search(query, most)])
+        numbers = [query] if isinstance(query, int) else list(query)
+        for number in numbers:
+            if not 1 <= number <= len(turns):
+                raise TurnNotFound(number, len(turns))
+        return [turns[number - 1] for number in numbers]
+
+    def _open(self, state: Mapping[str, Any] | None) -> _MessageListStore:
+        """The conversation that `state` was made for, taken off the shelf while it is worked with, or a new one."""
+        with self._lock:
+            known = self._conversations.pop(_name_of(state), None) if state else None
+        return known or _MessageListStore(self._cache, state, self.settings)
+
+    def _keep(self, state: Mapping[str, Any], conversation: _MessageListStore) -> None:
+        with self._lock:
+            self._conversations[_name_of(state)] = conversation
+            while len(self._conversations) > REMEMBERED_CONVERSATIONS:
+                self._conversations.popitem(last=False)
+
+
+class _MessageListStore:
+    """One conversation as a `Readable`: turns from a list, plan and runs from the state, records and pictures from a store."""
+
+    def __init__(self, cache: DerivedCache, state: Mapping[str, Any] | None, settings: ViewSettings) -> None:
+        self._cache = cache
+        self._home = SessionId("pages", TENANT)
+        self._turns: Sequence[Turn] = ()
+        self._plans: dict[str, tuple[bytes, str]] = {}
+        self._runs: dict[str, str] = {}
+        with suppress(KeyError, TypeError, ValueError, AttributeError):  # damaged, or of another release: made anew at no loss
+            if state and state["v"] == 1:
+                plans = {str(name): (json.dumps(plan["plan"]).encode(), str(plan["before"])) for name, plan in state["plans"].items()}
+                runs = {str(name): str(digest) for name, digest in state["runs"].items() if PageRun.parse(name)}
+                self._plans, self._runs = plans, runs
+        self.builder = ContextBuilder(self, self._home, settings)
+
+    def adopt(self, turns: Sequence[Turn]) -> None:
+        """Look at `turns` from now on, and drop what was made for others."""
+        held = len(self._turns)
+        if [turn.id for turn in turns[:held]] != [turn.id for turn in self._turns]:
+            self.builder.forget()
+        self._turns = turns
+        if turns:  # conversations that begin alike share their pages; others do not, so that each can be let go of by itself
+            self._home = SessionId(f"pages/{turns[0].id}", TENANT)
+        self._plans = {name: (data, before) for name, (data, before) in self._plans.items() if self._before(data) == before}
+        # Back in time, what is newest now may have been on pages later. It stays text: it is what the model is to answer.
+        end = len(turns) if self._plans else max((turn.number for turn in turns if starts_exchange(turn)), default=1) - 1
+        self._runs = {
+            name: digest for name, digest in self._runs.items() if PageRun.parse(name).last <= end and self._digest_of(name) == digest
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Plans and runs as plain JSON, without a pixel."""
+        plans = {name: {"plan": json.loads(data), "before": before} for name, (data, before) in self._plans.items()}
+        return {"v": 1, "plans": plans, "runs": dict(self._runs)}
+
+    def _digest_of(self, run: str) -> str | None:
+        """Hash of the turns on a run."""
+        parsed = PageRun.parse(run)
+        return self._digest(parsed.first, parsed.last)
+
+    def _before(self, plan: bytes) -> str | None:
+        """Hash of the turns that a plan has cast into pages or text before its tail; None if it leaves no tail."""
+        try:
+            last = Plan.model_validate_json(plan).tail_from - 1
+        except ValueError:
+            return None
+        return self._digest(1, last) if last < len(self._turns) else None
+
+    def _digest(self, first: int, last: int) -> str | None:
+        """Hash of the turns first to last; None if the conversation does not reach so far."""
+        if last > len(self._turns):
+            return None
+        return hashlib.sha256("".join(turn.id for turn in self._turns[first - 1 : last]).encode()).hexdigest()[:32]
+
+    # -- turns ---------------------------------------------------------------------------------------------------------------------
+
+    def read(self, session: SessionId, start: int = 1, stop: int | None = None) -> list[Turn]:
+        return list(self._turns[max(start, 1) - 1 : None if stop is None else max(stop, 1) - 1])
+
+    def length(self, session: SessionId) -> int:
+        return len(self._turns)
+
+    def pinned(self, session: SessionId) -> list[int]:
+        return []
+
+    # -- what is derived -----------------------------------------------------------------------------------------------------------
+
+    def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:
+        own = {name: self._plans[name][0] for name in names if name in self._plans}
+        places = {self._place(name): name for name in names if name not in own}
+        return own | {places[place]: data for place, data in self._cache.get(self._home, list(places)).items()}
+
+    def put(self, session: SessionId, items: dict[str, bytes]) -> None:
+        kept: dict[str, bytes] = {}
+        for name, data in items.items():
+            if name.startswith("plan/"):
+                self._plans[name] = (data, self._before(data) or "")
+                continue
+            if name.startswith("run/"):
+                self._runs[name] = self._digest_of(name) or ""
+            kept[self._place(name)] = data
+        if kept:
+            self._cache.put(self._home, kept)
+
+    def names(self, session: SessionId, prefix: str = "") -> list[str]:
+        if prefix.startswith(("picture/", "verified/")):
+            return self._cache.names(self._home, prefix)
+        return sorted(name for name in (*self._plans, *self._runs) if name.startswith(prefix))
+
+    def discard(self, session: SessionId, names: Sequence[str]) -> None:
+        places = [self._place(name) for name in names if name not in self._plans]
+        for name in names:
+            self._plans.pop(name, None)
+            self._runs.pop(name, None)
+        if places:
+            self._cache.discard(self._home, places)
+
+    def _place(self, name: str) -> str:
+        """Where the cache, which all conversations share, keeps what is called `name` here. Pictures carry the hash in their name."""
+        return f"{name}/{self._runs.get(name, '')}" if name.startswith("run/") else name
+
+
+def _digest(turn: Turn) -> str:
+    """Hash of what a turn says."""
+    said = turn.model_dump_json(exclude={"id", "number", "created_at", "metadata"})
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _name_of(state: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()

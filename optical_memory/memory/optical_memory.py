@@ -1,0 +1,341 @@
+"""The memory of one session: append turns, get a context that fits, get any turn back word for word."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self, Unpack
+
+from ..context.context import Context
+from ..context.messages.gemini import to_gemini
+from ..context.messages.openai_anthropic import to_anthropic, to_openai
+from ..errors import InvalidTurn, SessionCorrupted, UnknownName, UnknownToolCall, WrongKey
+from ..pages.page import Page
+from ..planning.settings import ViewOptions, ViewSettings
+from ..profiles.profile import ReaderProfile
+from ..profiles.registry import profile_of
+from ..stores.base import SessionId, Store, open_store
+from ..turns.from_messages import TurnLike, turn_of
+from ..turns.redaction import redacted_turn
+from ..turns.turn import Turn
+from ..verification.base import Verification
+from .context_builder import ContextBuilder
+from .erasure import Erasure, ErasureProof, ErasureReport
+from .recall import Period, Recall
+
+__all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
+
+_FORMATS: dict[str, Callable[..., list[dict[str, Any]]]] = {"openai": to_openai, "anthropic": to_anthropic, "gemini": to_gemini}
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStats:
+    """A session's size, and what this object did since it was opened (`replans` and all that follows)."""
+
+    turns: int
+    pages: int
+    pinned: int
+    missing_glyphs: int
+    replans: int
+    pages_sealed: int
+    pages_redrawn: int
+    render_failures: int
+    pages_verified: int
+    verify_failures: int
+    renderer: str
+    store: str
+    counted_with: str
+
+
+class OpticalMemory:
+    """Past turns as page images that fade with age, recent turns as text, and every turn kept word for word.
+
+    Args:
+        session: the session's name; any characters.
+        store: a store's URL, or a store; the SQLite file in the user's data folder by default.
+        reader: the model that reads the pages, by name, or a profile: it sets what tokens mean.
+        tenant: sessions of different tenants never meet.
+        keep_secrets_in_log: with `redact`, turns are stored, recalled and sent as text word for word, secrets and all. False masks them
+            before they are stored, so that they never reach the store.
+        view: how the past is shown: `renderer`, `forgetting`, `marks`, `style`, `sidecar_tokens`, `redact`, `verify`, `shape`; see
+            `planning.settings.ViewOptions`.
+
+    Raises `UnknownName` for a reader, renderer, verifier or tier that is not known; `TypeError` for an unknown option.
+
+    Every method is safe to call from several threads and has an async twin (`aappend`, ...) that runs it in a worker thread.
+    """
+
+    def __init__(
+        self,
+        session: str = "default",
+        *,
+        store: str | Store | None = None,
+        reader: str | ReaderProfile = "deepseek-ocr",
+        tenant: str | None = None,
+        keep_secrets_in_log: bool = False,
+        **view: Unpack[ViewOptions],
+    ) -> None:
+        if not isinstance(session, str) or not session:
+            raise ValueError(f"a session's name is a non-empty string; got {session!r}")
+        self.session = SessionId(session, tenant or "")
+        self.profile = profile_of(reader)
+        settings = ViewSettings.of(self.profile, **view)
+        self._before_storing = None if keep_secrets_in_log else settings.redactor
+        self._owns_store = store is None or isinstance(store, str)
+        self._store = open_store(store) if store is None or isinstance(store, str) else store
+        self._builder = ContextBuilder(self._store, self.session, settings)
+        self._recall = Recall(self._store, self.session)
+        self._erasure = Erasure(self._store, self.session)
+        self._lock = threading.RLock()
+
+    # -- the log -------------------------------------------------------------------------------------------------------------------
+
+    def append(self, turn: TurnLike, *, expected_length: int | None = None) -> Turn:
+        """Store one turn, durably, and return it with its number.
+
+        Takes a `Turn`, a chat message mapping in OpenAI's or Anthropic's shape, or `(role, content)`. A turn whose `id` is known changes
+        nothing and returns the stored one. Nothing is rendered and no model is asked.
+
+        Args:
+            expected_length: store only if the session has so many turns now; of several writers who saw that length, one appends.
+
+        Raises `InvalidTurn` (`UnsupportedContent`, `UnknownToolCall`), `TypeError`, or `LengthConflict`; nothing is stored then.
+        `StoreUnavailable`; then append again, with the same `id`.
+        """
+        return self.extend([turn], expected_length=expected_length)[0]
+
+    def extend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
+        """Store many turns in one step: all of them, or none if one is refused; the error says which."""
+        batch = _batch(list(turns))
+        if redactor := self._before_storing:
+            batch = [redacted_turn(turn, redactor) for turn in batch]
+        if not batch:
+            return []
+        self._refuse_unknown_calls(batch)
+        return self._store.append(self.session, batch, expected_length=expected_length)
+
+    def _refuse_unknown_calls(self, batch: Sequence[Turn]) -> None:
+        made: set[str] = set()
+        strangers: dict[str, int] = {}
+        for place, turn in enumerate(batch):
+            strangers.update({call_id: place for call_id in turn.answered_calls if call_id not in made})
+            made.update(call.id for call in turn.tool_calls)
+        known = self._store.known_calls(self.session, list(strangers)) if strangers else set()
+        for call_id, place in strangers.items():
+            if call_id not in known:
+                raise UnknownToolCall(
+                    f"{_place(place, len(batch))}tool result {batch[place].text[:60]!r} answers call {call_id!r}, "
+                    f"which session {self.session.name!r} never saw; append the assistant turn that makes the call first"
+                )
+
+    def turns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
+        """Turns with start <= number < stop, word for word; all of them by default. Numbers begin at 1; erased turns are absent."""
+        return self._store.read(self.session, max(1, start or 1), stop)
+
+    def __len__(self) -> int:
+        """The number of the newest turn."""
+        return self._store.length(self.session)
+
+    def pin(self, number: int) -> None:
+        """Hold the page of a turn up: never fainter than the reader's legible floor, never left out. Raises `TurnNotFound`."""
+        self._store.pin(self.session, number, True)
+
+    def unpin(self, number: int) -> None:
+        """Let the page of a turn fade again. Raises `TurnNotFound`."""
+        self._store.pin(self.session, number, False)
+
+    # -- the model's view ----------------------------------------------------------------------------------------------------------
+
+    def context(self, budget: int | None = None) -> Context:
+        """Pages of the past and recent turns as text, oldest first, in at most `budget` of the reader's tokens.
+
+        Raises `BudgetTooSmall` if what must stay text is larger than the budget, `StoreUnavailable`.
+        """
+        return self._builder.context(budget)
+
+    def messages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
+        """The context as messages for a provider's own client.
+
+        Args:
+            dialect: `openai` (chat completions), `anthropic` or `gemini`.
+            options: passed on to `messages.to_openai` (`detail`), `to_anthropic` (`cache`).
+
+        Raises what `context` raises; `UnknownName` for another dialect; `RenderError` for a picture that cannot be had.
+        """
+        if dialect not in _FORMATS:
+            raise UnknownName("dialect", dialect, sorted(_FORMATS))
+        return _FORMATS[dialect](self.context(budget), **options)
+
+    def pages(self) -> list[Page]:
+        """All sealed pages, oldest first, those that the context leaves out too."""
+        return self._builder.pages()
+
+    def verifications(self) -> list[Verification]:
+        """What verifiers found of the pages (by `key`), under this layout and others. Kept in the store, and erased with the pages."""
+        return self._builder.verifications()
+
+    # -- getting back, and forgetting for good -------------------------------------------------------------------------------------
+
+    def recall(
+        self,
+        query: str | int | Sequence[int] | None = None,
+        limit: int = 5,
+        *,
+        exchange: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Turn]:
+        """Turns, word for word.
+
+        Args:
+            query: words to search for, best match first; or numbers, given back in that order; None for all turns of a time.
+            limit: at most so many matches. Numbers asked for are all given.
+            exchange: give the whole exchange around each match, in log order, instead of the match alone.
+            since, until: only turns said from `since` on and before `until`.
+
+        Raises `TurnNotFound` for a number that the session does not have.
+        """
+        period = Period(since, until)
+        if query is None:
+            found = self._recall.said(limit, period)
+        elif isinstance(query, str):
+            found = self._recall.saying(query, limit, period)
+        elif isinstance(query, Iterable):
+            found = self._recall.numbered(query, period)
+        else:
+            found = self._recall.numbered([query], period)
+        return self._recall.with_exchanges(found) if exchange else found
+
+    def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
+        """Delete turns for good, or the whole session: text, index entries, and every page and picture that showed them.
+
+        Other turns keep their numbers. Raises `TurnNotFound` before anything is deleted.
+        """
+        with self._lock:
+            try:
+                if numbers is None:
+                    return self._erasure.erase_session()
+                wanted = [numbers] if isinstance(numbers, int) else numbers
+                for number in wanted:
+                    with suppress(SessionCorrupted, WrongKey):  # what cannot be read can be erased
+                        self._recall.turn(number)
+                return self._erasure.erase_turns(wanted)
+            finally:
+                self._builder.forget()
+
+    def prove_erased(self, numbers: int | Sequence[int] | None = None) -> ErasureProof:
+        """Look for erased turns, or the erased session, in the log, among the pages, and as far as the store can tell in its files.
+
+        A Redis server is made to rewrite its files first, where it allows that. This may take as long as a snapshot of all its data.
+        """
+        return self._erasure.prove([numbers] if isinstance(numbers, int) else numbers)
+
+    # -- the object itself ---------------------------------------------------------------------------------------------------------
+
+    def stats(self) -> MemoryStats:
+        """Counters, for dashboards and tests."""
+        pages = self.pages()
+        counts, verification = self._builder.counts, self._builder.verification
+        return MemoryStats(
+            turns=len(self),
+            pages=len(pages),
+            pinned=len(self._store.pinned(self.session)),
+            missing_glyphs=sum(page.missing_glyphs for page in pages),
+            replans=self._builder.replans,
+            pages_sealed=counts.pages_sealed,
+            pages_redrawn=counts.pages_redrawn,
+            render_failures=counts.render_failures,
+            pages_verified=verification.asked - verification.failures if verification else 0,
+            verify_failures=verification.failures if verification else 0,
+            renderer=self._builder.settings.renderer_name,
+            store=self._store.url,
+            counted_with=self._builder.pricing.counted_with,
+        )
+
+    def close(self) -> None:
+        """Close the store if this object opened it. The browser is shared by the process and stays."""
+        if self._owns_store:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"OpticalMemory({self.session.name!r}, store={self._store.url!r}, reader={self.profile.name!r})"
+
+    # -- async twins: the same in a worker thread --------------------------------------------------------------------------------------
+
+    async def aappend(self, turn: TurnLike, *, expected_length: int | None = None) -> Turn:
+        return await asyncio.to_thread(self.append, turn, expected_length=expected_length)
+
+    async def aextend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
+        return await asyncio.to_thread(self.extend, turns, expected_length=expected_length)
+
+    async def aturns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
+        return await asyncio.to_thread(self.turns, start, stop)
+
+    async def acontext(self, budget: int | None = None) -> Context:
+        return await asyncio.to_thread(self.context, budget)
+
+    async def amessages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(self.messages, budget, dialect=dialect, **options)
+
+    async def apages(self) -> list[Page]:
+        return await asyncio.to_thread(self.pages)
+
+    async def averifications(self) -> list[Verification]:
+        return await asyncio.to_thread(self.verifications)
+
+    async def arecall(
+        self,
+        query: str | int | Sequence[int] | None = None,
+        limit: int = 5,
+        *,
+        exchange: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Turn]:
+        return await asyncio.to_thread(self.recall, query, limit, exchange=exchange, since=since, until=until)
+
+    async def apin(self, number: int) -> None:
+        await asyncio.to_thread(self.pin, number)
+
+    async def aunpin(self, number: int) -> None:
+        await asyncio.to_thread(self.unpin, number)
+
+    async def aerase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
+        return await asyncio.to_thread(self.erase, numbers)
+
+    async def aprove_erased(self, numbers: int | Sequence[int] | None = None) -> ErasureProof:
+        return await asyncio.to_thread(self.prove_erased, numbers)
+
+    async def astats(self) -> MemoryStats:
+        return await asyncio.to_thread(self.stats)
+
+
+def _batch(turns: Sequence[TurnLike]) -> list[Turn]:
+    """Turns ready to be stored. Raises `InvalidTurn` or `TypeError`, with the place of the one that is refused."""
+    batch: list[Turn] = []
+    for place, turn in enumerate(turns):
+        try:
+            batch.append(_completed(turn_of(turn)))
+        except (InvalidTurn, TypeError) as exc:
+            raise type(exc)(f"{_place(place, len(turns))}{exc}") from exc
+    return batch
+
+
+def _place(place: int, of: int) -> str:
+    return f"message {place + 1} of {of}: " if of > 1 else ""
+
+
+def _completed(turn: Turn) -> Turn:
+    """A turn ready to be stored: with an id and a time, and no number of its own."""
+    return turn.model_copy(update={"number": 0, "id": turn.id or uuid.uuid4().hex, "created_at": turn.created_at or datetime.now(UTC)})

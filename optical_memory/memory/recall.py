@@ -1,0 +1,107 @@
+"""Getting turns back, word for word: by number, by their words, by the time they were said."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+
+from ..errors import TurnNotFound
+from ..stores.base import SessionId, Store
+from ..text.exact_strings import exact_strings
+from ..turns.exchanges import exchanges_of, starts_exchange
+from ..turns.turn import Turn
+
+__all__ = ["Period", "Recall", "to_the_letter"]
+
+LITERAL_REACH = 2_000  # matches looked at for one that holds an exact string to the letter, if none of the best does
+REACH = 64  # turns to either side of a match within which its exchange is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A span of time from `since` on and before `until`; None leaves that end open, and a time without a zone is UTC."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for moment in (self.since, self.until):
+            if not isinstance(moment, datetime | None):
+                raise TypeError(f"since and until are datetimes; got {moment!r}")
+
+    @property
+    def bounded(self) -> bool:
+        return self.since is not None or self.until is not None
+
+    def __contains__(self, turn: Turn) -> bool:
+        moment = turn.created_at
+        if moment is None:
+            return not self.bounded
+        return (self.since is None or moment >= _zoned(self.since)) and (self.until is None or moment < _zoned(self.until))
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Finds turns in the log of one session."""
+
+    store: Store
+    session: SessionId
+
+    def turn(self, number: int) -> Turn:
+        """A turn by number. Raises `TurnNotFound`, or `TypeError` for what is no whole number."""
+        number = operator.index(number)
+        found = self.store.read(self.session, number, number + 1) if number >= 1 else []
+        if not found:
+            raise TurnNotFound(number, self.store.length(self.session))
+        return found[0]
+
+    def numbered(self, numbers: Iterable[int], period: Period) -> list[Turn]:
+        """The turns `numbers`, in that order. Raises `TurnNotFound`."""
+        return [turn for turn in map(self.turn, numbers) if turn in period]
+
+    def saying(self, query: str, limit: int, period: Period) -> list[Turn]:
+        """At most `limit` turns that match `query`, best first; for an exact string ($30, -n, 2.0e-5) those that hold it to the letter."""
+        return to_the_letter(query, limit, lambda most: self._matching(query, most, period))
+
+    def _matching(self, query: str, limit: int, period: Period) -> list[Turn]:
+        numbers = self.store.search(self.session, query, self.store.length(self.session) if period.bounded else limit)
+        found = (turn for number in numbers for turn in self.store.read(self.session, number, number + 1))
+        return list(islice((turn for turn in found if turn in period), limit))
+
+    def said(self, limit: int, period: Period) -> list[Turn]:
+        """The first `limit` turns of a period."""
+        return [turn for turn in self.store.read(self.session, 1) if turn in period][:limit]
+
+    def with_exchanges(self, turns: Sequence[Turn]) -> list[Turn]:
+        """The whole exchange around each turn, in log order, each turn once."""
+        around = {turn.number: turn for found in turns for turn in self._exchange_of(found)}
+        return [around[number] for number in sorted(around)]
+
+    def _exchange_of(self, turn: Turn) -> list[Turn]:
+        near = self.store.read(self.session, max(1, turn.number - REACH), turn.number + REACH)
+        start = max((other.number for other in near if other.number <= turn.number and starts_exchange(other)), default=0)
+        for exchange in exchanges_of([other for other in near if other.number >= start]):
+            members = [member for unit in exchange for member in unit]
+            if any(member.number == turn.number for member in members):
+                return members
+        return [turn]
+
+
+def to_the_letter(query: str, limit: int, matching: Callable[[int], list[Turn]]) -> list[Turn]:
+    """The best `limit` matches, but of an exact string first those that hold it as it is.
+
+    An index knows the words of a string and not its signs: for `$30` it gives every 30. `matching` gives so many matches, best first.
+    """
+    found = matching(limit)
+    if exact_strings(query) != [query] or limit < 1:
+        return found
+    near = found if any(query in turn.text for turn in found) else matching(LITERAL_REACH)
+    literal = [turn for turn in near if query in turn.text]
+    return [*literal, *(turn for turn in found if turn not in literal)][:limit]
+
+
+def _zoned(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,181 @@
+"""A page: a run of turns on one canvas, sealed, and identified by the hash of what determines its pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from ..turns.attachments import NO_IMAGES, ImageLoad
+from ..turns.turn import Turn
+from .tiers import Tier
+
+__all__ = ["Box", "Page", "PageStyle", "Segment", "drawn_form", "run_key"]
+
+SANS_ADVANCE = 0.505  # em; the mean character of English prose, code and JSON in the pages' sans face (0.503 to 0.508), spaces included
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of the sealed page; the origin is the upper left corner."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The part of one turn that stands on one page.
+
+    Attributes:
+        turn: the turn's number.
+        boxes: where it stands, in reading order: one box for each column that it touches.
+        continued: it began on the page before.
+        continues: it goes on on the next page.
+    """
+
+    turn: int
+    boxes: tuple[Box, ...]
+    continued: bool = False
+    continues: bool = False
+
+    @property
+    def box(self) -> Box:
+        """The smallest rectangle around all boxes of the segment."""
+        left = min(box.left for box in self.boxes)
+        top = min(box.top for box in self.boxes)
+        right = max(box.left + box.width for box in self.boxes)
+        bottom = max(box.top + box.height for box in self.boxes)
+        return Box(left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True, slots=True)
+class PageStyle:
+    """How pages are set. Lengths are in layout pixels; the sealed picture has `scale` times as many.
+
+    The default is what an OCR reader still reads at Small: 14 px on a 1024 page (see docs/experiments.md). It is drawn at
+    1024 px, where hinted letters stand on whole pixels and four greys are enough; the other tiers are made from that picture.
+
+    `grey_levels` is for the sealed picture and the tiers that are as large or larger, `faint_levels` for the smaller ones, where a letter
+    has no black left and every grey counts. `crop` cuts off what a page that is not full leaves blank: for readers that bill by area.
+    """
+
+    width: int = 1024
+    height: int = 1024
+    scale: float = 1.0
+    columns: int = 2
+    font_size: float = 14.0
+    code_size: float = 14.0
+    number_size: float = 17.0
+    line_height: float = 1.15
+    margin: int = 6
+    gutter: int = 10
+    grey_levels: int = 4
+    faint_levels: int = 16
+    crop: bool = False
+
+    @property
+    def cell(self) -> tuple[float, float]:
+        """Width and height in pixels of the sealed picture that a character of prose takes, on average."""
+        return self.font_size * SANS_ADVANCE * self.scale, self.font_size * self.line_height * self.scale
+
+    @property
+    def pixel_size(self) -> tuple[int, int]:
+        """Width and height of the sealed picture in pixels."""
+        return round(self.width * self.scale), round(self.height * self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A sealed page of a session.
+
+    Attributes:
+        key: hash of what determines its pixels; equal keys promise equal bytes.
+        index: place among the session's pages, from 1.
+        first_turn, last_turn: numbers of the turns that it begins and ends with.
+        segments: the turns on it, in reading order, with their boxes in pixels of the sealed picture.
+        text_tokens: what the words on it cost as plain text.
+        sidecar: its exact strings.
+        width, height: of the sealed picture in pixels.
+        canvas: the longer side in pixels before what was blank was cut off; 0 if nothing was.
+        importance: the greatest importance among its turns.
+        last_said: when its last turn was said.
+        fill: share of its column height that carries content.
+        missing_glyphs: characters drawn as a visible replacement, for want of a font.
+        pictures: what the turns that begin on it bring along where they are text instead.
+        shaped_at: tiers at which the memory that opened it lays it out again instead of shrinking it; see `shaping`.
+    """
+
+    key: str
+    index: int
+    segments: tuple[Segment, ...]
+    text_tokens: int
+    sidecar: tuple[str, ...]
+    width: int
+    height: int
+    importance: float = 0.5
+    last_said: datetime | None = None
+    fill: float = 1.0
+    missing_glyphs: int = 0
+    canvas: int = 0
+    pictures: ImageLoad = NO_IMAGES
+    picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
+    cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
+    size_of: Callable[[Page, Tier], tuple[int, int]] | None = field(default=None, compare=False, repr=False)
+    shaped_at: tuple[Tier, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def first_turn(self) -> int:
+        return self.segments[0].turn
+
+    @property
+    def last_turn(self) -> int:
+        return self.segments[-1].turn
+
+    def image(self, tier: Tier | str) -> bytes:
+        """The page at a tier, as PNG bytes. Drawn again if its picture was lost; raises `RenderError` if that fails."""
+        assert self.picture_of is not None, "this page was not opened through a memory"
+        return self.picture_of(self, Tier.parse(tier))
+
+    def size(self, tier: Tier | str) -> tuple[int, int]:
+        """Width and height in pixels as the memory's reader is shown it at a tier; by itself a page has the tier's side."""
+        if self.size_of is not None:
+            return self.size_of(self, Tier.parse(tier))
+        scale = Tier.parse(tier).side / (self.canvas or max(self.width, self.height))
+        return max(1, round(self.width * scale)), max(1, round(self.height * scale))
+
+    def is_shaped(self, tier: Tier | str) -> bool:
+        """Whether what is shown at a tier is laid out again, as far as that can be done, and not the sealed picture made smaller."""
+        return Tier.parse(tier) in self.shaped_at and max(self.size(tier)) < max(self.width, self.height)
+
+    def tokens(self, tier: Tier | str) -> int:
+        """What the page costs the memory's reader at a tier, in vision tokens."""
+        assert self.cost_of is not None, "this page was not opened through a memory"
+        return self.cost_of(self, Tier.parse(tier))
+
+
+def drawn_form(turn: Turn) -> dict[str, object]:
+    """What of a turn reaches the canvas, as plain JSON: no id, no time, no metadata."""
+    drawn = [part.model_dump(mode="json") for part in turn.parts if part.type != "reasoning"]
+    return {
+        "number": turn.number,
+        "role": turn.role,
+        "name": turn.name,
+        "content": turn.content if isinstance(turn.content, str) else drawn,
+        "calls": [[call.id, call.name, call.arguments] for call in turn.tool_calls],
+        "answers": turn.answered_calls,  # a result is headed with the name of its tool, found by the call's id
+    }
+
+
+def run_key(renderer: str, fingerprint: str, style: PageStyle, exchanges: Sequence[Sequence[Sequence[Turn]]]) -> str:
+    """The identity of what a renderer makes of `exchanges`: 32 hexadecimal digits of a SHA-256.
+
+    Equal keys promise equal bytes: everything that determines the pixels goes in, and nothing else.
+    """
+    drawn = [[[drawn_form(turn) for turn in unit] for unit in exchange] for exchange in exchanges]
+    whole = json.dumps([renderer, fingerprint, asdict(style), drawn], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]

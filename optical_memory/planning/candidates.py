@@ -1,0 +1,106 @@
+"""What planning decides about, pages and texts, and the decision about each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..pages.tiers import Tier
+from ..turns.attachments import NO_IMAGES, ImageLoad
+from .forgetting import PageAge
+
+__all__ = ["Decision", "PageCandidate", "TextCandidate", "as_one_text", "dearer_than_text", "run_of", "text_images", "total_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class PageCandidate:
+    """What planning needs to know of a page.
+
+    Attributes:
+        run: pages of one run share a unit with their neighbour: they are text together or pictures together.
+        turns: numbers of the turns on it.
+        overhead: tokens of the text beside the page: its label and its sidecar.
+        vision: vision tokens at each tier that it may be shown at, faintest first: the reader's ladder, as far as nobody found that the
+            page cannot be read there. Empty for a page that can be read at none.
+        images: what its turns bring along where they are text instead.
+        enough: the tier that it falls to at once, whatever its age; None where that is left to its age.
+    """
+
+    key: str
+    index: int
+    first: int
+    last: int
+    run: int
+    text_tokens: int
+    overhead: int
+    vision: dict[Tier, int]
+    age: PageAge
+    turns: tuple[int, ...]
+    pinned: bool = False
+    images: ImageLoad = NO_IMAGES
+    enough: Tier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextCandidate:
+    """Turns before the tail that are text or nothing, together. Protected ones are never left out."""
+
+    first: int
+    last: int
+    text_tokens: int
+    turns: tuple[int, ...]
+    protected: bool = False
+    images: ImageLoad = NO_IMAGES
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision: a page at a tier, turns as text, or (neither) left out. A page as text can be read at no tier: see `within_request`."""
+
+    candidate: PageCandidate | TextCandidate
+    tier: Tier | None = None
+    as_text: bool = False
+
+    @property
+    def tokens(self) -> int:
+        if self.as_text:
+            return self.candidate.text_tokens
+        if self.tier is None or isinstance(self.candidate, TextCandidate):
+            return 0
+        return self.candidate.vision[self.tier] + self.candidate.overhead
+
+    @property
+    def shown(self) -> bool:
+        return self.as_text or self.tier is not None
+
+    @property
+    def held(self) -> bool:
+        """Whether it must stay in the context."""
+        return self.candidate.protected if isinstance(self.candidate, TextCandidate) else self.candidate.pinned
+
+
+def text_images(decisions: Sequence[Decision]) -> ImageLoad:
+    """The pictures of turns that are sent as text."""
+    return sum((decision.candidate.images for decision in decisions if decision.as_text), NO_IMAGES)
+
+
+def run_of(candidate: PageCandidate | TextCandidate) -> tuple[str, int]:
+    """What tells a candidate's run from its neighbours'; texts stand alone."""
+    return ("run", candidate.run) if isinstance(candidate, PageCandidate) else ("text", candidate.first)
+
+
+def as_one_text(pages: Sequence[PageCandidate]) -> TextCandidate:
+    """A run whose pictures do not pay, as text: whole, since turns run over the edges of its pages."""
+    turns = sorted({number for page in pages for number in page.turns})
+    tokens = sum(page.text_tokens for page in pages)
+    images = sum((page.images for page in pages), NO_IMAGES)
+    return TextCandidate(turns[0], turns[-1], tokens, tuple(turns), any(page.pinned for page in pages), images)
+
+
+def dearer_than_text(decisions: Sequence[Decision]) -> bool:
+    shown = [decision for decision in decisions if decision.tier is not None]
+    return bool(shown) and sum(decision.tokens for decision in shown) >= sum(decision.candidate.text_tokens for decision in shown)
+
+
+def total_of(decisions: Sequence[Decision]) -> int:
+    return sum(decision.tokens for decision in decisions)

@@ -1,0 +1,85 @@
+"""Forgetting: how faint a page may be at its age.
+
+DeepSeek-OCR's figure 13 (arXiv 2510.18234) proposes that old context be kept as ever smaller images, as a person's memory fades. The
+default policy here follows it by age. What a budget then takes away is decided in `planning`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from ..pages.tiers import Tier
+
+__all__ = ["ByAge", "Forgetting", "PageAge"]
+
+
+@dataclass(frozen=True, slots=True)
+class PageAge:
+    """How old a page is, and how much it matters.
+
+    Attributes:
+        pages: pages sealed after it; a fraction where a budget makes the memory age faster.
+        turns: turns said after its last one, likewise.
+        hours: hours between its last turn and the newest, likewise.
+        importance: the greatest importance of its turns, 0 to 1.
+    """
+
+    pages: float
+    turns: float
+    hours: float
+    importance: float = 0.5
+
+    def hastened(self, haste: float) -> PageAge:
+        """So many times older. The newest page has age 0 and must age too, so pages are counted from one for the purpose."""
+        if haste == 1.0:
+            return self
+        return replace(self, pages=(self.pages + 1) * haste - 1, turns=(self.turns + 1) * haste - 1, hours=self.hours * haste)
+
+
+class Forgetting(Protocol):
+    """A policy. Its `repr` names it and its settings: a plan made under another one is made again."""
+
+    def tier(self, age: PageAge) -> Tier | None:
+        """The tier for a page of this age; None to leave it out. Never sharper for an older page of equal importance."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ByAge:
+    """Gundam, then Large, Base, Small, Tiny, then out of the context.
+
+    Each field is the age at which a page falls below that tier, in `unit`. The defaults decision the newest page in Gundam, the next two in
+    Large, four in Base, sixteen in Small, sixty-four in Tiny: each step is about as long as all before it together.
+
+    Importance bends age: a page at importance 1 ages half as fast as one at 0.5, one at 0 twice as fast.
+    """
+
+    gundam: float = 1
+    large: float = 3
+    base: float = 7
+    small: float = 23
+    tiny: float = 87
+    unit: Literal["pages", "turns", "hours"] = "pages"
+
+    def __post_init__(self) -> None:
+        steps = [limit for _, limit in self._limits()]
+        if steps != sorted(steps) or steps[0] < 0:
+            raise ValueError(f"ages must not fall from tier to tier: {self!r}")
+        if self.unit not in ("pages", "turns", "hours"):
+            raise ValueError(f"unknown unit {self.unit!r}; known: pages, turns, hours")
+
+    def tier(self, age: PageAge) -> Tier | None:
+        """The sharpest tier whose limit the page has not reached."""
+        value: float = getattr(age, self.unit)
+        bent = value * 2.0 ** (1.0 - 2.0 * age.importance)
+        return next((tier for tier, limit in self._limits() if bent < limit), None)
+
+    def _limits(self) -> list[tuple[Tier, float]]:
+        return [
+            (Tier.GUNDAM, self.gundam),
+            (Tier.LARGE, self.large),
+            (Tier.BASE, self.base),
+            (Tier.SMALL, self.small),
+            (Tier.TINY, self.tiny),
+        ]

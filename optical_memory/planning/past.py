@@ -1,0 +1,180 @@
+"""A session cut in two for a re-plan: what may be shown of it, and the text that stays after that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ..archive.page_archive import PageArchive, PageRun
+from ..archive.verified_tiers import Floors
+from ..context.wording import page_text
+from ..pages.page import Page
+from ..pages.tiers import Tier
+from ..profiles.pricing import Pricing
+from ..turns.attachments import ImageLoad
+from ..turns.exchanges import Unit, units_of
+from ..turns.turn import Turn
+from .candidates import Decision, PageCandidate, TextCandidate
+from .forgetting import Forgetting, PageAge
+from .sealing import Sealing
+
+__all__ = ["PageReading", "Past", "past_of", "ranges_left_out"]
+
+RUNS_AT_A_TIME = 64  # whose records are read together; most policies have forgotten what is older than that
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A session cut in two: what stands before the tail, and the tail.
+
+    Attributes:
+        candidates: what may be shown, oldest first.
+        faded: runs too old for the policy; they are not read.
+        text_tokens: of everything before the tail, as plain text.
+        tail_tokens: of the tail as text.
+        images: of the turns of the tail.
+    """
+
+    candidates: Sequence[PageCandidate | TextCandidate]
+    faded: Sequence[PageRun]
+    text_tokens: int
+    tail: Sequence[Turn]
+    tail_tokens: int
+    images: ImageLoad
+
+
+class PageReading:
+    """Reads the pages of a session as candidates of one re-plan.
+
+    Args:
+        archive: the session's pages.
+        floors: what verifiers found; None where none is asked.
+        pins: the pinned turns.
+        length: the log's length.
+        newest: the newest turn, from which the age in hours counts.
+    """
+
+    def __init__(
+        self,
+        archive: Callable[[], PageArchive],
+        pricing: Pricing,
+        policy: Forgetting,
+        floors: Floors | None,
+        *,
+        pins: Sequence[int],
+        length: int,
+        newest: Turn | None,
+    ) -> None:
+        self._archive, self._pricing, self._policy, self._floors = archive, pricing, policy, floors
+        self.pins, self._length, self._newest = tuple(pins), length, newest
+        self._pages: dict[str, Page] = {}
+
+    def page(self, key: str) -> Page:
+        """A page that was read."""
+        return self._pages[key]
+
+    def tiers(self, key: str) -> Sequence[Tier]:
+        """The rungs that a page may be shown at, faintest first."""
+        ladder = self._pricing.profile.ladder
+        return self._floors.tiers(self._pages[key], ladder) if self._floors else ladder
+
+    def candidates(self, runs: Sequence[PageRun]) -> tuple[list[PageCandidate], list[PageRun]]:
+        """The pages that can be shown, newest runs first until the policy would leave out even the most important, and the other runs."""
+        found: list[PageCandidate] = []
+        after, total = 0, sum(run.pages for run in runs)
+        for batch in _batches(runs[::-1], RUNS_AT_A_TIME):
+            read = self._read(batch[::-1], after, total)
+            after += sum(run.pages for run in batch)
+            found = read + found
+            if all(self._policy.tier(replace(each.age, importance=1.0)) is None and not each.pinned for each in read):
+                older = [run for run in runs if run.last < batch[-1].first]
+                pinned = [run for run in older if any(run.first <= pin <= run.last for pin in self.pins)]
+                held = [each for run in pinned for each in self._read([run], _pages_after(run, runs), total)]
+                return held + found, [run for run in older if run not in pinned]
+        return found, []
+
+    def _read(self, runs: Sequence[PageRun], after: int, total: int) -> list[PageCandidate]:
+        """The pages of neighbouring runs with `after` of `total` pages sealed after them."""
+        count = sum(run.pages for run in runs)
+        pages = self._archive().pages(runs, first_index=total - after - count + 1)
+        run_of = {page.key: run.first for run in runs for page in pages if run.first <= page.first_turn <= run.last}
+        return [self._candidate(page, run_of[page.key], total - page.index) for page in pages]
+
+    def _candidate(self, page: Page, run: int, after: int) -> PageCandidate:
+        self._pages[page.key] = page
+        profile = self._pricing.profile
+        numbers = tuple(segment.turn for segment in page.segments)
+        return PageCandidate(
+            key=page.key,
+            index=page.index,
+            first=page.first_turn,
+            last=page.last_turn,
+            run=run,
+            text_tokens=page.text_tokens,
+            overhead=self._pricing.message(page_text(page)),
+            vision={tier: profile.page_tokens(page.width, page.height, tier, page.canvas) for tier in self.tiers(page.key)},
+            age=PageAge(after, self._length - page.last_turn, _hours_between(page, self._newest), page.importance),
+            turns=numbers,
+            pinned=any(pin in numbers for pin in self.pins),
+            images=page.pictures,
+            enough=self._floors.enough(page, profile.ladder) if self._floors else None,
+        )
+
+
+def past_of(sealing: Sealing, reading: PageReading, pricing: Pricing, start: int = 0) -> Past:
+    """The session cut at turn `start`, or right after the last page if that is later or `start` is 0."""
+    tail = [turn for turn in sealing.tail() if turn.number >= start]
+    before = [turn for turn in sealing.loose if not tail or turn.number < tail[0].number]
+    pages, faded = reading.candidates(sealing.runs)
+    texts = _text_candidates(before, sealing.kept_off_pages().union(reading.pins), pricing)
+    candidates: list[PageCandidate | TextCandidate] = [*pages, *texts]
+    candidates.sort(key=lambda each: (each.first, each.last))
+    tokens = sum(run.text_tokens for run in sealing.runs) + pricing.total(before)
+    return Past(candidates, faded, tokens, tail, pricing.total(tail), pricing.attachments(tail))
+
+
+def ranges_left_out(past: Past, decisions: Sequence[Decision]) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Ranges of turns that are not shown, first to last, and how many turns those are."""
+    shown = {number for decision in decisions if decision.shown for number in decision.candidate.turns}
+    out = sorted({number for decision in decisions if not decision.shown for number in decision.candidate.turns} - shown)
+    ranges = [(run.first, run.last) for run in past.faded] + [(number, number) for number in out]
+    return tuple(_merged(ranges)), len(out) + sum(run.turns for run in past.faded)
+
+
+def _text_candidates(turns: Sequence[Turn], kept: set[int], pricing: Pricing) -> list[TextCandidate]:
+    return [_text_candidate(unit, pricing, protected=any(turn.number in kept for turn in unit)) for unit in units_of(turns)]
+
+
+def _text_candidate(unit: Unit, pricing: Pricing, *, protected: bool) -> TextCandidate:
+    numbers = tuple(turn.number for turn in unit)
+    return TextCandidate(numbers[0], numbers[-1], pricing.total(unit), numbers, protected, pricing.attachments(unit))
+
+
+def _batches(runs: Sequence[PageRun], size: int) -> Iterator[Sequence[PageRun]]:
+    for start in range(0, len(runs), size):
+        yield runs[start : start + size]
+
+
+def _pages_after(run: PageRun, runs: Sequence[PageRun]) -> int:
+    return sum(other.pages for other in runs if other.first > run.last)
+
+
+def _hours_between(page: Page, newest: Turn | None) -> float:
+    """Hours from the last turn of a page to the newest turn; 0 where one has no time."""
+    if newest is None or newest.created_at is None or page.last_said is None:
+        return 0.0
+    return max(0.0, (newest.created_at - page.last_said).total_seconds() / 3600)
+
+
+def _merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Ranges of numbers, first to last, in order; those that touch are one."""
+    current: tuple[int, int] | None = None
+    for first, last in sorted(ranges):
+        if current and first <= current[1] + 1:
+            current = (current[0], max(current[1], last))
+            continue
+        if current:
+            yield current
+        current = (first, last)
+    if current:
+        yield current

@@ -1,0 +1,228 @@
+"""Making the next plan: seal what moves to pages, then select the tier of each page.
+
+It goes from gentle to forced. Gently, whole exchanges that fill pages leave the text. If the budget still does not hold, pages that are
+not full are sealed too; then the current exchange is cut between its units. Its opening request stays text all along: a model answers
+worse about a task that it must read off a picture (arXiv 2603.09095).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from ..archive.page_archive import PageArchive
+from ..archive.verified_tiers import Floors, TierVerification
+from ..context.plan import Plan
+from ..context.wording import framing_text
+from ..errors import BudgetTooSmall
+from ..pages.tiers import Tier
+from ..profiles.pricing import Pricing
+from ..stores.base import Readable, SessionId
+from .cache_cost import billed, calls_to_come
+from .candidates import Decision, PageCandidate, TextCandidate, text_images
+from .past import PageReading, Past, past_of, ranges_left_out
+from .sealing import Sealing
+from .selection import arrange, items_of, room_target, squeeze
+from .settings import ViewSettings
+from .triggers import LONG_EXCHANGE, WaterMarks, tail_start
+
+__all__ = ["Replanner"]
+
+
+class _Mode(NamedTuple):
+    """How hard a re-plan tries: whether it moves anything, cuts inside exchanges, and leaves pages partly empty."""
+
+    name: str
+    inside: bool = False
+    partial: bool = False
+
+
+_HOLD = _Mode("hold")
+_GENTLE = _Mode("gentle")
+_PARTIAL = _Mode("partial", partial=True)
+_INSIDE = _Mode("inside", inside=True)
+_LAST_RESORT = _Mode("last resort", inside=True, partial=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Replanner:
+    """Makes the plans of one session.
+
+    Attributes:
+        archive: the session's pages; called only when pages are at stake, since it may have to look for a browser.
+        verification: verifies pages before a plan shows them at a tier; None where no verifier is set.
+    """
+
+    store: Readable
+    session: SessionId
+    settings: ViewSettings
+    pricing: Pricing
+    archive: Callable[[], PageArchive]
+    verification: TierVerification | None = None
+
+    def replan(self, last: Plan | None, *, length: int, basis: str, budget: int | None, pins: Sequence[int], reason: str) -> Plan:
+        """The next plan. Raises `BudgetTooSmall` if what is held as text is larger than the budget, `PagesLost`, `StoreUnavailable`."""
+        attempt = self._attempt(length, budget, pins)
+        plan = attempt.plan(long_exchange=reason == "long exchange", settle=reason in ("high water", "cache lapsed"))
+        if last and reason == "high water" and self.pricing.profile.cache.read is not None:
+            plan = self._cheapest(attempt, plan, last)
+        epoch, changed_at = (last.epoch + 1, last.changed_at) if last else (1, 0)
+        if not plan.sends_like(last) if last else plan.pages:
+            changed_at = plan.length
+        return plan.model_copy(update={"epoch": epoch, "changed_at": changed_at, "basis": basis, "reason": reason})
+
+    def _attempt(self, length: int, budget: int | None, pins: Sequence[int]) -> _Attempt:
+        floors = self.verification.floors() if self.verification else None
+        sealing = Sealing(self.store, self.session, self.archive, length=length, draws=bool(self.pricing.profile.ladder))
+        newest = next(iter(self.store.read(self.session, sealing.length, sealing.length + 1)), None)
+        reading = PageReading(self.archive, self.pricing, self.settings.policy, floors, pins=pins, length=sealing.length, newest=newest)
+        return _Attempt(self.settings, self.pricing, sealing, reading, floors, budget)
+
+    def _cheapest(self, attempt: _Attempt, plan: Plan, last: Plan) -> Plan:
+        """The way that will be billed least: `plan`, or the same with the pages that were sent as sharp as they are, or waiting."""
+        marks = attempt.marks
+        unchanged = replace(attempt, held={item.key: item.tier for item in last.pages})
+        ways = [unchanged.plan(long_exchange=False, settle=True), plan]
+        if self._text_from(last.tail_from, attempt.length) <= LONG_EXCHANGE * marks.high:
+            ways.insert(0, last.model_copy(update={"high_water": last.high_water + (marks.high - marks.low) // 2}))
+        prices, calls, shape = self.pricing.profile.cache, calls_to_come(attempt.length), self.settings.shape
+
+        def price(way: Plan) -> float:
+            return billed(way, last, self._text_from(way.tail_from, attempt.length), prices=prices, calls=calls, shape=shape)
+
+        return min(ways, key=price)
+
+    def _text_from(self, number: int, length: int) -> int:
+        return self.pricing.total(self.store.read(self.session, number, length + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """Tries from gentle to forced until the budget holds.
+
+    Attributes:
+        floors: what verifiers found; None where none is asked.
+        held: tiers of pages, by key, that stay as they are.
+    """
+
+    settings: ViewSettings
+    pricing: Pricing
+    sealing: Sealing
+    reading: PageReading
+    floors: Floors | None
+    budget: int | None
+    held: Mapping[str, Tier] = field(default_factory=dict)
+
+    @property
+    def length(self) -> int:
+        """The log's length, as far as it is planned."""
+        return self.sealing.length
+
+    @property
+    def marks(self) -> WaterMarks:
+        """The water marks under the budget."""
+        return self.settings.marks.within(self.budget)
+
+    def plan(self, *, long_exchange: bool, settle: bool) -> Plan:
+        """The gentlest plan that holds the budget, leaves no overlong text, and takes no pages away while the text is above its mark."""
+        feasible: Plan | None = None
+        needed = 0
+        for mode in self._modes(long_exchange=long_exchange, settle=settle):
+            if feasible and mode is _LAST_RESORT:
+                break
+            past = self._cut(mode)
+            plan, needed = self._fit(past)
+            if self.budget is not None and needed > self.budget:
+                continue
+            feasible = plan
+            if len(plan.pages) > self.pricing.profile.free_places(plan.text_images + past.images):  # fewer turns as text, fewer pictures
+                continue
+            if past.tail_tokens <= (self.marks.high if plan.squeezed else LONG_EXCHANGE * self.marks.high):
+                break
+        if feasible is None:
+            assert self.budget is not None, "without a budget every plan is feasible"
+            raise BudgetTooSmall(self.budget, needed)
+        return feasible
+
+    def _modes(self, *, long_exchange: bool, settle: bool) -> list[_Mode]:
+        if long_exchange:
+            return [_INSIDE, _LAST_RESORT]
+        modes = [_GENTLE, _PARTIAL, _INSIDE, _LAST_RESORT]
+        may_hold = not settle and self.pricing.total(self.sealing.tail()) <= self.marks.high
+        return [_HOLD, *modes] if may_hold else modes
+
+    def _cut(self, mode: _Mode) -> Past:
+        """The session with the turns on pages that `mode` moves there."""
+        tail = self.sealing.tail()
+        start = tail[0].number if tail else self.length + 1
+        if mode is not _HOLD and tail:
+            keep = 0 if mode is _LAST_RESORT else self.marks.low
+            start = tail_start(tail, [self.pricing.cost(turn) for turn in tail], keep, inside=mode.inside)
+        self.sealing.seal_before(start, partial=mode.partial)
+        return past_of(self.sealing, self.reading, self.pricing, start if mode.partial else 0)
+
+    def _fit(self, past: Past) -> tuple[Plan, int]:
+        """A plan for `past` as near to the budget as it can be, without a page that cannot be read, and its tokens with the tail.
+
+        Each round takes a tier from at least one page, so there is a last one.
+        """
+        plan, total = self._fitted(past)
+        while self.floors and not self.floors.allow([(self.reading.page(item.key), item.tier) for item in plan.pages]):
+            past = replace(past, candidates=[self._above_floor(each) for each in past.candidates])
+            plan, total = self._fitted(past)
+        return plan, total
+
+    def _above_floor(self, candidate: PageCandidate | TextCandidate) -> PageCandidate | TextCandidate:
+        if isinstance(candidate, TextCandidate):
+            return candidate
+        return replace(candidate, vision={tier: candidate.vision[tier] for tier in self.reading.tiers(candidate.key)})
+
+    def _fitted(self, past: Past) -> tuple[Plan, int]:
+        decisions = arrange(past.candidates, self.settings.policy, self.pricing.profile, held=self.held, beside=past.images)
+        plan = self._plan_of(past, decisions, squeezed=False)
+        if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # the pages pay, but not for their framing text
+            as_text = arrange(past.candidates, self.settings.policy, self.pricing.profile, pictures=False, beside=past.images)
+            plan = self._plan_of(past, as_text, squeezed=False)
+        total = plan.prefix_tokens + past.tail_tokens
+        if self.budget is None or total <= self.budget:
+            return plan, total
+        for target in (room_target(self.budget, past.tail_tokens), self.budget):
+            room = target - past.tail_tokens - self._framing_tokens(plan)
+            plan = self._squeezed(past, room)
+            total = plan.prefix_tokens + past.tail_tokens
+            if total > target:  # leaving turns out made the framing longer
+                plan = self._squeezed(past, room - (total - target))
+                total = plan.prefix_tokens + past.tail_tokens
+            if total <= target:
+                break
+        return plan, total
+
+    def _squeezed(self, past: Past, room: int) -> Plan:
+        decisions = squeeze(past.candidates, room, self.settings.policy, self.pricing.profile, past.images)
+        return self._plan_of(past, decisions, squeezed=True)
+
+    def _framing_tokens(self, plan: Plan) -> int:
+        return self.pricing.message(framing_text(plan, self.settings.shape))
+
+    def _plan_of(self, past: Past, decisions: Sequence[Decision], *, squeezed: bool) -> Plan:
+        left_out, count = ranges_left_out(past, decisions)
+        plan = Plan(
+            epoch=0,
+            basis="",
+            reason="",
+            budget=self.budget,
+            items=tuple(items_of(decisions)),
+            tail_from=past.tail[0].number if past.tail else self.length + 1,
+            left_out=left_out,
+            turns_left_out=count,
+            text_tokens=past.text_tokens,
+            length=self.length,
+            high_water=self.marks.next_high(past.tail_tokens),
+            squeezed=squeezed,
+            pins=self.reading.pins,
+            text_images=text_images(decisions),
+            tail_images=past.images.count,
+        )
+        tokens = sum(decision.tokens for decision in decisions) + self._framing_tokens(plan)
+        return plan.model_copy(update={"prefix_tokens": tokens})

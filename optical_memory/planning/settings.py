@@ -1,0 +1,105 @@
+"""How the past is shown, and to whom: one value for the memory, the adapters, and everything below them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Self, TypedDict, Unpack
+
+from ..pages.page import PageStyle
+from ..pages.tiers import Tier, tiers_of
+from ..profiles.profile import ReaderProfile
+from ..renderers.base import Renderer, renderer_path
+from ..turns.redaction import Redactor, redactor_of
+from ..verification.base import Verifier, verifier_of
+from .forgetting import ByAge, Forgetting
+from .triggers import WaterMarks
+
+__all__ = ["SHAPED", "SIDECAR_TOKENS", "ViewOptions", "ViewSettings"]
+
+SIDECAR_TOKENS = 64  # text tokens of exact strings beside a page: about as many as a page at Tiny costs
+SHAPED = (Tier.TINY,)  # where abridged pages keep more facts than shrunk ones (docs/experiments)
+
+
+class ViewOptions(TypedDict, total=False):
+    """Keyword arguments that the memory and every adapter take. What is absent, or None, has the default of `ViewSettings`.
+
+    Attributes:
+        renderer: `auto`, `chromium`, `pillow`, a dotted path, or a renderer. It is opened when the first page is drawn.
+        forgetting: the tier of a page at its age; `ByAge()` by default.
+        marks: how much recent text there may be before the oldest of it moves to pages.
+        style: canvas and density of the pages; by default what the reader's profile says.
+        sidecar_tokens: exact strings beside each page, in text tokens at most; 64 by default.
+        redact: True, or a redactor (`turns.redaction.Secrets(patterns=[...])`), masks secrets on pages and in sidecars.
+        verify: `ocr` or True, `density`, or a verifier. Each page is verified once before it is shown at a tier; a page that cannot be read
+            there stays sharper, or text. `verification.reading.ByReading(reader)` asks any reader. `ocr` takes seconds a page.
+        shape: tiers at which a page is laid out again, in larger letters, with what matters most, instead of shrunk; () for none.
+    """
+
+    renderer: str | Renderer
+    forgetting: Forgetting | None
+    marks: WaterMarks | None
+    style: PageStyle | None
+    sidecar_tokens: int
+    redact: bool | Redactor | None
+    verify: bool | str | Verifier | None
+    shape: Iterable[Tier | str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSettings:
+    """`ViewOptions` for one reader, checked and with defaults filled in. Unknown names raise here, not at the first page.
+
+    Attributes:
+        profile: the reader: it sets what tokens mean.
+        policy: the tier of a page at its age.
+    """
+
+    profile: ReaderProfile
+    renderer: str | Renderer
+    policy: Forgetting
+    marks: WaterMarks
+    style: PageStyle
+    sidecar_tokens: int
+    redactor: Redactor | None
+    verifier: Verifier | None
+    shape: tuple[Tier, ...]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.renderer, str):
+            renderer_path(self.renderer)
+
+    @classmethod
+    def of(cls, profile: ReaderProfile, **options: Unpack[ViewOptions]) -> Self:
+        """Settings for a reader. Raises `TypeError` for an unknown option, `UnknownName` or `ValueError` for an unusable value."""
+        if unknown := set(options) - set(ViewOptions.__annotations__):
+            raise TypeError(f"unknown option {sorted(unknown)[0]!r}; known: {', '.join(ViewOptions.__annotations__)}")
+        return cls(
+            profile=profile,
+            renderer=options.get("renderer", "auto"),
+            policy=options.get("forgetting") or ByAge(),
+            marks=options.get("marks") or WaterMarks(),
+            style=options.get("style") or profile.page_style(),
+            sidecar_tokens=options.get("sidecar_tokens", SIDECAR_TOKENS),
+            redactor=redactor_of(options.get("redact")),
+            verifier=verifier_of(options.get("verify")),
+            shape=tiers_of(options.get("shape", SHAPED)),
+        )
+
+    @property
+    def renderer_name(self) -> str:
+        """The renderer's short name, or its dotted path."""
+        return self.renderer if isinstance(self.renderer, str) else self.renderer.name
+
+    def basis(self, counter: str) -> str:
+        """What a plan depends on beside the log. The renderer's fingerprint is left to the archive: finding it out may take a browser.
+
+        Args:
+            counter: what counts text tokens.
+        """
+        style = json.dumps(asdict(self.style))
+        basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
+        basis += f" shaped {' '.join(tier.label for tier in self.shape)}" if self.shape else ""
+        basis += f" {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else ""
+        return f"{basis} {self.verifier.name} {self.verifier.fingerprint}" if self.verifier else basis

@@ -1,0 +1,135 @@
+"""When a plan no longer serves, and where the text after it begins.
+
+A plan holds for an *epoch*: while it holds, new turns only add text at its end, so that what was sent before stays byte for byte what it
+was and prompt caches keep hitting. A re-plan ends the epoch. It waits until the text has grown past a high-water mark, goes down to a
+low-water mark in one step, and happens between exchanges. Two things may force one inside an exchange: a budget that would be exceeded,
+and an exchange that outgrows the mark four times over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ..context.plan import Plan
+from ..turns.exchanges import exchanges_of, open_calls, starts_exchange
+from ..turns.turn import Turn
+
+__all__ = ["LONG_EXCHANGE", "WaterMarks", "between_exchanges", "replan_reason", "tail_start"]
+
+
+LONG_EXCHANGE = 4  # times the high-water mark; an exchange with more text than this is re-planned from within
+
+
+@dataclass(frozen=True, slots=True)
+class WaterMarks:
+    """When text becomes pages.
+
+    Attributes:
+        high: tokens of recent text beyond which the oldest of it moves to pages.
+        low: tokens of recent text that a re-plan leaves as text, at least the current exchange.
+    """
+
+    high: int = 6_000
+    low: int = 1_500
+
+    def within(self, budget: int | None) -> WaterMarks:
+        """The marks under a budget: at most half of it for recent text, a quarter of that after a re-plan."""
+        if budget is None:
+            return self
+        high = min(self.high, budget // 2)
+        return WaterMarks(high=high, low=min(self.low, high // 4))
+
+    def next_high(self, tail_tokens: int) -> int:
+        """Where the next re-plan is due: the high mark, but never so close that it would find nothing to do."""
+        return max(self.high, tail_tokens + (self.high - self.low) // 2)
+
+
+def between_exchanges(tail: Sequence[Turn]) -> bool:
+    """Whether a plan may change now: no tool loop is under way at the end of the log."""
+    if not tail or tail[-1].role == "tool":
+        return not tail
+    start = max((i for i, turn in enumerate(tail) if starts_exchange(turn)), default=0)
+    return not tail[-1].answered_calls and not open_calls(tail[start:])
+
+
+def replan_reason(
+    last: Plan | None,
+    tail: Sequence[Turn],
+    tail_tokens: int,
+    *,
+    basis: str,
+    budget: int | None,
+    pins: Sequence[int],
+    cache_seconds: float,
+    marks: WaterMarks,
+    crowded: bool = False,
+) -> str | None:
+    """Why the last plan no longer serves; None while it does.
+
+    Args:
+        tail: the turns from `last.tail_from` on.
+        tail_tokens: what they cost as text.
+        cache_seconds: the provider's prompt cache lives this long without a call.
+        crowded: a request has no place for all pictures; see `Plan.is_crowded`.
+    """
+    if last is None:
+        return "first plan"
+    if last.basis != basis:
+        return "settings changed"
+    if last.pins != tuple(pins):
+        return "pins changed"
+    if budget is not None and last.prefix_tokens + tail_tokens > budget:
+        return "over budget"
+    if crowded:
+        return "too many pictures"
+    if last.squeezed and (budget is None or budget > 1.25 * (last.budget or 0)):
+        return "budget grew"
+    if tail_tokens > LONG_EXCHANGE * last.high_water:
+        return "long exchange"
+    if not between_exchanges(tail):
+        return None
+    if tail_tokens > last.high_water:
+        return "high water"
+    if tail_tokens > marks.within(budget).low and _cache_lapsed(last, tail, cache_seconds):
+        return "cache lapsed"
+    return None
+
+
+def _cache_lapsed(last: Plan, tail: Sequence[Turn], seconds: float) -> bool:
+    """Whether so much time has passed since the model last answered, or since the plan was made, that no prompt cache lived through it.
+
+    A pause before that is no reason: the calls after it have filled the cache again.
+    """
+    answered = max((turn.number for turn in tail if turn.role == "assistant"), default=0)
+    times = [turn.created_at for turn in tail if turn.number >= max(last.length, answered)]
+    pairs = pairwise(times)
+    return any(a is not None and b is not None and (b - a).total_seconds() > seconds for a, b in pairs)
+
+
+def tail_start(turns: Sequence[Turn], tokens: Sequence[int], keep: int, *, inside: bool = False) -> int:
+    """The number of the turn from which on turns stay text.
+
+    Args:
+        turns: the newest turns of the log, in order.
+        tokens: what each costs as text.
+        keep: tokens of text to keep, as far as whole exchanges allow. The current exchange is kept whatever it costs.
+        inside: cut between the units of exchanges instead, and keep at least the newest unit.
+
+    The log's next number for no turns.
+    """
+    if not turns:
+        return 1
+    cost = dict(zip((turn.number for turn in turns), tokens, strict=True))
+    exchanges = exchanges_of(turns)
+    blocks = [[turn for unit in exchange for turn in unit] for exchange in exchanges]
+    if inside:
+        blocks = [list(unit) for exchange in exchanges for unit in exchange]
+    start, kept = blocks[-1][0].number, sum(cost[turn.number] for turn in blocks[-1])
+    for block in reversed(blocks[:-1]):
+        kept += sum(cost[turn.number] for turn in block)
+        if kept > keep:
+            break
+        start = block[0].number
+    return start

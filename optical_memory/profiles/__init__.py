@@ -1,0 +1,1 @@
+"""What each reader charges for a picture, and how small a glyph it reads."""

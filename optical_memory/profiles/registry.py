@@ -1,0 +1,117 @@
+"""The reader profiles that ship with the library, and a file of your own."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import UnknownName
+from ..pages.tiers import Tier
+from .profile import ReaderProfile
+
+__all__ = ["OWN_FILE", "known_readers", "load_profile", "load_profiles", "profile_for_model", "profile_of", "shipped_profiles"]
+
+OWN_FILE = "OPTICAL_MEMORY_PROFILES"  # the environment variable that names a file of profiles
+SHIPPED = "profiles.toml"
+
+
+def load_profiles(path: str | os.PathLike[str] | None = None) -> dict[str, ReaderProfile]:
+    """The profiles by name: those that ship, and those of a file of your own, which replace shipped ones of the same name.
+
+    Args:
+        path: a TOML file of the form of `optical_memory/profiles/profiles.toml`; None for the one that `OPTICAL_MEMORY_PROFILES` names.
+
+    Raises `ValueError`, which names file, table and field, for a file that cannot be understood; `OSError` for one that cannot be read.
+    """
+    own = os.fspath(path) if path is not None else os.environ.get(OWN_FILE)
+    if not own:
+        return dict(shipped_profiles())
+    file = Path(own).expanduser()
+    return {**shipped_profiles(), **_own(str(file), file.stat().st_mtime_ns)}
+
+
+def known_readers() -> list[str]:
+    """Names of the readers with a profile."""
+    return sorted(load_profiles())
+
+
+def profile_of(reader: str | ReaderProfile) -> ReaderProfile:
+    """The profile of a reader by name, or the one of a file `*.toml`; a profile of your own is returned as it is.
+
+    Raises `UnknownName`; `ValueError` for a file that holds none or several, `FileNotFoundError`.
+    """
+    if isinstance(reader, ReaderProfile):
+        return reader
+    if reader.endswith(".toml"):
+        return load_profile(reader)
+    profiles = load_profiles()
+    if reader not in profiles:
+        raise UnknownName("reader", reader, sorted(profiles))
+    return profiles[reader]
+
+
+def load_profile(path: str | os.PathLike[str]) -> ReaderProfile:
+    """The one profile of a file, as `optical-memory calibrate` writes it. Raises `ValueError` for a file that holds none or several."""
+    file = Path(path).expanduser()
+    found = list(_own(str(file), file.stat().st_mtime_ns).values())
+    if len(found) != 1:
+        raise ValueError(f"{str(path)!r} holds {len(found)} profiles; name one, with {OWN_FILE}={str(path)!r} for the file")
+    return found[0]
+
+
+def profile_for_model(model: str) -> ReaderProfile | None:
+    """The profile of the reader that a provider's model name means; None if there is none.
+
+    The profile whose pattern covers most of the name wins: `anthropic/claude-sonnet-4-5` is read by `claude`, `gpt-5-mini` by
+    `gpt-5-mini`, `Qwen/Qwen2.5-VL-7B-Instruct` by `qwen2.5-vl`. A name that is a profile's own is that profile.
+    """
+    plain = model.lower().replace("_", "-")
+    profiles = load_profiles()
+    covered = {name: _covered(plain, [re.escape(name), *profile.models]) for name, profile in profiles.items()}
+    best = max(covered, key=lambda name: covered[name])
+    return profiles[best] if covered[best] else None
+
+
+def _covered(model: str, patterns: Iterable[str]) -> int:
+    """Characters of the longest place in a model's name that a pattern finds between the edges of words."""
+    found = (re.search(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", model) for pattern in patterns)
+    return max((match.end() - match.start() for match in found if match), default=0)
+
+
+@lru_cache(maxsize=1)
+def shipped_profiles() -> Mapping[str, ReaderProfile]:
+    """The profiles that ship with the library, by name."""
+    return _read(SHIPPED, files(__package__).joinpath(SHIPPED).read_text("utf-8"))
+
+
+@lru_cache(maxsize=4)
+def _own(path: str, changed: int) -> Mapping[str, ReaderProfile]:
+    return _read(path, Path(path).read_text("utf-8"))
+
+
+def _read(file: str, text: str) -> dict[str, ReaderProfile]:
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ValueError(f"{file}: {exc}") from exc
+    return {name: _profile(file, name, table) for name, table in tables.items()}
+
+
+def _profile(file: str, name: str, table: Any) -> ReaderProfile:
+    if not isinstance(table, dict):
+        raise ValueError(f"{file}: {name!r} is no table; a profile begins with [{name}]")
+    try:
+        return ReaderProfile(**{"name": name, **table})
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        names = [Tier(part).label if place == 1 and part in tuple(Tier) else str(part) for place, part in enumerate(first["loc"])]
+        field = ".".join(names) or "the table"
+        raise ValueError(f"{file}: [{name}] {field}: {first['msg']}") from exc

@@ -1,0 +1,1 @@
+"""The renderer that draws with a headless browser."""

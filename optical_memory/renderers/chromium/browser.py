@@ -1,0 +1,319 @@
+"""One Chromium for the process, on one thread of its own.
+
+Callers on any thread, inside an event loop or not, hand a coroutine over and wait for its result. The browser starts on first use, is
+started again if it dies, and ends with the process. A forked child starts its own.
+
+How it is started, so that nothing leaves it, is in `launching`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import base64
+import concurrent.futures
+import importlib.resources
+import logging
+import os
+import shutil
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...errors import BrowserNotFound, MissingExtra, RenderError
+from .finding import require_browser
+from .launching import font_configuration, launch, launch_failure, sealed_context, was_killed
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Playwright
+
+__all__ = ["Engine", "Session", "Tab", "TabLost", "release_engine", "shared_engine"]
+
+T = TypeVar("T")
+
+MOST_TABS = 4  # a capture waits half of its time, so two tabs keep a core busy; a tab holds 30 to 60 MB
+ANSWER_LIMIT = 60.0  # s; a browser or tab that has not answered by then is taken for dead
+STOP_LIMIT = 5.0  # s; for a browser to end by itself
+_log = logging.getLogger(__name__)
+
+
+class TabLost(Exception):
+    """The tab, or the browser under it, is gone. What it was doing can be done again in another one."""
+
+
+class Tab:
+    """One page of the browser, and the functions of `layout.js` in it."""
+
+    def __init__(self, page: Page, devtools: CDPSession) -> None:
+        self._page = page
+        self._devtools = devtools
+        self._gone = _signal()
+        self._document = ""
+        self._functions = ""
+        page.on("crash", lambda _: self._lose())
+        page.on("close", lambda _: self._lose())  # comes for every page when the browser dies
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is closed, has crashed, or did not answer."""
+        return self._gone.done()
+
+    async def prepare(self, document: str, size: tuple[int, int], slots: int) -> None:
+        """Show `document`, an empty page without content, in a viewport of `size` pixels. Cheap if it is there already."""
+        if document == self._document:
+            return
+        if self._document:
+            await self._send("Page.navigate", {"url": "about:blank"})  # the policy of the page before would hold for this one too
+        self._document = ""
+        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
+        await self._send("Emulation.setDeviceMetricsOverride", metrics)
+        frame = (await self._send("Page.getFrameTree"))["frameTree"]["frame"]["id"]
+        await self._send("Page.setDocumentContent", {"frameId": frame, "html": document})
+        world = (await self._send("Page.createIsolatedWorld", {"frameId": frame}))["executionContextId"]
+        source = importlib.resources.files(__package__).joinpath("layout.js").read_text("utf-8")
+        making = {"functionDeclaration": source, "arguments": [{"value": slots}], "executionContextId": world}
+        self._functions = _result(await self._send("Runtime.callFunctionOn", making))["objectId"]
+        self._document = document
+
+    async def call(self, name: str, *arguments: object) -> Any:
+        """The result of a function of `layout.js`, as plain JSON."""
+        parameters = {
+            "functionDeclaration": f"function(...given) {{ return this.{name}(...given); }}",
+            "objectId": self._functions,
+            "arguments": [{"value": argument} for argument in arguments],
+            "returnByValue": True,
+        }
+        return _result(await self._send("Runtime.callFunctionOn", parameters)).get("value")
+
+    async def capture(self) -> bytes:
+        """A PNG of the viewport, in colour."""
+        answer = await self._send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
+        return base64.b64decode(answer["data"])
+
+    async def close(self) -> None:
+        """Close the page; no answer is awaited for longer than Playwright does."""
+        await self._page.close()
+
+    def _lose(self) -> None:
+        _give(self._gone)
+
+    async def _send(self, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+        if self.lost:
+            raise TabLost("the tab is closed")
+        try:
+            return dict(await _answer(method, self._devtools.send(method, parameters or {}), self._gone))
+        except TabLost:
+            self._lose()
+            raise
+
+
+class Session:
+    """A running browser with its tabs. Lives on the engine's loop."""
+
+    _context: BrowserContext  # sealed; set by `start`
+
+    def __init__(self, playwright: Playwright, browser: Browser, folder: Path | None) -> None:
+        self._playwright = playwright
+        self._browser = browser
+        self._folder = folder
+        self._idle: list[Tab] = []
+        self._room = asyncio.Semaphore(min(MOST_TABS, 2 * (os.cpu_count() or 1)))
+        self._ended = _signal()
+        browser.on("disconnected", lambda _: _give(self._ended))
+
+    @classmethod
+    async def start(cls, setting: str | None) -> Session:
+        """Raises `BrowserNotFound` if there is none or it does not start, `TabLost` if it ends right after."""
+        found = require_browser(setting)
+        try:
+            from playwright.async_api import Error, async_playwright
+        except ImportError as exc:
+            raise MissingExtra("the chromium renderer", "chromium") from exc
+        folder = font_configuration()
+        playwright = await async_playwright().start()
+        try:
+            browser = await launch(playwright, found.path, folder)
+        except Error as exc:
+            await playwright.stop()
+            _remove(folder)
+            if was_killed(str(exc)):
+                raise TabLost("the browser was killed while it started") from exc
+            raise BrowserNotFound(launch_failure(found.path, str(exc))) from exc
+        session = cls(playwright, browser, folder)
+        try:
+            session._context = await _answer("a new context", sealed_context(browser), session._ended)
+        except TabLost:
+            await session.stop()
+            raise
+        return session
+
+    @property
+    def alive(self) -> bool:
+        """Whether the browser still runs, and answers."""
+        return self._browser.is_connected() and not self._ended.done()
+
+    @asynccontextmanager
+    async def tab(self) -> AsyncIterator[Tab]:
+        """A tab for oneself; waits until one is free. A lost tab is not used again."""
+        async with self._room:
+            tab = self._idle.pop() if self._idle else await self._new_tab()
+            try:
+                yield tab
+            except BaseException:
+                tab._lose()  # whatever state it is in, nobody should build on it
+                raise
+            finally:
+                if tab.lost:
+                    await _within(STOP_LIMIT, tab.close())
+                else:
+                    self._idle.append(tab)
+
+    async def stop(self) -> None:
+        """End the browser, and Playwright with it; waits a few seconds at most for each."""
+        await _within(STOP_LIMIT, self._browser.close())
+        await _within(STOP_LIMIT, self._playwright.stop())
+        _remove(self._folder)
+
+    async def _new_tab(self) -> Tab:
+        """Playwright never answers a request for a page that the browser was killed over, hence the signal of its end beside it."""
+        try:
+            page = await _answer("a new tab", self._context.new_page(), self._ended)
+            return Tab(page, await _answer("a new tab", self._context.new_cdp_session(page), self._ended))
+        except TabLost:
+            _give(self._ended)  # a browser that cannot open a tab is of no more use
+            raise
+
+
+class Engine:
+    """The thread, its event loop, and the session on it."""
+
+    def __init__(self, setting: str | None) -> None:
+        self._setting = setting
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="optical-memory-browser", daemon=True)
+        self._thread.start()
+        self._session: Session | None = None
+        self._starting = asyncio.Lock()
+        self.users: set[int] = set()
+
+    def run(self, task: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
+        """The result of `task(self)`, awaited on the browser's thread while this one waits."""
+        future = asyncio.run_coroutine_threadsafe(task(self), self._loop)
+        try:
+            return future.result()
+        except (KeyboardInterrupt, concurrent.futures.CancelledError):
+            future.cancel()
+            raise
+
+    async def session(self) -> Session:
+        """The running session; a new one if there is none or its browser died."""
+        async with self._starting:
+            if self._session and not self._session.alive:
+                _log.warning("the browser ended unexpectedly; starting it again")
+                await self._session.stop()
+                self._session = None
+            if not self._session:
+                self._session = await Session.start(self._setting)
+            return self._session
+
+    def stop(self) -> None:
+        """End browser and thread; waits a few seconds at most."""
+        if self._session:
+            ending = asyncio.run_coroutine_threadsafe(self._session.stop(), self._loop)
+            concurrent.futures.wait([ending], timeout=3 * STOP_LIMIT)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(STOP_LIMIT)
+
+
+_engines: dict[str | None, Engine] = {}
+_inherited: list[Engine] = []  # of the parent process: kept, so that nothing of it is torn down here
+_guard = threading.Lock()
+
+
+def shared_engine(setting: str | None, user: int) -> Engine:
+    """The process's engine for a browser setting; `user` holds it until `release_engine`."""
+    with _guard:
+        if setting not in _engines:
+            _engines[setting] = Engine(setting)
+        _engines[setting].users.add(user)
+        return _engines[setting]
+
+
+def release_engine(setting: str | None, user: int) -> None:
+    """Give the engine back; the last user ends it."""
+    with _guard:
+        engine = _engines.get(setting)
+        if engine is None or user not in engine.users:
+            return
+        engine.users.discard(user)
+        if engine.users:
+            return
+        del _engines[setting]
+    engine.stop()
+
+
+def _stop_all() -> None:
+    while _engines:
+        _engines.popitem()[1].stop()
+
+
+def _after_fork() -> None:
+    global _guard
+    _guard = threading.Lock()  # another thread may have held it at the moment of the fork
+    _inherited.extend(_engines.values())
+    _engines.clear()
+
+
+atexit.register(_stop_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _result(answer: dict[str, Any]) -> dict[str, Any]:
+    if "exceptionDetails" in answer:
+        details = answer["exceptionDetails"]
+        raise RenderError(f"the page's layout failed: {details.get('exception', {}).get('description', details.get('text'))!r}")
+    return dict(answer["result"])
+
+
+def _remove(folder: Path | None) -> None:
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _signal() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _give(signal: asyncio.Future[None]) -> None:
+    if not signal.done():
+        signal.set_result(None)
+
+
+async def _answer(request: str, work: Coroutine[Any, Any, T], end: asyncio.Future[None]) -> T:
+    """What the browser answers. Raises `TabLost` if it refuses, if `end` comes first, or after ANSWER_LIMIT."""
+    from playwright.async_api import Error
+
+    answer = asyncio.ensure_future(work)
+    try:
+        either: set[asyncio.Future[Any]] = {answer, end}
+        await asyncio.wait(either, timeout=ANSWER_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise TabLost(f"no answer to {request}")
+        return answer.result()
+    except Error as exc:
+        raise TabLost(f"{request}: {exc}") from exc
+    finally:
+        answer.cancel()
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Await the end of something that may be dead already."""
+    from playwright.async_api import Error
+
+    try:
+        await asyncio.wait_for(work, seconds)
+    except (Error, TimeoutError, OSError) as exc:
+        _log.debug("while closing: %r", exc)

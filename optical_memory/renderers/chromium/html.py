@@ -1,0 +1,206 @@
+"""Blocks to HTML: every string escaped, every element from the list in this file, no attribute that could name an address.
+
+Lengths are device pixels. The page is laid out at the size at which it is captured, so that a rectangle that the browser reports is the
+segment's box as it stands, at any scale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import singledispatch
+from html import escape
+
+from ...turns.exchanges import Exchange, starts_exchange
+from ...turns.turn import Turn
+from ..document.blocks import (
+    MOST_INDENTS,
+    WIDEST_TABLE,
+    Block,
+    Code,
+    Heading,
+    ListItem,
+    Math,
+    Paragraph,
+    Picture,
+    Quote,
+    Rule,
+    Span,
+    Spans,
+    Table,
+)
+from ..document.blocks_of_turn import blocks_of
+from ..document.syntax import Kind, pieces_of
+from ..document.turn_heads import head_labels
+from ..embedded_images import picture_html
+from ..geometry import Canvas
+from .mathml import to_mathml
+
+__all__ = ["has_emoji", "unit_html"]
+
+_ELEMENTS: dict[Kind, str] = {"strong": "b", "comment": "i", "string": "s"}  # the style sheet makes `<s>` a grey
+_UNFIT = re.compile("[\0-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_EMOJI = re.compile(  # what Unicode's emoji-data.txt lists as Emoji, in whole stretches
+    "[\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]"
+)
+_LONG_WORD = re.compile(r"\S{25}")  # a path, a hash or minified JSON: fills its row instead of moving to the next
+_KANA = re.compile("[\u3040-\u30ff]")
+_HANGUL = re.compile("[\uac00-\ud7af]")
+
+
+def has_emoji(html: str) -> bool:
+    """Whether a character in `html` may be drawn in colour."""
+    return not html.isascii() and _EMOJI.search(html) is not None
+
+
+def unit_html(exchange: Exchange, canvas: Canvas) -> list[str]:
+    """One HTML fragment for each unit of `exchange`. One that opens an exchange is marked, wherever the given part of it begins."""
+    labels = iter(head_labels(exchange))
+    units: list[str] = []
+    for unit in exchange:
+        turns = "".join(_turn(turn, next(labels), canvas) for turn in unit)
+        units.append(f'<section class="{"x" if starts_exchange(unit[0]) else "u"}">{turns}</section>')
+    return units
+
+
+def _turn(turn: Turn, label: str, canvas: Canvas) -> str:
+    blocks = blocks_of(turn, row_width=canvas.row_width)
+    head = f'<span class="h" dir="ltr"><b class="n">#{turn.number}</b> <b>{_text(label)}</b></span> '
+    body = _headed(head, blocks, canvas)
+    return f"<article{_language(turn.text)}>{body}</article>"
+
+
+def _headed(head: str, blocks: Sequence[Block], canvas: Canvas) -> str:
+    """The head runs into the first block where that is text; before anything else it is a line of its own."""
+    if blocks and isinstance(blocks[0], Paragraph | Heading):
+        strong = isinstance(blocks[0], Heading)
+        words = _spans(blocks[0].spans)
+        opening = f"{head}<b>{words}</b>" if strong else f"{head}{words}"
+        return f'<p dir="auto">{opening}</p>' + _all(blocks[1:], canvas)
+    if blocks and isinstance(blocks[0], Code):
+        return _code(blocks[0], head) + _all(blocks[1:], canvas)
+    return f'<p class="alone">{head}</p>' + _all(blocks, canvas)
+
+
+def _all(blocks: Sequence[Block], canvas: Canvas, depth: int = 0) -> str:
+    return "".join(_block(block, canvas, depth) for block in blocks)
+
+
+@singledispatch
+def _block(block: Block, canvas: Canvas, depth: int) -> str:
+    raise TypeError(f"{block!r} is no block")
+
+
+@_block.register
+def _(block: Paragraph, canvas: Canvas, depth: int) -> str:
+    return f'<p dir="auto">{_spans(block.spans)}</p>'
+
+
+@_block.register
+def _(block: Heading, canvas: Canvas, depth: int) -> str:
+    return f'<h{min(max(block.level, 1), 6)} dir="auto">{_spans(block.spans)}</h{min(max(block.level, 1), 6)}>'
+
+
+@_block.register
+def _(block: ListItem, canvas: Canvas, depth: int) -> str:
+    marker = f'<span class="m">{_text(block.marker)} </span>' if block.marker else ""
+    first, rest = block.blocks[:1], block.blocks[1:]
+    if first and isinstance(first[0], Paragraph):
+        body = f'<p dir="auto">{marker}{_spans(first[0].spans)}</p>'
+    else:
+        body = f"<p>{marker}</p>{_nested(first, canvas, depth)}"
+    level = min(block.depth, MOST_INDENTS)
+    return f'<div class="l l{level}">{body}{_nested(rest, canvas, depth)}</div>'
+
+
+@_block.register
+def _(block: Quote, canvas: Canvas, depth: int) -> str:
+    inner = _nested(block.blocks, canvas, depth)
+    return f'<div class="q">{inner}</div>' if depth < MOST_INDENTS else inner
+
+
+def _nested(blocks: Sequence[Block], canvas: Canvas, depth: int) -> str:
+    return _all(blocks, canvas, depth + 1)
+
+
+@_block.register
+def _(block: Code, canvas: Canvas, depth: int) -> str:
+    return _code(block)
+
+
+@_block.register
+def _(block: Table, canvas: Canvas, depth: int) -> str:
+    if block.rows and len(block.rows[0]) > WIDEST_TABLE:
+        return _records(block.rows)
+    rows = []
+    for number, row in enumerate(block.rows):
+        cell = "th" if number == 0 else "td"
+        aligns = [f' class="{align}"' if align in ("center", "right") else "" for align in (*block.aligns, *[""] * len(row))]
+        cells = [f"<{cell}{align}>{_spans(spans)}</{cell}>" for spans, align in zip(row, aligns, strict=False)]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return f'<table dir="auto"><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _records(rows: tuple[tuple[Spans, ...], ...]) -> str:
+    """A table too wide for a column: the header once, then one paragraph a row, cells parted by bars."""
+    lines = [" | ".join(_spans(cell) for cell in row) for row in rows]
+    return f'<p class="r"><b>{lines[0]}</b></p>' + "".join(f'<p class="r" dir="auto">{line}</p>' for line in lines[1:])
+
+
+@_block.register
+def _(block: Math, canvas: Canvas, depth: int) -> str:
+    return f'<p class="k">{to_mathml(_clean(block.tex), display=True)}</p>'
+
+
+@_block.register
+def _(block: Picture, canvas: Canvas, depth: int) -> str:
+    return picture_html(block.data, canvas.column_width, canvas.picture_height, canvas.scale) or f"<p>{_text(block.note)}</p>"
+
+
+@_block.register
+def _(block: Rule, canvas: Canvas, depth: int) -> str:
+    return "<hr>"
+
+
+def _code(block: Code, head: str = "") -> str:
+    title = f'<span class="h" dir="ltr">{_spans(block.title)}</span> ' if block.title else ""
+    return f"<pre>{head}{title}{''.join(_marked(piece, kind) for piece, kind in pieces_of(_clean(block.text), block.language))}</pre>"
+
+
+def _marked(piece: str, kind: Kind) -> str:
+    tag = _ELEMENTS.get(kind)
+    return f"<{tag}>{escape(piece)}</{tag}>" if tag else escape(piece)
+
+
+def _spans(spans: Spans) -> str:
+    return "".join(_span(span) for span in spans)
+
+
+def _span(span: Span) -> str:
+    if span.maths:
+        return to_mathml(_clean(span.text))
+    text = _text(span.text).replace("\n", "<br>")
+    if span.code and _LONG_WORD.search(span.text):
+        text = f'<span class="w">{text}</span>'
+    for wanted, tag in ((span.code, "code"), (span.bold, "b"), (span.italic, "i"), (span.strike, "del")):
+        if wanted:
+            text = f"<{tag}>{text}</{tag}>"
+    return text
+
+
+def _text(text: str) -> str:
+    return escape(_clean(text))
+
+
+def _clean(text: str) -> str:
+    """Without what HTML cannot carry: control characters, lone surrogates, non-characters. Documents show them as pictures already."""
+    return _UNFIT.sub("\ufffd", text)
+
+
+def _language(text: str) -> str:
+    """A `lang` attribute where the characters tell the language: it chooses between the Chinese, Japanese and Korean forms of a sign."""
+    if text.isascii():
+        return ""
+    if _KANA.search(text):
+        return ' lang="ja"'
+    return ' lang="ko"' if _HANGUL.search(text) else ""

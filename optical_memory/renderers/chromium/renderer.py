@@ -1,0 +1,236 @@
+"""The main renderer: pages laid out and drawn by a headless Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+
+from PIL import Image
+
+from ...errors import MissingExtra, RenderError
+from ...pages.page import PageStyle
+from ...pages.pagination import Measured
+from ...turns.exchanges import Exchange
+from ..base import RenderedPage
+from ..fingerprint import fingerprint_of
+from ..geometry import Canvas
+from ..png import encode_grey
+from ..typography.fonts import font_folders
+from ..typography.glyph_coverage import count_missing
+from .browser import Engine, Session, Tab, TabLost, release_engine, shared_engine
+from .finding import browser_version, require_browser
+from .html import has_emoji, unit_html
+from .page_breaks import PageDraft, Plan, drafts_of, fragments_of
+from .stylesheet import TINTS, document
+
+__all__ = ["ChromiumRenderer"]
+
+SLOTS = len(TINTS)
+ATTEMPTS = 3  # a browser that dies is started again this often
+BATCH = 90_000  # characters of HTML laid out at a time: about a dozen pages
+PICTURE_WAIT = 0.005  # s between two looks at whether the pictures of a batch are decoded
+FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc", ".pfb", ".pcf", ".gz")  # what a browser draws with, bitmap fonts too
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    html: str
+    exchange: int
+    numbers: tuple[int, ...]
+
+
+class ChromiumRenderer:
+    """Draws pages with a headless Chromium through Playwright.
+
+    Args:
+        browser: a path or command, instead of OPTICAL_MEMORY_BROWSER and the usual places.
+
+    Raises `BrowserNotFound` or `MissingExtra` at once, not at the first page.
+    """
+
+    name = "chromium"
+
+    def __init__(self, *, browser: str | None = None) -> None:
+        try:
+            import playwright  # noqa: F401
+        except ImportError as exc:
+            raise MissingExtra("the chromium renderer", "chromium") from exc
+        self._setting = browser
+        self._path = require_browser(browser).path
+
+    @property
+    def fingerprint(self) -> str:
+        """Of this library's layout code, the browser's version, and the fonts that it may use."""
+        return fingerprint_of(browser_version(self._path), _font_state())
+
+    def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
+        """See `Renderer.render`. The pages of a run come back together: with `seal_last` false, all but those of the last run."""
+        canvas = Canvas(style)
+        canvas.check()
+        job = _Job(exchanges, canvas, seal_last)
+        return shared_engine(self._setting, id(self)).run(job.run)
+
+    def close(self) -> None:
+        """Let go of the browser; it ends if no other renderer of this process uses it."""
+        release_engine(self._setting, id(self))
+
+
+class _Job:
+    """One call of `render`: batches are laid out one after the other, and captured at the same time."""
+
+    def __init__(self, exchanges: Sequence[Exchange], canvas: Canvas, seal_last: bool) -> None:
+        self._exchanges = exchanges
+        self._canvas = canvas
+        self._seal_last = seal_last
+        self._document = document(canvas)
+        self._missing: dict[int, int] = {}  # turn -> characters that no font can draw
+
+    async def run(self, engine: Engine) -> list[RenderedPage]:
+        """All pages, on the engine's loop. Raises `RenderError` if the browser is lost again and again."""
+        making = asyncio.ensure_future(asyncio.to_thread(self._units))  # a browser that has to start does so meanwhile
+        for attempt in range(ATTEMPTS):
+            try:
+                session = await engine.session()
+                return await self._attempt(session, await making)
+            except TabLost as exc:
+                if attempt == ATTEMPTS - 1:
+                    raise RenderError(f"the browser was lost {ATTEMPTS} times while drawing: {exc}") from exc
+        raise AssertionError("unreachable")
+
+    def _units(self) -> list[_Unit]:
+        turns = (turn for exchange in self._exchanges for unit in exchange for turn in unit)
+        self._missing = {turn.number: count_missing(turn.text) for turn in turns if not turn.text.isascii()}
+        return [
+            _Unit(html, index, tuple(turn.number for turn in unit))
+            for index, exchange in enumerate(self._exchanges)
+            for unit, html in zip(exchange, unit_html(exchange, self._canvas), strict=True)
+        ]
+
+    async def _attempt(self, session: Session, units: Sequence[_Unit]) -> list[RenderedPage]:
+        drawings: list[asyncio.Task[list[RenderedPage]]] = []
+        begin, size = 0, BATCH
+        try:
+            while begin < len(units):
+                end = _batch_end(units, begin, size)
+                closed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+                drawings.append(asyncio.ensure_future(self._draw(session, units[begin:end], end == len(units), closed)))
+                done = await closed
+                size = BATCH if done else 2 * size  # nothing closed: the same run again with more of what follows
+                begin += done
+            return [page for pages in await asyncio.gather(*drawings) for page in pages]
+        finally:
+            for drawing in drawings:
+                drawing.cancel()
+            await asyncio.gather(*drawings, return_exceptions=True)
+
+    async def _draw(self, session: Session, units: Sequence[_Unit], last: bool, closed: asyncio.Future[int]) -> list[RenderedPage]:
+        """Pages of the runs that `units` close. Their number of units goes to `closed` as soon as it is known."""
+        try:
+            async with session.tab() as tab:
+                starts, slots = await self._lay_out(tab, units, last)
+                closed.set_result(len(units) if last else starts[-1])
+                return await self._capture(tab, slots)
+        except BaseException as exc:
+            if not closed.done():
+                closed.set_exception(exc)
+            raise
+
+    async def _lay_out(self, tab: Tab, units: Sequence[_Unit], last: bool) -> tuple[list[int], list[list[PageDraft]]]:
+        await tab.prepare(self._document, self._canvas.page_size, SLOTS)
+        parts = [units[begin:end] for begin, end in pairwise(_balanced([len(unit.html) for unit in units]))]
+        grey = any(has_emoji(unit.html) for unit in units)
+        heights = await tab.call("load", [[unit.html for unit in part] for part in parts], grey)
+        while await tab.call("pending"):
+            await asyncio.sleep(PICTURE_WAIT)
+        plan = Plan([Measured(height, unit.exchange) for height, unit in zip(heights, units, strict=True)], self._canvas)
+        while True:
+            starts = plan.starts()
+            runs = list(pairwise([*starts, len(units)]))
+            shares = _balanced([sum(heights[begin:end]) // self._canvas.capacity + 1 for begin, end in runs])
+            bounds = [runs[share][0] if share < len(runs) else len(units) for share in shares]
+            reported = await tab.call("arrange", bounds, starts)
+            laid_out = [[fragments_of(rects, self._canvas) for rects in turns] for turns in reported]
+            if not plan.correct(starts, laid_out):
+                break
+        kept = runs if last and self._seal_last else runs[:-1]
+        slots: list[list[PageDraft]] = [[] for _ in range(SLOTS)]
+        for run, (begin, end) in enumerate(kept):
+            numbers = [number for unit in units[begin:end] for number in unit.numbers]
+            turns = [turn for unit in laid_out[begin:end] for turn in unit]
+            slots[_share_of(run, shares)] += drafts_of(numbers, turns, self._canvas)
+        return starts, slots
+
+    async def _capture(self, tab: Tab, slots: Sequence[Sequence[PageDraft]]) -> list[RenderedPage]:
+        """Capture the n-th page of every slot in one picture, n after n; encode while the next one is captured."""
+        encoding: list[asyncio.Future[list[bytes]]] = []
+        for position in range(max(len(slot) for slot in slots)):
+            shown = [slot[position] if position < len(slot) else None for slot in slots]
+            await tab.call("show", [draft and self._view(draft) for draft in shown])
+            channels = [channel for channel, draft in enumerate(shown) if draft]
+            capture = await tab.capture()
+            encoding.append(asyncio.ensure_future(asyncio.to_thread(_encode, capture, channels, self._canvas.style.grey_levels)))
+        pictures = [dict(zip(_present(slots, at), pngs, strict=True)) for at, pngs in enumerate(await asyncio.gather(*encoding))]
+        return [self._page(draft, pictures[at][channel]) for channel, slot in enumerate(slots) for at, draft in enumerate(slot)]
+
+    def _view(self, draft: PageDraft) -> tuple[int, int]:
+        canvas = self._canvas
+        return draft.first_column * canvas.pitch, draft.columns * canvas.pitch - canvas.gutter
+
+    def _page(self, draft: PageDraft, png: bytes) -> RenderedPage:
+        width, height = self._canvas.page_size
+        missing = sum(self._missing.get(segment.turn, 0) for segment in draft.segments if not segment.continued)
+        return RenderedPage(png, width, height, draft.segments, draft.fill, missing_glyphs=missing)
+
+
+def _present(slots: Sequence[Sequence[PageDraft]], position: int) -> list[int]:
+    return [channel for channel, slot in enumerate(slots) if position < len(slot)]
+
+
+def _encode(capture: bytes, channels: Sequence[int], levels: int) -> list[bytes]:
+    """The pages that stand in the colour channels of a capture."""
+    with Image.open(BytesIO(capture), formats=("PNG",)) as image:
+        bands = image.convert("RGB").split()
+    return [encode_grey(bands[channel], levels) for channel in channels]
+
+
+def _batch_end(units: Sequence[_Unit], begin: int, size: int) -> int:
+    """Where a batch of about `size` characters ends: with an exchange, or inside one that surely is longer than a page.
+
+    A unit counts as half of `size` at most: what follows an overlong one closes its last page, and it is not laid out in vain.
+    """
+    end, taken, exchange = begin, 0, 0
+    while end < len(units):
+        starts = end == begin or units[end].exchange != units[end - 1].exchange
+        if taken >= size and (starts or exchange >= size // 3):
+            break
+        length = min(len(units[end].html), size // 2)
+        taken, exchange = taken + length, length if starts else exchange + length
+        end += 1
+    return end
+
+
+def _balanced(weights: Sequence[float]) -> list[int]:
+    """Bounds that cut `weights` into SLOTS stretches of about the same sum; what is less than one page stays together."""
+    total, bounds, passed = sum(weights), [0], 0.0
+    for index, weight in enumerate(weights):
+        if len(bounds) < SLOTS and index > bounds[-1] and passed + weight / 2 > total * len(bounds) / SLOTS:
+            bounds.append(index)
+        passed += weight
+    return bounds + [len(weights)] * (SLOTS + 1 - len(bounds))
+
+
+def _share_of(run: int, shares: Sequence[int]) -> int:
+    return max(slot for slot in range(SLOTS) if shares[slot] <= run)
+
+
+@lru_cache(maxsize=1)
+def _font_state() -> str:
+    """Names and sizes of the font files in the usual folders and the library's own."""
+    folders = (Path(__file__).parents[1] / "fonts", *font_folders())
+    files = (path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in FONT_SUFFIXES)
+    return repr(sorted({(path.name, path.stat().st_size) for path in files if path.is_file()}))  # a link may lead nowhere

@@ -1,0 +1,114 @@
+"""The empty page that Chromium fills: its markup, its style sheet, and the policy under which nothing else may load.
+
+Lengths are device pixels, as in `Canvas`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from ..document.blocks import MOST_INDENTS
+from ..geometry import Canvas
+from ..greys import COLUMN_RULE, COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING, TABLE_LINE, css
+
+__all__ = ["TINTS", "document", "style_sheet"]
+
+SANS = '"Optical Memory Sans", "DejaVu Sans", "Noto Sans", sans-serif'
+MONO = '"DejaVu Sans Mono", "Noto Sans Mono", monospace'
+TINTS = ("#0ff", "#f0f", "#ff0")  # one a slot, see `_slots`
+DEEPEST_INDENT = 6  # levels; a list item inside more stands no further to the right
+
+
+def document(canvas: Canvas) -> str:
+    """The empty page: three slots, the style sheet, and a policy under which nothing but it and pictures inside the page may load."""
+    sheet = style_sheet(canvas)
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; form-action 'none'; base-uri 'none'"
+    slots = "".join(f'<div class="slot" id="s{n}"><div class="clip"><div class="flow"></div></div></div>' for n in range(len(TINTS)))
+    return (
+        f'<!doctype html><html lang="zh"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta name="referrer" content="no-referrer"><style>{sheet}</style></head><body>{slots}</body></html>'
+    )
+
+
+def style_sheet(canvas: Canvas) -> str:
+    """CSS for the canvas."""
+    hair = max(1, round(canvas.scale))
+    return _slots(canvas, hair) + _turns(canvas, hair) + _blocks(canvas, hair)
+
+
+def _slots(canvas: Canvas, hair: int) -> str:
+    """The page and its slots.
+
+    Three pages are captured in one picture, one in each of its colour channels: a slot is drawn in black and white, lightened by a tint
+    that leaves it in one channel, and the slots are multiplied. That gives each page back to the last bit, and takes half the time of
+    three captures (docs/experiments.md).
+    """
+    width, height = canvas.page_size
+    tints = "".join(f"#s{n}::after{{background:{tint}}}" for n, tint in enumerate(TINTS))
+    return f"""
+*{{box-sizing:border-box;animation:none!important;transition:none!important;caret-color:transparent}}
+html{{background:#fff;overflow:hidden}}
+.slot{{position:absolute;left:0;top:0;width:{width}px;height:{height}px;overflow:clip;background:#fff;isolation:isolate;mix-blend-mode:multiply}}
+.slot::after{{content:"";position:absolute;inset:0;mix-blend-mode:lighten}}{tints}
+.clip{{position:absolute;left:{canvas.margin}px;top:{canvas.margin}px;height:{canvas.height}px;overflow:clip}}
+.grey .clip{{filter:grayscale(1)}}
+.flow{{width:{canvas.column_width}px;height:{canvas.height}px;column-width:{canvas.column_width}px;column-gap:{canvas.gutter}px;
+column-fill:auto;column-rule:{hair}px solid {css(COLUMN_RULE)}}}
+.measure{{column-width:auto;column-count:auto;height:auto}}
+.start{{break-before:column}}
+"""
+
+
+def _turns(canvas: Canvas, hair: int) -> str:
+    """Text at large, exchanges and turns, and the heads of turns."""
+    style, px = canvas.style, canvas.scale
+    em = style.font_size * px
+    return f"""
+body,p,h1,h2,h3,h4,h5,h6,pre{{margin:0}}
+body{{font:{em:g}px/{canvas.line}px {SANS};color:#000;overflow-wrap:anywhere;orphans:1;widows:1;font-kerning:normal;hyphens:manual}}
+section{{display:flow-root}}
+section.x{{border-top:{hair}px solid {css(EXCHANGE_RULE)}}}
+article{{padding-top:{2 * hair}px;unicode-bidi:isolate;overflow:clip}}
+section.x>article:first-child{{padding-top:{3 * hair}px}}
+.n{{font-size:{style.number_size * px:g}px;line-height:1px}}
+.h{{unicode-bidi:isolate}}
+pre,code{{font-family:{MONO};font-size:{style.code_size * px:g}px}}
+pre{{line-height:{canvas.code_line}px;white-space:pre-wrap;word-break:break-all;unicode-bidi:plaintext;text-align:start;tab-size:4}}
+pre .h{{font:{em:g}px/1px {SANS}}}
+pre .n{{font-size:{style.number_size * px:g}px}}
+pre i{{color:{css(COMMENT)}}}
+pre s{{color:{css(STRING)};text-decoration:none}}
+code{{unicode-bidi:isolate;white-space:pre-wrap;line-height:1px}}
+pre code{{font-size:1em}}
+.w{{word-break:break-all}}
+"""
+
+
+def _blocks(canvas: Canvas, hair: int) -> str:
+    """Everything else that stands in a turn."""
+    indents = "".join(f".l{n}{{margin-left:{min(n, DEEPEST_INDENT) * 0.9:g}em}}" for n in range(1, MOST_INDENTS + 1))
+    return f"""
+p,h1,h2,h3,h4,h5,h6,td,th{{unicode-bidi:plaintext;text-align:start}}
+p+p,p+.k,.k+p,pre+p,p+pre,table+p,div+p{{margin-top:{2 * hair}px}}
+p.r+p.r{{margin-top:0}}
+.alone,h1,h2,h3,h4,h5,h6{{break-after:avoid}}
+h1,h2,h3,h4,h5,h6{{font-size:1em;margin-top:{2 * hair}px}}
+h1{{font-size:1.12em}}
+{indents}
+.l>p{{padding-inline-start:1.1em}}
+.l>p:first-child{{text-indent:-1.1em}}
+.m{{unicode-bidi:isolate}}
+.q{{border-inline-start:{2 * hair}px solid {css(QUOTE_BAR)};padding-inline-start:{4 * hair}px}}
+table{{border-collapse:collapse;max-width:100%;font-size:.93em;line-height:{canvas.line - hair}px}}
+td,th{{border:{hair}px solid {css(TABLE_LINE)};padding:0 {2 * hair}px;vertical-align:top;overflow-wrap:break-word}}
+th{{font-weight:bold}}
+tr{{break-inside:avoid}}
+.tight{{table-layout:fixed;width:100%}}.tight td,.tight th{{overflow-wrap:anywhere}}
+.center{{text-align:center}}.right{{text-align:end}}
+img{{display:block;break-inside:avoid;margin:{hair}px 0}}
+math{{font-family:math,{SANS}}}
+.k{{text-align:center;break-inside:avoid}}
+hr{{border:0;border-top:{hair}px solid {css(RULE)};margin:{3 * hair}px 0}}
+"""

@@ -1,0 +1,117 @@
+"""What stands on a page, before anyone draws it: a turn as a list of blocks.
+
+Every renderer draws from these blocks, so all of them show the same words in the same order. Raw HTML is text here, and so it stays:
+there is no block that could hold markup.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ...turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
+from .compaction import ROW_WIDTH, compact_code, is_json, minify_json, visible
+from .joining import run_in
+from .markdown import markdown_blocks
+
+__all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table", "blocks_of"]
+
+FLOWING = ("", "yaml", "xml", "html")  # what is printed, not programmed: its lines may begin anywhere in a row
+RUN_IN_ROWS = 4  # rows of arguments that still follow a tool's name in its own paragraph
+_MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"))
+_DATA_ADDRESS = re.compile(r"data:([^,]{0,100}),.*", re.DOTALL)
+_YAML_LINE = re.compile(r"\s*(?:- )?[\w.-]+:(?: .*)?|\s*- .*|\s*#.*|---")
+
+
+def blocks_of(turn: Turn, *, row_width: int = ROW_WIDTH) -> tuple[Block, ...]:
+    """The blocks of a turn, its tool calls and results included, compacted for the page.
+
+    Args:
+        turn: any turn; one without words or pictures gives no blocks.
+        row_width: characters of a row of code, for joining short lines.
+
+    Never raises: text that is no sensible Markdown becomes plain paragraphs.
+    """
+    blocks: list[Block] = []
+    for part in turn.parts:
+        blocks += _part_blocks(part, row_width, verbatim=turn.role == "tool")
+    for call in turn.tool_calls:
+        blocks += _call_blocks(call, row_width)
+    return run_in(blocks, row_width)
+
+
+def _part_blocks(part: TextContent | ImageContent | ToolResultContent | ReasoningContent, width: int, *, verbatim: bool) -> list[Block]:
+    if isinstance(part, TextContent):
+        return _output_blocks(part.text, width) if verbatim or _is_output(part.text) else markdown_blocks(part.text, row_width=width)
+    if isinstance(part, ImageContent):
+        return [_picture(part)]
+    if isinstance(part, ToolResultContent):
+        return _result_blocks(part, width)
+    return []
+
+
+def _result_blocks(part: ToolResultContent, width: int) -> list[Block]:
+    blocks: list[Block] = [Paragraph((Span("error", bold=True),))] if part.is_error else []
+    items = (TextContent(text=part.content),) if isinstance(part.content, str) else part.content
+    for item in items:
+        blocks += _part_blocks(item, width, verbatim=True)
+    return blocks
+
+
+def _call_blocks(call: ToolCall, width: int) -> list[Block]:
+    """The name and the arguments behind it, so that neither takes a row of its own: as a paragraph if they are short, else as code."""
+    name = visible(call.name).replace("\n", " ")
+    arguments = compact_code(minify_json(call.arguments), width)
+    title = (Span(name, bold=True),)
+    if not arguments:
+        return [Paragraph(title)]
+    if len(arguments) <= RUN_IN_ROWS * width and "\n" not in arguments:
+        return [Paragraph((*title, Span(" "), Span(arguments, code=True)))]
+    return [Code(arguments, _language_of(call.arguments), title)]
+
+
+def _is_output(text: str) -> bool:
+    """Whether a message is a program's output and no prose, though a person's role says it: tagged from the first character, or JSON."""
+    return bool(re.match(r"\s*<([a-zA-Z_][\w-]*)>[\s\S]*</\1>", text)) or _language_of(text) == "json"
+
+
+def _output_blocks(text: str, width: int) -> list[Block]:
+    language = _language_of(text)
+    drawn = compact_code(minify_json(text), width, flows=language in FLOWING)
+    return [Code(drawn, language)] if drawn.strip() else []
+
+
+def _language_of(text: str) -> str:
+    """A cheap guess at what a program printed: json, diff, pytb, xml, html, yaml, or nothing."""
+    start = text.lstrip()[:2000]
+    if start[:1] in ("{", "[") and is_json(text):
+        return "json"
+    if start.startswith(("diff --git ", "--- a/", "Index: ")) or re.match(r"--- .*\n\+\+\+ ", start):
+        return "diff"
+    if "Traceback (most recent call last)" in start:
+        return "pytb"
+    if start[:1] == "<" and re.match(r"<(?:[!?]|[a-zA-Z][\w:-]*[\s>/])", start):
+        return "html" if re.match(r"<(?:!doctype html|html)", start, re.IGNORECASE) else "xml"
+    return "yaml" if _looks_like_yaml(start) else ""
+
+
+def _looks_like_yaml(start: str) -> bool:
+    lines = [line for line in start.split("\n")[:-1] or [start] if line.strip()]
+    return len(lines) > 1 and sum(_YAML_LINE.fullmatch(line) is not None for line in lines) >= 0.9 * len(lines)
+
+
+def _picture(part: ImageContent) -> Block:
+    data = part.decode()
+    media_type = _sniff(data)
+    if media_type:
+        return Picture(data, media_type)
+    address = _DATA_ADDRESS.sub(r"data:\1,...", part.url)
+    what = address or f"{part.media_type or 'unknown type'}, {len(data)} bytes"
+    return Paragraph((Span(f"[picture: {visible(what)}]"),))
+
+
+def _sniff(data: bytes) -> str:
+    """The raster type that the first bytes tell, or nothing: SVG is text, and never drawn."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _MAGIC if data.startswith(magic)), "")

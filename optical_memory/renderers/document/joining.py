@@ -1,0 +1,162 @@
+"""Short blocks run together on a row, since a block that takes a row of its own leaves most of it white.
+
+Only what is drawn changes, and it stays plain what was what:
+
+- Paragraphs and headings are parted by the visible line end ` ↵ `. A heading stays bold, and begins a row.
+- The items of a list follow each other, each behind its own marker in bold. A deeper bullet is `◦` or `‣`, a deeper number stands behind
+  `›`. A line end closes the list.
+- A list is left as it is where a reader could mistake its items: if one has line ends or further blocks of its own, or words that
+  look like a marker, or is written from right to left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from ..typography.bidi import base_level, has_rtl
+from .blocks import Block, Heading, ListItem, Paragraph, Quote, Span, Spans
+from .compaction import JOIN_MARK, ROW_WIDTH, cell_count
+
+__all__ = ["run_in"]
+
+SHORT = 2.0  # rows; of two neighbours one must be shorter to share a row, so that long paragraphs still begin at the margin
+SHORT_ITEM = 2.0  # rows, the mean of a list; longer items stand below each other, where their markers are found at once
+LINE_END = Span(f" {JOIN_MARK} ")
+BULLETS = "•◦‣"
+_BULLET = re.compile(rf"(?:^|\s)[{BULLETS}☐☑](?=\s|$)")
+_NUMBER = re.compile(r"(?:^|\s)›*\d{1,3}[.)](?=\s|$)")
+
+
+def run_in(blocks: Sequence[Block], width: int = ROW_WIDTH) -> tuple[Block, ...]:
+    """Blocks with short ones joined to paragraphs; those inside list items and quotes too.
+
+    Args:
+        blocks: of one turn, or of one block.
+        width: character cells of a row.
+
+    Words keep their order; everything that is no paragraph, heading or list comes back as it is.
+    """
+    done: list[_Piece] = []
+    for piece in _pieces(blocks, width):
+        if done and done[-1].takes(piece, width):
+            done[-1] = done[-1].followed_by(piece)
+        else:
+            done.append(piece)
+    return tuple(piece.block for piece in done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A block, and how it may be joined.
+
+    Attributes:
+        block: what stands on the page if nothing joins it.
+        first, last: cells of the parts that would meet a neighbour.
+        tail: the words behind which a neighbour would stand, if they are no list.
+        markers: of a list, what its markers look like.
+        is_fixed: nothing joins it.
+    """
+
+    block: Block
+    first: int = 0
+    last: int = 0
+    tail: str = ""
+    markers: re.Pattern[str] | None = None
+    is_fixed: bool = False
+
+    @property
+    def spans(self) -> Spans:
+        block = self.block
+        if isinstance(block, Heading):
+            return tuple(replace(span, bold=True) for span in block.spans)
+        return block.spans if isinstance(block, Paragraph) else ()
+
+    def takes(self, after: _Piece, width: int) -> bool:
+        if self.is_fixed or after.is_fixed or _direction(self.spans) != _direction(after.spans):
+            return False
+        if isinstance(after.block, Heading):
+            return isinstance(self.block, Heading)
+        if after.markers is not None:
+            return not after.markers.search(self.tail)
+        return min(self.last, after.first) <= SHORT * width
+
+    def followed_by(self, after: _Piece) -> _Piece:
+        between = Span(" ") if after.markers is not None and self.markers is None else LINE_END
+        return replace(after, block=Paragraph((*self.spans, between, *after.spans)), first=self.first)
+
+
+def _pieces(blocks: Sequence[Block], width: int) -> Iterator[_Piece]:
+    for kind, group in groupby(blocks, _list_kind):
+        members = list(group)
+        if kind:
+            yield from _list([item for item in members if isinstance(item, ListItem)], width)
+            continue
+        yield from (_piece(block, width) for block in members)
+
+
+def _list_kind(block: Block) -> tuple[int, bool] | None:
+    """What parts two lists that follow each other: their depth, and whether they count. None is no list."""
+    return (block.depth, _markers(block) is _NUMBER) if isinstance(block, ListItem) else None
+
+
+def _markers(item: ListItem) -> re.Pattern[str]:
+    return _NUMBER if item.marker[:1].isdigit() else _BULLET
+
+
+def _piece(block: Block, width: int) -> _Piece:
+    if isinstance(block, Quote):
+        return _Piece(Quote(run_in(block.blocks, width)), is_fixed=True)
+    if not isinstance(block, Paragraph | Heading):
+        return _Piece(block, is_fixed=True)
+    words = _text(block.spans)
+    size = cell_count(words)
+    return _Piece(_flowing(block), size, size, words)
+
+
+def _flowing(block: Paragraph | Heading) -> Paragraph | Heading:
+    """Hard line breaks as marks."""
+    spans = tuple(replace(span, text=LINE_END.text.join(span.text.split("\n"))) if "\n" in span.text else span for span in block.spans)
+    return replace(block, spans=spans)
+
+
+def _list(items: Sequence[ListItem], width: int) -> Iterator[_Piece]:
+    """A list as one piece, or its items one by one."""
+    joined = [replace(item, blocks=run_in(item.blocks, width)) for item in items]
+    spans = [_item_spans(item) for item in joined]
+    sizes = [cell_count(_text(found)) for found in spans]
+    if not all(spans) or any(map(_is_mistakable, items)) or sum(sizes) > SHORT_ITEM * width * len(sizes):
+        yield from (_Piece(item, is_fixed=True) for item in joined)
+        return
+    whole = [span for found in spans for span in (Span(" "), *found)]
+    yield _Piece(Paragraph(tuple(whole[1:])), sizes[0], sizes[-1], markers=_markers(items[0]))
+
+
+def _item_spans(item: ListItem) -> Spans:
+    """An item as it stands in a row, or nothing if it is more than one line of words."""
+    if item.depth >= len(BULLETS) or len(item.blocks) != 1 or not isinstance(item.blocks[0], Paragraph):
+        return ()
+    spans = item.blocks[0].spans
+    text = _text(spans)
+    if has_rtl(text) or JOIN_MARK in text.replace(JOIN_MARK * 2, ""):
+        return ()
+    marker = BULLETS[item.depth] if item.marker == BULLETS[0] else "›" * item.depth + item.marker
+    return (Span(f"{marker}\u00a0", bold=True), *spans)
+
+
+def _is_mistakable(item: ListItem) -> bool:
+    """Whether its own words, or those of an item inside it, look like a marker."""
+    inner = (block for block in item.blocks if isinstance(block, ListItem))
+    own = (block for block in item.blocks if isinstance(block, Paragraph))
+    return any(_markers(item).search(_text(block.spans)) for block in own) or any(map(_is_mistakable, inner))
+
+
+def _direction(spans: Spans) -> int:
+    text = _text(spans)
+    return base_level(text) if has_rtl(text) else 0
+
+
+def _text(spans: Spans) -> str:
+    return "".join(span.text for span in spans)

@@ -1,0 +1,30 @@
+"""The run-in head of a turn: `#42 user`, with the tool's name where a tool speaks. The same on every renderer's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...turns.exchanges import Exchange
+from ...turns.turn import Turn
+from .compaction import visible
+
+__all__ = ["head_labels"]
+
+NAME_LENGTH = 60  # characters of a speaker's or tool's name that are drawn; the log keeps the rest
+
+
+def head_labels(exchange: Exchange) -> list[str]:
+    """What stands behind the number of each turn of `exchange`, in order: the role, and who or what speaks if that is known."""
+    return [_label(turn, unit) for unit in exchange for turn in unit]
+
+
+def _label(turn: Turn, unit: Sequence[Turn]) -> str:
+    name = turn.name or _called_tool(turn, unit)
+    return f"{turn.role} {visible(name[:NAME_LENGTH]).strip()}" if name else turn.role
+
+
+def _called_tool(turn: Turn, unit: Sequence[Turn]) -> str:
+    """The tool whose call a tool turn answers: chat formats name it at the call only."""
+    if turn.role != "tool" or not turn.tool_call_id:
+        return ""
+    return next((call.name for other in unit for call in other.tool_calls if call.id == turn.tool_call_id), "")

@@ -1,0 +1,188 @@
+"""Rows to pages: filling columns from the top, and finding where a run of pages ends.
+
+A *run* is what stands from one forced page start to the next. Nothing in it depends on what comes after it, so a run drawn alone from
+its own turns gives the same pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ...pages.page import Box, Segment
+from ...pages.pagination import Measured, page_starts
+from ..geometry import Canvas
+from .typesetting import Row
+
+__all__ = ["Draft", "TurnRows", "UnitRows", "drafts_of"]
+
+WINDOW = 64  # units looked at to find a run's end; doubled until it is found
+ROUNDS = 4  # of measuring what a run's units really take; two are enough but for pictures
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRows:
+    """A turn's rows, and the gap before them, which is dropped at a column's top."""
+
+    number: int
+    gap: Row
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRows:
+    """The turns of a unit, and the exchange that it belongs to."""
+
+    exchange: int
+    turns: list[TurnRows]
+
+    @property
+    def height(self) -> int:
+        """In pixels, gaps included, as if no column ended."""
+        return sum(turn.gap.height + sum(row.height for row in turn.rows) for turn in self.turns)
+
+
+class Placed(NamedTuple):
+    """A row in its column; columns are counted from the run's first one."""
+
+    turn: int
+    row: Row
+    column: int
+    top: int
+
+
+@dataclass(slots=True)
+class Draft:
+    """A page that is laid out and waits to be drawn: rows with their places, columns counted from the page's first one."""
+
+    rows: list[Placed] = field(default_factory=list)
+    segments: tuple[Segment, ...] = ()
+    fill: float = 0.0
+
+
+def drafts_of(units: Sequence[UnitRows], canvas: Canvas) -> Iterator[list[Draft]]:
+    """The runs of pages that `units` fill, one list of pages for each."""
+    begin = 0
+    while begin < len(units):
+        end, placed = _run(units, begin, canvas)
+        yield _pages(placed, canvas)
+        begin = end
+
+
+def _run(units: Sequence[UnitRows], begin: int, canvas: Canvas) -> tuple[int, list[Placed]]:
+    """Where the run that starts at `begin` ends, and its rows.
+
+    The first decision is made from bare heights. Rows that stand together leave white at a column's end, so the units are then counted with
+    what they really took, until the decision stands.
+    """
+    taken: list[int] = []
+    end = begin
+    for _ in range(ROUNDS):
+        before, end = end, _run_end(units, begin, taken, canvas)
+        if end == before:
+            break
+        placed, taken = _fill(units[begin:end], canvas)
+    return end, placed if end == before else _fill(units[begin:end], canvas)[0]
+
+
+def _run_end(units: Sequence[UnitRows], begin: int, taken: Sequence[int], canvas: Canvas) -> int:
+    capacity = float(canvas.style.columns * canvas.height)
+    window = WINDOW
+    while True:
+        stop = _exchange_end(units, min(len(units), begin + window))
+        heights = [*taken, *(unit.height for unit in units[begin + len(taken) : stop])]
+        measured = [Measured(float(height), unit.exchange) for height, unit in zip(heights, units[begin:stop], strict=False)]
+        starts = page_starts(measured, capacity)
+        if len(starts) > 1:
+            return begin + starts[1]
+        if stop == len(units):
+            return stop
+        window *= 2
+
+
+def _exchange_end(units: Sequence[UnitRows], stop: int) -> int:
+    """A page's end depends on the whole exchange at hand, so none is cut."""
+    while 0 < stop < len(units) and units[stop].exchange == units[stop - 1].exchange:
+        stop += 1
+    return stop
+
+
+def _fill(units: Sequence[UnitRows], canvas: Canvas) -> tuple[list[Placed], list[int]]:
+    """Rows in columns, and for each unit the height that it took, white at column ends included."""
+    placed: list[Placed] = []
+    taken: list[int] = []
+    column, top, before = 0, 0, 0
+    for unit in units:
+        for turn in unit.turns:
+            for group in _groups([turn.gap, *turn.rows]):
+                tall = sum(row.height for row in group)
+                if top and top + tall > canvas.height and tall <= canvas.height:
+                    column, top = column + 1, 0
+                for row in group:
+                    if row.space and (not top or top + row.height > canvas.height):
+                        continue
+                    if top + row.height > canvas.height:
+                        column, top = column + 1, 0
+                    placed.append(Placed(turn.number, row, column, top))
+                    top += row.height
+        now = column * canvas.height + top
+        taken.append(now - before)
+        before = now
+    return placed, taken
+
+
+def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Rows that stand in one column: a row and those before it that keep with it."""
+    group: list[Row] = []
+    for row in rows:
+        group.append(row)
+        if not row.keep:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _pages(placed: Sequence[Placed], canvas: Canvas) -> list[Draft]:
+    columns = canvas.style.columns
+    drafts: list[Draft] = []
+    for entry in placed:
+        page, column = divmod(entry.column, columns)
+        while len(drafts) <= page:
+            drafts.append(Draft())
+        drafts[page].rows.append(entry._replace(column=column))
+    last_page = {entry.turn: entry.column // columns for entry in placed}
+    first_page: dict[int, int] = {}
+    for entry in placed:
+        if not entry.row.space:
+            first_page.setdefault(entry.turn, entry.column // columns)
+    for page, draft in enumerate(drafts):
+        boxes = _boxes(draft.rows, canvas)
+        draft.segments = tuple(
+            Segment(turn, found, continued=first_page[turn] < page, continues=page < last_page[turn]) for turn, found in boxes.items()
+        )
+        draft.fill = _fill_share(draft.rows, canvas)
+    return drafts
+
+
+def _boxes(rows: Sequence[Placed], canvas: Canvas) -> dict[int, tuple[Box, ...]]:
+    """The boxes of each turn, one for each column that it touches, in pixels of the page."""
+    spans: dict[tuple[int, int], list[int]] = {}
+    for turn, row, column, top in rows:
+        if row.space:
+            continue
+        span = spans.setdefault((turn, column), [top, top])
+        span[1] = top + row.height
+    found: dict[int, tuple[Box, ...]] = {}
+    for (turn, column), (top, bottom) in spans.items():
+        box = Box(canvas.margin + column * canvas.pitch, canvas.margin + top, canvas.column_width, bottom - top)
+        found[turn] = (*found.get(turn, ()), box)
+    return found
+
+
+def _fill_share(rows: Sequence[Placed], canvas: Canvas) -> float:
+    bottoms: dict[int, int] = {}
+    for _, row, column, top in rows:
+        bottoms[column] = max(bottoms.get(column, 0), top + row.height)
+    return sum(bottoms.values()) / (canvas.style.columns * canvas.height)

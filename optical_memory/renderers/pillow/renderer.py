@@ -1,0 +1,116 @@
+"""The embedded renderer: pages drawn in process by Pillow, where there is no browser.
+
+Same words in the same reading order as the Chromium pages, on the same canvas, with the same boxes' meaning. Maths stands on one line,
+syntax colours are weights and greys, and Thai, Lao, Khmer and Burmese break between clusters.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from PIL import Image, features
+
+from ...errors import RenderError
+from ...pages.page import PageStyle
+from ...turns.exchanges import Exchange
+from ..base import RenderedPage
+from ..document.turn_heads import head_labels
+from ..fingerprint import fingerprint_of
+from ..geometry import Canvas
+from ..greys import COLUMN_RULE
+from ..png import encode_grey
+from ..typography.fonts import FontBook
+from ..typography.word_masks import WordBook
+from .block_layout import Flow
+from .columns import Draft, TurnRows, UnitRows, drafts_of
+from .typesetting import Typesetter
+
+__all__ = ["PillowRenderer"]
+
+WHITE = 255
+LIBRARIES = ("freetype2", "raqm", "harfbuzz", "fribidi", "zlib")  # of Pillow's own
+
+
+class PillowRenderer:
+    """Draws pages with Pillow alone. Safe to use from many threads.
+
+    Args:
+        fonts: font files beyond the bundled ones; None takes what the machine has, `()` none, for pages that are the same on every machine.
+    """
+
+    name = "pillow"
+
+    def __init__(self, *, fonts: Sequence[Path] | None = None) -> None:
+        self._fonts = FontBook(fonts)
+        self._words = WordBook(self._fonts)
+        self._lock = threading.Lock()  # FreeType faces are shared; two pages at once would gain nothing under one interpreter lock
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of this library's layout code, Pillow and what it draws with, and the fonts that it may use."""
+        libraries = [f"{name} {features.version(name)}" for name in LIBRARIES]
+        return fingerprint_of(*libraries, self._fonts.identity)
+
+    def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
+        """See `Renderer.render`. The pages of a run come back together: with `seal_last` false, all but those of the last run."""
+        canvas = Canvas(style)
+        canvas.check()
+        try:
+            with self._lock:
+                runs = list(drafts_of(_unit_rows(exchanges, Flow(Typesetter(self._words), canvas)), canvas))
+                drafts = [draft for run in (runs if seal_last else runs[:-1]) for draft in run]
+                return [_drawn(draft, canvas) for draft in drafts]
+        except (OSError, MemoryError) as exc:
+            raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {exc!r}") from exc
+
+    def close(self) -> None:
+        """Forget the words drawn so far."""
+        with self._lock:
+            self._words = WordBook(self._fonts)
+
+
+def _numbers(exchanges: Sequence[Exchange]) -> str:
+    turns = [turn for exchange in exchanges for unit in exchange for turn in unit]
+    return f"turns #{turns[0].number} to #{turns[-1].number}" if turns else "no turns"
+
+
+def _unit_rows(exchanges: Sequence[Exchange], flow: Flow) -> list[UnitRows]:
+    units: list[UnitRows] = []
+    for index, exchange in enumerate(exchanges):
+        labels = iter(head_labels(exchange))
+        opens = True
+        for unit in exchange:
+            turns: list[TurnRows] = []
+            for turn in unit:
+                turns.append(TurnRows(turn.number, flow.gap(exchange=opens), flow.turn_rows(turn, next(labels))))
+                opens = False
+            units.append(UnitRows(index, turns))
+    return units
+
+
+def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
+    image = Image.new("L", canvas.page_size, WHITE)
+    _rule_columns(image, draft, canvas)
+    missing = 0
+    for _, row, column, top in draft.rows:
+        left, above = canvas.margin + column * canvas.pitch, canvas.margin + top
+        for x, y, width, height, grey in row.bars:
+            image.paste(grey, (left + x, above + y, left + x + width, above + y + height))
+        for x, y, mask, _ in row.pictures:
+            image.paste(mask, (left + x, above + y))
+        for x, y, mask, grey in row.marks:
+            image.paste(grey, (left + x, above + y), mask)
+        missing += row.missing
+    png = encode_grey(image, canvas.style.grey_levels)
+    return RenderedPage(png, image.width, image.height, draft.segments, draft.fill, missing)
+
+
+def _rule_columns(image: Image.Image, draft: Draft, canvas: Canvas) -> None:
+    """A hairline before every column but the first, as far as columns are used."""
+    hair = max(1, round(canvas.scale))
+    for column in range(1, 1 + max(placed.column for placed in draft.rows)):
+        left = canvas.margin + column * canvas.pitch - (canvas.gutter + hair) // 2
+        image.paste(COLUMN_RULE, (left, canvas.margin, left + hair, canvas.margin + canvas.height))

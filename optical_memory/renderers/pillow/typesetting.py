@@ -1,0 +1,288 @@
+"""Text to rows: cutting into words, breaking into lines, and putting each line's words in visual order.
+
+Lines break at spaces, between ideographs, and inside what is too long for a line or no natural word; never inside a cluster, and not before
+closing punctuation. Thai, Lao, Khmer and Burmese need a dictionary to find their words: they break between clusters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from PIL import Image
+
+from ..typography.bidi import base_level, has_rtl, levels_of, visual_order
+from ..typography.word_masks import Look, Word, WordBook, clusters_of, is_ignorable
+
+__all__ = ["Bar", "LineBox", "Mark", "Row", "Typesetter"]
+
+LONG_WORD = 24  # characters; what is longer is a path, a hash or minified JSON, and fills its line instead of moving to the next
+
+HUGE_WORD = 300  # characters; what is longer never fits a line, and is cut without being drawn whole
+
+_CJK = "\u2e80-\u303f\u3040-\u30ff\u3100-\u312f\u31a0-\u9fff\uf900-\ufaff\uff00-\uff60\U00020000-\U0003ffff"
+_OPENING = "（「『《〈【〔“‘［｛"
+_CLOSING = "，。、；：！？）」』》〉】〕”’］｝…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
+_NO_DICTIONARY = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_SPACE = r"[^\S\n\u00a0\u2007\u202f]"
+_TOKEN = re.compile(
+    rf"\n|{_SPACE}+|[{_OPENING}]*[{_CJK}][{_CLOSING}]*|[{_NO_DICTIONARY}]+|(?:[^\s{_CJK}{_NO_DICTIONARY}]|[\u00a0\u2007\u202f])+[{_CLOSING}]*|\S"
+)
+_SIMPLE = re.compile(r"[\x20-\x7e\n\u00a1-\u02ff\u2010-\u2027\u2030-\u205e]*")
+_SIMPLE_TOKEN = re.compile(r"\n| +|[^ \n]+")
+_NO_DICTIONARY_WORD = re.compile(f"[{_NO_DICTIONARY}]")
+_IDEOGRAPHIC_SPACE = "\u3000"
+NO_BREAK = "\u00a0"
+
+
+class Mark(NamedTuple):
+    """A mask to be inked at a place of its row; `grey` is 0 for black."""
+
+    x: int
+    y: int
+    mask: Image.Image
+    grey: int
+
+
+class Bar(NamedTuple):
+    """A filled rectangle of its row."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    grey: int
+
+
+class Row(NamedTuple):
+    """What is never cut: a line of text, a line of a table, a picture.
+
+    Attributes:
+        height: in pixels.
+        marks, bars, pictures: what is drawn, relative to the column's left edge and the row's top; a picture is a mark with its own greys.
+        keep: it stands in one column with the row after it, where that can be.
+        space: it is only a gap, and dropped at a column's edge.
+        missing: characters in it that no font could draw.
+    """
+
+    height: int
+    marks: tuple[Mark, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    pictures: tuple[Mark, ...] = ()
+    keep: bool = False
+    space: bool = False
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LineBox:
+    """Where lines are set: left edge and width within the column, the height of a line and its baseline from its top, in pixels."""
+
+    left: int
+    width: int
+    line: int
+    baseline: int
+    align: str = ""
+    preformatted: bool = False  # spaces at the start of a line stay
+    fills: bool = False  # break anywhere
+
+
+class Token(NamedTuple):
+    """A word, a space or a line break of the text, with its look."""
+
+    text: str
+    look: Look
+    level: int = 0
+
+
+class _Placed(NamedTuple):
+    word: Word
+    look: Look
+    level: int
+    gap: float  # white before it
+    binds: bool = False  # it stands in one line with what follows
+
+
+_HUGE = Word(float("inf"), (), 0)
+
+
+class Typesetter:
+    """Sets runs of text in rows."""
+
+    def __init__(self, words: WordBook) -> None:
+        self.words = words
+
+    def rows(self, runs: Iterable[tuple[str, Look]], box: LineBox, head: Iterable[tuple[str, Look]] = ()) -> list[Row]:
+        """The rows of one paragraph, each `box.line` high; none for no text.
+
+        `head` is set before it, from left to right by itself, and has no say in the paragraph's direction.
+        """
+        runs = [(text, look) for text, look in runs if text]
+        whole = "".join(text for text, _ in runs)
+        rtl = has_rtl(whole)
+        base = base_level(whole) if rtl else 0
+        tokens = [token._replace(level=2 * base) for token in _tokens(head)]
+        tokens += _levelled_tokens(runs, whole, base) if rtl else _tokens(runs)
+        return [self._row(line, box, base) for line in self._lines(tokens, box)]
+
+    def width(self, runs: Iterable[tuple[str, Look]]) -> tuple[float, float]:
+        """Widths of a text in pixels: of its longest word that stays whole, and of its longest line."""
+        longest, widest, line = 0.0, 0.0, 0.0
+        for token in _tokens([(text, look) for text, look in runs]):
+            if token.text == "\n":
+                line = 0.0
+                continue
+            width = self._space(token) if token.text.isspace() else self._extent(token)
+            if len(token.text) <= LONG_WORD:
+                longest = max(longest, width)
+            line += width
+            widest = max(widest, line)
+        return longest, widest
+
+    def _space(self, token: Token) -> float:
+        wide = token.text.count(_IDEOGRAPHIC_SPACE)
+        return wide * token.look.size + (len(token.text) - wide) * self.words.word(" ", token.look).width
+
+    def _extent(self, token: Token) -> float:
+        if len(token.text) > HUGE_WORD:
+            return len(token.text) * token.look.size
+        return self.words.word(token.text, token.look).width
+
+    def _lines(self, tokens: Iterable[Token], box: LineBox) -> Iterator[list[_Placed]]:
+        """Greedy line breaking."""
+        line: list[_Placed] = []
+        used = gap = 0.0
+        touched = False
+        for token in tokens:
+            text, look, level = token
+            touched = True
+            if text == "\n":
+                yield line
+                line, used, gap, touched = [], 0.0, 0.0, False
+                continue
+            if text.isspace():
+                gap += self._space(token)
+                continue
+            if not line and not box.preformatted:
+                gap = 0.0
+            gap = min(gap, box.width / 2)  # an indentation deeper than that would leave no room
+            word = self.words.word(text, look, bool(level & 1)) if len(text) <= HUGE_WORD else _HUGE
+            if used + gap + word.width <= box.width:
+                line.append(_Placed(word, look, level, gap, text[-1] == NO_BREAK))
+                used, gap = used + gap + word.width, 0.0
+                continue
+            if line and not self._is_cut(token, word, box):
+                line, below = _parted(line, box.width - word.width)
+                yield line
+                line, gap = [*below, _Placed(word, look, level, 0.0)], 0.0
+                used = sum(placed.gap + placed.word.width for placed in line)
+                continue
+            for piece in self._cut(token, box, used + gap):
+                if piece is None:
+                    yield line
+                    line, used, gap = [], 0.0, 0.0
+                    continue
+                line.append(_Placed(piece, look, level, gap))
+                used, gap = used + gap + piece.width, 0.0
+        if line or touched:
+            yield line
+
+    def _is_cut(self, token: Token, word: Word, box: LineBox) -> bool:
+        return box.fills or word.width > box.width or len(token.text) > LONG_WORD or bool(_NO_DICTIONARY_WORD.match(token.text))
+
+    def _cut(self, token: Token, box: LineBox, used: float) -> Iterator[Word | None]:
+        """A long word in pieces that fill the lines; None stands for a line's end. The first line has `used` pixels taken."""
+        rtl = bool(token.level & 1)
+        clusters = clusters_of(token.text)
+        widths = [self.words.word(cluster, token.look, rtl).width for cluster in clusters]
+        start, room = 0, box.width - used
+        while start < len(clusters):
+            end, total = start, 0.0
+            while end < len(clusters) and total + widths[end] <= room:
+                total += widths[end]
+                end += 1
+            if end == start and room < box.width:
+                yield None
+                room = box.width
+                continue
+            end = max(end, start + 1)
+            word = self.words.word("".join(clusters[start:end]), token.look, rtl)
+            while word.width > room and end > start + 1:  # shaped together, letters may need more than one by one
+                end -= 1
+                word = self.words.word("".join(clusters[start:end]), token.look, rtl)
+            yield word
+            start, room = end, room - word.width
+            if start < len(clusters):
+                yield None
+                room = box.width
+
+    def _row(self, line: list[_Placed], box: LineBox, base: int) -> Row:
+        """One line, its words from left to right."""
+        if any(placed.level for placed in line):
+            line = _visual(line)
+        slack = box.width - sum(placed.gap + placed.word.width for placed in line)
+        right = box.align == "right" or (base and box.align == "")
+        pen = box.left + (max(0.0, slack) if right else max(0.0, slack / 2) if box.align == "center" else 0.0)
+        marks: list[Mark] = []
+        missing = 0
+        for word, look, _, gap, _ in line:
+            pen += gap
+            x, grey = round(pen), look.grey
+            marks += [Mark(x + left, box.baseline + top, mask, grey) for left, top, mask in word.inks]
+            missing += word.missing
+            pen += word.width
+        return Row(box.line, tuple(marks), missing=missing)
+
+
+def _parted(line: list[_Placed], room: float) -> tuple[list[_Placed], list[_Placed]]:
+    """A full line without a last word that binds, and that word, which goes down to the next where it has `room`."""
+    *before, last = line
+    return (before, [last._replace(gap=0.0)]) if before and last.binds and last.word.width <= room else (line, [])
+
+
+def _tokens(runs: Iterable[tuple[str, Look]]) -> list[Token]:
+    tokens: list[Token] = []
+    for text, look in runs:
+        pattern = _SIMPLE_TOKEN if _SIMPLE.fullmatch(text) else _TOKEN
+        tokens += [Token(piece, look) for piece in pattern.findall(text)]
+    return tokens
+
+
+def _levelled_tokens(runs: Sequence[tuple[str, Look]], whole: str, base: int) -> list[Token]:
+    """Tokens of one level each; what is invisible stays with its neighbour."""
+    levels = levels_of(whole, base)
+    tokens: list[Token] = []
+    start = 0
+    for token in _tokens(runs):
+        end = start + len(token.text)
+        cut = start
+        for place in range(start + 1, end + 1):
+            if place == end or (levels[place] != levels[cut] and not is_ignorable(whole[place])):
+                tokens.append(Token(whole[cut:place], token.look, levels[cut]))
+                cut = place
+        start = end
+    return tokens
+
+
+def _visual(line: list[_Placed]) -> list[_Placed]:
+    """Words in visual order; white before a word in reading order lies on its reading-order side."""
+    gaps = [placed.gap for placed in line]
+    items: list[_Placed | float] = []
+    levels: list[int] = []
+    for index, placed in enumerate(line):
+        if gaps[index]:
+            items.append(gaps[index])
+            levels.append(min(placed.level, line[index - 1].level) if index else placed.level)
+        items.append(placed._replace(gap=0.0))
+        levels.append(placed.level)
+    ordered: list[_Placed] = []
+    pending = 0.0
+    for item in visual_order(items, levels):
+        if isinstance(item, _Placed):
+            ordered.append(item._replace(gap=pending))
+            pending = 0.0
+        else:
+            pending += item
+    return ordered

@@ -1,0 +1,1 @@
+"""Fonts, and which of their glyphs write a text."""

@@ -1,0 +1,195 @@
+"""A look at everything that a store has on its servers: are all sessions whole, and do the servers' settings keep what is promised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ...errors import SessionCorrupted, StoreError
+from ..base import SessionId
+from ..codec import decode, digest, from_bytes, to_bytes
+from . import scripts
+from .damage import ranges
+from .key_names import EXPIRING, KEPT, OPENING
+from .server import eviction_warning, information, persistence_warning
+from .store import RedisStore
+from .wire import Said
+
+__all__ = ["CheckReport", "Problem", "check", "rotate"]
+
+AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong (`error`) or may become so (`warning`), with what to do about it.
+
+    Attributes:
+        session: whose it is; None for the server's.
+    """
+
+    level: str
+    what: str
+    advice: str
+    session: SessionId | None = None
+
+
+@dataclass(slots=True)
+class CheckReport:
+    """What was looked at, and what is wrong with it."""
+
+    sessions: int = 0
+    turns: int = 0
+    erased: int = 0
+    caches: int = 0
+    tenants: int = 0
+    unsealed: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def has_errors(self) -> bool:
+        return any(problem.level == "error" for problem in self.problems)
+
+
+def check(store: RedisStore, *, repair: bool = False) -> CheckReport:
+    """Look at every session of every tenant, record by record, with `SCAN` and never `KEYS`.
+
+    Args:
+        repair: put sessions that no list names back on their tenant's list, and take off those that ended. Nothing else is changed, except
+            that sessions of an older layout are brought to this one, as any use of them does.
+
+    Raises `StoreUnavailable`.
+    """
+    report = CheckReport()
+    report.problems += _of_server(store)
+    parts, tenants = _scanned(store)
+    report.tenants = len(tenants | {session.tenant for session in parts})
+    logs = {session for session, held in parts.items() if held - {"cache"}}
+    report.caches = sum(held == {"cache"} for held in parts.values())
+    for session in sorted(logs):
+        _look_at(store, session, report)
+    for tenant in sorted(tenants | {session.tenant for session in logs}):
+        report.problems += _of_list(store, tenant, {session for session in logs if session.tenant == tenant}, repair=repair)
+    return report
+
+
+def rotate(store: RedisStore) -> tuple[int, int]:
+    """Seal with the newest key what is not: returns how many turns were sealed anew, and how many cached entries.
+
+    Cached entries that no key opens are removed: they can be made again. Raises `WrongKey` for such a turn; what was sealed stays so.
+    """
+    turns = entries = 0
+    for session, held in sorted(_scanned(store)[0].items()):
+        if held - {"cache"}:
+            turns += _rotated_log(store, session)
+        entries += _rotated_cache(store, session)
+    return turns, entries
+
+
+def _of_server(store: RedisStore) -> Iterator[Problem]:
+    if warning := eviction_warning(store.wire):
+        yield Problem("warning", warning, "CONFIG SET maxmemory-policy volatile-lru, and the same in its configuration file")
+    if warning := persistence_warning(store.wire):
+        yield Problem("warning", warning, "docs/redis.md says what each setting costs and keeps")
+    if not information(store.wire, "memory"):
+        yield Problem("warning", "the server does not say how it makes room and what it keeps on disk", "look into its settings")
+
+
+def _scanned(store: RedisStore) -> tuple[dict[SessionId, set[str]], set[str]]:
+    """The parts of each session that are there, and the tenants that have a list."""
+    parts: dict[SessionId, set[str]] = {}
+    tenants: set[str] = set()
+    for key in store.wire.scan(f"*{store.layout.namespace}:*"):
+        if found := store.layout.session_of(key):
+            session, part = found
+            if not part.startswith("claim:"):
+                parts.setdefault(session, set()).add(part)
+        elif (tenant := store.layout.tenant_of(key)) is not None:
+            tenants.add(tenant)
+    return parts, tenants
+
+
+def _look_at(store: RedisStore, session: SessionId, report: CheckReport) -> None:
+    try:
+        length = store.length(session)
+    except StoreError as exc:
+        report.problems.append(Problem("error", str(exc).removeprefix(f"session {session.name!r}: "), "", session))
+        return
+    report.sessions += length > 0
+    meta, log, _ = store.layout.keys(session)
+    for start in range(0, length, AT_ONCE):
+        records = store.wire.command("LRANGE", log, start, min(start + AT_ONCE, length) - 1)
+        report.turns += sum(map(bool, records))
+        report.erased += sum(not record for record in records)
+        report.unsealed += sum(not store.cipher.is_current(record) for record in records if record)
+        report.problems += _of_records(store, session, meta, list(enumerate(records, start + 1)))
+
+
+def _of_records(store: RedisStore, session: SessionId, meta: bytes, records: Sequence[tuple[int, bytes]]) -> Iterator[Problem]:
+    named: dict[int, bytes] = {}
+    unreadable: list[int] = []
+    for number, record in records:
+        try:
+            if record:
+                named[number] = digest(decode(store.cipher.open(record), number).id)
+        except SessionCorrupted:
+            unreadable.append(number)
+        except StoreError as exc:
+            yield Problem("error", f"turn #{number}: {exc}", "", session)
+    found = store.wire.command("HMGET", meta, *named.values()) if named else []
+    strangers = [number for number, known in zip(named, found, strict=True) if known is None or int(known) != number]
+    for numbers, what in ((unreadable, "cannot be read"), (strangers, "stand where another one should")):
+        if numbers:
+            advice = "restore the server from a backup, or erase these turns"
+            yield Problem("error", f"the records of {ranges(tuple(numbers))} {what}", advice, session)
+
+
+def _of_list(store: RedisStore, tenant: str, logs: Iterable[SessionId], *, repair: bool) -> Iterator[Problem]:
+    """Whether a tenant's list names the sessions that are there, and no others."""
+    index = store.layout.index(tenant)
+    states = {session: store.wire.command("HGET", index, to_bytes(session.name)) for some in store.listed(tenant) for session in some}
+    logs = set(logs)
+    for session in sorted(logs - states.keys()):
+        yield Problem("error", "it is not in its tenant's list", "repaired" if repair else "run again with --repair", session)
+        if repair:
+            store.wire.command("HSET", index, to_bytes(session.name), OPENING)
+    for session in sorted(states.keys() - logs):
+        if states[session] == KEPT:
+            yield Problem(
+                "error", "all of it is gone, and nobody erased it", "restore the server from a backup, or erase the session", session
+            )
+        elif repair:
+            store.wire.command("HDEL", index, to_bytes(session.name))
+        elif states[session] == EXPIRING:
+            continue  # it came to its end
+        else:
+            yield Problem("warning", "it is listed, and has no turn", "an append that was cut short; --repair takes it off", session)
+
+
+def _rotated_log(store: RedisStore, session: SessionId) -> int:
+    keys, done = store.layout.keys(session), 0
+    for start in range(0, store.length(session), AT_ONCE):
+        for number, record in enumerate(store.wire.command("LRANGE", keys[1], start, start + AT_ONCE - 1), start + 1):
+            if record and not store.cipher.is_current(record):
+                sealed = store.cipher.seal(store.cipher.open(record))
+                try:
+                    done += store.wire.run(scripts.REPLACE, keys, [number, record, sealed])  # unless it was erased meanwhile
+                except Said as said:
+                    raise StoreError(f"session {session.name!r}: {said}; run `optical-memory redis check`") from said
+    return done
+
+
+def _rotated_cache(store: RedisStore, session: SessionId) -> int:
+    cache, done = store.layout.keys(session)[2], 0
+    for field_name in store.wire.command("HKEYS", cache):
+        data = store.wire.command("HGET", cache, field_name)
+        if data is None or store.cipher.is_current(data):
+            continue
+        name = from_bytes(field_name)
+        opened = store.get(session, [name])
+        if opened:
+            store.put(session, opened)
+            done += 1
+        else:
+            store.discard(session, [name])
+    return done

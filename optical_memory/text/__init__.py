@@ -1,0 +1,1 @@
+"""Functions of a string: search terms, exact strings, secrets, token counts."""

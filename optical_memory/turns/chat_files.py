@@ -1,0 +1,102 @@
+"""Chat files: JSON and JSONL exports of conversations, as messages that can be appended, each with an id that stays the same.
+
+Read are: a list of messages; an object with `messages` (and Anthropic's `system` beside it); and lines of JSON, each a message or such
+an object. Whether a message can be a turn is not decided here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..errors import InvalidTurn
+
+__all__ = ["Message", "identified", "read_chat"]
+
+Message = dict[str, Any]
+
+
+def read_chat(data: bytes, name: str = "the file") -> list[Message]:
+    """The messages of a chat file in order. Raises `InvalidTurn`, with `name` and the place, if it holds anything else or is not UTF-8."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise InvalidTurn(f"{name} is not UTF-8 text: byte {data[exc.start]:#04x} at {exc.start}") from exc
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    try:
+        whole = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as exc:
+        if len(lines) < 2 or not _is_json(lines[0][1]):
+            raise InvalidTurn(f"{name} is not JSON: {exc}") from exc
+        return [message for number, line in lines for message in _messages(_line(line, number, name), f"{name}, line {number}")]
+    return list(_messages(whole, name))
+
+
+def identified(messages: Sequence[Message], stored: Mapping[str, bool]) -> list[Message]:
+    """The messages with ids and a note of their place, so that reading the same file again adds nothing.
+
+    Args:
+        messages: of one file, in order. Ids in them are noted in the metadata and not relied on: exports repeat them.
+        stored: ids of the session's imported turns, and whether each was the last message of its file.
+
+    An id stands for a message and all that came before it in its file. So a file that grew since adds only what is new, while another
+    file that merely opens alike (`Hi!`) is told apart: its first turns are not the end of any file that was read before.
+    """
+    variant = 0
+    while True:
+        ids = _chain(messages, variant)
+        known = next((place for place, id in enumerate(ids) if id not in stored), len(ids))
+        if known in (0, len(ids)) or stored[ids[known - 1]]:
+            return [_marked(message, id, place, len(ids)) for place, (message, id) in enumerate(zip(messages, ids, strict=True), 1)]
+        variant += 1
+
+
+def _line(line: str, number: int, name: str) -> object:
+    try:
+        return json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as exc:
+        raise InvalidTurn(f"{name}, line {number} is not JSON: {exc}") from exc
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _messages(value: object, where: str) -> Iterator[Message]:
+    if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
+        if value.get("system"):
+            yield {"role": "system", "content": value["system"]}
+        yield from _messages(value["messages"], where)
+    elif isinstance(value, list):
+        for place, item in enumerate(value, 1):
+            if not isinstance(item, Mapping):
+                raise InvalidTurn(f"{where}: message {place} is {str(item)[:60]!r}, not an object with role and content")
+            yield dict(item)
+    elif isinstance(value, Mapping) and "role" in value:
+        yield dict(value)
+    else:
+        held = f"an object with the keys {sorted(value)[:6]}" if isinstance(value, Mapping) else f"{str(value)[:60]!r}"
+        raise InvalidTurn(f"{where} holds {held}; expected a list of messages, an object with 'messages', or one message a line")
+
+
+def _chain(messages: Sequence[Message], variant: int) -> list[str]:
+    running = hashlib.sha256(f"optical-memory import {variant}".encode())
+    ids: list[str] = []
+    for message in messages:
+        running.update(json.dumps(message, sort_keys=True).encode() + b"\n")
+        ids.append(f"import-{running.hexdigest()[:32]}")
+    return ids
+
+
+def _marked(message: Message, id: str, place: int, of: int) -> Message:
+    metadata = message.get("metadata")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise InvalidTurn(f"message {place}: metadata is {metadata!r}; it must be an object")
+    note = {"place": place, "of": of} | ({"id": message["id"]} if message.get("id") else {})
+    return {**message, "id": id, "metadata": {**(metadata or {}), "import": note}}

@@ -1,0 +1,232 @@
+"""Redaction: secrets are masked before anything is drawn, or before it is stored at all.
+
+Detection is best effort. What no rule knows is drawn, and a picture is not looked into.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from ..errors import UnknownName
+from ..text.secrets_in_text import Hit, LibraryRules, own_hits, own_rules, split_hits
+from .turn import Content, ImageContent, Part, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+
+__all__ = ["Redactor", "Secrets", "redacted_turn", "redactor_of"]
+
+PASSES = 8  # a mask may lay open what stood against a secret; more than that nobody writes by chance
+MARK = re.compile(r"\[redacted:[a-z-]{1,60}\]")
+UNREADABLE = '{"redacted": true}'  # in place of JSON that its masks would break
+
+
+@runtime_checkable
+class Redactor(Protocol):
+    """Takes secrets out of texts. Safe to call from any thread."""
+
+    @property
+    def name(self) -> str:
+        """The short name."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same text could come out otherwise. Pages of another fingerprint are other pages."""
+        ...
+
+    def redact(self, text: str) -> str:
+        """`text` without its secrets. The same text always comes out the same, and what came out comes out unchanged."""
+        ...
+
+
+class Secrets:
+    """Masks secrets as `[redacted:kind]`: keys and tokens of known formats, private keys, passwords in URLs and after their names.
+
+    Args:
+        patterns: regular expressions of your own; what they match is masked as `[redacted:pattern]`.
+        detector: the library that adds formats to the rules built in, or None. Without it the rules built in work alone, with a warning.
+
+    Raises `ValueError` for a pattern that cannot be compiled or that matches nothing at all, `UnknownName` for another detector.
+    """
+
+    name = "secrets"
+
+    def __init__(self, patterns: Sequence[str | re.Pattern[str]] = (), *, detector: str | None = "detect-secrets") -> None:
+        if detector not in (None, "detect-secrets"):
+            raise UnknownName("detector", str(detector), ["detect-secrets"])
+        if isinstance(patterns, str | re.Pattern):
+            raise TypeError(f"patterns is a list of regular expressions; got {patterns!r}")
+        self._patterns = tuple(_compiled(pattern) for pattern in patterns)
+        self._library = _library() if detector else None
+        basis = [own_rules(), self._library.version if self._library else "", [(each.pattern, each.flags) for each in self._patterns]]
+        self.fingerprint = hashlib.sha256(json.dumps(basis).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def redact(self, text: str) -> str:
+        """`text` with every secret masked; the same object if there is none."""
+        for _ in range(PASSES):
+            masked = _masked(text, self._hits(text))
+            if masked == text:
+                masked = _masked(text, split_hits(text))
+            if masked == text:
+                return text
+            text = masked
+        return text
+
+    def _hits(self, text: str) -> Iterable[Hit]:
+        yield from own_hits(text)
+        if self._library:
+            yield from self._library.hits(text)
+        for pattern in self._patterns:
+            yield from ((*match.span(), "pattern") for match in pattern.finditer(text))
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._patterns)} patterns, {'detect-secrets' if self._library else 'no library'})"
+
+
+def redactor_of(redact: bool | Redactor | None) -> Redactor | None:
+    """What `redact=` stands for: none, `Secrets()`, or a redactor. Raises `TypeError` for anything else."""
+    if redact is None or redact is False:
+        return None
+    if redact is True:
+        return Secrets()
+    if not isinstance(redact, Redactor):
+        raise TypeError(f"redact is True, None, or a redactor with name, fingerprint and redact(text); got {redact!r}")
+    return redact
+
+
+_warned: set[str] = set()
+
+
+def _library() -> LibraryRules | None:
+    """The library's rules; None, and one warning, where it is not installed."""
+    try:
+        return LibraryRules()
+    except ImportError:
+        if not _warned:
+            _warned.add("detect-secrets")
+            advice = "Install it with: pip install 'optical-memory[redaction]', or pass Secrets(detector=None)"
+            warnings.warn(f"detect-secrets is not installed: only the rules built in find secrets. {advice}", RuntimeWarning, stacklevel=5)
+        return None
+
+
+def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, TypeError) as exc:
+        raise ValueError(f"pattern {pattern!r} is no regular expression: {exc}") from exc
+    if not isinstance(compiled.pattern, str):
+        raise ValueError(f"pattern {pattern!r} is for bytes; pass one for text")
+    if compiled.search(""):
+        raise ValueError(f"pattern {pattern!r} matches the empty string, so it would mask nothing or everything")
+    return compiled
+
+
+def _masked(text: str, hits: Iterable[Hit]) -> str:
+    """`text` with a mark in place of every hit; hits that overlap get one, of the kind that begins first and reaches farthest."""
+    spans = sorted((hit for hit in hits if hit[0] < hit[1]), key=lambda hit: (hit[0], -hit[1]))
+    if not spans:
+        return text
+    marks = [match.span() for match in MARK.finditer(text)]
+    place = 0
+    pieces: list[str] = []
+    done = 0
+    merged: list[Hit] = []
+    for start, end, kind in spans:
+        while place < len(marks) and marks[place][1] <= start:
+            place += 1
+        if place < len(marks) and marks[place][0] <= start and end <= marks[place][1]:
+            continue
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]), merged[-1][2])
+        else:
+            merged.append((start, end, kind))
+    for start, end, kind in merged:
+        pieces += [text[done:start], f"[redacted:{kind}]"]
+        done = end
+    return "".join([*pieces, text[done:]])
+
+
+# -- turns ---------------------------------------------------------------------------------------------------------------------------
+
+
+def redacted_turn(turn: Turn, redactor: Redactor) -> Turn:
+    """A turn without its secrets; the same object if it has none. Ids, numbers and times stay, and so do the bytes of pictures.
+
+    Masked arguments of a tool call are JSON if they were. A reasoning block with a secret is dropped: its
+    provider would refuse a changed one.
+    """
+    redact = redactor.redact
+    changes: dict[str, Any] = {
+        "content": _content(turn.content, redact),
+        "name": redact(turn.name) if turn.name else turn.name,
+        "tool_calls": tuple(_call(call, redact) for call in turn.tool_calls),
+        "metadata": _data(turn.metadata, redact),
+        "extra": _data(turn.extra, redact),
+    }
+    changed = {field: value for field, value in changes.items() if value != getattr(turn, field)}
+    return turn.model_copy(update=changed) if changed else turn
+
+
+def _content(content: Content, redact: Callable[[str], str]) -> Content:
+    if isinstance(content, str):
+        return redact(content)
+    return tuple(kept for part in content if (kept := _part(part, redact)) is not None)
+
+
+def _part(part: Part, redact: Callable[[str], str]) -> Part | None:
+    if isinstance(part, ReasoningContent):
+        return part if _data(part.block, redact) == part.block else None
+    changes = {key: _data(value, redact) for key, value in (part.model_extra or {}).items()}
+    if isinstance(part, TextContent):
+        changes["text"] = redact(part.text)
+    elif isinstance(part, ImageContent):
+        changes["url"] = redact(part.url)
+    elif isinstance(part, ToolResultContent):
+        changes["content"] = _content(part.content, redact)
+    return part.model_copy(update=changes)
+
+
+def _call(call: ToolCall, redact: Callable[[str], str]) -> ToolCall:
+    changes = {key: _data(value, redact) for key, value in (call.model_extra or {}).items()}
+    return call.model_copy(update={**changes, "name": redact(call.name), "arguments": _json(call.arguments, redact)})
+
+
+def _json(text: str, redact: Callable[[str], str]) -> str:
+    """Redacted text that can be parsed if `text` can: first the strings in it, then it as a whole, where a name announces its value."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return redact(text)
+    inner = _strings(value, redact)
+    masked = redact(text if inner == value else json.dumps(inner, ensure_ascii=False))
+    try:
+        json.loads(masked)
+    except (ValueError, RecursionError):
+        return UNREADABLE
+    return masked
+
+
+def _data(value: Any, redact: Callable[[str], str]) -> Any:
+    """Plain data without secrets; the same object if it has none."""
+    if not value:
+        return value
+    inner = _strings(value, redact)
+    try:
+        text = json.dumps(inner, ensure_ascii=False)
+        masked = _json(text, redact)
+        return json.loads(masked) if masked != text else inner
+    except (ValueError, TypeError, RecursionError):
+        return inner
+
+
+def _strings(value: Any, redact: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {_strings(key, redact): _strings(item, redact) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_strings(item, redact) for item in value) if type(value) in (list, tuple) else value
+    return value

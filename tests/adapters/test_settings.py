@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+import pytest
+
+from optical_memory.adapters.conversation_states import Conversations
+from optical_memory.adapters.settings import AdapterSettings, ModelMemories
+from optical_memory.context.messages.request_outline import Kept, MissingResult, Note, Pages, outline, stale_reasoning
+from optical_memory.errors import UnknownName
+from optical_memory.pages.tiers import Tier
+from optical_memory.planning.triggers import WaterMarks
+from tests.context.test_openai_anthropic import call, filler
+from tests.support import RuledRenderer
+
+Message = dict[str, Any]
+
+
+def memories(**options: Any) -> ModelMemories[Message]:
+    settings = AdapterSettings(renderer=RuledRenderer(rows=900), marks=WaterMarks(high=300, low=60), **options)
+    return ModelMemories(settings, key=json.dumps, turn=lambda message: message)
+
+
+def test_the_model_decides_who_reads() -> None:
+    one = memories()
+    claude = one.memory_for("claude-sonnet-4-5")
+    assert claude is one.memory_for("anthropic/claude-haiku-4-5")
+    assert claude is not None and claude.settings.profile.name == "claude"
+    fixed = memories(reader="deepseek-ocr").memory_for("whatever")
+    assert fixed is not None and fixed.settings.profile.name == "deepseek-ocr"
+
+
+def test_a_stranger_gets_text_and_is_named_once() -> None:
+    one = memories()
+    with pytest.warns(RuntimeWarning, match="'llama-3'"):
+        assert one.memory_for("llama-3") is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert one.memory_for("llama-3") is None
+
+
+def test_an_unknown_model_gets_text_and_exactly_one_warning() -> None:
+    shown = Conversations[Message](
+        AdapterSettings(renderer=RuledRenderer(rows=900), marks=WaterMarks(high=300, low=60)), key=json.dumps, turn=lambda message: message
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            assert shown.show(filler(30), "llama-3", list) is None, "the messages go as they are"
+        assert shown.show(filler(30), "mistral-9", list) is None
+    assert [str(warning.message).split("'")[1] for warning in caught] == ["llama-3", "mistral-9"]
+
+
+def test_pages_that_must_ask_for_a_resolution_are_not_used_where_messages_cannot() -> None:
+    memory = memories().memory_for("gemini-3-pro-preview")
+    assert memory is not None and memory.settings.profile.ladder == (Tier.BASE,)
+    fixed = memories(reader="gemini-3").memory_for("whatever")
+    assert fixed is not None and fixed.settings.profile.ladder == (Tier.BASE,)
+
+
+def test_a_reader_that_does_not_exist_is_named_at_once() -> None:
+    with pytest.raises(UnknownName, match="hawk"):
+        memories(reader="hawk")
+
+
+def test_an_outline_holds_every_message_or_its_page() -> None:
+    memory = memories(reader="deepseek-ocr").memory_for(None)
+    assert memory is not None
+    messages = [{"role": "system", "content": "Be brief."}, *filler(30), call("c1"), {"role": "user", "content": "never mind"}]
+    shown = memory.context(messages)
+    pieces = list(outline(shown.context))
+    assert pieces[0] == Kept(1, stale=True), "the system's words come before the framing"
+    assert isinstance(pieces[1], Pages)
+    assert pieces[1].framing == shown.context.framing
+    kept = [piece.number for piece in pieces if isinstance(piece, Kept)]
+    on_pages = {segment.turn for part in shown.context.pages for segment in part.page.segments}
+    assert sorted({*kept, *on_pages}) == list(range(1, len(messages) + 1))
+    assert MissingResult(32, "c1") in pieces
+    assert not any(isinstance(piece, Note) for piece in pieces)
+
+
+def test_a_message_that_answers_a_call_and_says_more_is_kept_once() -> None:
+    memory = memories(reader="deepseek-ocr").memory_for(None)
+    assert memory is not None
+    both = [{"type": "tool_result", "tool_use_id": "c1", "content": "done"}, {"type": "text", "text": "and now?"}]
+    shown = memory.context([call("c1"), {"role": "user", "content": both}, {"role": "assistant", "content": "fine"}])
+    assert list(outline(shown.context)) == [Kept(1), Kept(2), Kept(3)]
+
+
+def test_reasoning_holds_until_the_prefix_changes() -> None:
+    memory = memories(reader="deepseek-ocr").memory_for(None)
+    assert memory is not None
+    first = memory.context(filler(3))
+    assert stale_reasoning(first.context) == 0, "nothing was rewritten yet"
+    second = memory.context(filler(30), first.state)
+    assert stale_reasoning(second.context) == 30
+    third = memory.context(filler(31), second.state)
+    assert stale_reasoning(third.context) == 30, "what was said since holds"
+
+
+def test_a_replan_that_changes_nothing_on_the_wire_leaves_reasoning_alone() -> None:
+    memory = memories(reader="deepseek-ocr").memory_for(None)
+    assert memory is not None
+    shown, idle = None, 0
+    for length in range(1, 40, 2):
+        before, shown = shown, memory.context(filler(length), shown.state if shown else None)
+        if before is None or before.context.plan.epoch == shown.context.plan.epoch:
+            continue
+        same = [part.text for part in before.context.pages] == [part.text for part in shown.context.pages]
+        idle += same
+        assert stale_reasoning(shown.context) == (stale_reasoning(before.context) if same else length)
+    assert idle, "some re-plans find that no page pays yet"

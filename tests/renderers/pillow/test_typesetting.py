@@ -1,0 +1,183 @@
+"""Words, lines, bidirectional order and linear maths."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from optical_memory.renderers.document.blocks import Span, Table
+from optical_memory.renderers.pillow.linear_tex import linear_tex
+from optical_memory.renderers.pillow.tables import table_rows
+from optical_memory.renderers.pillow.typesetting import LineBox, Row, Typesetter
+from optical_memory.renderers.typography.bidi import base_level, levels_of, visual_order
+from optical_memory.renderers.typography.fonts import BUNDLED, FontBook
+from optical_memory.renderers.typography.word_masks import SHAPED, Look, WordBook, clusters_of
+
+LOOK = Look(16.0)
+MONO = Look(15.0, "mono")
+BOX = LineBox(left=0, width=300, line=20, baseline=15)
+WORDS = WordBook(FontBook(()))
+SETTER = Typesetter(WORDS)
+
+
+def rows(text: str, look: Look = LOOK, box: LineBox = BOX) -> list[Row]:
+    return SETTER.rows([(text, look)], box)
+
+
+def ink_edges(row: Row) -> tuple[int, int]:
+    return min(mark.x for mark in row.marks), max(mark.x + mark.mask.width for mark in row.marks)
+
+
+@given(st.text(max_size=300))
+def test_clusters_put_together_are_the_text(text: str) -> None:
+    assert "".join(clusters_of(text)) == text
+
+
+@pytest.mark.parametrize("whole", ["e\u0301", "👩\u200d💻", "🇫🇷", "👍🏽", "❤\ufe0f", "1\ufe0f\u20e3", "நி"])
+def test_what_is_drawn_as_one_is_not_parted(whole: str) -> None:
+    assert clusters_of("a" + whole + "b") == ["a", whole, "b"]
+
+
+def test_flags_pair_up() -> None:
+    assert clusters_of("🇫🇷🇩🇪") == ["🇫🇷", "🇩🇪"]
+
+
+@given(st.text(max_size=300), st.sampled_from([40, 120, 300]))
+@example("\u093a", 40)  # a vowel sign without its letter
+@example("0\u0359", 40)  # a mark that only the last resort can draw, wider than its letter
+@example("i\u0359", 40)
+def test_lines_stay_within_their_box(text: str, width: int) -> None:
+    widest = 2 * LOOK.size  # a single cluster that is wider than the line cannot be cut
+    for row in rows(text, box=replace(BOX, width=width)):
+        assert all(mark.x >= -4 and mark.x <= width + widest for mark in row.marks)
+
+
+def test_words_move_to_the_next_line_whole() -> None:
+    text = "alpha beta gamma delta epsilon zeta eta theta iota kappa"
+    lines = rows(text)
+    assert len(lines) > 1
+    assert sum(len(row.marks) for row in lines) == len(text.split())
+    assert all(ink_edges(row)[1] <= 301 for row in lines)
+
+
+def test_a_long_string_fills_its_lines() -> None:
+    lines = rows("f" + "0a1b2c3d" * 40)
+    assert all(ink_edges(row)[1] > 280 for row in lines[:-1])
+
+
+def test_preformatted_text_keeps_its_indentation() -> None:
+    box = replace(BOX, preformatted=True)
+    plain, indented = rows("x", MONO, box)[0], rows("    x", MONO, box)[0]
+    assert ink_edges(indented)[0] - ink_edges(plain)[0] == pytest.approx(4 * WORDS.word("0", MONO).width, abs=1)
+    assert ink_edges(rows("    x", MONO)[0]) == ink_edges(rows("x", MONO)[0])
+
+
+def test_closing_punctuation_does_not_begin_a_line() -> None:
+    width = round(WORDS.word("中", LOOK).width) * 5
+    first, second = rows("中文字符号。中", box=replace(BOX, width=width + 2))
+    assert len(first.marks) == 4 and len(second.marks) == 3
+
+
+def test_alignment() -> None:
+    left, right = (ink_edges(rows("word", box=replace(BOX, align=align))[0])[0] for align in ("left", "right"))
+    centre = ink_edges(rows("word", box=replace(BOX, align="center"))[0])[0]
+    assert left < centre < right
+    assert centre - left == pytest.approx(right - centre, abs=1)
+
+
+def test_right_to_left_paragraphs_stand_at_the_right() -> None:
+    assert ink_edges(rows("שלום עולם")[0])[1] == pytest.approx(300, abs=3)
+    assert ink_edges(rows("hello שלום")[0])[0] <= 3
+
+
+def test_mixed_text_is_reordered_on_its_line() -> None:
+    hebrew, latin = WORDS.word("אב", LOOK, True), WORDS.word("abc", LOOK)
+    marks = rows("אב abc")[0].marks
+    by_mask = {id(mark.mask): mark.x for mark in marks}
+    assert by_mask[id(hebrew.inks[0].mask)] > by_mask[id(latin.inks[0].mask)]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("abc", "abc"),
+        ("אבג", "גבא"),
+        ("abc אבג 12", "abc 12 גבא"),
+        ("אבג abc דה", "הד abc גבא"),
+        ("אב 1,234.5 גד", "דג 1,234.5 בא"),
+        ("ab (אב) cd", "ab (בא) cd"),
+    ],
+)
+def test_levels_give_the_visual_order(text: str, shown: str) -> None:
+    levels = levels_of(text, base_level(text))
+    assert "".join(visual_order(list(text), levels)) == shown
+
+
+@given(st.text(max_size=200), st.sampled_from([0, 1]))
+def test_reordering_loses_nothing(text: str, base: int) -> None:
+    levels = levels_of(text, base)
+    assert len(levels) == len(text) and all(level >= base for level in levels)
+    assert sorted(visual_order(list(text), levels)) == sorted(text)
+
+
+def test_an_override_does_not_reorder() -> None:
+    assert set(levels_of("abc \u202edef\u202c", 0)) == {0}
+
+
+@pytest.mark.skipif(not SHAPED, reason="this Pillow has no libraqm")
+def test_arabic_letters_join() -> None:
+    joined = WORDS.word("\u0628\u064a\u062a", Look(40.0), True)
+    isolated = [WORDS.word(char, Look(40.0), True) for char in "\u0628\u064a\u062a"]
+    assert len(joined.inks) == 1
+    assert joined.width < 0.8 * sum(word.width for word in isolated)
+
+
+def test_a_font_that_cannot_be_read_gives_way(tmp_path: Path) -> None:
+    font = tmp_path / "Broken-Regular.ttf"
+    font.write_bytes(BUNDLED["sans"].read_bytes())
+    book = FontBook([font])
+    face = book.face_for([0x61], "sans")
+    assert face is not None
+    words = WordBook(book)
+    book._chosen["\u4e2d", "sans"] = replace(face, path=tmp_path / "gone.ttf")
+    assert words.word("\u4e2d", LOOK).inks
+
+
+def test_known_words_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optical_memory.renderers.typography.word_masks.WORDS_KEPT", 50)
+    words = WordBook(FontBook(()))
+    for number in range(200):
+        words.word(str(number), LOOK)
+    assert len(words.shelf(LOOK)) <= 50
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (r"\frac{a+b}{c} = \sqrt{x^2}", "(a+b)/c = √(x²)"),
+        (r"\sum_{i=1}^{n} x_i \le \infty", "∑ᵢ₌₁ⁿ xᵢ ≤ ∞"),
+        (r"e^{i\pi}", "e^(iπ)"),
+        (r"\mathbb{R}^n \to \text{reals}", "ℝⁿ → reals"),
+        (r"\unknown{x}", "unknown x"),
+        (r"{unbalanced", "{unbalanced"),
+    ],
+)
+def test_maths_on_one_line(source: str, line: str) -> None:
+    assert linear_tex(source) == line
+
+
+@given(st.text(alphabet="\\{}^_ abfracsqt12&~$", max_size=200))
+def test_any_tex_is_read(source: str) -> None:
+    shown = linear_tex(source)
+    assert "\n" not in shown and (shown or not any(char.isdigit() for char in source))
+
+
+def test_rows_of_a_table_that_is_too_wide_break_between_words() -> None:
+    table = Table(rows=((tuple((Span(str(number)),) for number in range(10_000, 10_040))),), aligns=())
+    lines = table_rows(table, SETTER, BOX, LOOK, lambda spans, look: [(span.text, look) for span in spans])
+    assert len(lines) > 1
+    assert sum(len(row.marks) for row in lines) == 40 + 39, "a mark for each number and each bar"

@@ -48,6 +48,13 @@ class Driver(Protocol):
 
     keeps_log: bool
     sees_model: bool  # it goes by the name of the model that is called
+    pairs_newest: bool  # calls and results since the last question, too: those of others go from the framework to the model as they are
+    mends: bool  # a conversation out of which calls were cut
+
+    @property
+    def plan(self) -> Any:
+        """What the framework keeps for it between two calls; None if that is nothing."""
+        ...
 
     def given(self, messages: Sequence[Message]) -> list[Any]:
         """The framework's messages. The same message is the same object in every call."""
@@ -55,6 +62,10 @@ class Driver(Protocol):
 
     def request(self, messages: Sequence[Message]) -> list[Sent]:
         """What is sent when the last of `messages` is what was said now."""
+        ...
+
+    def sent(self, message: Any) -> list[Sent]:
+        """How a model would see one of the framework's messages."""
         ...
 
     def again(self) -> Driver:
@@ -65,6 +76,9 @@ class Driver(Protocol):
 class _Driver:
     keeps_log = False
     sees_model = True
+    pairs_newest = True
+    mends = True
+    plan: Any = None
 
     def __init__(self, *, model: str = "gpt-4o", **options: Any) -> None:
         self.model, self._options = model, options
@@ -80,7 +94,7 @@ class _Driver:
 
     def again(self) -> Any:
         other = type(self)(model=self.model, **self._options)
-        for name in ("_known", "_stored", "_state"):
+        for name in ("_known", "_stored", "plan"):
             if hasattr(self, name):
                 setattr(other, name, getattr(self, name))
         return other
@@ -97,12 +111,15 @@ class _Log(_Driver):
 
     keeps_log = True
     sees_model = False
+    mends = False  # it holds what was appended, in its order
 
     def request(self, messages: Sequence[Message]) -> list[Sent]:
-        given = self.given(messages)
-        self._add(given[self._stored : len(given) - 1])
-        self._stored = max(self._stored, len(given) - 1)
-        return self._view(given[-1])
+        given, said = self.given(messages), len(messages) - 1
+        if not self.pairs_newest:  # the framework keeps what was said since the last question
+            said = max((place for place, message in enumerate(messages) if message["role"] == "user"), default=said)
+        self._add(given[self._stored : said])
+        self._stored = max(self._stored, said)
+        return [sent for message in self._view(given[self._stored :]) for sent in self.sent(message)]
 
     def _open(self, options: dict[str, Any]) -> None:
         self._stored = 0
@@ -116,7 +133,7 @@ class _Log(_Driver):
     def _add(self, messages: Sequence[Any]) -> None:
         raise NotImplementedError
 
-    def _view(self, newest: Any) -> list[Sent]:
+    def _view(self, newest: Sequence[Any]) -> Sequence[Any]:
         raise NotImplementedError
 
 
@@ -164,18 +181,21 @@ class LangChain(_Driver):
         from optical_memory.adapters.langchain import OpticalMemoryMiddleware
 
         self._request, self._chat_model = middleware.ModelRequest, Named()
-        self._middleware, self._state = OpticalMemoryMiddleware(**options), dict[str, Any]()
+        self._middleware, self.plan = OpticalMemoryMiddleware(**options), {}
 
     def _message(self, message: Message) -> Any:
         return _langchain_message(message)
 
     def request(self, messages: Sequence[Message]) -> list[Sent]:
         given, sent = self.given(messages), list[Any]()
-        request = self._request(model=self._chat_model, messages=given, state={"messages": given, **self._state})
+        request = self._request(model=self._chat_model, messages=given, state={"messages": given, **self.plan})
         answer = self._middleware.wrap_model_call(request, lambda inner: sent.extend(inner.messages) or inner)
         if hasattr(answer, "command"):
-            self._state = answer.command.update
+            self.plan = answer.command.update
         return [_langchain_sent(message) for message in sent]
+
+    def sent(self, message: Any) -> list[Sent]:
+        return [_langchain_sent(message)]
 
 
 class LangChainHistory(_Log):
@@ -193,12 +213,18 @@ class LangChainHistory(_Log):
     def _add(self, messages: Sequence[Any]) -> None:
         self._history.add_messages(messages)
 
-    def _view(self, newest: Any) -> list[Sent]:
-        return [_langchain_sent(message) for message in self._history.as_runnable(budget=self.budget).invoke([newest])]
+    def _view(self, newest: Sequence[Any]) -> Sequence[Any]:
+        viewed: Sequence[Any] = self._history.as_runnable(budget=self.budget).invoke(list(newest))
+        return viewed
+
+    def sent(self, message: Any) -> list[Sent]:
+        return [_langchain_sent(message)]
 
 
 class LangChainClassic(LangChainHistory):
-    """The memory of a chain of old, which is asked with what was said now."""
+    """The memory of a chain of old, which is asked with the question; what an agent did since, the chain puts behind it."""
+
+    pairs_newest = False
 
     def _open_log(self, options: dict[str, Any]) -> None:
         pytest.importorskip("langchain_classic.chains", reason="langchain-classic is not installed")
@@ -207,14 +233,15 @@ class LangChainClassic(LangChainHistory):
         self._memory = OpticalConversationMemory("s", **options, budget=self.budget)
         self._history = self._memory.chat_memory
 
-    def _view(self, newest: Any) -> list[Sent]:
-        loaded = self._memory.load_memory_variables({"input": newest.content})["history"]
-        return [_langchain_sent(message) for message in (*loaded, newest)]
+    def _view(self, newest: Sequence[Any]) -> Sequence[Any]:
+        return [*self._memory.load_memory_variables({"input": newest[0].content})["history"], *newest]
 
 
 # -- OpenAI's Agents SDK -----------------------------------------------------------------------------------------------------------------
 class OpenAIAgents(_Driver):
     """The filter of a model's input. One message may be several items."""
+
+    mends = False  # a result without its call says that the server has the call, and all that came before
 
     def _open(self, options: dict[str, Any]) -> None:
         pytest.importorskip("agents", reason="the OpenAI Agents SDK is not installed (extra: openai-agents)")
@@ -235,7 +262,10 @@ class OpenAIAgents(_Driver):
 
         items = [item for group in self.given(messages) for item in group]
         data = CallModelData(ModelInputData(list(items), "Be brief."), Agent("A", model=self.model), None)
-        return [self._sent(item) for item in asyncio.run(self._filter(data)).input]  # type: ignore[arg-type]
+        return self.sent(asyncio.run(self._filter(data)).input)  # type: ignore[arg-type]
+
+    def sent(self, message: list[Message]) -> list[Sent]:
+        return [self._sent(item) for item in message]
 
     def _sent(self, item: Message) -> Sent:
         if item.get("type") == "function_call":
@@ -291,6 +321,9 @@ class PydanticAI(_Driver):
         shown = asyncio.run(self._capability.prepare_model_request(context, request)).messages
         return [sent for message in shown for sent in self._sent(message)]
 
+    def sent(self, message: Any) -> list[Sent]:
+        return list(self._sent(message))
+
     def _sent(self, message: Any) -> Iterator[Sent]:
         from pydantic_ai import messages as kinds
 
@@ -312,6 +345,20 @@ class PydanticAI(_Driver):
             yield Sent(role, text, len(pictures), raw=raw, original=message)
 
 
+class PydanticAIJoined(PydanticAI):
+    """What stands between two answers is one request, results first, as the framework itself would have it."""
+
+    def given(self, messages: Sequence[Message]) -> list[Any]:
+        joined: list[Any] = []
+        for message in super().given(messages):
+            if joined and message.kind == joined[-1].kind == "request":
+                parts = sorted([*joined[-1].parts, *message.parts], key=lambda part: part.part_kind != "tool-return")
+                joined[-1] = type(message)(parts=parts)
+            else:
+                joined.append(message)
+        return joined
+
+
 # -- LiteLLM -----------------------------------------------------------------------------------------------------------------------------
 class LiteLLM(_Driver):
     """The hook, as a call that is not asynchronous uses it."""
@@ -328,19 +375,21 @@ class LiteLLM(_Driver):
         return {key: value for key, value in message.items() if key not in ("created_at", "importance")}
 
     def request(self, messages: Sequence[Message]) -> list[Sent]:
-        return [self._sent(message) for message in self._hook.messages(self.given(messages), self.model)]
+        return [sent for message in self._hook.messages(self.given(messages), self.model) for sent in self.sent(message)]
 
-    def _sent(self, message: Message) -> Sent:
+    def sent(self, message: Message) -> list[Sent]:
         blocks = [{"type": "text", "text": message["content"] or ""}] if not isinstance(message["content"], list) else message["content"]
         texts = [block["text"] for block in blocks if block["type"] == "text"]
         calls = tuple(call["id"] for call in message.get("tool_calls") or ())
         pictures = sum(block["type"] in ("image_url", "image") for block in blocks)
-        return Sent(message["role"], "\n".join(texts), pictures, calls, message.get("tool_call_id"), json.dumps(message), message)
+        return [Sent(message["role"], "\n".join(texts), pictures, calls, message.get("tool_call_id"), json.dumps(message), message)]
 
 
 # -- LlamaIndex --------------------------------------------------------------------------------------------------------------------------
 class LlamaIndex(_Log):
-    """The block, into which all but what was said now was flushed."""
+    """The block, into which all but what was said since the last question was flushed."""
+
+    pairs_newest = False
 
     def _open_log(self, options: dict[str, Any]) -> None:
         pytest.importorskip("llama_index.core.memory", reason="llama-index-core is not installed")
@@ -361,10 +410,10 @@ class LlamaIndex(_Log):
     def _add(self, messages: Sequence[Any]) -> None:
         asyncio.run(self._block.aput(list(messages), from_short_term_memory=True, session_id="s"))
 
-    def _view(self, newest: Any) -> list[Sent]:
-        return [self._sent(message) for message in (*asyncio.run(self._block.aget([newest])), newest)]
+    def _view(self, newest: Sequence[Any]) -> Sequence[Any]:
+        return [*asyncio.run(self._block.aget(list(newest))), *newest]
 
-    def _sent(self, message: Any) -> Sent:
+    def sent(self, message: Any) -> list[Sent]:
         from llama_index.core.base.llms.types import ImageBlock, TextBlock, ToolCallBlock
 
         texts = [block.text for block in message.blocks if isinstance(block, TextBlock)]
@@ -372,7 +421,7 @@ class LlamaIndex(_Log):
         answers = message.additional_kwargs.get("tool_call_id")
         raw = json.dumps([message.role.value, [block.model_dump_json() for block in message.blocks], answers])
         pictures = sum(isinstance(block, ImageBlock) for block in message.blocks)
-        return Sent(message.role.value, "\n".join(texts), pictures, calls, answers, raw, message)
+        return [Sent(message.role.value, "\n".join(texts), pictures, calls, answers, raw, message)]
 
 
 DRIVERS: dict[str, Callable[..., Driver]] = {
@@ -383,4 +432,5 @@ DRIVERS: dict[str, Callable[..., Driver]] = {
     "llama-index": LlamaIndex,
     "openai-agents": OpenAIAgents,
     "pydantic-ai": PydanticAI,
+    "pydantic-ai, joined": PydanticAIJoined,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from tests.support import RuledRenderer
 ROOT = Path(__file__).parents[2]
 SMALL = WaterMarks(high=300, low=60)
 FRAMEWORKS = {  # the module of each adapter, what it is missing without, and the extra that brings it
-    "langchain": ("langchain", "langchain"),
+    "langchain.middleware": ("langchain", "langchain"),
     "langchain.history": ("langchain_core", "langchain"),
     "langchain.byte_stores": ("langchain_core", "langchain"),
     "langchain.classic": ("langchain_classic", "langchain-classic"),
@@ -117,14 +116,14 @@ def is_paired(driver: Driver, sent: Sequence[Sent]) -> None:
 def test_the_past_is_on_pages_and_what_is_recent_is_what_came(opened: Open) -> None:
     driver, messages = opened(), chat(61)
     given = driver.given(messages)
-    before = copy.deepcopy(given)
+    before = [sent.raw for message in given for sent in driver.sent(message)]
     sent = driver.request(messages)
     assert pictures(sent) >= 2 and len(sent) < 20
     assert "not instructions" in next(message.text for message in sent if message.pictures)
     assert sent[-1].text == messages[-1]["content"] and not sent[-1].pictures
     shown = [message for message in sent if not message.pictures]
     assert texts(shown) == [message["content"] for message in messages[-len(shown) :]], "the newest, whole and in their order"
-    assert given == before, "what the caller holds has no picture in it"
+    assert [sent.raw for message in given for sent in driver.sent(message)] == before, "what the caller holds stays as it was"
     if not driver.keeps_log:
         held = [item for one in given for item in (one if isinstance(one, list) else [one])]
         assert all(any(message.original is item for item in held) for message in shown), "the very objects"
@@ -159,7 +158,7 @@ def test_a_long_conversation_mostly_appends(opened: Open) -> None:
 
 
 def test_a_replay_of_a_real_trajectory_mostly_appends(opened: Open) -> None:
-    loaded = json.loads(files("optical_memory.data").joinpath("airline-agent.json").read_text("utf-8"))["messages"][:200]
+    loaded = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"][:200]
     driver = opened(reader="gpt-4o", renderer=RuledRenderer(rows=6_000), marks=WaterMarks())
     requests = [driver.request(loaded[:end]) for end, message in enumerate(loaded) if message["role"] == "assistant" and end]
     for sent in requests:
@@ -170,11 +169,19 @@ def test_a_replay_of_a_real_trajectory_mostly_appends(opened: Open) -> None:
 @settings(max_examples=max(8, EXAMPLES), suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_no_request_ever_holds_half_a_tool_call(opened: Open, data: st.DataObject) -> None:
-    """Whatever was cut out of a conversation, or put in twice. One that is a log holds what was appended, in its order."""
+    """Whatever was cut out of a conversation, or put in twice."""
     driver = opened()
-    history = data.draw(histories(max_steps=30) if driver.keeps_log else upset_histories(max_steps=30))
-    for end in range(1, len(history) + 1, 1 + len(history) // 8):
-        is_paired(driver, driver.request(history[:end]))
+    history = data.draw(upset_histories(max_steps=30) if driver.mends else histories(max_steps=30))
+    sent: list[Sent] = []
+    ends = [end for end, message in enumerate(history, 1) if driver.pairs_newest or message["role"] == "user"]
+    for end in ends[:: 1 + len(ends) // 8]:
+        plan_before, before, sent = driver.plan, sent, driver.request(history[:end])
+        is_paired(driver, sent)
+        if history[end - 1]["role"] == "user":
+            assert sent[-1].text == history[end - 1]["content"], "what was said now is text"
+        if plan_before and driver.plan == plan_before:
+            pages = max((place for place, message in enumerate(before, 1) if message.pictures), default=0)
+            assert sent[:pages] == before[:pages], "pages hold still for as long as their plan does"
 
 
 # -- when it goes wrong --------------------------------------------------------------------------------------------------------------------

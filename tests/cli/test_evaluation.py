@@ -13,8 +13,6 @@ from optical_memory.evaluation.harness import load_results
 from tests.commands import run_command
 from tests.evaluation.test_harness import talk
 
-ROOT = Path(__file__).parents[2]
-
 
 def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     done = run_command(*arguments, cwd=folder, env={"COLUMNS": "200"})

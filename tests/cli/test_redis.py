@@ -15,7 +15,6 @@ from tests.commands import run_command
 from tests.stores.redis_servers import DURABLE, Server, redis_server
 
 pytest.importorskip("redis", reason="needs the redis extra")
-ROOT = Path(__file__).parents[2]
 
 
 class Shell:

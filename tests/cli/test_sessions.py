@@ -14,7 +14,6 @@ import pytest
 from optical_memory.pages.tiers import Tier
 from tests.commands import run_command
 
-ROOT = Path(__file__).parents[2]
 CHAT = [
     {"role": "user", "content": "My train to Lyon is the 7:40, booking **QX-77419**."},
     {

@@ -18,7 +18,6 @@ from optical_memory.evaluation.harness import load_results, spread
 from tests.commands import run_command
 from tests.evaluation.answer_server import AnswerServer
 
-ROOT = Path(__file__).parents[2]
 KEY = "key-7f3a-not-to-be-seen"
 NOUNS = ["river", "stone", "garden", "window", "market", "letter", "bridge", "winter", "castle", "engine", "mirror", "orchard"]
 MODEL = "ocr-eyes"

@@ -4,9 +4,7 @@
 turns of a real conversation between customers and an airline's agent.
 """
 
-import json
 import sys
-from importlib.resources import files
 
 from langchain.agents import create_agent
 from langchain.chat_models import init_chat_model
@@ -14,6 +12,7 @@ from langchain_core.messages import convert_to_messages
 from langgraph.checkpoint.memory import InMemorySaver
 
 from optical_memory.adapters.langchain import OpticalMemoryMiddleware
+from optical_memory.demo import conversation
 
 
 def get_baggage_allowance(cabin: str) -> str:
@@ -26,8 +25,7 @@ def main(model: str, replayed: str = "0") -> None:
     memory = OpticalMemoryMiddleware(budget=8_000)
     agent = create_agent(chat, [get_baggage_allowance], middleware=[memory], checkpointer=InMemorySaver())
     thread = {"configurable": {"thread_id": "one"}}
-    real = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"]
-    agent.update_state(thread, {"messages": convert_to_messages(real[: int(replayed)])})
+    agent.update_state(thread, {"messages": convert_to_messages(conversation().messages[: int(replayed)])})
     for line in map(str.strip, sys.stdin):
         result = agent.invoke({"messages": [("user", line)]}, thread)
         print(result["messages"][-1].text, flush=True)

@@ -3,6 +3,7 @@
 from .context.context import Context, PagePart, TextPart, Usage
 from .context.plan import Plan
 from .memory.optical_memory import ErasureProof, ErasureReport, MemoryStats, OpticalMemory
+from .messages import to_anthropic, to_gemini, to_openai
 from .pages.page import Box, Page, PageStyle, Segment
 from .pages.tiers import Tier
 from .planning.forgetting import ByAge, Forgetting, PageAge
@@ -36,4 +37,7 @@ __all__ = [
     "Turn",
     "Usage",
     "WaterMarks",
+    "to_anthropic",
+    "to_gemini",
+    "to_openai",
 ]

@@ -13,7 +13,20 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "transformers", "playwright", "redis", "langchain_core", "tiktoken", "PIL.ImageFont", "pygments", "typer", "rich")
+HEAVY = (
+    "torch",
+    "transformers",
+    "playwright",
+    "redis",
+    "langchain_core",
+    "tiktoken",
+    "bpe_openai",
+    "bidi",
+    "PIL.ImageFont",
+    "pygments",
+    "typer",
+    "rich",
+)
 
 
 def in_fresh_process(code: str) -> str:
@@ -26,7 +39,7 @@ def test_importing_loads_nothing_heavy() -> None:
     assert not loaded & set(HEAVY)
 
 
-@pytest.mark.parametrize("missing", ["playwright", "redis", "tiktoken", "torch"])
+@pytest.mark.parametrize("missing", ["playwright", "redis", "tiktoken", "bpe_openai", "torch"])
 def test_importing_works_without_an_optional_package(missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None\nfrom optical_memory import OpticalMemory; print(OpticalMemory.__name__)"
     assert in_fresh_process(code).strip() == "OpticalMemory"

@@ -1,4 +1,4 @@
-"""What the README shows is true: its code runs, and what it names is there."""
+"""What the README shows is true: its code runs and prints what stands there, its figures and commands are real."""
 
 from __future__ import annotations
 
@@ -10,39 +10,47 @@ from pathlib import Path
 
 import pytest
 
+from scripts.update_readme import PLAIN, first_snippet, table, with_block
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def block(name: str) -> str:
+    return README.partition(f"<!-- {name} -->\n```\n")[2].partition(f"```\n<!-- /{name} -->")[0]
 
 
-def test_the_code_runs_as_it_stands(tmp_path: Path) -> None:
+def test_the_first_snippet_prints_what_the_readme_shows(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    code = "\n".join(blocks("python"))
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", PLAIN + f"exec({first_snippet(README)!r})"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
-    assert "tokens as text" in done.stdout
-    assert "booking **QX-77419**" in done.stdout
+    assert done.stdout.strip("\n") == block("output").strip("\n")
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
-def test_links_lead_somewhere(path: str) -> None:
-    assert (ROOT / path).exists()
+def test_the_headline_is_the_output() -> None:
+    as_text, as_sent = re.findall(r"[\d,]+(?= (?:text tokens|tokens, oldest))", README.partition("```")[0])
+    assert f"{as_text} tokens as text, {as_sent} as sent" in block("output")
 
 
-def test_the_tree_names_files_that_are_there() -> None:
-    tree = README.partition("## The tree")[2].partition("```\n")[2].partition("```")[0]
-    modules = re.findall(r"\b([a-z_]+\.py)\b", tree)
-    assert len(modules) > 15
-    assert [name for name in modules if not (ROOT / "optical_memory" / name).is_file()] == []
-    folders = re.findall(r"(?:^|\s)([a-z]+)/", tree, re.MULTILINE)
-    assert [name for name in folders if not (ROOT / name).is_dir() and not (ROOT / "optical_memory" / name).is_dir()] == []
+def test_installing_and_code_come_early() -> None:
+    lines = README.splitlines()
+    assert any(line.startswith("pip install optical-memory") for line in lines[:20])
+    assert len(first_snippet(README).splitlines()) <= 12
+    assert len(lines) <= 140
+    assert "make demo" in README
+    assert "make test" in README
 
 
-def test_every_command_of_the_readme_is_one() -> None:
-    named = set(re.findall(r"^optical-memory ([a-z]+)", README, re.MULTILINE))
-    done = subprocess.run([sys.executable, "-m", "optical_memory", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert named >= {"append", "import", "context", "recall", "pages", "show", "erase", "sessions", "doctor"}
-    assert [name for name in named if not re.search(rf"\b{name}\b", done.stdout)] == []
+def test_the_demo_block_is_the_table_of_a_whole_demo() -> None:
+    rows = [line.split() for line in block("demo").splitlines() if line.strip()[:1].isdigit()]
+    assert [row[0] for row in rows] == ["50", "100", "200", "400", "600", "987"]
+    assert rows[-1][1] in block("output"), "both count text alike"
+
+
+def test_marked_blocks_are_replaced_and_nothing_else() -> None:
+    text = "a\n<!-- demo -->\nold\n<!-- /demo -->\nb\n"
+    filled = with_block(text, "demo", table(" turns \n 50 \n\nmemory.recall(1)\n"))
+    assert filled == "a\n<!-- demo -->\n```\n turns\n 50\n```\n<!-- /demo -->\nb\n"
+    with pytest.raises(SystemExit, match="lacks the marks"):
+        with_block(text, "output", "")

@@ -183,9 +183,9 @@ def _tokens() -> Finding:
 
     name = open_counter().name
     if name == "estimate":
-        advice = "pip install 'optical-memory[tokens]', and put an encoding's file where TIKTOKEN_CACHE_DIR points"
-        return Finding("tokens", "warning", "no tiktoken encoding at hand: text tokens are estimated, a little high", advice)
-    return Finding("tokens", "ok", f"counted with {name}")
+        detail = "no tokenizer with its vocabulary here: text tokens are estimated, a little high"
+        return Finding("tokens", "warning", detail, "pip install 'optical-memory[tokens]'")
+    return Finding("tokens", "ok", f"counted exactly, with {name}")
 
 
 def _redaction() -> Finding:

@@ -1,17 +1,16 @@
-"""Models on this machine: fetched once by a command, found again without a network."""
+"""Models on this machine: fetched once by a command, found again without a network.
+
+huggingface_hub does the fetching, the cache and the comparing. Here are the names, what is wanted of a repository, and what to do next.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import MissingExtra, ReaderUnavailable, UnknownName, WeightsMismatch, WeightsNotFound
-
-if TYPE_CHECKING:
-    from huggingface_hub import ModelInfo
 
 __all__ = ["REPOSITORIES", "LocalModel", "list_models", "pull", "resolve"]
 
@@ -21,7 +20,6 @@ REPOSITORIES = {
     "deepseek-ocr-2": "deepseek-ai/DeepSeek-OCR-2",
 }
 WANTED = ("*.json", "*.safetensors", "LICENSE*", "README.md")  # no code: none is run
-BLOCK = 2**22  # bytes hashed at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def pull(name: str, *, revision: str | None = None, report: Callable[[str], None
     """Fetch a model into the hub cache. Files that are there are not fetched again; a transfer whose connection breaks goes on where it
     broke. A command that was ended begins the file that it was at anew: the hub's client keeps no part of one.
 
-    Every file that the hub publishes a SHA-256 of is hashed and compared.
+    Every file is hashed and compared with what the hub publishes of it: the SHA-256 of large ones, git's hash of the others.
 
     Args:
         name: one of `REPOSITORIES`, or a hub id.
@@ -77,10 +75,14 @@ def pull(name: str, *, revision: str | None = None, report: Callable[[str], None
     try:
         report(f"fetching {repository}")
         folder = Path(hub.snapshot_download(repository, revision=revision, allow_patterns=list(WANTED)))
-        info = hub.HfApi().model_info(repository, revision=folder.name, files_metadata=True)
+        report(f"checking {folder}")
+        damaged = hub.HfApi().verify_repo_checksums(repository, revision=folder.name).mismatches  # a download does not compare by itself
     except foreseen as exc:
         raise ReaderUnavailable(f"{repository!r} could not be fetched: {exc}. Run the command again: whole files are kept") from exc
-    _verify(folder, info, report)
+    if damaged:
+        _discard([folder / file["path"] for file in damaged])
+        named = "; ".join("{path} is damaged: its {algorithm} is {actual}, the hub says {expected}".format_map(file) for file in damaged)
+        raise WeightsMismatch(f"{named}. Pull again")
     return folder
 
 
@@ -101,23 +103,11 @@ def list_models() -> list[LocalModel]:
     return sorted(models, key=lambda model: (model.repository, model.revision))
 
 
-def _verify(folder: Path, info: ModelInfo, report: Callable[[str], None]) -> None:
-    for sibling in info.siblings or ():
-        path = folder / sibling.rfilename
-        expected = sibling.lfs.sha256 if sibling.lfs else None
-        if expected is None or not path.is_file():
-            continue
-        report(f"checking {sibling.rfilename}")
-        whole = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                whole.update(block)
-        if whole.hexdigest() != expected:
-            path.resolve().unlink()  # the next pull fetches it anew
-            path.unlink(missing_ok=True)
-            raise WeightsMismatch(
-                f"{sibling.rfilename} is damaged: its SHA-256 is {whole.hexdigest()}, the hub says {expected}. Pull again"
-            )
+def _discard(files: list[Path]) -> None:
+    """Take single files out of the cache, which the hub's client empties by whole revisions; the next pull fetches them anew."""
+    for file in files:
+        file.resolve().unlink()  # what a link in the snapshot leads to
+        file.unlink(missing_ok=True)
 
 
 def _http_errors(hub: Any) -> tuple[type[Exception], ...]:

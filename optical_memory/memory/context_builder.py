@@ -117,9 +117,9 @@ class ContextBuilder:
         for _ in range(ATTEMPTS):
             if not (reason := self._why_due(state, budget)):
                 return state
-            last, length, pins = state.plan, state.length, state.pins
-            plan = self._replanner.replan(last, length=length, basis=self.basis, budget=budget, pins=pins, reason=reason)
-            planned = replace(state, length=plan.length, plan=plan, tail=self._tail(plan, plan.length))
+            plan = self._replanner.replan(state.plan, length=state.length, basis=self.basis, budget=budget, pins=state.pins, reason=reason)
+            length = max(state.length, plan.length)  # a plan that waits has the length of the one before
+            planned = replace(state, length=length, plan=plan, tail=self._tail(plan, length))
             if self._write_plan(plan):
                 break
             state = self._read_state()

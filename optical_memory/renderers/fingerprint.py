@@ -11,7 +11,8 @@ from pathlib import Path
 
 __all__ = ["code_files", "fingerprint_of"]
 
-PACKAGES = ("latex2mathml", "markdown-it-py", "mdit-py-plugins", "pillow", "pygments")  # they decide over the blocks and how they are drawn
+# They decide over the blocks and how they are drawn.
+PACKAGES = ("latex2mathml", "markdown-it-py", "mdit-py-plugins", "pillow", "pygments", "python-bidi")
 PIXEL_FILES = (".py", ".js", ".ttf", ".xz")
 
 

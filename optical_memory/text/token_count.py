@@ -1,9 +1,9 @@
-"""Counting text tokens: with tiktoken where its encoding is at hand, else by a calibrated estimate that errs high.
+"""Counting text tokens: exactly where a vocabulary is on this machine, else by a calibrated estimate that errs high. Never a download.
 
 The estimate knows which byte strings are tokens of `o200k_base`, as a Bloom filter of 400 kB (`tools/make_token_filter.py` writes it), cuts
 text as that encoding does, and takes the longest token again and again. That is within 2 % of the true count in most scripts; a margin on
 top makes it err high. For encodings other than o200k's, which are older and need more tokens outside ASCII, something is added for each
-such character (docs/experiments.md, "Text tokens").
+such character (docs/experiments/text-tokens.md).
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from zlib import adler32, crc32
 __all__ = ["Estimate", "TokenCounter", "bloom_bits", "cached_vocabulary", "open_counter"]
 
 DEFAULT_ENCODING = "o200k_base"
-MARGIN = 1.06  # the greedy count is at most 8 % low on any 500 tokens measured; see docs/experiments.md, "Text tokens"
+MARGIN = 1.06  # the greedy count is at most 8 % low on any 500 tokens measured; see docs/experiments/text-tokens.md
 FILTER_BITS = 3_200_000  # 16 bits a token: about one false token in a thousand questions
 FILTER_PROBES = 6
-CHUNK = 50_000  # characters handed to tiktoken at once: its regular expression can overflow its stack on very long ones
+# Characters encoded at once: tiktoken's regular expression can overflow its stack on very long texts, and bpe-openai refuses more than
+# 200,000 tokens. No character is more than four.
+CHUNK = 50_000
 
 # Where tiktoken's own table of encodings says each vocabulary comes from, and the hash that it must have (tiktoken_ext.openai_public).
 # Only the cache file's name is made of the address; nothing here opens it.
@@ -68,7 +70,7 @@ class TokenCounter(Protocol):
 
     @property
     def name(self) -> str:
-        """What counts, for `Usage.counted_with`: `tiktoken/o200k_base`, `estimate`."""
+        """What counts, for `Usage.counted_with`: `tiktoken/o200k_base`, `bpe-openai/o200k_base`, `estimate`."""
         ...
 
     def count(self, text: str) -> int:
@@ -77,19 +79,19 @@ class TokenCounter(Protocol):
 
 
 def open_counter(encoding: str | None = None) -> TokenCounter:
-    """The counter for a tiktoken encoding: tiktoken itself if the encoding's file is on this machine (never a download), else the estimate.
+    """An exact counter for a tiktoken encoding if one is at hand, else the estimate. Nothing is ever fetched.
 
     Args:
         encoding: a name that tiktoken knows; `o200k_base` if None. For a name without a vocabulary here the estimate answers.
 
-    The file is looked for where tiktoken keeps it (`TIKTOKEN_CACHE_DIR`, `DATA_GYM_CACHE_DIR`, the temporary folder) and in the
-    `bpe-openai` package, which ships the same vocabularies.
+    tiktoken counts if the encoding's file is where it keeps such (`TIKTOKEN_CACHE_DIR`, `DATA_GYM_CACHE_DIR`, the temporary folder). Else
+    `bpe-openai` does, which has the vocabularies in its wheel; it is loaded when something is counted.
     """
     name = encoding or DEFAULT_ENCODING
     if util.find_spec("tiktoken") and cached_vocabulary(name):
-        return _Exact(f"tiktoken/{name}", import_module("tiktoken").get_encoding(name).encode_ordinary)
+        return _Exact("tiktoken", name, load=True)  # before the file can go: without it tiktoken asks the network
     if name in _VOCABULARIES and util.find_spec("bpe_openai"):
-        return _Exact(f"bpe-openai/{name}", import_module("bpe_openai").get_encoding(name).encode_ordinary)
+        return _Exact("bpe-openai", name)
     return Estimate(older=not name.startswith("o200k"))
 
 
@@ -109,17 +111,26 @@ def _encodable(text: str) -> str:
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
+@lru_cache
+def _encoder(library: str, encoding: str) -> Callable[[str], list[int]]:
+    """A tokenizer's `encode_ordinary`, for which special tokens are text. Loaded once: bpe-openai would keep its tables once a call."""
+    encode: Callable[[str], list[int]] = import_module(library.replace("-", "_")).get_encoding(encoding).encode_ordinary
+    return encode
+
+
 class _Exact:
     """A real tokenizer. Special tokens in content, `<|endoftext|>` and the like, are text."""
 
-    def __init__(self, name: str, encode: Callable[[str], list[int]]) -> None:
-        self.name = name
-        self._encode = encode
+    def __init__(self, library: str, encoding: str, *, load: bool = False) -> None:
+        self.name = f"{library}/{encoding}"
+        self._library, self._encoding = library, encoding
+        if load:
+            _encoder(library, encoding)
 
     def count(self, text: str) -> int:
         """Tokens of `text`; long texts are encoded in chunks, so that a token at each edge may count as two."""
-        text = _encodable(text)
-        return sum(len(self._encode(text[start : start + CHUNK])) for start in range(0, len(text), CHUNK))
+        text, encode = _encodable(text), _encoder(self._library, self._encoding)
+        return sum(len(encode(text[start : start + CHUNK])) for start in range(0, len(text), CHUNK))
 
 
 class Estimate:

@@ -21,7 +21,7 @@ from .words import LARGEST_ERROR, critical_spans, plain, words_of
 
 __all__ = ["FLOOR", "ByReading", "PageReader"]
 
-FLOOR = 0.6  # of the strings and of the segments that are asked for; see docs/experiments.md, "Verified demotion"
+FLOOR = 0.6  # of the strings and of the segments that are asked for; see docs/experiments/verified-tiers.md
 SAMPLE = 12  # segments of a page that are looked for; reading takes seconds, looking for one milliseconds
 SHORTEST, LONGEST = 16, 1_000  # characters of a probe: a shorter one is found anywhere, a longer one tells no more
 SLICES, SLICE = 4, 200  # of the reading of a page that shows nothing but the middle of a turn, and their characters

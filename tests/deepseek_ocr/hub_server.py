@@ -18,14 +18,14 @@ class Hub:
     Attributes:
         ranges: the first byte of each transfer of a weight file.
         cut: end the next transfer of a weight file after so many bytes.
-        claimed: a SHA-256 to claim for weight files instead of their own.
+        damaged: the name of a file that is sent with its first byte turned round.
     """
 
     def __init__(self, repository: str, folder: Path) -> None:
         self.repository, self.folder = repository, folder
         self.ranges: list[int] = []
         self.cut: int | None = None
-        self.claimed: str | None = None
+        self.damaged: str | None = None
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -62,9 +62,11 @@ class Hub:
         if not path.startswith(f"/{self.repository}/resolve/") or not file.is_file():
             return self._send(request, b"", {}, body, status=404)
         data = file.read_bytes()
-        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{self._sha(file)}"', "Accept-Ranges": "bytes"}
+        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{self._git_hash(file)}"', "Accept-Ranges": "bytes"}
         if file.suffix == ".safetensors":
             headers |= {"X-Linked-ETag": f'"{self._sha(file)}"', "X-Linked-Size": str(len(data))}
+        if name == self.damaged:
+            data = bytes([data[0] ^ 0xFF]) + data[1:]
         self._send(request, data, headers, body, weights=file.suffix == ".safetensors")
 
     def _send(self, request: Any, data: bytes, headers: dict[str, str], body: bool, *, status: int = 200, weights: bool = False) -> None:
@@ -90,9 +92,14 @@ class Hub:
     def _sha(self, file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
 
+    def _git_hash(self, file: Path) -> str:
+        data = file.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
     def _tree(self) -> list[dict[str, Any]]:
         files = [
-            {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": "0" * 40} for file in sorted(self.folder.iterdir())
+            {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": self._git_hash(file)}
+            for file in sorted(self.folder.iterdir())
         ]
         for entry in files:
             if str(entry["path"]).endswith(".safetensors"):
@@ -102,9 +109,9 @@ class Hub:
     def _info(self) -> dict[str, Any]:
         siblings = []
         for file in sorted(self.folder.iterdir()):
-            entry: dict[str, Any] = {"rfilename": file.name, "size": file.stat().st_size, "blobId": "0" * 40}
+            entry: dict[str, Any] = {"rfilename": file.name, "size": file.stat().st_size, "blobId": self._git_hash(file)}
             if file.suffix == ".safetensors":
-                entry["lfs"] = {"sha256": self.claimed or self._sha(file), "size": file.stat().st_size, "pointerSize": 130}
+                entry["lfs"] = {"sha256": self._sha(file), "size": file.stat().st_size, "pointerSize": 130}
             siblings.append(entry)
         return {
             "_id": "1",

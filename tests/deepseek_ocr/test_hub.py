@@ -18,7 +18,7 @@ from optical_memory.deepseek_ocr.tiny import make_tiny
 from optical_memory.deepseek_ocr.weights import SINGLE
 from tests.commands import run_command
 
-from .hub_server import Hub
+from .hub_server import COMMIT, Hub
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         yield running
 
 
-def models(hub: Hub, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def models(hub: Hub, tmp_path: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """`optical-memory models ...` with a hub cache of its own."""
     place = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    return run_command("models", *arguments, cwd=tmp_path, env=place, without="HF_HUB_OFFLINE")
+    return run_command("models", *arguments, cwd=tmp_path, env=place | more, without="HF_HUB_OFFLINE")
 
 
 def test_pull_list_and_open(hub: Hub, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_pull_list_and_open(hub: Hub, tmp_path: Path) -> None:
     folder = Path(pulled.stdout.strip())
     assert {file.name for file in folder.iterdir()} >= {"config.json", "tokenizer.json", SINGLE}
     assert not (folder / "modeling_evil.py").exists(), "code is not fetched"
-    assert f"checking {SINGLE}" in pulled.stderr
+    assert f"checking {folder}" in pulled.stderr
     (listed,) = json.loads(models(hub, tmp_path, "list", "--json").stdout)
     assert (listed["name"], listed["folder"]) == ("deepseek-ocr", str(folder))
     again = models(hub, tmp_path, "pull", "deepseek-ocr")
@@ -66,12 +66,35 @@ def test_a_broken_transfer_goes_on_where_it_broke(hub: Hub, tmp_path: Path) -> N
     assert Path(done.stdout.strip(), SINGLE).read_bytes() == bytes(24_000_000)
 
 
-def test_a_damaged_file_is_no_model(hub: Hub, tmp_path: Path) -> None:
-    hub.claimed = "a" * 64
+@pytest.mark.parametrize("name", [SINGLE, "tokenizer.json"])
+def test_a_damaged_file_is_no_model(hub: Hub, tmp_path: Path, name: str) -> None:
+    hub.damaged = name
     done = models(hub, tmp_path, "pull", "deepseek-ocr")
     assert done.returncode == 1
-    assert f"{SINGLE} is damaged" in done.stderr
-    assert not list((tmp_path / "cache").rglob(SINGLE))
+    assert f"{name} is damaged" in done.stderr and "Pull again" in done.stderr
+    assert not list((tmp_path / "cache").rglob(name))
+    assert list((tmp_path / "cache").rglob("config.json")), "whole files are kept"
+    hub.damaged = None
+    again = models(hub, tmp_path, "pull", "deepseek-ocr")
+    assert again.returncode == 0, again.stderr
+    assert Path(again.stdout.strip(), name).read_bytes() == (hub.folder / name).read_bytes()
+
+
+def test_a_file_that_rots_is_found_by_the_next_pull(hub: Hub, tmp_path: Path) -> None:
+    folder = Path(models(hub, tmp_path, "pull", "deepseek-ocr").stdout.strip())
+    (folder / "config.json").write_bytes(b"{}")
+    done = models(hub, tmp_path, "pull", "deepseek-ocr")
+    assert (done.returncode, "config.json is damaged: its git-sha1 is" in done.stderr) == (1, True)
+    assert models(hub, tmp_path, "pull", "deepseek-ocr").returncode == 0
+    assert (folder / "config.json").read_bytes() == (hub.folder / "config.json").read_bytes()
+
+
+def test_a_revision_is_kept_to(hub: Hub, tmp_path: Path) -> None:
+    pinned = models(hub, tmp_path, "pull", "deepseek-ocr", "--revision", COMMIT)
+    assert Path(pinned.stdout.strip()).name == COMMIT
+    assert not list((tmp_path / "cache").rglob("refs/main"))
+    offline = models(hub, tmp_path, "pull", "deepseek-ocr", HF_HUB_OFFLINE="1")
+    assert (offline.returncode, "could not be fetched" in offline.stderr) == (1, True)
 
 
 def test_errors_say_what_to_do(hub: Hub, tmp_path: Path) -> None:

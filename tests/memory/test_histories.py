@@ -93,7 +93,7 @@ def test_among_many_pictures_pages_are_small_enough() -> None:
 
 
 def test_pictures_of_turns_take_places() -> None:
-    candidates = [TextCandidate(1, 1, 900, (1,), pictures=ImageLoad(1, 10, 64)), *(page(place) for place in range(2, 9))]
+    candidates = [TextCandidate(1, 1, 900, (1,), images=ImageLoad(1, 10, 64)), *(page(place) for place in range(2, 9))]
     decisions = arrange(candidates, ByAge(), PROFILE.limited(max_pictures=5), beside=ImageLoad(2, 20, 64))
     assert sum(decision.tier is not None for decision in decisions) == 2
     assert all(decision.shown for decision in decisions), "the others are text"

@@ -83,7 +83,7 @@ def test_few_calls_are_counted_on() -> None:
 
 def request(memory: OpticalMemory, context: Context) -> list[Piece]:
     framing = context.plan.prefix_tokens - sum(item.tokens for item in context.plan.items)
-    return pieces(context, memory._builder.cost, framing)
+    return pieces(context, memory._builder.pricing.cost, framing)
 
 
 def common(first: Sequence[Piece], second: Sequence[Piece]) -> int:

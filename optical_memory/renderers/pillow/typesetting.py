@@ -102,6 +102,7 @@ class _Placed(NamedTuple):
     look: Look
     level: int
     gap: float  # white before it
+    white: int = 0  # the level of that white
     binds: bool = False  # it stands in one line with what follows
 
 
@@ -117,14 +118,13 @@ class Typesetter:
     def rows(self, runs: Iterable[tuple[str, Look]], box: LineBox, head: Iterable[tuple[str, Look]] = ()) -> list[Row]:
         """The rows of one paragraph, each `box.line` high; none for no text.
 
-        `head` is set before it, from left to right by itself, and has no say in the paragraph's direction.
+        `head` is set before it, as a text by itself whose direction is left to right, and has no say in the paragraph's.
         """
         runs = [(text, look) for text, look in runs if text]
         whole = "".join(text for text, _ in runs)
-        rtl = has_rtl(whole)
-        base = base_level(whole) if rtl else 0
-        tokens = [token._replace(level=2 * base) for token in _tokens(head)]
-        tokens += _levelled_tokens(runs, whole, base) if rtl else _tokens(runs)
+        base = base_level(whole) if has_rtl(whole) else 0
+        tokens = [token._replace(level=2 * base + token.level) for token in _levelled_tokens(list(head), 0)]
+        tokens += _levelled_tokens(runs, base)
         return [self._row(line, box, base) for line in self._lines(tokens, box)]
 
     def width(self, runs: Iterable[tuple[str, Look]]) -> tuple[float, float]:
@@ -154,6 +154,7 @@ class Typesetter:
         """Greedy line breaking."""
         line: list[_Placed] = []
         used = gap = 0.0
+        white = 0
         touched = False
         for token in tokens:
             text, look, level = token
@@ -163,6 +164,7 @@ class Typesetter:
                 line, used, gap, touched = [], 0.0, 0.0, False
                 continue
             if text.isspace():
+                white = min(white, level) if gap else level
                 gap += self._space(token)
                 continue
             if not line and not box.preformatted:
@@ -170,7 +172,7 @@ class Typesetter:
             gap = min(gap, box.width / 2)  # an indentation deeper than that would leave no room
             word = self.words.word(text, look, bool(level & 1)) if len(text) <= HUGE_WORD else _HUGE
             if used + gap + word.width <= box.width:
-                line.append(_Placed(word, look, level, gap, text[-1] == NO_BREAK))
+                line.append(_Placed(word, look, level, gap, white, text[-1] == NO_BREAK))
                 used, gap = used + gap + word.width, 0.0
                 continue
             if line and not self._is_cut(token, word, box):
@@ -184,7 +186,7 @@ class Typesetter:
                     yield line
                     line, used, gap = [], 0.0, 0.0
                     continue
-                line.append(_Placed(piece, look, level, gap))
+                line.append(_Placed(piece, look, level, gap, white))
                 used, gap = used + gap + piece.width, 0.0
         if line or touched:
             yield line
@@ -227,7 +229,7 @@ class Typesetter:
         pen = box.left + (max(0.0, slack) if right else max(0.0, slack / 2) if box.align == "center" else 0.0)
         marks: list[Mark] = []
         missing = 0
-        for word, look, _, gap, _ in line:
+        for word, look, _, gap, *_ in line:
             pen += gap
             x, grey = round(pen), look.grey
             marks += [Mark(x + left, box.baseline + top, mask, grey) for left, top, mask in word.inks]
@@ -250,8 +252,11 @@ def _tokens(runs: Iterable[tuple[str, Look]]) -> list[Token]:
     return tokens
 
 
-def _levelled_tokens(runs: Sequence[tuple[str, Look]], whole: str, base: int) -> list[Token]:
+def _levelled_tokens(runs: Sequence[tuple[str, Look]], base: int) -> list[Token]:
     """Tokens of one level each; what is invisible stays with its neighbour."""
+    whole = "".join(text for text, _ in runs)
+    if not has_rtl(whole):
+        return _tokens(runs)
     levels = levels_of(whole, base)
     tokens: list[Token] = []
     start = 0
@@ -268,13 +273,13 @@ def _levelled_tokens(runs: Sequence[tuple[str, Look]], whole: str, base: int) ->
 
 def _visual(line: list[_Placed]) -> list[_Placed]:
     """Words in visual order; white before a word in reading order lies on its reading-order side."""
-    gaps = [placed.gap for placed in line]
     items: list[_Placed | float] = []
     levels: list[int] = []
     for index, placed in enumerate(line):
-        if gaps[index]:
-            items.append(gaps[index])
-            levels.append(min(placed.level, line[index - 1].level) if index else placed.level)
+        if placed.gap:
+            items.append(placed.gap)
+            # The least of the three, since the white behind a head is the head's own, and stands between it and the text.
+            levels.append(min(line[max(index - 1, 0)].level, placed.white, placed.level))
         items.append(placed._replace(gap=0.0))
         levels.append(placed.level)
     ordered: list[_Placed] = []

@@ -1,26 +1,29 @@
-"""Embedding levels and visual order of mixed left-to-right and right-to-left text.
+"""Embedding levels and visual order of mixed left-to-right and right-to-left text: the Unicode bidirectional algorithm, by python-bidi.
 
-The Unicode bidirectional algorithm (UAX #9) without explicit embeddings, overrides and isolates: those characters count as nothing, so a
-hostile override cannot reorder a page. Rules W1 to W7, N1, N2, I1, I2, L1 and L2 are kept; paired brackets (N0) are treated as neutrals.
+Explicit embeddings, overrides and isolates count as nothing, so that a hostile override cannot reorder a page.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
-from itertools import groupby
 from typing import TypeVar
 
-__all__ = ["base_level", "has_rtl", "levels_of", "visual_order"]
+from bidi import get_base_level, get_display  # type: ignore[import-untyped]
+from bidi.mirror import MIRRORED  # type: ignore[import-untyped]
+
+__all__ = ["base_level", "has_rtl", "levels_of", "mirrored", "visual_order"]
 
 T = TypeVar("T")
 
 # Blocks whose letters have the classes R and AL (DerivedBidiClass.txt): Hebrew to Arabic Extended-A, presentation forms, plane 1.
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
-_EXPLICIT = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "BN"}
-_NEUTRAL = {"B", "S", "WS", "ON"}
-_NUMBERS = {"EN", "AN"}
+_UNHEARD = re.compile("[\u202a-\u202e\u2066-\u2069\ud800-\udfff]")  # explicit formats; and lone surrogates, which no library takes
+_NOTHING = "\u200b"  # of the class BN: it has no say, and the level of what stands before it
+_SEPARATORS = "\t\n\x0b\r\x1c\x1d\x1e\x1f\x85\u2029"  # the classes S and B
+_LINE_ENDS = re.compile("[\n\r\x1c-\x1e\x85\u2029]")  # the class B
+_MIRRORED = str.maketrans(MIRRORED)
+_PIECE = re.compile("[A-Za-z]+|[\u05d0-\u05ea]+|[\u0620-\u064a]+|[0-9]+| +|.", re.DOTALL)  # each of one class, and so of one level
 
 
 def has_rtl(text: str) -> bool:
@@ -29,100 +32,35 @@ def has_rtl(text: str) -> bool:
 
 
 def base_level(text: str) -> int:
-    """The paragraph's direction: 1 if its first strong character runs right to left (rules P2, P3), else 0."""
-    for char in text:
-        kind = unicodedata.bidirectional(char)
-        if kind == "L":
-            return 0
-        if kind in ("R", "AL"):
-            return 1
-    return 0
+    """The paragraph's direction: 1 if its first strong character runs right to left (rules P2, P3), else 0. Line ends do not end it."""
+    flat = _LINE_ENDS.sub(" ", _UNHEARD.sub(_NOTHING, text))
+    return int(get_base_level(flat)) if flat else 0
 
 
 def levels_of(text: str, base: int) -> list[int]:
-    """The embedding level of every character of one paragraph; an odd level runs right to left."""
-    original = [unicodedata.bidirectional(char) or "L" for char in text]
-    kept = [index for index, kind in enumerate(original) if kind not in _EXPLICIT]
-    strong = "R" if base else "L"
-    kinds = _resolve_neutrals(_resolve_weak([original[index] for index in kept], strong), strong)
-    levels = [-1] * len(text)
-    for index, kind in zip(kept, kinds, strict=True):
-        levels[index] = base if original[index] in ("B", "S") else _level(kind, base)
-    for index, level in enumerate(levels):  # what was left out goes with what stands before it
-        if level < 0:
-            levels[index] = levels[index - 1] if index else base
-    return levels
+    """The embedding level of every character of one paragraph, before rule L1 of each line; an odd level runs right to left."""
+    pieces = _PIECE.findall(_UNHEARD.sub(_NOTHING, text))
+    firsts = "".join(piece[0] for piece in pieces)
+    levels = [base if first in _SEPARATORS else level for first, level in zip(firsts, _resolved(firsts, base), strict=True)]
+    return [level for piece, level in zip(pieces, levels, strict=True) for _ in piece]
 
 
-def _level(kind: str, base: int) -> int:
-    if kind == "R":
-        return base | 1
-    if kind in _NUMBERS:
-        return base + 1 if base else 2
-    return base + (base & 1)
+def _resolved(text: str, base: int) -> list[int]:
+    """What python-bidi resolves. It tells levels in its debugging output only, one for every byte, behind the text and the classes."""
+    dump: str = get_display(text, base_dir="LR"[base], debug=True)
+    listed = dump.rpartition("\n    levels: [\n")[2].partition("\n    ],")[0] if text else ""
+    levels = [int(word[:-1]) for word in listed.split()[1::3]]  # "Level(", "1,", "),", "Level(" ...
+    return [level for byte, level in zip(text.encode(), levels, strict=True) if byte & 0xC0 != 0x80]
 
 
-def _resolve_weak(kinds: list[str], strong: str) -> list[str]:
-    kinds = _resolve_marks(kinds, strong)
-    kinds = _resolve_separators(kinds)
-    last = strong
-    for index, kind in enumerate(kinds):
-        if kind in ("L", "R"):
-            last = kind
-        elif kind == "EN" and last == "L":  # W7
-            kinds[index] = "L"
-    return kinds
-
-
-def _resolve_marks(kinds: list[str], strong: str) -> list[str]:
-    """W1 to W3: marks take their base's class, digits after Arabic letters become Arabic numbers, Arabic letters R."""
-    result: list[str] = []
-    before, letter = strong, strong
-    for kind in kinds:
-        kind = before if kind == "NSM" else kind
-        before = kind
-        if kind in ("L", "R", "AL"):
-            letter = kind
-        result.append("AN" if kind == "EN" and letter == "AL" else "R" if kind == "AL" else kind)
-    return result
-
-
-def _resolve_separators(kinds: list[str]) -> list[str]:
-    """W4 to W6: a separator between two numbers of a kind joins them, terminators beside a number belong to it, the rest is neutral."""
-    for index in range(1, len(kinds) - 1):
-        before, kind, after = kinds[index - 1 : index + 2]
-        if before == after and ((kind == "ES" and before == "EN") or (kind == "CS" and before in _NUMBERS)):
-            kinds[index] = before
-    resolved: list[str] = []
-    runs = [(kind, len(list(run))) for kind, run in groupby(kinds)]
-    for place, (kind, length) in enumerate(runs):
-        beside = {runs[near][0] for near in (place - 1, place + 1) if 0 <= near < len(runs)}
-        if kind == "ET":
-            kind = "EN" if "EN" in beside else "ON"
-        resolved += ["ON" if kind in ("ES", "CS") else kind] * length
-    return resolved
-
-
-def _resolve_neutrals(kinds: list[str], strong: str) -> list[str]:
-    """N1 and N2: neutrals between two of a direction take it, all others the paragraph's."""
-    resolved: list[str] = []
-    runs = [(neutral, list(run)) for neutral, run in groupby(kinds, key=lambda kind: kind in _NEUTRAL)]
-    for place, (neutral, run) in enumerate(runs):
-        if not neutral:
-            resolved += run
-            continue
-        before = _direction(runs[place - 1][1][-1]) if place else strong
-        after = _direction(runs[place + 1][1][0]) if place + 1 < len(runs) else strong
-        resolved += [before if before == after else strong] * len(run)
-    return resolved
-
-
-def _direction(kind: str) -> str:
-    return "R" if kind in _NUMBERS else kind
+def mirrored(text: str) -> str:
+    """Brackets and the like turned round (rule L4), for text that runs right to left and is drawn glyph by glyph."""
+    return text.translate(_MIRRORED)
 
 
 def visual_order(items: Sequence[T], levels: Sequence[int]) -> list[T]:
     """Items of one line from left to right (rule L2): from the highest level down to the lowest odd one, runs are turned round."""
+    # Not by python-bidi: it puts characters in order, and a line here is words, after they were broken into lines.
     ordered = list(zip(items, levels, strict=True))
     odd = [level for level in levels if level & 1]
     for threshold in range(max(levels, default=0), min(odd, default=1) - 1, -1):

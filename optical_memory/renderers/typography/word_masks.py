@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, features
 
+from .bidi import mirrored
 from .fonts import BUNDLED, Face, FontBook
 from .unifont import bitmap_glyph, hex_box
 
@@ -129,6 +130,7 @@ class WordBook:
 
     def _draw(self, text: str, look: Look, rtl: bool) -> Word:
         if _ASCII.fullmatch(text):
+            text = mirrored(text[::-1]) if rtl else text
             return _styled(_draw_run(text, Face(BUNDLED[look.style]), look.size, shaped=False, rtl=False), look)
         pieces = [piece for run, face in self._runs(text, look.style) for piece in self._draw_piece(run, face, look, rtl)]
         return _styled(_joined(pieces[::-1] if rtl else pieces), look)
@@ -153,7 +155,7 @@ class WordBook:
         shaped = SHAPED and not _PLAIN.fullmatch(run)
         if not shaped:
             run = "".join(char for char in run if not is_ignorable(char))
-            run = "".join(reversed(clusters_of(run))) if rtl else run
+            run = mirrored("".join(reversed(clusters_of(run)))) if rtl else run  # HarfBuzz mirrors by itself
         try:
             return [_draw_run(run, face, look.size, shaped=shaped, rtl=rtl)]
         except OSError as exc:  # a font that claims the characters, and that FreeType cannot read

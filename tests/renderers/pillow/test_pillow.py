@@ -126,7 +126,7 @@ def test_the_same_turns_give_the_same_bytes_in_another_process() -> None:
     script = (
         "import sys, hashlib\n"
         "sys.path.insert(0, sys.argv[1])\n"
-        "from tests.renderers.test_pillow import conversation, draw\n"
+        "from tests.renderers.pillow.test_pillow import conversation, draw\n"
         "from optical_memory.renderers.pillow.renderer import PillowRenderer\n"
         "turns = conversation('Hello **world** `code`', '\\u0645\\u0631\\u062d\\u0628\\u0627 \\u4e2d\\u6587 $x^2$ \\ue000')\n"
         "renderer = PillowRenderer()\n"

@@ -1,4 +1,4 @@
-"""Words, lines, bidirectional order and linear maths."""
+"""Words, lines and linear maths."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from optical_memory.renderers.document.blocks import Span, Table
 from optical_memory.renderers.pillow.linear_tex import linear_tex
 from optical_memory.renderers.pillow.tables import table_rows
 from optical_memory.renderers.pillow.typesetting import LineBox, Row, Typesetter
-from optical_memory.renderers.typography.bidi import base_level, levels_of, visual_order
 from optical_memory.renderers.typography.fonts import BUNDLED, FontBook
-from optical_memory.renderers.typography.word_masks import SHAPED, Look, WordBook, clusters_of
+from optical_memory.renderers.typography.word_masks import SHAPED, Look, Word, WordBook, clusters_of
 
 LOOK = Look(16.0)
 MONO = Look(15.0, "mono")
@@ -101,31 +100,49 @@ def test_mixed_text_is_reordered_on_its_line() -> None:
     assert by_mask[id(hebrew.inks[0].mask)] > by_mask[id(latin.inks[0].mask)]
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("abc", "abc"),
-        ("אבג", "גבא"),
-        ("abc אבג 12", "abc 12 גבא"),
-        ("אבג abc דה", "הד abc גבא"),
-        ("אב 1,234.5 גד", "דג 1,234.5 בא"),
-        ("ab (אב) cd", "ab (בא) cd"),
-    ],
-)
-def test_levels_give_the_visual_order(text: str, shown: str) -> None:
-    levels = levels_of(text, base_level(text))
-    assert "".join(visual_order(list(text), levels)) == shown
+def test_a_pair_of_brackets_stands_with_what_it_encloses() -> None:
+    latin, number = WORDS.word("f(n)", LOOK), WORDS.word("3", LOOK)
+    opening, closing = WORDS.word("(", LOOK), WORDS.word(")", LOOK)
+    arabic = rows("\u0627\u0644 f(n) \u0648")[0].marks
+    assert [mark.mask for mark in arabic].count(latin.inks[0].mask) == 1, "f(n) is one word, not )f(n"
+    marks = {id(mark.mask): mark.x for mark in rows("\u0627\u0644 (3) \u0648")[0].marks}
+    assert len(marks) == 5, "of another direction than its brackets, the number is set by itself"
+    left, right = sorted(x for mask, x in marks.items() if mask in {id(word.inks[0].mask) for word in mirrored_pair()})
+    assert left < marks[id(number.inks[0].mask)] < right
+    assert ink_bytes(mirrored_pair()[0]) == ink_bytes(closing) and ink_bytes(mirrored_pair()[1]) == ink_bytes(opening)
 
 
-@given(st.text(max_size=200), st.sampled_from([0, 1]))
-def test_reordering_loses_nothing(text: str, base: int) -> None:
-    levels = levels_of(text, base)
-    assert len(levels) == len(text) and all(level >= base for level in levels)
-    assert sorted(visual_order(list(text), levels)) == sorted(text)
+def mirrored_pair() -> tuple[Word, Word]:
+    """Opening and closing bracket, as they are drawn where text runs right to left."""
+    return WORDS.word("(", LOOK, True), WORDS.word(")", LOOK, True)
 
 
-def test_an_override_does_not_reorder() -> None:
-    assert set(levels_of("abc \u202edef\u202c", 0)) == {0}
+def ink_bytes(word: Word) -> list[bytes]:
+    return [ink.mask.tobytes() for ink in word.inks]
+
+
+@pytest.mark.parametrize(("text", "drawn"), [("):", ":("), ("[{<", ">}]"), ("...", "..."), ("»", "«"), ("(≤", "≥)")])
+def test_signs_that_run_right_to_left_are_turned_round(text: str, drawn: str) -> None:
+    assert ink_bytes(WORDS.word(text, LOOK, True)) == ink_bytes(WORDS.word(drawn, LOOK))
+
+
+def test_a_name_in_a_head_runs_its_own_way() -> None:
+    def order(text: str, head: str) -> list[int]:
+        """The places of the Hebrew words of a head, from left to right, and that of its first word."""
+        row = SETTER.rows([(text, LOOK)], replace(BOX, width=600), [(head, LOOK), (" ", LOOK)])[0]
+        at = {id(mark.mask): mark.x for mark in row.marks}
+        words = [WORDS.word("user", LOOK), WORDS.word("אב", LOOK, True), WORDS.word("גד", LOOK, True)]
+        return [at[id(word.inks[0].mask)] for word in words]
+
+    for text in ("plain", "שלום"):
+        user, first, second = order(text, "user אב גד")
+        assert user < second < first
+
+
+def test_white_between_words_and_numbers_of_a_kind_goes_with_the_paragraph() -> None:
+    at = {id(mark.mask): mark.x for mark in rows("\u0627\u0644 abc \u0663")[0].marks}
+    latin, number = WORDS.word("abc", LOOK), WORDS.word("\u0663", LOOK)
+    assert at[id(number.inks[0].mask)] < at[id(latin.inks[0].mask)], "an Arabic number goes on to the left"
 
 
 @pytest.mark.skipif(not SHAPED, reason="this Pillow has no libraqm")

@@ -13,11 +13,11 @@ help:                                   ## this list
 demo: .venv/ready-demo                  ## a real conversation becomes pages that fade: table and HTML report
 	$(BIN)/optical-memory demo
 
-test: .venv/ready-test                  ## what a change must pass first, with a real browser and a real Redis: 5 minutes on two cores
+test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 5 minutes on two cores
 	@echo 'About 5 minutes on two cores. `make test-all` adds long kills, failovers, hangs and floods, and takes about 12.'
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not endurance' $(PYTEST_ARGS)
 
-test-all: .venv/ready-test              ## all tests: endurance, more examples, every command in a process started anew: 12 minutes
+test-all: .venv/ready-test              ## all tests, with endurance and more examples: 12 minutes
 	@echo 'About 12 minutes on two cores.'
 	EXAMPLES=$${EXAMPLES:-40} TESTS_COMMANDS=started $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 

@@ -172,9 +172,9 @@ def test_a_model_in_this_process_is_asked_to_transcribe(tmp_path: Path) -> None:
     from optical_memory.deepseek_ocr.tiny import make_tiny
 
     weights = make_tiny(tmp_path / "tiny")
-    finished("--reader", "deepseek-ocr", "--weights", str(weights), "--tiers", "tiny", "--probes", "3", folder=tmp_path)
+    finished("--reader", "deepseek-ocr", "--weights", str(weights), "--kinds", "hex", "--tiers", "tiny", "--probes", "3", folder=tmp_path)
     _, found = read_results(tmp_path / "results.jsonl")
-    assert [item.outcome for record in found for item in record.answers] == ["abstained"] * 6
+    assert [item.outcome for record in found for item in record.answers] == ["abstained"] * 3
     assert all(record.tokens > 73 for record in found)
     assert load_profile(tmp_path / "profile.toml").evidence is not None
 
@@ -208,7 +208,7 @@ def test_an_outage_loses_nothing_and_is_no_answer(tmp_path: Path, renderer: Rend
     pytest.importorskip("httpx", reason="the serving extra is not installed")
     settings, path = replace(SMALL, reader="m", tiers=(Tier.BASE,)), tmp_path / "results.jsonl"
     with OcrServer(fail_after=1) as server:
-        reader = open_reader("openai", url=server.url, model="m", profile="qwen3-vl")
+        reader = open_reader("openai", url=server.url, model="m", profile="deepseek-ocr")  # whose pages are those of `whole`
         with pytest.raises(ReaderUnavailable):
             run(settings, asker_for(reader), renderer, path)
         assert len(read_results(path)[1]) == 1

@@ -23,7 +23,8 @@ Failure: the world did not cooperate; the caller did nothing wrong.
     │   ├── LengthConflict      the session is not as long as the caller expected
     │   └── WrongKey            no key at hand opens what the store holds
     ├── RenderError             a page could not be drawn
-    │   └── BrowserNotFound     no Chromium to draw with
+    │   ├── BrowserNotFound     no Chromium to draw with
+    │   └── DriverNotStarted    Playwright's driver, which speaks to the browser, does not start
     └── ReaderError             a reader could not do its work
         ├── ReaderUnavailable   the server behind a reader does not answer, or refuses
         ├── ProgramNotFound     a program that a reader runs, or its language data, is not on this machine
@@ -37,6 +38,7 @@ __all__ = [
     "BrowserNotFound",
     "BudgetTooSmall",
     "ContextTooLong",
+    "DriverNotStarted",
     "InvalidTurn",
     "LengthConflict",
     "MissingExtra",
@@ -114,6 +116,20 @@ class RenderError(OpticalMemoryError):
 
 class BrowserNotFound(RenderError):
     """No Chromium was found; the message says where it was looked for and what to install."""
+
+
+class DriverNotStarted(RenderError):
+    """Playwright's driver, the Node.js that speaks to the browser, does not start; the message says why and what to do.
+
+    Attributes:
+        node: the path of its Node.js.
+        why: what is missing.
+        advice: what to do, such as `apt install libatomic1`.
+    """
+
+    def __init__(self, node: str, why: str, advice: str) -> None:
+        super().__init__(f"Playwright's driver {node!r} does not start: {why}. What helps: {advice}; or renderer='pillow'.")
+        self.node, self.why, self.advice = node, why, advice
 
 
 class ReaderError(OpticalMemoryError):

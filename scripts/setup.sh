@@ -11,7 +11,9 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 may_install() { have apt-get && { [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; }; }; }
-has_font() { have fc-list && fc-list : family | grep -qi "$1"; }
+# grep reads to the end, here and below: a writer that is cut off fails, and with it the pipe.
+has_font() { have fc-list && fc-list : family | grep -i "$1" >/dev/null; }
+has_library() { PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | grep -F "$1" >/dev/null; }
 has_package() { have dpkg-query && dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
@@ -38,6 +40,8 @@ missing_packages() {
     echo python3-venv
   fi
   has_browser || echo chromium-headless-shell
+  has_library libatomic.so.1 || has_package libatomic1 || echo libatomic1     # Playwright's driver does not start without it
+  has_library libfribidi.so.0 || has_package libfribidi0 || echo libfribidi0  # Pillow loads it to write Arabic and Hindi
   has_font 'DejaVu Sans' || has_package fonts-dejavu-core || echo fonts-dejavu-core
   has_font 'Noto Sans Devanagari' || has_package fonts-noto-core || echo fonts-noto-core
   has_font 'Noto Sans CJK' || has_package fonts-noto-cjk || echo fonts-noto-cjk
@@ -55,14 +59,33 @@ install_packages() {
     say "missing: ${wanted[*]}. Install them with: sudo apt-get install ${wanted[*]}"
     return 0
   fi
-  say "apt-get install ${wanted[*]}"
+  say "apt-get update"
   as_root apt-get update -qq || say "the package lists could not be brought up to date; going on with the old ones"
   for name in "${wanted[@]}"; do
     if apt-cache show "$name" >/dev/null 2>&1; then known+=("$name"); else say "this distribution has no package $name"; fi
   done
   [ ${#known[@]} -eq 0 ] && return 0
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${known[@]}" >/dev/null \
-    || say "apt-get could not install all of: ${known[*]}"
+  say "apt-get install ${known[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o APT::Status-Fd=1 "${known[@]}" \
+    | show_progress || say "apt-get could not install all of: ${known[*]}"
+}
+
+# Says every tenth of the way what apt is at. It writes that among dpkg's lines, as dlstatus:NUMBER:PERCENT:TEXT and
+# pmstatus:PACKAGE:PERCENT:TEXT; on descriptor 1, since sudo closes those above 2.
+show_progress() {
+  local line step last='' percent shown=0
+  while IFS= read -r line; do
+    case $line in
+      *dlstatus:*) step=fetched ;;
+      *pmstatus:*) step=installed ;;
+      *) continue ;;
+    esac
+    percent=${line#*status:} percent=${percent#*:} percent=${percent%%[.:]*}
+    [ "$step" = "$last" ] || { last=$step shown=0; }
+    [[ $percent =~ ^[0-9]+$ ]] && [ "$percent" -ge $((shown + 10)) ] || continue
+    shown=$((percent / 10 * 10))
+    say "$step $shown %"
+  done
 }
 
 mapfile -t missing < <(missing_packages)

@@ -301,15 +301,15 @@ def sessions(store: StoreUrl = None, tenant: Tenant = "", as_json: AsJson = Fals
 
 
 @app.command()
-def doctor(store: StoreUrl = None, as_json: AsJson = False) -> None:
-    """Say what was found on this machine, and what to install. Fails only if nothing can draw a page."""
+def doctor(store: StoreUrl = None, renderer: Renderer = "auto", as_json: AsJson = False) -> None:
+    """Say what was found on this machine, and what to install. Fails if the renderer cannot draw a page."""
     from .doctor import can_render, examine
     from .output import as_plain, findings_table
 
-    findings = examine(redis_url=store if store and store.startswith("redis") else None)
+    findings = examine(store if store and store.startswith("redis") else None, renderer)
     _print_json([as_plain(finding) for finding in findings]) if as_json else findings_table(findings)
-    if not can_render(findings):
-        _stop("nothing here can draw a page; see above for what to install", FAILED)
+    if not can_render(findings, renderer):
+        _stop(f"the renderer {renderer!r} cannot draw a page here; see above for what to install", FAILED)
 
 
 app.command("eval")(eval_)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -62,18 +64,25 @@ SCRIPTS = (
 )
 
 
-def examine(redis_url: str | None = None) -> list[Finding]:
-    """Look at everything, a second at most and without starting a browser.
+def examine(redis_url: str | None = None, renderer: str = "auto") -> list[Finding]:
+    """Look at everything: seconds at most, unless Playwright's driver, which is started and ended, or the browser does not answer.
 
     Args:
         redis_url: a server to be tried; None tries none.
+        renderer: one of your own, `package.module:factory`, is opened.
+
+    Raises `UnknownName`.
     """
-    return [*_browser(), _pillow(), *_fonts(), *_redis(redis_url), _tokens(), _redaction(), _torch()]
+    return [*_own_renderer(renderer), *_browser(), _pillow(), *_fonts(), *_redis(redis_url), _tokens(), _redaction(), _torch()]
 
 
-def can_render(findings: Sequence[Finding]) -> bool:
-    """Whether some renderer can draw a page."""
-    return any(finding.status != "missing" for finding in findings if finding.topic in ("browser", "pillow"))
+def can_render(findings: Sequence[Finding], renderer: str = "auto") -> bool:
+    """Whether the renderer that `examine` was given can draw a page. For `auto` it is enough that Chromium or Pillow can."""
+    status = {finding.topic: finding.status for finding in findings}
+    chromium = status.get("playwright") == status.get("driver") == status.get("browser") == "ok"
+    pillow = status.get("pillow", "missing") != "missing"
+    own = status.get("renderer") == "ok"
+    return {"chromium": chromium, "pillow": pillow, "auto": chromium or pillow}.get(renderer, own)
 
 
 def _version(package: str, distribution: str = "") -> str | None:
@@ -82,6 +91,19 @@ def _version(package: str, distribution: str = "") -> str | None:
         return metadata.version(distribution or package) if importlib.util.find_spec(package) else None
     except (metadata.PackageNotFoundError, ValueError):
         return None
+
+
+def _own_renderer(name: str) -> Iterator[Finding]:
+    from ..renderers.base import open_renderer, renderer_path
+
+    if renderer_path(name) != name:
+        return
+    try:
+        opened = open_renderer(name)
+        yield Finding("renderer", "ok", f"{name} opens, as {opened.name}")
+        opened.close()
+    except Exception as exc:  # it is somebody's own code
+        yield Finding("renderer", "missing", f"{name} cannot be opened: {exc!r}", "see to that error, or choose another renderer")
 
 
 def _browser() -> Iterator[Finding]:
@@ -93,6 +115,7 @@ def _browser() -> Iterator[Finding]:
         yield Finding("playwright", "warning", "not installed: pages are drawn by Pillow", "pip install 'optical-memory[chromium]'")
     else:
         yield Finding("playwright", "ok", f"version {playwright}")
+        yield _driver()
     try:
         found = find_browser()
         if found is None:
@@ -102,17 +125,35 @@ def _browser() -> Iterator[Finding]:
         yield Finding("browser", "missing", str(exc), "apt install chromium-headless-shell, or: playwright install chromium-headless-shell")
 
 
+def _driver() -> Finding:
+    from ..errors import DriverNotStarted
+    from ..renderers.chromium.driver import try_driver
+
+    try:
+        return Finding("driver", "ok", f"Playwright's driver starts, on Node.js {try_driver()}")
+    except DriverNotStarted as exc:
+        return Finding("driver", "missing", f"{exc.node} does not start: {exc.why}: pages are drawn by Pillow", exc.advice)
+
+
 def _pillow() -> Finding:
     try:
         from PIL import __version__, features
     except ImportError as exc:
         return Finding("pillow", "missing", f"cannot be imported: {exc}", "pip install pillow")
     if not features.check("raqm"):
-        advice = "pip install --upgrade pillow (its wheels for Linux and macOS have libraqm), or apt install libraqm0"
-        return Finding(
-            "pillow", "warning", f"version {__version__} without libraqm: Arabic and Indic scripts are spelled, not written", advice
-        )
+        missing, advice = _shaping()
+        return Finding("pillow", "warning", f"version {__version__} without {missing}: Arabic and Indic scripts are spelled", advice)
     return Finding("pillow", "ok", f"version {__version__}, libraqm {features.version('raqm')}")
+
+
+def _shaping() -> tuple[str, str]:
+    """What Pillow lacks for libraqm, and what to do. Its wheels carry libraqm and HarfBuzz, and load FriBidi of the system at run time."""
+    with suppress(ImportError, OSError):
+        from PIL import _imagingft
+
+        if b"libfribidi.so" in Path(_imagingft.__file__).read_bytes():
+            return "FriBidi, which its libraqm loads at run time", _apt("libfribidi0")
+    return "libraqm", "pip install --force-reinstall --only-binary pillow pillow: its wheels for Linux and macOS have libraqm"
 
 
 def _fonts() -> Iterator[Finding]:

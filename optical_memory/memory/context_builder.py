@@ -15,7 +15,7 @@ from ..planning.replanner import Replanner
 from ..planning.settings import ViewSettings
 from ..planning.triggers import replan_reason
 from ..profiles.pricing import Pricing
-from ..renderers.base import open_renderer
+from ..renderers.unavailable import Unavailable, open_or_stand_in
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed, claims_of
 from ..turns.turn import Turn
@@ -46,6 +46,7 @@ class ContextBuilder:
         self.basis = settings.basis(self.pricing.counted_with)
         self.replans = 0
         self._archive: PageArchive | None = None
+        self._unavailable: Unavailable | None = None
         self._lock = threading.RLock()
         self._latest: tuple[_State, int | None, Context] | None = None
         self._plan_data: bytes | None = None
@@ -175,11 +176,12 @@ class ContextBuilder:
 
     def _open_archive(self) -> PageArchive:
         if self._archive is None:
-            renderer = self.settings.renderer
+            renderer = open_or_stand_in(self.settings.renderer)
+            self._unavailable = renderer if isinstance(renderer, Unavailable) else None
             self._archive = PageArchive(
                 self._store,
                 self._session,
-                open_renderer(renderer) if isinstance(renderer, str) else renderer,
+                renderer,
                 self.settings.style,
                 self.pricing,
                 sidecar_tokens=self.settings.sidecar_tokens,
@@ -187,12 +189,17 @@ class ContextBuilder:
             )
         return self._archive
 
-    def pages(self) -> list[Page]:
-        """All sealed pages, oldest first, those that the context leaves out too."""
+    def pages(self, *, strict: bool = True) -> list[Page]:
+        """All sealed pages, oldest first, those that the context leaves out too.
+
+        Which they are is not known where the renderer cannot be opened: raises `RenderError`, or gives none if not `strict`.
+        """
         with self._lock:
             if not self._store.names(self._session, "run/"):
                 return []
             archive = self._open_archive()
+            if self._unavailable and strict:
+                raise self._unavailable.error()
             return [self._composer.bind(page) for page in archive.pages(archive.runs())]
 
     def verifications(self) -> list[Verification]:

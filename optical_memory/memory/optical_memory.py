@@ -172,7 +172,7 @@ class OpticalMemory:
         return _FORMATS[dialect](self.context(budget), **options)
 
     def pages(self) -> list[Page]:
-        """All sealed pages, oldest first, those that the context leaves out too."""
+        """All sealed pages, oldest first, those that the context leaves out too. Raises `RenderError` without the renderer's browser."""
         return self._builder.pages()
 
     def verifications(self) -> list[Verification]:
@@ -239,7 +239,7 @@ class OpticalMemory:
 
     def stats(self) -> MemoryStats:
         """Counters, for dashboards and tests."""
-        pages = self.pages()
+        pages = self._builder.pages(strict=False)
         counts, verification = self._builder.counts, self._builder.verification
         return MemoryStats(
             turns=len(self),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from ..errors import BrowserNotFound
+from ..errors import BrowserNotFound, DriverNotStarted
 from .base import Renderer
+from .chromium.driver import require_driver
 from .chromium.finding import BrowserFound, browser_version, find_browser, named_in_vain
 
 __all__ = ["open_auto"]
@@ -17,7 +19,7 @@ _said = threading.Event()
 
 
 def open_auto() -> Renderer:
-    """Chromium where Playwright and a browser that starts are found, else Pillow. Which one, and why, is logged once per process."""
+    """Chromium where a browser and Playwright's driver start, else Pillow. Which one, and why, is logged once per process."""
     found = find_browser()
     missing = _missing(found)
     if found and not missing:
@@ -38,9 +40,14 @@ def _missing(found: BrowserFound | None) -> str:
     if not importlib.util.find_spec("playwright"):
         return "the playwright package is not installed (pip install 'optical-memory[chromium]')"
     try:
-        browser_version(found.path)
+        with ThreadPoolExecutor(1) as meanwhile:
+            driver = meanwhile.submit(require_driver)
+            browser_version(found.path)
+            driver.result()
     except BrowserNotFound as exc:
         return str(exc).rstrip(".")
+    except DriverNotStarted as exc:
+        return f"Playwright's driver {exc.node!r} does not start: {exc.why} ({exc.advice})"
     return ""
 
 

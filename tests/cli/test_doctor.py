@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from optical_memory.cli.doctor import SCRIPTS, Finding, can_render, examine
+from optical_memory.errors import UnknownName
 
 
 def by_topic(findings: list[Finding]) -> dict[str, Finding]:
@@ -54,6 +55,7 @@ def test_every_topic_is_looked_at_once() -> None:
     assert len(topics) == len(set(topics))
     assert {
         "playwright",
+        "driver",
         "browser",
         "pillow",
         "fonts",
@@ -91,6 +93,39 @@ def test_a_browser_that_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch,
     assert browser.status == "missing"
     assert "OPTICAL_MEMORY_BROWSER" in browser.detail and "no-such-browser" in browser.detail
     assert can_render(findings)
+
+
+def test_the_chosen_renderer_is_what_must_run() -> None:
+    chromium = [Finding(topic, "ok", "x") for topic in ("playwright", "driver", "browser")]
+    pillow = Finding("pillow", "warning", "without libraqm")
+    assert {name: can_render([*chromium, pillow], name) for name in ("auto", "chromium", "pillow")} == dict.fromkeys(
+        ("auto", "chromium", "pillow"), True
+    )
+    for place in range(len(chromium)):
+        broken = [*chromium[:place], Finding(chromium[place].topic, "missing", "x"), *chromium[place + 1 :], pillow]
+        assert [can_render(broken, name) for name in ("auto", "chromium", "pillow")] == [True, False, True]
+    assert [can_render(chromium, name) for name in ("auto", "chromium", "pillow")] == [True, True, False]
+
+
+def test_a_renderer_of_ones_own_is_opened() -> None:
+    own = "optical_memory.renderers.pillow.renderer:PillowRenderer"
+    assert by_topic(examine(renderer=own))["renderer"].status == "ok" and can_render(examine(renderer=own), own)
+    for broken in ("no.such.module:x", "optical_memory.renderers.pillow:Nothing"):
+        assert by_topic(findings := examine(renderer=broken))["renderer"].status == "missing"
+        assert not can_render(findings, broken)
+    with pytest.raises(UnknownName):
+        examine(renderer="nonsense")
+
+
+def test_pillow_without_fribidi_is_told_from_pillow_without_raqm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from PIL import _imagingft, features
+
+    monkeypatch.setattr(features, "check", lambda name: False)
+    assert by_topic(examine())["pillow"].advice == "apt install libfribidi0", "the wheel of this machine loads it"
+    bare = tmp_path / "_imagingft.so"
+    bare.write_bytes(b"built without it")
+    monkeypatch.setattr(_imagingft, "__file__", str(bare))
+    assert by_topic(examine())["pillow"].advice.startswith("pip install")
 
 
 def test_nothing_can_render_without_browser_and_pillow() -> None:

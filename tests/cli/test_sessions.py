@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -54,9 +55,17 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store into which the chat was imported."""
+    folder = tmp_path_factory.mktemp("imported")
+    Shell(folder)("import", "-", stdin=json.dumps(CHAT))
+    return folder / "memory.sqlite3"
+
+
 @pytest.fixture
-def filled(shell: Shell) -> Shell:
-    shell("import", "-", stdin=json.dumps(CHAT))
+def filled(shell: Shell, imported: Path) -> Shell:
+    shutil.copy(imported, shell.folder)
     return shell
 
 

@@ -85,10 +85,15 @@ def check_pages(pages: Sequence[RenderedPage], given: Sequence[Exchange], style:
         assert not after.segments[0].continued or before.last_turn == after.first_turn
 
 
+def dark(inked: Image.Image, row: int) -> int:
+    """How many pixels of a row have ink."""
+    return inked.width - inked.crop((0, row, inked.width, row + 1)).histogram()[0]
+
+
 def without_rules(picture: Image.Image) -> Image.Image:
     """Without the lines that part exchanges: rows of pixels that are dark over a third of the page and more."""
     for row in range(picture.height):
-        if sum(value > 0 for value in picture.crop((0, row, picture.width, row + 1)).tobytes()) > picture.width / 3:
+        if dark(picture, row) > picture.width / 3:
             picture.paste(0, (0, row, picture.width, row + 1))
     return picture
 
@@ -97,7 +102,8 @@ def no_line_is_cut(page: RenderedPage, style: PageStyle) -> None:
     """A line cut by the end of its column would leave much ink in the column's last row of pixels; a whole one only tips of letters."""
     width, height = style.pixel_size
     bottom = height - round(style.margin * style.scale)
-    rows = [sum(value > 0 for value in ink(page).crop((0, row, width, row + 1)).tobytes()) for row in range(bottom - 20, height)]
+    inked = ink(page)
+    rows = [dark(inked, row) for row in range(bottom - 20, height)]
     assert rows[19] <= 0.25 * max(rows[:19])
     assert not any(rows[20:])
 

@@ -17,12 +17,14 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...errors import BrowserNotFound, MissingExtra, RenderError
+from ...errors import BrowserNotFound, DriverNotStarted, RenderError
+from .driver import ASKED_AGAIN, DriverLoop, driver_silent, start_driver
 from .finding import require_browser
 from .launching import font_configuration, launch, launch_failure, sealed_context, was_killed
 
@@ -35,6 +37,7 @@ T = TypeVar("T")
 
 MOST_TABS = 4  # a capture waits half of its time, so two tabs keep a core busy; a tab holds 30 to 60 MB
 ANSWER_LIMIT = 60.0  # s; a browser or tab that has not answered by then is taken for dead
+LAUNCH_LIMIT = 70.0  # s; the driver gives the browser 60 to start
 STOP_LIMIT = 5.0  # s; for a browser to end by itself
 _log = logging.getLogger(__name__)
 
@@ -114,7 +117,8 @@ class Session:
 
     _context: BrowserContext  # sealed; set by `start`
 
-    def __init__(self, playwright: Playwright, browser: Browser, folder: Path | None) -> None:
+    def __init__(self, loop: DriverLoop, playwright: Playwright, browser: Browser, folder: Path | None) -> None:
+        self._loop = loop
         self._playwright = playwright
         self._browser = browser
         self._folder = folder
@@ -124,24 +128,23 @@ class Session:
         browser.on("disconnected", lambda _: _give(self._ended))
 
     @classmethod
-    async def start(cls, setting: str | None) -> Session:
-        """Raises `BrowserNotFound` if there is none or it does not start, `TabLost` if it ends right after."""
+    async def start(cls, loop: DriverLoop, setting: str | None) -> Session:
+        """Raises `BrowserNotFound` if there is none or it does not start, `DriverNotStarted`, `TabLost` if one of them ends right after."""
         found = require_browser(setting)
-        try:
-            from playwright.async_api import Error, async_playwright
-        except ImportError as exc:
-            raise MissingExtra("the chromium renderer", "chromium") from exc
+        playwright = await start_driver(loop)
         folder = font_configuration()
-        playwright = await async_playwright().start()
         try:
-            browser = await launch(playwright, found.path, folder)
-        except Error as exc:
-            await playwright.stop()
+            browser = await asyncio.wait_for(launch(playwright, found.path, folder), LAUNCH_LIMIT)
+        except Exception as exc:  # a driver that ends is a plain Exception of Playwright's
+            driven = loop.has_driver
+            await _end_driver(loop, playwright)
             _remove(folder)
-            if was_killed(str(exc)):
-                raise TabLost("the browser was killed while it started") from exc
+            if isinstance(exc, TimeoutError):
+                raise driver_silent(LAUNCH_LIMIT) from exc
+            if not driven or was_killed(str(exc)):
+                raise TabLost("the browser was killed while it started, or its driver was") from exc
             raise BrowserNotFound(launch_failure(found.path, str(exc))) from exc
-        session = cls(playwright, browser, folder)
+        session = cls(loop, playwright, browser, folder)
         try:
             session._context = await _answer("a new context", sealed_context(browser), session._ended)
         except TabLost:
@@ -151,8 +154,8 @@ class Session:
 
     @property
     def alive(self) -> bool:
-        """Whether the browser still runs, and answers."""
-        return self._browser.is_connected() and not self._ended.done()
+        """Whether the browser and the driver still run, and answer."""
+        return self._loop.has_driver and self._browser.is_connected() and not self._ended.done()
 
     @asynccontextmanager
     async def tab(self) -> AsyncIterator[Tab]:
@@ -173,7 +176,7 @@ class Session:
     async def stop(self) -> None:
         """End the browser, and Playwright with it; waits a few seconds at most for each."""
         await _within(STOP_LIMIT, self._browser.close())
-        await _within(STOP_LIMIT, self._playwright.stop())
+        await _end_driver(self._loop, self._playwright)
         _remove(self._folder)
 
     async def _new_tab(self) -> Tab:
@@ -191,11 +194,13 @@ class Engine:
 
     def __init__(self, setting: str | None) -> None:
         self._setting = setting
-        self._loop = asyncio.new_event_loop()
+        self._loop = DriverLoop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="optical-memory-browser", daemon=True)
         self._thread.start()
         self._session: Session | None = None
         self._starting = asyncio.Lock()
+        self._refused: DriverNotStarted | None = None
+        self._wait_until = 0.0
         self.users: set[int] = set()
 
     def run(self, task: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
@@ -215,14 +220,32 @@ class Engine:
                 await self._session.stop()
                 self._session = None
             if not self._session:
-                self._session = await Session.start(self._setting)
+                self._session = await self._start()
             return self._session
+
+    async def _start(self) -> Session:
+        """A driver that did not start is tried again after a while only: it may take its whole time each time."""
+        if self._refused and time.monotonic() < self._wait_until:
+            raise DriverNotStarted(self._refused.node, self._refused.why, self._refused.advice)
+        try:
+            return await Session.start(self._loop, self._setting)
+        except DriverNotStarted as exc:
+            self._refused, self._wait_until = exc, time.monotonic() + ASKED_AGAIN
+            raise
+
+    async def _end(self) -> None:
+        if self._session:
+            await self._session.stop()
+        self._loop.kill_driver()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}  # Playwright's, after a driver that failed
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def stop(self) -> None:
         """End browser and thread; waits a few seconds at most."""
-        if self._session:
-            ending = asyncio.run_coroutine_threadsafe(self._session.stop(), self._loop)
-            concurrent.futures.wait([ending], timeout=3 * STOP_LIMIT)
+        ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        concurrent.futures.wait([ending], timeout=3 * STOP_LIMIT)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(STOP_LIMIT)
 
@@ -294,8 +317,6 @@ def _give(signal: asyncio.Future[None]) -> None:
 
 async def _answer(request: str, work: Coroutine[Any, Any, T], end: asyncio.Future[None]) -> T:
     """What the browser answers. Raises `TabLost` if it refuses, if `end` comes first, or after ANSWER_LIMIT."""
-    from playwright.async_api import Error
-
     answer = asyncio.ensure_future(work)
     try:
         either: set[asyncio.Future[Any]] = {answer, end}
@@ -303,17 +324,22 @@ async def _answer(request: str, work: Coroutine[Any, Any, T], end: asyncio.Futur
         if not answer.done():
             raise TabLost(f"no answer to {request}")
         return answer.result()
-    except Error as exc:
+    except TabLost:
+        raise
+    except Exception as exc:  # an Error of Playwright's, or a plain Exception where its driver ended
         raise TabLost(f"{request}: {exc}") from exc
     finally:
         answer.cancel()
 
 
+async def _end_driver(loop: DriverLoop, playwright: Playwright) -> None:
+    await _within(STOP_LIMIT, playwright.stop())
+    loop.kill_driver()
+
+
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
     """Await the end of something that may be dead already."""
-    from playwright.async_api import Error
-
     try:
         await asyncio.wait_for(work, seconds)
-    except (Error, TimeoutError, OSError) as exc:
+    except Exception as exc:
         _log.debug("while closing: %r", exc)

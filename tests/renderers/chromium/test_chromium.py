@@ -123,7 +123,7 @@ def test_one_browser_for_all_renderers_and_none_after_the_last() -> None:
     """In a process of its own, since other tests may hold a browser."""
     script = (
         "from optical_memory.renderers.chromium.renderer import BATCH, ChromiumRenderer, _batch_end, _Unit\n"
-        "from tests.renderers.test_chromium import STYLE, browsers, said\n"
+        "from tests.renderers.chromium.test_chromium import STYLE, browsers, said\n"
         "one, other = ChromiumRenderer(), ChromiumRenderer()\n"
         "counts = []\n"
         "for step in (lambda: other.render(said('a'), STYLE), lambda: one.render(said('a'), STYLE), other.close, one.close):\n"

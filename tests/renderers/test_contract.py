@@ -100,7 +100,7 @@ def without_rules(picture: Image.Image) -> Image.Image:
 
 def no_line_is_cut(page: RenderedPage, style: PageStyle) -> None:
     """A line cut by the end of its column would leave much ink in the column's last row of pixels; a whole one only tips of letters."""
-    width, height = style.pixel_size
+    _, height = style.pixel_size
     bottom = height - round(style.margin * style.scale)
     inked = ink(page)
     rows = [dark(inked, row) for row in range(bottom - 20, height)]

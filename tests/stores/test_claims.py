@@ -27,14 +27,14 @@ redis = pytest.importorskip("redis", reason="needs the redis extra")
 ALICE = SessionId("alice")
 MARKS = WaterMarks(high=300, low=60)
 DRAWER = """
-import hashlib, json, sys, time
+import hashlib, json, sys
 sys.path.insert(0, {root!r})
 from tests.stores.test_claims import SlowRenderer, MARKS
 from optical_memory import OpticalMemory
 memory = OpticalMemory("alice", store={url!r}, renderer=SlowRenderer(rows=900), marks=MARKS)
 len(memory)
-while time.time() < {start!r}:
-    time.sleep(0.005)
+print("ready", flush=True)
+sys.stdin.readline()
 context = memory.context()
 pictures = [hashlib.sha256(part.image()).hexdigest() for part in context.pages]
 stats = memory.stats()
@@ -58,29 +58,43 @@ def fill(url: str) -> OpticalMemory:
 
 def draw_at_once(url: str, processes: int) -> list[list[Any]]:
     """What each of some processes did that asked for the context at the same moment."""
-    program = DRAWER.format(root=str(Path(__file__).parents[2]), url=url, start=time.time() + 4)
-    running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(processes)]
+    program = DRAWER.format(root=str(Path(__file__).parents[2]), url=url)
+    running = [
+        subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    for process in running:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     outputs = [process.communicate(timeout=120)[0] for process in running]
     assert [process.returncode for process in running] == [0] * processes
     return [json.loads(output) for output in outputs]
 
 
-def test_ten_processes_draw_each_page_once(clean_redis: str) -> None:
+at_once = pytest.mark.parametrize("processes", [4, pytest.param(10, marks=pytest.mark.endurance)])
+
+
+@at_once
+def test_processes_draw_each_page_once(clean_redis: str, processes: int) -> None:
     memory = fill(clean_redis)
-    done = draw_at_once(clean_redis, 10)
+    done = draw_at_once(clean_redis, processes)
     pages = len(memory.pages())
     assert pages > 5
-    assert sorted(sealed for sealed, *_ in done) == [0] * 9 + [pages]
-    assert sorted(replans for _, replans, *_ in done) == [0] * 9 + [1]
+    assert sorted(sealed for sealed, *_ in done) == [0] * (processes - 1) + [pages]
+    assert sorted(replans for _, replans, *_ in done) == [0] * (processes - 1) + [1]
     assert len({plan for *_, plan, _, _ in done}) == 1 and len({tuple(pictures) for *_, pictures, _ in done}) == 1
 
 
-def test_ten_processes_draw_an_evicted_picture_once(clean_redis: str) -> None:
+@at_once
+def test_processes_draw_an_evicted_picture_once(clean_redis: str, processes: int) -> None:
     memory = fill(clean_redis)
     shown = memory.context().pages
     store = open_store(clean_redis)
     store.discard(ALICE, [name for name in store.names(ALICE) if name.startswith("picture/")])
-    done = draw_at_once(clean_redis, 10)
+    done = draw_at_once(clean_redis, processes)
     assert sum(redrawn for *_, redrawn in done) <= len(memory.pages())
     assert {len(pictures) for *_, pictures, _ in done} == {len(shown)}
 
@@ -91,6 +105,7 @@ def _hold(url: str, ready: Any) -> None:
         time.sleep(600)
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_holder_that_died_or_hangs_delays_nobody_for_long(clean_redis: str, end: signal.Signals) -> None:
     context = multiprocessing.get_context("spawn")

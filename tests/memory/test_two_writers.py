@@ -61,7 +61,7 @@ def assert_sound(store: str | Store) -> None:
         assert [turn.number for turn in memory.turns()] == list(range(1, len(memory) + 1))
 
 
-@pytest.mark.parametrize("back_end", ["sqlite", "redis"])
+@pytest.mark.parametrize("back_end", ["sqlite", pytest.param("redis", marks=pytest.mark.endurance)])
 def test_processes(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     url = f"sqlite:///{tmp_path}/s.db" if back_end == "sqlite" else str(request.getfixturevalue("clean_redis"))
     spawn = multiprocessing.get_context("spawn")
@@ -102,6 +102,7 @@ def test_tasks(store_url: str) -> None:
     assert_sound(store_url)
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("after", [0.3, 1.0])
 def test_a_writer_that_is_killed_leaves_a_sound_session(tmp_path: Path, after: float) -> None:
     url = f"sqlite:///{tmp_path}/s.db"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib
 import io
 import json
 import logging
@@ -20,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from ..context.context import Context
+from ..context.messages.openai_anthropic import to_openai
 from ..errors import MissingExtra, ReaderError, ReaderUnavailable, UnknownName
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import known_readers, profile_for_model, profile_of
-from .base import ContextLike
 from .engines import Engine, engine_of
-from .prompts import Picture, Words, context_pieces, picture_of
+from .prompts import READ_PAGE, Picture, Words, context_pieces, picture_of
 from .streaming import StreamedAnswer
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ TIMEOUT = 120.0  # s without a word from the server
 RETRIES = 3  # after the first try, before the first piece only
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # s between tries, doubled each time
 ANSWER_TOKENS = 1024
-READ_PAGE = "Write down all the words on this page, in reading order, and nothing else."
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _log = logging.getLogger(__name__)
 
@@ -149,7 +148,7 @@ class ChatModelReader:
         self._client = httpx.Client(base_url=url.rstrip("/") + "/", headers=sent, timeout=timeout)
         self.where = f"the server at {httpx.URL(url).host}:{httpx.URL(url).port or 80}"
 
-    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> ChatAnswer:
+    def answer(self, context: Context, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> ChatAnswer:
         """Answer a question after a context. Iterating raises `ReaderUnavailable`, and `RenderError` for a lost picture.
 
         Raises `ReaderError` for a request that this server is known to answer wrongly.
@@ -193,15 +192,14 @@ class ChatModelReader:
         ladder = self.profile.ladder or (tier,)
         return next((rung for rung in ladder if rung >= tier), ladder[-1])
 
-    def _chat(self, context: ContextLike, question: str) -> list[Block]:
-        """Messages with roles; the adapters stand above the readers and are found by name."""
-        to_openai = importlib.import_module("optical_memory.context.messages.openai_anthropic").to_openai
+    def _chat(self, context: Context, question: str) -> list[Block]:
+        """Messages with roles."""
         messages: list[Block] = to_openai(context)
         if self.engine.picture_ids:
             messages = [_with_ids(message) for message in messages]
         return [*messages, {"role": "user", "content": question}]
 
-    def _plain(self, context: ContextLike, question: str) -> list[Block]:
+    def _plain(self, context: Context, question: str) -> list[Block]:
         """One message: DeepSeek-OCR's template has no roles, and wants them to alternate."""
         blocks: list[Block] = []
         for piece in context_pieces(context):

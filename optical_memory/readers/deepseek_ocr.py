@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from ..context.context import Context
 from ..errors import ContextTooLong, MissingExtra
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
-from .base import ContextLike
 from .prompts import Picture, Piece, Words, context_pieces, picture_of
 from .streaming import ReaderStats, StreamedAnswer
 from .structured_output import ParsedPage, Task, parse_output, task_of
@@ -116,7 +116,7 @@ class DeepseekOcrReader:
 
     def answer(
         self,
-        context: ContextLike,
+        context: Context,
         question: str,
         *,
         max_tokens: int | None = None,
@@ -174,7 +174,7 @@ class DeepseekOcrReader:
         segments = [self._beginning(), self._picture_segment(picture), _Segment(f"task {words}", len(words), words)]
         return self._streamed(segments, self._sampling(None, min(expected, room) if max_tokens is None else max_tokens, ()), keep=False)
 
-    def prompt_rows(self, context: ContextLike, question: str) -> torch.Tensor:
+    def prompt_rows(self, context: Context, question: str) -> torch.Tensor:
         """A whole prompt as rows (T, hidden) of the decoder's input, for a server that takes embeddings (`VllmReader.complete`).
 
         Raises `ContextTooLong`.
@@ -225,7 +225,7 @@ class DeepseekOcrReader:
         sampling = given or Sampling(ngram_whitelist=cells)
         return replace(sampling, max_tokens=max_tokens, stop=(*sampling.stop, *stop))
 
-    def _asked(self, context: ContextLike, question: str) -> list[_Segment]:
+    def _asked(self, context: Context, question: str) -> list[_Segment]:
         pieces = [*context_pieces(context), Words(f"user: {question}\nassistant:")]
         return [self._beginning(), *(self._segment(piece) for piece in pieces)]
 

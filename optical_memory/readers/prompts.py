@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from ..context.context import Context, PagePart
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..turns.turn import ImageContent, Turn
-from .base import ContextLike, PageLike
 
-__all__ = ["Picture", "Piece", "Words", "context_pieces", "picture_of", "turn_pieces"]
+__all__ = ["READ_PAGE", "Picture", "Piece", "Words", "context_pieces", "picture_of", "turn_pieces"]
 
+READ_PAGE = "Write down all the words on this page, in reading order, and nothing else."
 MOST_PIXELS = 50_000_000  # of a picture inside a turn; a "bomb" of a few kB can claim billions
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 
@@ -52,12 +53,12 @@ class Picture:
 Piece = Words | Picture
 
 
-def context_pieces(context: ContextLike) -> Iterator[Piece]:
+def context_pieces(context: Context) -> Iterator[Piece]:
     """Framing, then each page's label and sidecar before its picture, then recent turns, oldest first."""
     if context.framing:
         yield Words(context.framing + "\n")
     for part in context.parts:
-        if isinstance(part, PageLike):
+        if isinstance(part, PagePart):
             yield Words(part.text + "\n")
             yield picture_of(part.page, part.tier)
             yield Words("\n")

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..context.context import Context
 from ..errors import ProgramNotFound, ReaderError
 from ..pages.page import Box, Page, PageStyle
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
-from .base import Answer, ContextLike
+from .base import Answer
 from .prompts import picture_of
 
 __all__ = ["OcrReader", "OcrWord", "has_language", "letter_size", "text_columns"]
@@ -79,7 +80,7 @@ class OcrReader:
                 package = f"tesseract-ocr-{name.replace('_', '-')}"
                 raise ProgramNotFound(f"Tesseract has no data for the language {name!r} here", package)
 
-    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> Answer:
+    def answer(self, context: Context, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> Answer:
         """Always raises `ReaderError`: it reads, it does not answer."""
         raise ReaderError("Tesseract reads pages and answers no questions: use transcribe(page), or open another reader for answers")
 

@@ -19,13 +19,13 @@ from typing import Any
 
 from PIL import Image
 
+from ..context.context import Context, PagePart
 from ..errors import ContextTooLong, MissingExtra, ReaderError, WeightsNotFound
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_for_model, profile_of
-from .base import ContextLike, PageLike
-from .prompts import Picture, Words, picture_of, turn_pieces
+from .prompts import READ_PAGE, Picture, Words, picture_of, turn_pieces
 from .streaming import Ending, StreamedAnswer
 from .vision_cache import FolderShelf, PageKey, Payload, VisionCache, default_folder
 from .vision_payloads import GRID, identity_of, joined, rows_of, taken_apart
@@ -33,7 +33,6 @@ from .vision_payloads import GRID, identity_of, joined, rows_of, taken_apart
 __all__ = ["TransformersReader"]
 
 ANSWER_TOKENS = 512
-READ_PAGE = "Write down all the words on this page, in reading order, and nothing else."
 MARK = "\ue000{}\ue001"  # private-use characters around a number: where a content's text belongs in a rendered template
 _log = logging.getLogger(__name__)
 
@@ -125,7 +124,7 @@ class TransformersReader:
             raise ReaderError(f"no reader profile for model {self.name!r}; pass profile='qwen3-vl' or a ReaderProfile of your own")
         return found
 
-    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> StreamedAnswer:
+    def answer(self, context: Context, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> StreamedAnswer:
         """Answer a question after a context, greedily. Iterating raises `ContextTooLong`: pages are encoded by then, since
         only that says how many positions they take, but the decoder has computed nothing.
         """
@@ -350,11 +349,11 @@ class _Stream:
         return Streamer(self._reader._tokenizer, skip_prompt=True, skip_special_tokens=True)
 
 
-def _messages(context: ContextLike) -> list[tuple[str, list[Any]]]:
+def _messages(context: Context) -> list[tuple[str, list[Any]]]:
     """Role and pieces, neighbours of one role joined; a tool's result is said by the user, since templates differ in what they take."""
     said: list[tuple[str, list[Any]]] = [("user", [Words(context.framing + "\n")])] if context.framing else []
     for part in context.parts:
-        if isinstance(part, PageLike):
+        if isinstance(part, PagePart):
             _join(said, "user", [Words(part.text + "\n"), picture_of(part.page, part.tier), Words("\n")])
             continue
         for turn in part.turns:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from ...errors import SessionCorrupted, StoreError
 from ..base import SessionId
 from ..codec import DIGEST_BYTES, decode, digest
-
-if TYPE_CHECKING:
-    from .store import RedisStore
+from .cache import RedisCache
 
 __all__ = ["damage_of", "lost_turns", "ranges"]
 
 ADVICE = "Restore the server from a backup, or erase the session"
 
 
-def damage_of(store: RedisStore, session: SessionId, counts: str) -> SessionCorrupted:
+def damage_of(store: RedisCache, session: SessionId, counts: str) -> SessionCorrupted:
     """The error for a session whose log does not hold what it should; `counts` are those of `scripts.PRELUDE`."""
     held, due = counts.split()
     told = f"the log holds {held} of {due} turns"
@@ -30,7 +27,7 @@ def damage_of(store: RedisStore, session: SessionId, counts: str) -> SessionCorr
     return SessionCorrupted(f"session {session.name!r}: {told}. {ADVICE}", session=session.name, missing=missing)
 
 
-def lost_turns(store: RedisStore, session: SessionId) -> tuple[tuple[int, ...], bool]:
+def lost_turns(store: RedisCache, session: SessionId) -> tuple[tuple[int, ...], bool]:
     """Numbers of the turns that `meta` knows and the log does not hold, and whether none of them was erased.
 
     A record that cannot be read counts as lost.

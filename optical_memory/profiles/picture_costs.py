@@ -15,7 +15,7 @@ CHARACTERS_A_TOKEN = 4  # of English prose; JSON and code 2.5 to 3
 
 @dataclass(frozen=True, slots=True)
 class RungCost:
-    """A picture at one rung: the pixels sent, those that the server makes of them (None where it does not say), and the price."""
+    """A picture at one rung: the size sent, the size after the server's scaling (None if not published), and the price."""
 
     tier: str
     sent: tuple[int, int]
@@ -28,7 +28,7 @@ class RungCost:
 
 @dataclass(frozen=True, slots=True)
 class PictureCost:
-    """A picture, as it is and at every rung. `text_tokens` is what a text costs that it is compared with, if any."""
+    """A picture as it is and at every rung. `text_tokens` is the price of the text that it is compared with, if any."""
 
     file: str
     reader: str
@@ -42,13 +42,13 @@ class PictureCost:
 
     @property
     def shrunk(self) -> bool:
-        """Whether the server makes it smaller than rounding to its patches would."""
+        """Whether the server scales it down by more than rounding to patches."""
         return self.server_size is not None and max(self.server_size) < 0.96 * max(self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class TextCost:
-    """A text file. `counted_with` says what counted, and whether that is the reader's own tokenizer."""
+    """A text file. `counted_with` names the tokenizer, and whether it is the reader's own."""
 
     file: str
     reader: str
@@ -60,7 +60,7 @@ class TextCost:
 
 
 def picture_cost(name: str, size: tuple[int, int], profile: ReaderProfile, characters: int | None = None) -> PictureCost:
-    """What a picture of `size` costs a reader."""
+    """The price of a picture of `size` (width and height in pixels) for a reader."""
     return PictureCost(
         file=name,
         reader=profile.name,
@@ -74,7 +74,7 @@ def picture_cost(name: str, size: tuple[int, int], profile: ReaderProfile, chara
 
 
 def text_cost(name: str, text: str, profile: ReaderProfile) -> TextCost:
-    """What a text costs a reader."""
+    """The price of a text for a reader."""
     counter = open_counter(profile.encoding)
     if profile.encoding is None:
         counted = f"{counter.name}, which is not the tokenizer of {profile.name}: an estimate"

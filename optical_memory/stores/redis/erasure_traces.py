@@ -1,7 +1,7 @@
-"""Whether a server still holds what was erased: in memory, at its replicas, in its files.
+"""Whether a server still holds erased turns: in memory, at its replicas, in its files.
 
-A server's append-only file and its snapshot hold what was erased until they are written anew, so that is asked for first. Managed services
-forbid some of these commands; what could not be looked at is said, never passed over.
+The append-only file and the snapshot keep erased turns until they are rewritten, so a rewrite is requested first. Managed services forbid
+some of these commands; a place that cannot be checked is reported as such.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from .cache import RedisCache
 
 __all__ = ["traces_of"]
 
-REWRITE_SECONDS = 120.0  # for a server to write its files anew; more than that and it is said that it has not finished
+REWRITE_SECONDS = 120.0  # for a server to rewrite its files; then report that it has not finished
 REPLICA_SECONDS = 10.0
 POLL = 0.05  # seconds
 
 
 class Unfinished(OpticalMemoryError):
-    """A server did not do in time what it was asked for."""
+    """A server did not finish a request in time."""
 
 
 def traces_of(store: RedisCache, session: SessionId, numbers: Sequence[int] | None) -> Iterator[Trace]:
-    """Look for turns, or a session if None."""
+    """Search for turns, or for the whole session if None."""
     yield _in_memory(store, session, numbers)
     key = store.layout.claim(session, "traces")  # in the session's slot; it need not exist
-    for place, look in (("replicas", _replicas), ("append-only file", _rewritten_log), ("snapshot", _snapshot)):
+    for place, search in (("replicas", _replicas), ("append-only file", _rewritten_log), ("snapshot", _snapshot)):
         try:
-            yield Trace(place, *look(store, key))
+            yield Trace(place, *search(store, key))
         except OpticalMemoryError as exc:
             yield Trace(place, None, str(exc))
 
@@ -87,7 +87,7 @@ def _saves(store: RedisCache, key: str) -> bool:
 
 
 def _when_idle(store: RedisCache, key: str) -> Mapping[str, str]:
-    """What the server says of its files once it writes none of them."""
+    """The section `persistence` of INFO, once no file is being written."""
     deadline = time.monotonic() + REWRITE_SECONDS
     while time.monotonic() < deadline:
         state = _information(store, key, "persistence")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from rich.table import Table
 
-from optical_memory.context.context import PagePart
+from optical_memory.context.context import Context, PagePart, Usage, tally
+from optical_memory.context.plan import Plan
 from optical_memory.deepseek_ocr.configuration import DeepseekOcrConfig
 from optical_memory.deepseek_ocr.modeling import DeepseekOcrForConditionalGeneration
 from optical_memory.deepseek_ocr.tiny import make_tiny
@@ -29,24 +29,19 @@ PAGES = 20
 LAYERS = 3  # one dense, two with experts; the published decoder has nine more like the last
 RUNS = 5  # answers from a kept prefix; the cold one is prefilled twice
 HITS = 1000
+FRAMING = "The pages below are pictures of earlier turns of this conversation, oldest first."
 QUESTION = "Which track did parcel 7 leave on?"
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A context of pages alone."""
-
-    parts: Sequence[PagePart]
-    framing: str = "The pages below are pictures of earlier turns of this conversation, oldest first."
-
-
-def shown() -> Shown:
+def shown() -> Context:
     """Pages that exist by name only: nobody draws or encodes them."""
     parts = []
     for n in range(1, PAGES + 1):
         page = Page(f"{n:032x}", n, (Segment(n, (Box(0, 0, 1024, 1024),)),), text_tokens=2000, sidecar=(), width=1024, height=1024)
         parts.append(PagePart(page, Tier.BASE, f"[page {n} #{n}-{n}]", Tier.BASE.sequence_length, 12))
-    return Shown(parts)
+    tokens = sum(part.tokens for part in parts)
+    usage = Usage(tokens, 2000 * PAGES, PAGES * Tier.BASE.sequence_length, *tally(parts), tokens, 0, "")
+    return Context(tuple(parts), Plan(epoch=1, basis="", budget=None, high_water=0, reason="pages alone"), usage, FRAMING)
 
 
 def wide_reader(folder: Path, device: str) -> DeepseekOcrReader:
@@ -64,14 +59,14 @@ def wide_reader(folder: Path, device: str) -> DeepseekOcrReader:
     return DeepseekOcrReader(folder, dtype="bfloat16", device=device, cache=VisionCache())
 
 
-def encode_by_chance(reader: DeepseekOcrReader, context: Shown) -> None:
+def encode_by_chance(reader: DeepseekOcrReader, context: Context) -> None:
     """Put random rows where the encoder's would be."""
-    keys = [PageKey(part.page.key, part.tier.label, reader.identity) for part in context.parts]
+    keys = [PageKey(part.page.key, part.tier.label, reader.identity) for part in context.pages]
     rows = torch.randn(len(keys), Tier.BASE.sequence_length, 1280, dtype=torch.bfloat16)
     reader._vision.get_or_encode(keys, lambda places: [{"rows": rows[place].clone()} for place in places])
 
 
-def to_first_token(reader: DeepseekOcrReader, context: Shown) -> float:
+def to_first_token(reader: DeepseekOcrReader, context: Context) -> float:
     """Milliseconds from the question to the first token."""
     return timed(lambda: str(reader.answer(context, QUESTION, max_tokens=1)))
 

@@ -67,11 +67,6 @@ class Score:
         return self.exact / max(1, self.probes)
 
     @property
-    def wrong_rate(self) -> float:
-        """Confident wrong answers, of all probes."""
-        return self.wrong / max(1, self.probes)
-
-    @property
     def error_rate(self) -> float:
         """Character error rate of the answers that were given. It may be above 1."""
         return self.edits / max(1, self.characters)

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
-from datetime import datetime
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,16 +17,12 @@ from .calibrate import calibrate
 from .cost import cost
 from .evaluation import eval_, eval_exact, eval_identifiers
 from .models import app as models_app
+from .options import FAILED, MISUSED, NOT_FOUND, AsJson, Renderer, StoreUrl, print_json, stop
 from .redis import app as redis_app
-from .transfer import AsJson, Session, StoreUrl, Tenant, copy, export, given, is_export, restore
-
-if TYPE_CHECKING:
-    from ..memory.optical_memory import OpticalMemory
-    from ..pages.page import Page
+from .sessions import append, context, erase, import_, pages, recall, sessions, show
+from .transfer import copy, export
 
 __all__ = ["app", "main"]
-
-FAILED, MISUSED, NOT_FOUND = 1, 2, 3
 
 app = typer.Typer(
     name="optical-memory",
@@ -38,17 +31,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Renderer = Annotated[str, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, or auto.")]
-Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
-Redact = Annotated[bool, typer.Option("--redact/--no-redact", envvar="OPTICAL_MEMORY_REDACT", help="Mask secrets, in the log too.")]
-Verify = Annotated[str | None, typer.Option(envvar="OPTICAL_MEMORY_VERIFY", help="ocr or density: show no page that cannot be read.")]
 app.add_typer(models_app)
 app.add_typer(redis_app)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command and leave with its exit code; every foreseen error is one line on standard error."""
+    """Run the command and exit with its code. Expected errors become one line on standard error."""
     from ..errors import OpticalMemoryError, TurnNotFound
 
     for stream in (sys.stdout, sys.stderr):
@@ -57,11 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="optical-memory")
     except TurnNotFound as exc:
-        _stop(str(exc), NOT_FOUND)
+        stop(str(exc), NOT_FOUND)
     except ValueError as exc:
-        _stop(str(exc), MISUSED)
+        stop(str(exc), MISUSED)
     except (OpticalMemoryError, OSError) as exc:
-        _stop(str(exc), FAILED)
+        stop(str(exc), FAILED)
     sys.exit(0)
 
 
@@ -82,234 +70,30 @@ def _options(
     pass
 
 
-@app.command()
-def append(
-    text: Annotated[str, typer.Argument(help="What was said; - reads it from standard input.")],
-    role: Annotated[str, typer.Option(help="user, assistant, system or developer.")] = "user",
-    id: Annotated[str | None, typer.Option(help="Appending the same id again changes nothing.")] = None,
-    name: Annotated[str | None, typer.Option(help="The speaker's name.")] = None,
-    pin: Annotated[bool, typer.Option("--pin", help="Hold its page up.")] = False,
-    session: Session = "default",
-    store: StoreUrl = None,
-    tenant: Tenant = "",
-    redact: Redact = False,
-    as_json: AsJson = False,
-) -> None:
-    """Append one turn and print its number."""
-    content = sys.stdin.read() if text == "-" else text
-    message = {"role": role, "content": content, "id": id, "name": name, "pinned": pin}
-    with _open(session, store, tenant, redact=redact) as memory:
-        turn = memory.append({key: value for key, value in message.items() if value is not None})
-    print(turn.model_dump_json() if as_json else f"#{turn.number}")
-
-
-@app.command("import")
-def import_(
-    command: typer.Context,
-    file: Annotated[str, typer.Argument(help="Chat messages (OpenAI, Anthropic) as JSON or JSONL, or an export; - reads standard input.")],
-    session: Session = "default",
-    store: StoreUrl = None,
-    tenant: Tenant = "",
-    redact: Redact = False,
-    as_json: AsJson = False,
-) -> None:
-    """Append a whole chat: all of it or, if one message is wrong, nothing. The same file again adds nothing.
-
-    A file that `export` wrote is restored exactly, under its own session and tenant unless others are given.
-    """
-    from ..turns.chat_files import identified, read_chat
-    from .output import progress
-
-    with nullcontext(sys.stdin.buffer) if file == "-" else _file(file).open("rb") as stream:
-        first = stream.readline()
-        if is_export(first.decode("utf-8-sig", "replace")):
-            if redact:
-                raise ValueError("an export is restored word for word, secrets too; pass --no-redact to do that")
-            asked = {name: given(command, name) for name in ("session", "tenant")}
-            return restore(chain([first], stream), **asked, store=store, as_json=as_json)
-        data = first + stream.read()
-    messages = read_chat(data, "standard input" if file == "-" else file)
-    with _open(session, store, tenant, redact=redact) as memory, progress("importing", len(messages)) as advance:
-        stored = {turn.id: note["place"] == note["of"] for turn in memory.turns() if isinstance(note := turn.metadata.get("import"), dict)}
-        batch = identified(messages, stored)
-        turns = memory.extend(batch)
-        advance(len(turns))
-        last = len(memory)
-    new = sum(1 for turn in turns if turn.id not in stored)
-    counts = {"session": session, "new": new, "known": len(turns) - new, "last": last}
-    _print_json(counts) if as_json else print(f"{new} new turns, {len(turns) - new} already there; session {session!r} ends at #{last}")
-
-
+app.command()(append)
+app.command("import")(import_)
 app.command()(export)
 app.command()(copy)
 app.command()(cost)
-
-
-@app.command()
-def context(
-    budget: Annotated[int | None, typer.Option(help="Most tokens that the context may cost the reader.", min=1)] = None,
-    format: Annotated[str, typer.Option(help="text, openai, anthropic, or json (plan and usage).")] = "text",
-    save_pages: Annotated[Path | None, typer.Option(help="Write the pages as PNG files into this folder.", file_okay=False)] = None,
-    session: Session = "default",
-    store: StoreUrl = None,
-    tenant: Tenant = "",
-    redact: Redact = False,
-    renderer: Renderer = "auto",
-    reader: Reader = "deepseek-ocr",
-    verify: Verify = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-) -> None:
-    """Print what a model would be given: pages of the past and recent turns; the cost goes to standard error."""
-    from .output import context_as, note, save_pictures
-
-    with _open(session, store, tenant, renderer=renderer, reader=reader, redact=redact, verify=verify) as memory:
-        _need_turns(memory, session)
-        given = memory.context(budget=budget)
-        print(context_as(given, "json" if as_json else format))
-        if save_pages:
-            save_pictures(save_pages, ((part.page.index, part.tier, part.image()) for part in given.pages))
-    note(str(given.usage))
-
-
-@app.command()
-def show(
-    what: Annotated[str, typer.Argument(help="A page (3 or p3), or a turn ('#42' or t42).")],
-    save: Annotated[Path | None, typer.Option(help="Write the page's picture to this file.", dir_okay=False)] = None,
-    tier: Annotated[str, typer.Option(help="The tier of the saved picture.")] = "gundam",
-    session: Session = "default",
-    store: StoreUrl = None,
-    tenant: Tenant = "",
-    redact: Redact = False,
-    renderer: Renderer = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Print one turn word for word, or what stands on one page."""
-    from ..pages.tiers import Tier
-    from .output import page_as_dict, page_as_text, turns_as_text
-
-    with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
-        _need_turns(memory, session)
-        if what[:1] in "#t":
-            turns = memory.recall([_number(what[1:], what)])
-            print(turns[0].model_dump_json() if as_json else turns_as_text(turns))
-            return
-        page = _page(memory, _number(what.removeprefix("p"), what))
-        if save:
-            save.write_bytes(page.image(Tier.parse(tier)))
-        turns = memory.turns(page.first_turn, page.last_turn + 1)
-        _print_json(page_as_dict(page, memory.verifications())) if as_json else print(page_as_text(page, turns))
-
-
-@app.command()
-def recall(
-    query: Annotated[list[str], typer.Argument(help="Words to look for, or turn numbers only (7 '#12').")],
-    limit: Annotated[int, typer.Option(help="Most turns to give back.", min=1)] = 5,
-    words: Annotated[bool, typer.Option("--words", help="Take numbers as words too.")] = False,
-    exchange: Annotated[bool, typer.Option("--exchange", help="Give the whole exchange around each match.")] = False,
-    since: Annotated[datetime | None, typer.Option(help="Only turns said from this time on (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Only turns said before this time (UTC).")] = None,
-    session: Session = "default",
-    store: StoreUrl = None,
-    tenant: Tenant = "",
-    as_json: AsJson = False,
-) -> None:
-    """Give turns back word for word, by what they say or by their numbers."""
-    from .output import turns_as_text
-
-    numbers = [int(word.removeprefix("#")) for word in query if word.removeprefix("#").isdecimal()]
-    with _open(session, store, tenant) as memory:
-        _need_turns(memory, session)
-        asked = numbers if len(numbers) == len(query) and not words else " ".join(query)
-        turns = memory.recall(asked, limit, exchange=exchange, since=since, until=until)
-    _print_json([turn.model_dump(mode="json") for turn in turns]) if as_json else print(turns_as_text(turns), end="")
-    if not turns:
-        _stop(f"nothing in session {session!r} matches {' '.join(query)!r}", NOT_FOUND)
-
-
-@app.command()
-def pages(
-    save: Annotated[Path | None, typer.Option(help="Write every page as a PNG file into this folder.", file_okay=False)] = None,
-    tier: Annotated[str, typer.Option(help="The tier of the saved pictures.")] = "gundam",
-    session: Session = "default",
-    store: StoreUrl = None,
-    tenant: Tenant = "",
-    redact: Redact = False,
-    renderer: Renderer = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """List the pages of a session."""
-    from ..pages.tiers import Tier
-    from .output import page_as_dict, pages_table, progress, save_pictures
-
-    with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
-        _need_turns(memory, session)
-        found, at, verified = memory.pages(), Tier.parse(tier), memory.verifications()
-        if save:
-            with progress("drawing", len(found)) as advance:
-                save_pictures(save, ((page.index, at, page.image(at)) for page in found), advance)
-        _print_json([page_as_dict(page, verified) for page in found]) if as_json else pages_table(found, verified)
-
-
-@app.command()
-def erase(
-    turns: Annotated[str | None, typer.Option(help="Numbers and ranges: 3,7-9.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="The whole session.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    proof: Annotated[bool, typer.Option("--proof", help="Look for it everywhere afterwards; exit code 1 unless all is clean.")] = False,
-    session: Session = "default",
-    store: StoreUrl = None,
-    tenant: Tenant = "",
-    as_json: AsJson = False,
-) -> None:
-    """Delete turns for ever: their text, their pages, and what was made from them."""
-    from ..errors import SessionCorrupted
-    from .output import as_plain, proof_table
-
-    if everything == (turns is not None):
-        raise ValueError("pass either --turns 3,7-9 or --all")
-    numbers = _numbers(turns) if turns else None
-    with _open(session, store, tenant) as memory:
-        with suppress(SessionCorrupted):  # which is a reason to erase it
-            _need_turns(memory, session)
-        what = f"turns {turns} of session {session!r}" if turns else f"the whole session {session!r}"
-        if not yes and not typer.confirm(f"Erase {what} for ever?", err=True):
-            raise typer.Exit(FAILED)
-        report = memory.erase(numbers)
-        proven = memory.prove_erased(numbers) if proof else None
-    if as_json:
-        _print_json(as_plain(report) | ({"proof": as_plain(proven) | {"is_complete": proven.is_complete}} if proven else {}))
-    else:
-        print(f"erased {what}")
-        if proven:
-            proof_table(proven)
-    if proven and not proven.is_complete:
-        raise typer.Exit(FAILED)
-
-
-@app.command()
-def sessions(store: StoreUrl = None, tenant: Tenant = "", as_json: AsJson = False) -> None:
-    """List the sessions of a store."""
-    from ..stores import open_store
-    from .output import as_plain, sessions_table
-
-    opened = open_store(store)
-    try:
-        found = opened.sessions(tenant)
-    finally:
-        opened.close()
-    _print_json([as_plain(info) for info in found]) if as_json else sessions_table(found)
+app.command()(context)
+app.command()(show)
+app.command()(recall)
+app.command()(pages)
+app.command()(erase)
+app.command()(sessions)
 
 
 @app.command()
 def doctor(store: StoreUrl = None, renderer: Renderer = "auto", as_json: AsJson = False) -> None:
     """Say what was found on this machine, and what to install. Fails if the renderer cannot draw a page."""
     from .doctor import can_render, examine
-    from .output import as_plain, findings_table
+    from .output import as_plain
+    from .tables import findings_table
 
     findings = examine(store if store and store.startswith("redis") else None, renderer)
-    _print_json([as_plain(finding) for finding in findings]) if as_json else findings_table(findings)
+    print_json([as_plain(finding) for finding in findings]) if as_json else findings_table(findings)
     if not can_render(findings, renderer):
-        _stop(f"the renderer {renderer!r} cannot draw a page here; see above for what to install", FAILED)
+        stop(f"the renderer {renderer!r} cannot draw a page here; see above for what to install", FAILED)
 
 
 app.command("eval")(eval_)
@@ -326,7 +110,8 @@ def demo(
 ) -> None:
     """A real conversation of hundreds of turns becomes pages that fade: a table here, and an HTML report."""
     from ..demo.demo import MARKS, conversation, photograph, run
-    from .output import demo_closing, growth_table, progress
+    from .output import demo_closing, progress
+    from .tables import growth_table
 
     talk = conversation()
     with progress(f"{len(talk.messages)} turns, page by page", len(talk.messages)) as advance:
@@ -335,62 +120,3 @@ def demo(
     demo_closing(result)
     if picture:
         photograph(result.path, picture)
-
-
-def _open(
-    session: str, store: str | None, tenant: str, *, renderer: str = "auto", reader: str = "deepseek-ocr", **options: Any
-) -> OpticalMemory:
-    from ..memory.optical_memory import OpticalMemory
-
-    return OpticalMemory(session, store=store, tenant=tenant or None, renderer=renderer, reader=reader, **options)
-
-
-def _need_turns(memory: OpticalMemory, session: str) -> None:
-    if not len(memory):
-        _stop(f"no session {session!r} in {memory.stats().store}; `optical-memory sessions` lists those there are", NOT_FOUND)
-
-
-def _page(memory: OpticalMemory, index: int) -> Page:
-    found = memory.pages()
-    for page in found:
-        if page.index == index:
-            return page
-    _stop(f"no page {index}; the session has {len(found)}" + ("" if found else ". Pages are drawn when a context asks for them"), NOT_FOUND)
-
-
-def _file(name: str) -> Path:
-    path = Path(name)
-    if not path.exists():
-        _stop(f"no file {name!r}", NOT_FOUND)
-    if path.is_dir():
-        raise ValueError(f"{name!r} is a folder; pass a file of JSON or JSONL")
-    return path
-
-
-def _number(digits: str, given: str) -> int:
-    if not digits.isdecimal():
-        raise ValueError(f"{given!r} is neither a page (3 or p3) nor a turn ('#42' or t42)")
-    return int(digits)
-
-
-def _numbers(ranges: str) -> list[int]:
-    numbers: list[int] = []
-    for item in ranges.replace("#", "").split(","):
-        first, _, last = (edge.strip() for edge in item.partition("-"))
-        if not first.isdecimal() or (last and not last.isdecimal()):
-            raise ValueError(f"{item!r} in --turns is neither a number nor a range; write them like 3,7-9")
-        if last and int(last) < int(first):
-            raise ValueError(f"the range {item!r} in --turns ends before it begins")
-        numbers += range(int(first), int(last or first) + 1)
-    return numbers
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    print(json.dumps(value, ensure_ascii=False))
-
-
-def _stop(message: str, code: int) -> NoReturn:
-    print(f"optical-memory: {message}", file=sys.stderr)
-    raise SystemExit(code)

@@ -1,4 +1,4 @@
-"""`optical-memory calibrate`: the eye test of a reader, from charts to a profile."""
+"""`optical-memory calibrate`: measure which text a reader can read, and write its profile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .transfer import API_KEY
+from .options import API_KEY
 
 if TYPE_CHECKING:
     from ..calibration import Bounds, Price, Settings, Verdict
@@ -109,12 +109,12 @@ def _test(settings: Settings, asker: Any, renderer: Any, out: Path, bounds: Boun
 
 def _write(out: Path, verdict: Verdict, profile: Any, name: str, by: str) -> None:
     from ..calibration import plot, profile_with, write_profile
-    from .output import eyetest_table
+    from .tables import calibration_table
 
     measured = profile_with(profile, verdict, name=name, by=by)
     write_profile(out / "profile.toml", measured)
     (out / "forgetting.svg").write_text(plot(verdict), encoding="utf-8")
-    eyetest_table(verdict)
+    calibration_table(verdict)
     letters = f"{verdict.letter:.1f} px as shown" if verdict.letter else "none"
     print(f"smallest letters that reach {verdict.target:.0%} with every kind: {letters}")
     print(f"faintest rung of {verdict.font_size:g}-px pages that does: {verdict.floor.label if verdict.floor else 'none'}")

@@ -1,4 +1,4 @@
-"""`optical-memory eval`: what a memory still offers of conversations whose questions have known evidence."""
+"""`optical-memory eval`, `eval-identifiers` and `eval-exact`: how much of a conversation a memory still offers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .transfer import API_KEY, AsJson
+from .options import API_KEY, FAILED, AsJson
 
 if TYPE_CHECKING:
     from ..evaluation.answering import Request
@@ -53,7 +53,8 @@ def eval_(
     from ..readers.tesseract import OcrReader
     from ..renderers.base import open_renderer
     from ..stores import open_store
-    from .output import evaluation_table, progress
+    from .output import progress
+    from .tables import evaluation_table
 
     wanted, limits = chosen(policies), _numbers(budgets, "--budgets")
     talks = [read_conversation(path, categories=_numbers(categories, "--categories")) for path in files]
@@ -104,7 +105,8 @@ def eval_identifiers(
     from ..renderers.base import open_renderer
     from ..stores import open_store
     from ..turns.chat_files import read_chat
-    from .output import identifiers_table, progress
+    from .output import progress
+    from .tables import identifiers_table
 
     limits, engine, drawing, store = _numbers(budgets, "--budgets"), OcrReader(), open_renderer(renderer), open_store("memory://")
     rows: list[dict[str, object]] = []
@@ -142,7 +144,7 @@ def eval_exact(
     from ..renderers.base import open_renderer
     from ..stores import open_store
     from ..turns.chat_files import read_chat
-    from .output import exact_table
+    from .tables import exact_table
 
     drawing, store = open_renderer(renderer), open_store("memory://")
     rows: list[dict[str, object]] = []
@@ -159,17 +161,17 @@ def eval_exact(
             rows.append({"session": path.stem, "tier": tier.label, "pages": pages, "strings": count, **places, "found by search": searched})
     print(json.dumps(rows)) if as_json else exact_table(rows)
     if any(row["nowhere"] or row["found by search"] != row["strings"] for row in rows):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _asked(requests: Sequence[Request], url: str, model: str, reader: str, path: Path) -> dict[str, str]:
-    """Answers of the model behind a URL, by the keys of the requests."""
+    """Answers of the model behind a URL, by request key."""
     from ..evaluation.answering import ask_all
     from ..profiles.registry import profile_for_model
     from ..readers.base import open_reader
     from .output import progress
 
-    like = None if profile_for_model(model) else reader  # a model that is not known is taken for one like the reader
+    like = None if profile_for_model(model) else reader  # an unknown model gets the reader's profile
     options = {"profile": like, "api_key": os.environ.get(API_KEY), "options": {"temperature": 0}}
     opened = open_reader("openai", url=url, model=model, **options)
     with closing(opened), progress(f"asking {model}", len({request.key for request in requests})) as advance:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .options import AsJson
+
 __all__ = ["app"]
 
 app = typer.Typer(name="models", help="Weights of the readers that run on this machine.", no_args_is_help=True)
@@ -25,7 +27,7 @@ def pull(
 
 
 @app.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False) -> None:
+def list_(as_json: AsJson = False) -> None:
     """Models on this machine."""
     from ..deepseek_ocr.hub import list_models
 

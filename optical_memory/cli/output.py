@@ -1,6 +1,6 @@
-"""What the command line prints: tables, progress, turns and pages as text.
+"""Turns, pages and contexts as text and JSON; notes and progress.
 
-Conversations are not trusted with a terminal: on one, control characters are shown as pictures. Into a pipe or a file a turn goes word
+Conversations are not trusted with a terminal: there, control characters are replaced by visible ones. Pipes and files get every turn word
 for word.
 """
 
@@ -9,65 +9,41 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 if TYPE_CHECKING:
-    from ..calibration import Verdict
     from ..context.context import Context
     from ..demo.demo import Demo
-    from ..demo.report import Growth
-    from ..evaluation.summary import Row
-    from ..memory.erasure import ErasureProof
     from ..pages.page import Page
     from ..pages.tiers import Tier
-    from ..stores.base import SessionInfo
-    from ..stores.redis.health_check import Problem
     from ..turns.turn import Turn
     from ..verification import Verification
-    from .doctor import Finding
 
 __all__ = [
     "as_plain",
     "context_as",
     "demo_closing",
-    "evaluation_table",
-    "eyetest_table",
-    "findings_table",
-    "growth_table",
-    "identifiers_table",
     "note",
     "page_as_dict",
     "page_as_text",
-    "pages_table",
     "printable",
-    "problems_table",
     "progress",
-    "proof_table",
-    "rungs_table",
     "save_pictures",
-    "sessions_table",
     "turns_as_text",
 ]
 
-SESSION_NAME = 20  # characters of a name in a wide table
 CONTROL_PICTURES = (
     {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 )
-WIDE = 120  # columns of a table that goes into a pipe
 
 
 def printable(text: str) -> str:
-    """`text` as it may be printed: word for word, but on a terminal without the characters that would steer it."""
+    """`text` word for word; on a terminal, control characters are replaced by visible ones."""
     return text.translate(CONTROL_PICTURES) if sys.stdout.isatty() else text
 
 
@@ -78,7 +54,8 @@ def note(text: str) -> None:
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error while the block runs; call what it gives with the steps done. Nothing is drawn where nobody looks."""
+    """A progress bar while the block runs; call the value with the steps done. Draws nothing unless standard error is a terminal."""
+    from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
@@ -138,7 +115,7 @@ def _context_dict(given: Context) -> dict[str, Any]:
 
 
 def page_as_dict(page: Page, verified: Sequence[Verification] = ()) -> dict[str, Any]:
-    """What is known of a page, without its picture. `verified` may be of other pages too."""
+    """A page without its picture, as JSON can hold it. `verified` may hold results of other pages too."""
     from ..pages.tiers import Tier
 
     return {
@@ -164,154 +141,8 @@ def page_as_text(page: Page, turns: Sequence[Turn]) -> str:
     return f"{head}{sidecar}\n\n{turns_as_text(turns)}".rstrip("\n")
 
 
-def pages_table(pages: Sequence[Page], verified: Sequence[Verification] = ()) -> None:
-    """Print the pages of a session, and what verifiers found of them, if any did."""
-    from ..pages.tiers import Tier
-
-    table = _table("page", "turns", "tokens as text", *(tier.label for tier in sorted(Tier, reverse=True)), "fill", "key")
-    if verified:
-        table.add_column("verified", justify="left")
-    for page in pages:
-        tokens = [f"{page.tokens(tier):,}" for tier in sorted(Tier, reverse=True)]
-        table.add_row(
-            str(page.index),
-            f"#{page.first_turn}-#{page.last_turn}",
-            f"{page.text_tokens:,}",
-            *tokens,
-            f"{page.fill:.0%}",
-            _short_key(page.key),
-            *([Text(_verdicts(page, verified))] if verified else []),
-        )
-    _print(table) if pages else note("no pages yet: they are drawn when a context asks for them, as `optical-memory context` does")
-
-
-def _verdicts(page: Page, verified: Sequence[Verification]) -> str:
-    """One line for each verifier: `ocr: tiny 0.14 no, small 0.86`."""
-    found: dict[str, list[str]] = {}
-    for each in (each for each in verified if each.key == page.key):
-        found.setdefault(each.verifier, []).append(f"{each.tier.label} {each.score:.2f}{'' if each.passed else ' no'}")
-    return "\n".join(f"{verifier}: {', '.join(verdicts)}" for verifier, verdicts in found.items())
-
-
-def rungs_table(rows: Sequence[Sequence[str]], *, compared: bool) -> None:
-    """Print what a picture costs at every rung; the fifth column only if there is a text to compare it with."""
-    heads = ("at", "sent as", "seen as", "tokens", "beside text", "used", "")
-    wanted = [place for place in range(len(heads)) if compared or place != 4]
-    table = _table(*(heads[place] for place in wanted[:-1]), left=1)
-    table.add_column("", justify="left", overflow="fold")
-    for row in rows:
-        table.add_row(*(row[place] for place in wanted))
-    _print(table)
-
-
-def _short_key(key: str) -> str:
-    """The first digits, and which page of its run it is: the pages of one run share the rest."""
-    digits, _, place = key.partition("-")
-    return f"{digits[:12]}-{place}" if place else digits[:12]
-
-
-def sessions_table(sessions: Sequence[SessionInfo]) -> None:
-    """Print the sessions of a store."""
-    table = _table("session", "turns", "last append", left=1)
-    for info in sessions:
-        last = f"{info.last_append:%Y-%m-%d %H:%M}" if info.last_append else ""
-        table.add_row(Text(printable(info.id.name)), f"{info.turns:,}", last)
-    _print(table)
-
-
-def findings_table(findings: Sequence[Finding]) -> None:
-    """Print what `doctor` found."""
-    marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "missing": "[red]missing[/]"}
-    table = _table("what", "", "found", "advice", left=4)
-    for finding in findings:
-        table.add_row(Text(finding.topic), marks.get(finding.status, finding.status), Text(finding.detail), Text(finding.advice))
-    _print(table)
-
-
-def evaluation_table(rows: Sequence[Row]) -> None:
-    """Print what policies offer at their budgets, with 95 % intervals."""
-    asked = any(row.f1 is not None for row in rows)
-    scores = ("answer F1", "exact answers") if asked else ()
-    table = _table("policy", "budget", "tokens", "evidence legible", "facts", "with recall", "found by search", *scores, "seconds", left=1)
-    for row in rows:
-        shares = [row.legible, row.facts, row.offered, row.recallable, *([row.f1, row.exact] if asked else [])]
-        cells = ("-" if share is None else str(share) for share in shares)
-        table.add_row(row.policy, f"{row.budget:,}", f"{row.tokens:,.0f}", *cells, f"{row.seconds:.2f}")
-    _print(table)
-
-
-def identifiers_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print where exact strings are offered, and how many are left if the oldest turns are cut."""
-    places = [key for key in rows[0] if key not in ("session", "budget", "probes", "cut")] if rows else []
-    table = _table("session", "budget", "probes", "offered", *places, "cut the oldest", left=1)
-    for row in rows:
-        offered = row["probes"] - row["nowhere"] - row["budget too small"]
-        counts = (str(row[place]) for place in places)
-        name = row["session"] if len(row["session"]) <= SESSION_NAME else row["session"][: SESSION_NAME - 1] + "…"
-        table.add_row(Text(printable(name)), f"{row['budget']:,}", str(row["probes"]), str(offered), *counts, str(row["cut"]))
-    _print(table)
-
-
-def exact_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print where exact strings are to be had, tier by tier."""
-    table = _table(*(rows[0] if rows else ()), left=2)
-    for row in rows:
-        name, tier, *counts = row.values()
-        table.add_row(Text(printable(name[:SESSION_NAME])), tier, *(f"{count:,}" for count in counts))
-    _print(table)
-
-
-def problems_table(problems: Sequence[Problem]) -> None:
-    """Print what a check of a store found wrong."""
-    if not problems:
-        print("nothing is wrong")
-        return
-    marks = {"warning": "[yellow]warning[/]", "error": "[red]error[/]"}
-    table = _table("", "session", "what is wrong", "what to do", left=4)
-    for problem in problems:
-        session = printable(problem.session.name) if problem.session else "(server)"
-        table.add_row(marks[problem.level], Text(session), Text(printable(problem.what)), Text(problem.advice))
-    _print(table)
-
-
-def proof_table(proof: ErasureProof) -> None:
-    """Print where erased turns were looked for."""
-    marks = {True: "[green]clean[/]", False: "[red]still there[/]", None: "[yellow]not known[/]"}
-    table = _table("place", "", "found", left=3)
-    for trace in proof.traces:
-        table.add_row(Text(trace.place), marks[trace.clean], Text(printable(trace.details)))
-    _print(table)
-
-
-def growth_table(growth: Sequence[Growth]) -> None:
-    """Print tokens as text against tokens as sent while a conversation grows, and the pages in the context by tier."""
-    from ..pages.tiers import Tier
-
-    tiers = sorted(Tier, reverse=True)
-    table = _table("turns", "tokens as text", "as sent", "of it pictures", "times fewer", "left out", *(tier.label for tier in tiers))
-    for point in growth:
-        tokens = [f"{number:,}" for number in (point.turns, point.text_tokens, point.sent_tokens, point.vision_tokens)]
-        ratio = f"{point.text_tokens / max(1, point.sent_tokens):.1f}"
-        table.add_row(*tokens, ratio, f"{point.turns_left_out:,}", *(str(point.pages_by_tier.get(tier, "")) for tier in tiers))
-    _print(table)
-
-
-def eyetest_table(verdict: Verdict) -> None:
-    """Print an eye test: each kind of text at each rung and size, sharpest first; wrong answers apart from abstentions."""
-    table = _table(
-        "text", "rung", "font", "letters shown", "texts", "exact", "95 % interval", "wrong", "abstained", "wrong characters", left=2
-    )
-    for place in sorted(verdict.scores, key=lambda place: (verdict.kinds.index(place.kind), -place.tier, -place.font_size)):
-        found = verdict.scores[place]
-        low, high = found.interval
-        shown = f"{verdict.letter_shown(place):.1f} px"
-        counts = [f"{found.exact_rate:.1%}", f"{low:.1%} to {high:.1%}", str(found.wrong), str(found.abstained), f"{found.error_rate:.1%}"]
-        table.add_row(place.kind, place.tier.label, f"{place.font_size:g} px", shown, str(found.probes), *counts)
-    _print(table)
-
-
 def demo_closing(demo: Demo) -> None:
-    """Print the demo's recalls, briefly, and where to look further."""
+    """Print the demo's recalls, shortened, and the command that lists its pages."""
     for recalled in demo.report.recalls:
         print(recalled.question)
         for number, speaker, text in recalled.turns:
@@ -328,7 +159,7 @@ def _shortened(text: str, limit: int = 150) -> str:
 
 
 def save_pictures(folder: Path, pictures: Iterable[tuple[int, Tier, bytes]], advance: Callable[[int], None] = lambda steps: None) -> None:
-    """Write pages, each an index, a tier and a PNG, into a folder, which is made if it is not there."""
+    """Write pages, each an index, a tier and a PNG, into a folder, created if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     for index, tier, png in pictures:
         (folder / f"page-{index:04}-{tier.label}.png").write_bytes(png)
@@ -348,15 +179,3 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.name.lower()
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _table(*heads: str, left: int = 0) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="left" if place < left else "right", overflow="fold")
-    return table
-
-
-def _print(table: Table) -> None:
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
-    console.print(table)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .transfer import AsJson, Session, Tenant
+from .options import FAILED, NOT_FOUND, AsJson, Session, Tenant, stop
 
 if TYPE_CHECKING:
     from ..stores.redis import RedisStore
@@ -31,11 +31,11 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Look at every turn of every session, and at the server's settings. Exit code 1 if something is lost."""
-    from ..stores.redis.health_check import check as look
-    from .output import problems_table
+    from ..stores.redis.health_check import check as check_store
+    from .tables import problems_table
 
     with _opened(store) as opened:
-        report = look(opened, repair=repair)
+        report = check_store(opened, repair=repair)
         sealed = opened.cipher.seals
     if as_json:
         print(json.dumps(asdict(report)))
@@ -50,7 +50,7 @@ def check(
             )
         problems_table(report.problems)
     if report.has_errors:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -76,8 +76,7 @@ def expire(
         try:
             opened.expire(SessionId(session, tenant), seconds_of(after), expiry)
         except LookupError as exc:
-            typer.echo(f"optical-memory: {exc}", err=True)
-            raise typer.Exit(3) from exc
+            stop(str(exc), NOT_FOUND)
     print(f"session {session!r} " + ("never ends" if after == "never" else f"ends after {after}, {expiry}"))
 
 

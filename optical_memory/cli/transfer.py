@@ -1,4 +1,4 @@
-"""`optical-memory export` and `copy`, and what `import` does with a file that `export` wrote."""
+"""`optical-memory export` and `copy`, and the part of `import` that restores a file written by `export`."""
 
 from __future__ import annotations
 
@@ -14,30 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from .options import MISUSED, NOT_FOUND, AsJson, Session, StoreUrl, Tenant, print_json, stop
+
 if TYPE_CHECKING:
     from ..stores import SessionId, Store
     from ..stores.transfer import ImportReport
 
-__all__ = ["API_KEY", "app", "copy", "export", "given", "is_export", "restore"]
+__all__ = ["copy", "export", "is_export", "restore"]
 
-MISUSED, NOT_FOUND = 2, 3
-API_KEY = "OPTICAL_MEMORY_API_KEY"  # the environment variable with the key of a hosted API; it is never printed or written
-
-app = typer.Typer(help="Whole sessions: into files and from store to store.", no_args_is_help=True)
-
-Session = Annotated[str, typer.Option("--session", "-s", envvar="OPTICAL_MEMORY_SESSION", help="The session's name.")]
-StoreUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--store", envvar="OPTICAL_MEMORY_STORE", help="sqlite:///path, redis://..., memory://.", show_default="a file in your data folder"
-    ),
-]
-Tenant = Annotated[str, typer.Option("--tenant", envvar="OPTICAL_MEMORY_TENANT", help="Sessions of different tenants never meet.")]
 Pages = Annotated[bool, typer.Option("--pages", help="With the drawn pages, so that they need not be drawn again.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
-@app.command()
 def export(
     out: Annotated[Path | None, typer.Option(help="The file to write; standard output without it.", dir_okay=False)] = None,
     pages: Pages = False,
@@ -60,7 +47,6 @@ def export(
     note(f"session {session!r} exported: {count} lines")
 
 
-@app.command()
 def copy(
     target: Annotated[str, typer.Argument(help="The URL of the store to copy to.", metavar="TARGET_URL")],
     as_name: Annotated[str | None, typer.Option("--as", help="The copy's name; by default the same.")] = None,
@@ -85,24 +71,18 @@ def copy(
         with _missing_session_stops():
             report = copy_session(source, opened, SessionId(session, tenant), as_session=named, pages=pages)
         counts = _counts(opened, report)
-    _print_json(counts) if as_json else print(_sentence(counts))
+    print_json(counts) if as_json else print(_sentence(counts))
 
 
 def is_export(first_line: str) -> bool:
-    """Whether a file that begins with this line is one that `export` wrote, whole or not. No chat file begins so."""
+    """Whether this is the first line of a file written by `export`, complete or not. No chat file begins like this."""
     return re.match(r'\s*\{\s*"optical_memory"\s*:', first_line) is not None
-
-
-def given(command: typer.Context, name: str) -> str | None:
-    """An option that was given, on the command line or by the environment; None where it has its default."""
-    source = command.get_parameter_source(name)
-    return None if source is None or source.name.startswith("DEFAULT") else str(command.params[name])
 
 
 def restore(
     lines: Iterable[bytes], *, session: str | None = None, tenant: str | None = None, store: str | None = None, as_json: bool = False
 ) -> None:
-    """Import what `export` wrote and print what was done. Session and tenant are those of the file where None.
+    """Import a file written by `export` and print the counts. Session and tenant default to those of the file.
 
     Raises what `import_session` raises.
     """
@@ -110,17 +90,17 @@ def restore(
     from ..stores.transfer import import_session
     from .output import progress
 
-    texts = (line.decode("utf-8", "surrogateescape") for line in lines)  # bytes that are no UTF-8 make a damaged line
+    texts = (line.decode("utf-8", "surrogateescape") for line in lines)  # invalid UTF-8 fails as a damaged line
     first = next(texts, "").removeprefix("\ufeff")
     header = _header(first)
     with closing(open_store(store)) as opened, progress("importing", header.get("length", 0)) as advance:
         report = import_session(opened, _counted(chain([first], texts), advance), session=_target(header, session, tenant))
         counts = _counts(opened, report)
-    _print_json(counts) if as_json else print(_sentence(counts))
+    print_json(counts) if as_json else print(_sentence(counts))
 
 
 def _copy_all(source: Store, target: Store, tenant: str, pages: bool, as_json: bool) -> None:
-    """Copy all sessions that can be copied; those that cannot are named on standard error, and the exit code tells."""
+    """Copy every session of a tenant. Failures are named on standard error; the exit code is then `MISUSED`."""
     from ..errors import SessionCorrupted
     from ..stores.transfer import copy_session
     from .output import note, progress
@@ -137,7 +117,7 @@ def _copy_all(source: Store, target: Store, tenant: str, pages: bool, as_json: b
                 failed = True
             advance(1)
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         print("\n".join([*map(_sentence, done), f"{len(done)} of {len(ids)} sessions copied"]))
     if failed:
@@ -156,7 +136,7 @@ def _sentence(counts: dict[str, Any]) -> str:
 
 
 def _header(first_line: str) -> dict[str, Any]:
-    """What the first line says of the session; nothing if it is damaged, which the import then says."""
+    """Session, tenant and length from the first line; empty if it is damaged, which the import then reports."""
     try:
         header = json.loads(first_line)
     except (ValueError, RecursionError):
@@ -184,19 +164,18 @@ def _missing_session_stops() -> Iterator[None]:
     try:
         yield
     except LookupError as exc:
-        if type(exc) is not LookupError:  # an error in the program is no missing session
+        if type(exc) is not LookupError:  # KeyError and IndexError are bugs, not missing sessions
             raise
-        typer.echo(f"optical-memory: {exc}", err=True)
-        raise typer.Exit(NOT_FOUND) from exc
+        stop(str(exc), NOT_FOUND)
 
 
 @contextmanager
 def _writing(out: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that appears under its name when it is whole."""
+    """Standard output, or a file that gets its name only when complete."""
     if out is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
-    elif out.exists() and not out.is_file():  # a device or a pipe is written to, never replaced
+    elif out.exists() and not out.is_file():  # write to a device or pipe; never replace it
         with out.open("wb") as file:
             yield file
     else:
@@ -207,7 +186,3 @@ def _writing(out: Path | None) -> Iterator[BinaryIO]:
             os.replace(part, out)
         finally:
             part.unlink(missing_ok=True)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))

@@ -62,11 +62,6 @@ class KVCache:
         """Bytes of the whole storage, which other caches may share: see `storage_bytes`."""
         return self._storage.nbytes
 
-    @property
-    def position_bytes(self) -> int:
-        """Bytes of one position in all layers: 61,440 for the published model in 16 bits."""
-        return self._storage.nbytes // self._storage.capacity
-
     def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Append to one layer. Both are (1, heads, T, head size); what comes back holds all positions so far."""
         end = self._length + keys.shape[2]

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..context.context import PagePart, TextPart
-from ..readers.base import Answer, ContextLike
+from ..context.context import Context, PagePart
+from ..readers.base import Answer
 from ..turns.turn import Turn
 
 __all__ = ["ANSWER_TOKENS", "Answering", "Price", "Request", "ask_all", "exact_match", "price_of", "read_answers", "token_f1", "worded"]
@@ -33,16 +33,14 @@ RECALLED = "Turns of the conversation, looked up for the question, word for word
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question over a context: what `readers.base.Reader.answer` takes.
+    """A question about a context.
 
     Attributes:
-        framing, parts: the context; see `context.Context`.
-        question: with the turns that were recalled for it, and what is asked of the model.
+        question: with the turns that were recalled for it, and the instruction to the model.
         tokens: of the prompt, as the evaluation's reader counts.
     """
 
-    framing: str
-    parts: tuple[TextPart | PagePart, ...]
+    context: Context
     question: str
     tokens: int
 
@@ -53,15 +51,15 @@ class Request:
             [part.page.key, part.tier.label, part.text]
             if isinstance(part, PagePart)
             else [turn.model_dump_json(exclude={"id", "created_at", "metadata"}) for turn in part.turns]
-            for part in self.parts
+            for part in self.context.parts
         ]
-        return hashlib.sha256(json.dumps([self.framing, said, self.question]).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return hashlib.sha256(json.dumps([self.context.framing, said, self.question]).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class Answering(Protocol):
     """A reader, as far as it is needed here."""
 
-    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> Answer: ...
+    def answer(self, context: Context, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> Answer: ...
 
 
 def worded(question: str, recalled: Sequence[Turn]) -> str:
@@ -108,7 +106,7 @@ def ask_all(
         for key, request in wanted.items():
             if key in answers:
                 continue
-            answers[key] = str(reader.answer(request, request.question, max_tokens=ANSWER_TOKENS)).strip()
+            answers[key] = str(reader.answer(request.context, request.question, max_tokens=ANSWER_TOKENS)).strip()
             asked = request.question.rpartition("Question: ")[2]
             file.write(json.dumps({"key": key, "question": asked, "answer": answers[key]}, ensure_ascii=False) + "\n")
             file.flush()

@@ -128,7 +128,7 @@ class Evaluation:
         recalled, tokens = self._within(offer, self._recalled[place])
         turns = [self._by_number[number] for number in self._recalled[place] if number in recalled]
         asked = self.conversation.questions[place].text
-        return Request(offer.framing, offer.parts, worded(asked, turns), offer.tokens + tokens + self._count(worded(asked, ())))
+        return Request(offer.context, worded(asked, turns), offer.tokens + tokens + self._count(worded(asked, ())))
 
     def results(self, policy: Policy, budget: int, answers: Mapping[str, str], most: int) -> Iterator[Result]:
         offer, seconds = self._offer(policy, budget)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..context.context import PagePart, TextPart
+from ..context.context import Context, TextPart, Usage
+from ..context.plan import Plan
 from ..errors import BudgetTooSmall, UnknownName
 from ..memory.optical_memory import OpticalMemory
 from ..pages.page import Page
@@ -23,28 +24,29 @@ RECALLED = 5  # turns for one question at most
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a policy puts before the reader.
+    """What a policy sends to the reader.
 
     Attributes:
-        tokens: what it costs, recalled turns left out.
-        parts, framing: as in a `Context`.
         recall_tokens: what recalled turns may cost beside it, for each question; 0 where the policy recalls nothing.
     """
 
-    tokens: int
-    parts: tuple[TextPart | PagePart, ...]
-    framing: str = ""
+    context: Context
     recall_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """What it costs, recalled turns left out."""
+        return self.context.usage.prompt_tokens
 
     @property
     def text(self) -> frozenset[int]:
         """Numbers of the turns that are there as text."""
-        return frozenset(turn.number for part in self.parts if isinstance(part, TextPart) for turn in part.turns)
+        return frozenset(turn.number for turn in self.context.turns)
 
     @property
     def shown(self) -> tuple[tuple[Page, Tier], ...]:
         """The pages, each with its tier."""
-        return tuple((part.page, part.tier) for part in self.parts if isinstance(part, PagePart))
+        return tuple((part.page, part.tier) for part in self.context.pages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,8 @@ class AtOneTier:
 
 
 def _whole(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
-    """All turns as text, whatever that costs: what there is to be kept."""
-    tokens = sum(map(cost_of(memory), turns))
-    return Offer(tokens, (TextPart(tuple(turns), tokens),))
+    """All turns as text, whatever they cost: the most that can be kept."""
+    return _as_text(memory, turns, turns, budget)
 
 
 def _newest(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
@@ -91,16 +92,25 @@ def _newest(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer 
             break
         spent += cost(turn)
         kept.append(turn)
-    return Offer(spent, (TextPart(tuple(kept[::-1]), spent),) if kept else ())
+    return _as_text(memory, turns, kept[::-1], budget)
+
+
+def _as_text(memory: OpticalMemory, turns: Sequence[Turn], kept: Sequence[Turn], budget: int) -> Offer:
+    """Some of `turns` as text, the rest nowhere."""
+    pricing = Pricing(memory.profile)
+    whole, spent = pricing.total(turns), pricing.total(kept)
+    left_out = len(turns) - len(kept)
+    plan = Plan(epoch=1, basis="", budget=budget, turns_left_out=left_out, text_tokens=whole, high_water=spent, reason="turns as text only")
+    usage = Usage(spent, whole, 0, {}, {}, 0, left_out, pricing.counted_with)
+    return Offer(Context((TextPart(tuple(kept), spent),) if kept else (), plan, usage))
 
 
 def _remembered(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
     """What the memory's context holds."""
     try:
-        context = memory.context(budget)
+        return Offer(memory.context(budget))
     except BudgetTooSmall:
         return None
-    return Offer(context.usage.prompt_tokens, context.parts, context.framing)
 
 
 def _remembered_with_recall(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:

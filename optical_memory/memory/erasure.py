@@ -45,11 +45,6 @@ class ErasureProof:
         """Whether every place was looked at and is clean."""
         return all(trace.clean for trace in self.traces)
 
-    @property
-    def is_refuted(self) -> bool:
-        """Whether something is still there."""
-        return any(trace.clean is False for trace in self.traces)
-
 
 class Erasure:
     """Erases from one session of a store."""

@@ -1,1 +1,1 @@
-"""What each reader charges for a picture, and how small a glyph it reads."""
+"""Prices of each reader, and the smallest glyph that it reads."""

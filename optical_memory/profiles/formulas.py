@@ -1,6 +1,6 @@
-"""What a picture costs, as the providers publish it. The numbers are data: see `profiles.toml`.
+"""Prices of pictures as the providers publish them. The numbers are data: see `profiles.toml`.
 
-Every formula says what a page costs at a tier, what a picture costs that is sent as it is, and to which size the server brings it first.
+Every formula gives the tokens of a page at a tier, the tokens of a picture sent as it is, and the size to which the server scales it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Formula(BaseModel):
 
     @property
     def bills_area(self) -> bool:
-        """Whether a page with less on it costs less if what is blank is cut off."""
+        """Whether a page costs less when its blank part is cropped."""
         return False
 
     def page_tokens(self, width: int, height: int, tier: Tier) -> int:

@@ -26,7 +26,7 @@ def _prices(*profiles: ReaderProfile) -> list[str]:
 
 
 def _price(profile: ReaderProfile, tier: Tier) -> str:
-    """Tokens, and behind them the side in pixels, the legible cell in square pixels, and what is asked for."""
+    """Tokens, and behind them the side in pixels, the legible cell in square pixels, and the setting asked for."""
     if tier not in profile.rungs:
         return ""
     rung = profile.rungs[tier]

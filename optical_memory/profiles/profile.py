@@ -1,4 +1,4 @@
-"""A reader's profile: what its provider charges, what a request may hold, and how faint a page it still reads. Dated data, not code."""
+"""A reader's profile: prices, request limits, and the smallest tier it still reads. Dated data, not code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["CachePrices", "Limits", "PageShape", "ReaderProfile", "Rung"]
 ROUNDING = 1e-9  # a size that is whole but for the arithmetic stays as it is
 LAPSED_AFTER = 300.0  # s; assumed where a provider does not say how long it keeps a prefix
 PAGE_BYTES = 140_000  # of a request: a page of 1024 px is a PNG of 50 to 105 kB (docs/experiments.md), a third more as base64
-COLUMN_CHARACTERS = 66  # of prose in a column, as on the default page: shorter lines leave more blank, longer ones lose the eye
+COLUMN_CHARACTERS = 66  # of prose in a column, as on the default page: shorter lines leave more blank, longer ones are harder to follow
 
 
 class _Data(BaseModel):
@@ -42,12 +42,12 @@ class Rung(_Data):
         detail: what OpenAI is asked for with the picture.
         media_resolution: what Gemini is asked for: `LOW`, `MEDIUM`, `HIGH`, `ULTRA_HIGH`.
         assumed: the provider does so without being asked.
-        whole_request: the provider takes `media_resolution` for a request only, not for a picture; whoever allows the rung sets it there.
+        whole_request: the provider takes `media_resolution` for a request only, not for a picture: set it there if you allow the rung.
         tokens: what the picture costs; None for what the formula says.
         cell: the smallest glyph cell in pixels, width and height, or its area, that is read at this setting: pages are set in a font that
-            is large enough for it. None where nobody measured.
+            is large enough for it. None where not measured.
         font: what it was measured with; None where that is not known.
-        default: used unless somebody says otherwise.
+        default: in use without `allow`.
         evidence: why it may be used, or why not.
         source: where the evidence comes from, where that is not the profile's source.
     """
@@ -115,7 +115,7 @@ class CachePrices(_Data):
 
 
 class EyeTest(_Data):
-    """What an eye test measured of a reader: what a profile's floor rests on.
+    """The result of a calibration: the basis of a profile's floor.
 
     Attributes:
         on: the date.
@@ -145,7 +145,7 @@ class ReaderProfile(_Data):
         name: as `OpticalMemory(reader=...)` takes it.
         as_of: the date on which the numbers were true.
         source: where they come from.
-        evidence: what is known of how it reads pages.
+        evidence: how well it reads pages, as published or measured.
         models: regular expressions of the names that providers give the model, each found between the edges of words.
         dialects: message formats in which requests reach it: `openai`, `anthropic`, `gemini`; empty for a reader that is not behind an API,
             None where that is not known.
@@ -158,7 +158,7 @@ class ReaderProfile(_Data):
         limits: what a request may hold.
         cache: what its prompt cache costs.
         message_tokens: what a chat message costs beyond its content.
-        measured: what the floor rests on; None where it is a judgement.
+        measured: the basis of the floor; None where it is a judgement.
     """
 
     v: Literal[1] = 1
@@ -232,9 +232,9 @@ class ReaderProfile(_Data):
         return self.free_places(NO_IMAGES)
 
     def free_places(self, beside: ImageLoad, side: int = 0) -> int:
-        """Pages of up to `side` pixels a side that a request has a place for, beside the pictures of its turns.
+        """How many pages of up to `side` pixels a side fit into a request, beside the pictures of its turns.
 
-        Below 0, so many pictures, or bytes of so many pages, are too many.
+        Negative if already too many: by that number of pictures, or of pages' bytes.
         """
         limits = self.limits
         free = [limits.max_pictures - beside.count]
@@ -257,7 +257,7 @@ class ReaderProfile(_Data):
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of all that it says: another profile makes another plan."""
+        """A short hash of all fields: another profile makes another plan."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
     def allowing(self, *tiers: Tier | str) -> ReaderProfile:

@@ -71,7 +71,7 @@ def load_profile(path: str | os.PathLike[str]) -> ReaderProfile:
 
 
 def profile_for_model(model: str) -> ReaderProfile | None:
-    """The profile of the reader that a provider's model name means; None if there is none.
+    """The profile of the reader that a provider's model name means; None if no profile matches.
 
     The profile whose pattern covers most of the name wins: `anthropic/claude-sonnet-4-5` is read by `claude`, `gpt-5-mini` by
     `gpt-5-mini`, `Qwen/Qwen2.5-VL-7B-Instruct` by `qwen2.5-vl`. A name that is a profile's own is that profile.

@@ -1,4 +1,4 @@
-"""Readers: the models that look at the pages, and what they charge."""
+"""Readers: models that read pages, and their prices."""
 
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import known_readers, load_profiles, profile_of

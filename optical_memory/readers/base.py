@@ -1,71 +1,25 @@
-"""The seam of readers: models that look at the pages, found by name."""
+"""The interface of readers: models that read pages, opened by name."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
+from ..context.context import Context
 from ..errors import UnknownName
 from ..pages.page import Page
 from ..pages.tiers import Tier
-from ..profiles.formulas import DeepseekFormula, FlatFormula, GeminiTileFormula, PatchFormula, PictureFormula, TileFormula
-from ..profiles.profile import CachePrices, EyeTest, Limits, ReaderProfile, Rung
-from ..turns.turn import Turn
+from ..profiles.profile import ReaderProfile
 
-__all__ = [
-    "Answer",
-    "CachePrices",
-    "ContextLike",
-    "DeepseekFormula",
-    "EyeTest",
-    "FlatFormula",
-    "GeminiTileFormula",
-    "Limits",
-    "PatchFormula",
-    "PictureFormula",
-    "Reader",
-    "ReaderProfile",
-    "Rung",
-    "TileFormula",
-    "known_back_ends",
-    "open_reader",
-]
-
-
-@runtime_checkable
-class PageLike(Protocol):
-    """A part of a context that is a page: what `context.PagePart` is."""
-
-    @property
-    def page(self) -> Page: ...
-    @property
-    def tier(self) -> Tier: ...
-    @property
-    def text(self) -> str: ...
-
-
-class TurnsLike(Protocol):
-    """A part of a context that is text: what `context.TextPart` is."""
-
-    @property
-    def turns(self) -> Sequence[Turn]: ...
-
-
-class ContextLike(Protocol):
-    """What a reader needs of a `Context`, which stands above it: the framing text, then the parts, oldest first."""
-
-    @property
-    def framing(self) -> str: ...
-    @property
-    def parts(self) -> Sequence[PageLike | TurnsLike]: ...
+__all__ = ["Answer", "Reader", "known_back_ends", "open_reader"]
 
 
 class Answer(Protocol):
-    """What a reader says, as it says it.
+    """The answer of a model, streamed.
 
-    Iterating gives pieces of text; `str(answer)` waits for all of it. `stopped` says why it ended (`"end"`, `"stop"`, `"length"`,
-    `"cancelled"`), None before that.
+    Iterating gives pieces of text; `str(answer)` waits for all of it. `stopped` is the reason of the end (`"end"`, `"stop"`, `"length"`,
+    `"cancelled"`), None until then.
     """
 
     @property
@@ -73,28 +27,28 @@ class Answer(Protocol):
     def __iter__(self) -> Iterator[str]: ...
     def __str__(self) -> str: ...
     def cancel(self) -> None:
-        """End it at the next token. Safe from another thread."""
+        """Stop at the next token. Safe from another thread."""
         ...
 
 
 class Reader(Protocol):
-    """A model that looks at pages."""
+    """A model that reads pages."""
 
     @property
     def profile(self) -> ReaderProfile:
-        """What it charges."""
+        """Its prices and limits."""
         ...
 
-    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> Answer:
-        """Answer a question after looking at a context."""
+    def answer(self, context: Context, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> Answer:
+        """Answer a question about a context."""
         ...
 
     def transcribe(self, page: Page, *, tier: Tier | str = Tier.BASE) -> str:
-        """The words of one page shown at a tier, as far as this reader can read them."""
+        """Transcribe one page shown at a tier."""
         ...
 
     def close(self) -> None:
-        """Give memory and connections back."""
+        """Free memory and close connections."""
         ...
 
 

@@ -1,14 +1,12 @@
 """A model behind a server that speaks OpenAI's chat completions: vLLM, SGLang, LMDeploy, llama.cpp, or a hosted one.
 
-Pages go as PNGs that are the same bytes every time, and to vLLM with ids that are the same every time, so that the server's encoder cache
-and prefix cache know them again.
+Pages are sent as identical PNG bytes every time, and to vLLM with stable ids, so that the server's encoder cache and prefix cache hit.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import importlib
 import io
 import json
 import logging
@@ -20,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from ..context.context import Context
+from ..context.messages.openai_anthropic import to_openai
 from ..errors import MissingExtra, ReaderError, ReaderUnavailable, UnknownName
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import known_readers, profile_for_model, profile_of
-from .base import ContextLike
 from .engines import Engine, engine_of
-from .prompts import Picture, Words, context_pieces, picture_of
+from .prompts import READ_PAGE, Picture, Words, context_pieces, picture_of
 from .streaming import StreamedAnswer
 
 if TYPE_CHECKING:
@@ -36,11 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatAnswer", "ChatModelReader", "ServerUsage", "VllmReader"]
 
-TIMEOUT = 120.0  # s without a word from the server
+TIMEOUT = 120.0  # s without data from the server
 RETRIES = 3  # after the first try, before the first piece only
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # s between tries, doubled each time
 ANSWER_TOKENS = 1024
-READ_PAGE = "Write down all the words on this page, in reading order, and nothing else."
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _log = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ Block = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ServerUsage:
-    """Tokens as the server counted them. `cached` is what it says it had in its prompt cache, 0 where it says nothing."""
+    """Tokens as the server counted them. `cached` of them came from its prompt cache; 0 if it does not report that."""
 
     prompt_tokens: int
     answer_tokens: int
@@ -57,14 +55,14 @@ class ServerUsage:
 
 
 @dataclass(slots=True)
-class _Told:
-    """What the server has told of an answer."""
+class _Progress:
+    """Stop reason and usage of an answer, as received so far."""
 
     stopped: str | None = None
     usage: ServerUsage | None = None
 
     def take(self, event: dict[str, Any]) -> Iterator[str]:
-        """The pieces of text in an event. Raises `ReaderUnavailable` if it is an error."""
+        """Yield the text in an event. Raises `ReaderUnavailable` for an error event."""
         if "error" in event:
             raise ReaderUnavailable(f"the server says: {_short(event['error'])}")
         if counted := event.get("usage"):
@@ -79,32 +77,32 @@ class _Told:
 
 
 class ChatAnswer(StreamedAnswer):
-    """What the server says, as it says it. The request is sent when it is first iterated; `cancel` closes the connection."""
+    """An answer streamed by a server. The first iteration sends the request; `cancel` closes the connection."""
 
     def __init__(self, reader: ChatModelReader, path: str, body: dict[str, Any]) -> None:
-        self._told = _Told()
-        super().__init__(lambda cancelled: self._read(reader, path, body, cancelled), self._told)
+        self._progress = _Progress()
+        super().__init__(lambda cancelled: self._read(reader, path, body, cancelled), self._progress)
 
     @property
     def usage(self) -> ServerUsage | None:
-        """Tokens as billed, once the server has said them."""
-        return self._told.usage
+        """Tokens as billed; None until the server reports them."""
+        return self._progress.usage
 
     def _read(self, reader: ChatModelReader, path: str, body: dict[str, Any], cancelled: Callable[[], bool]) -> Iterator[str]:
         ended, length = False, 0
         for event in () if cancelled() else reader._events(path, body):
             if ended := event == "[DONE]":
                 break
-            for piece in self._told.take(_decoded(event)):
+            for piece in self._progress.take(_decoded(event)):
                 length += len(piece)
                 yield piece
             if cancelled():
                 break
         if cancelled():
-            self._told.stopped = "cancelled"
-        elif not ended and self._told.stopped is None:
+            self._progress.stopped = "cancelled"
+        elif not ended and self._progress.stopped is None:
             raise ReaderUnavailable(f"{reader.where} broke off after {length} characters; what came is in answer.text")
-        self._told.stopped = self._told.stopped or "end"
+        self._progress.stopped = self._progress.stopped or "end"
 
 
 class ChatModelReader:
@@ -114,10 +112,10 @@ class ChatModelReader:
         url: of the API, with its version: `http://127.0.0.1:8000/v1`.
         model: its name there.
         engine: the kind of server: `openai`, `vllm`, `sglang`, `lmdeploy`, `llama.cpp`.
-        profile: what it charges; found by the model's name if it is known.
+        profile: its prices; by default looked up by the model's name.
         api_key: sent as a bearer token; never shown.
-        timeout: seconds without a word from the server.
-        headers: of every request; a router that keeps a session on one replica goes by one of them.
+        timeout: seconds without data from the server.
+        headers: of every request; a router may use one to keep a session on one replica.
         options: fields of every request: `temperature`, `top_p`, ....
 
     Raises `MissingExtra`, `UnknownName` for a model without a profile.
@@ -149,8 +147,8 @@ class ChatModelReader:
         self._client = httpx.Client(base_url=url.rstrip("/") + "/", headers=sent, timeout=timeout)
         self.where = f"the server at {httpx.URL(url).host}:{httpx.URL(url).port or 80}"
 
-    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> ChatAnswer:
-        """Answer a question after a context. Iterating raises `ReaderUnavailable`, and `RenderError` for a lost picture.
+    def answer(self, context: Context, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> ChatAnswer:
+        """Answer a question about a context. Iterating raises `ReaderUnavailable`, and `RenderError` for a lost picture.
 
         Raises `ReaderError` for a request that this server is known to answer wrongly.
         """
@@ -158,14 +156,14 @@ class ChatModelReader:
         return self._ask(messages, ANSWER_TOKENS if max_tokens is None else max_tokens, stop)
 
     def transcribe(self, page: Page | bytes | Image.Image, *, tier: Tier | str = Tier.BASE, max_tokens: int | None = None) -> str:
-        """The words of a page shown at a tier, as far as the model reads them."""
+        """Transcribe a page shown at a tier."""
         picture = picture_of(page, self._shown(Tier.parse(tier)))
         blocks = [self._picture(picture), {"type": "text", "text": "\nFree OCR." if self.deepseek else READ_PAGE}]
         expected = int(1.5 * page.text_tokens) + 64 if isinstance(page, Page) else 4096
         return str(self._ask([{"role": "user", "content": blocks}], expected if max_tokens is None else max_tokens, ()))
 
     def look(self, page: Page | bytes | Image.Image, question: str, *, tier: Tier | str, max_tokens: int = ANSWER_TOKENS) -> ChatAnswer:
-        """Answer a question about one page shown at exactly this tier, and nothing else in the request."""
+        """Answer a question about one page at exactly this tier; the request holds nothing else."""
         blocks = [self._picture(picture_of(page, tier)), {"type": "text", "text": question}]
         return self._ask([{"role": "user", "content": blocks}], max_tokens, ())
 
@@ -189,19 +187,18 @@ class ChatModelReader:
         return found
 
     def _shown(self, tier: Tier) -> Tier:
-        """The tier of the profile's ladder that a page at `tier` is really shown at: the next larger one, or the largest."""
+        """The next larger tier of the profile's ladder, or its largest."""
         ladder = self.profile.ladder or (tier,)
         return next((rung for rung in ladder if rung >= tier), ladder[-1])
 
-    def _chat(self, context: ContextLike, question: str) -> list[Block]:
-        """Messages with roles; the adapters stand above the readers and are found by name."""
-        to_openai = importlib.import_module("optical_memory.context.messages.openai_anthropic").to_openai
+    def _chat(self, context: Context, question: str) -> list[Block]:
+        """Messages with roles."""
         messages: list[Block] = to_openai(context)
         if self.engine.picture_ids:
             messages = [_with_ids(message) for message in messages]
         return [*messages, {"role": "user", "content": question}]
 
-    def _plain(self, context: ContextLike, question: str) -> list[Block]:
+    def _plain(self, context: Context, question: str) -> list[Block]:
         """One message: DeepSeek-OCR's template has no roles, and wants them to alternate."""
         blocks: list[Block] = []
         for piece in context_pieces(context):
@@ -236,7 +233,7 @@ class ChatModelReader:
         return ChatAnswer(self, "chat/completions", body | ({"stop": list(stop)} if stop else {}) | self._options)
 
     def _events(self, path: str, body: dict[str, Any]) -> Iterator[str]:
-        """The data of server-sent events. Tried again only while nothing has come."""
+        """The data of server-sent events. Retries only while no event has arrived."""
         for attempt in range(self._retries + 1):
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt) * random.uniform(0.5, 1.0)
             said = False
@@ -269,16 +266,16 @@ class ChatModelReader:
 
 
 class VllmReader(ChatModelReader):
-    """A model behind vLLM: pictures carry ids by which its encoder cache and prefix cache know them again."""
+    """A model behind vLLM: pictures carry ids, the keys of its encoder cache and prefix cache."""
 
     def __init__(self, url: str, model: str, **options: Any) -> None:
         super().__init__(url, model, engine="vllm", **options)
 
     def complete(self, embeds: torch.Tensor, *, prompt: str = "", max_tokens: int = ANSWER_TOKENS) -> ChatAnswer:
-        """Go on after a whole prompt of rows (T, hidden), as `DeepseekOcrReader` makes them: vLLM started with `--enable-prompt-embeds`.
+        """Complete a prompt of rows (T, hidden) made by `DeepseekOcrReader.prompt_rows`. Needs vLLM with `--enable-prompt-embeds`.
 
-        Raises `ReaderError` for a `prompt` beside them: its prefix cache leaves out of its key which rows were tokens, and gives wrong hits
-        (vllm issue 56655). Embed the text, too.
+        Raises `ReaderError` for an additional `prompt`: vLLM's prefix cache leaves out of its key which rows were tokens, and gives wrong
+        hits (vllm issue 56655). Embed the text, too.
         """
         if prompt:
             raise ReaderError("vLLM confuses prompts that mix embeddings and text (vllm issue 56655); embed the text and pass rows alone")
@@ -304,7 +301,7 @@ def _with_ids(message: Block) -> Block:
 
 
 def _identified(block: Block) -> Block:
-    """With an id that is the same as long as the picture is, to the byte."""
+    """With an id derived from the bytes of the picture."""
     return {**block, "uuid": hashlib.sha256(block["image_url"]["url"].encode()).hexdigest()[:32]}
 
 

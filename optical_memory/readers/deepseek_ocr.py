@@ -1,8 +1,8 @@
 """DeepSeek-OCR and Unlimited-OCR in this process: pages go in as DeepEncoder tokens, spliced between the tokens of the text.
 
 A page at a tier is encoded once (`vision_cache`), a prompt's beginning is prefilled once (`deepseek_ocr.prefixes`), and an answer comes
-token by token. Neither model was tuned to chat: DeepSeek-OCR reads pages, and answers questions about them as far as a model that completes
-texts does.
+token by token. Neither model was tuned to chat: DeepSeek-OCR transcribes pages, and answers questions only as well as a text
+completion model can.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from ..context.context import Context
 from ..errors import ContextTooLong, MissingExtra
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
-from .base import ContextLike
 from .prompts import Picture, Piece, Words, context_pieces, picture_of
 from .streaming import ReaderStats, StreamedAnswer
 from .structured_output import ParsedPage, Task, parse_output, task_of
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["DeepseekOcrReader", "ReaderStats", "StreamedAnswer", "UnlimitedOcrReader"]
 
 ANSWER_TOKENS = 512
-PAGE_MARGIN = 1.5  # a transcription may be so many times longer than the text that the page was made from
+PAGE_MARGIN = 1.5  # most tokens of a transcription, as a multiple of the page's text tokens
 PAGES_AT_ONCE = 8  # whose pixels are in memory together: 12 MB each at Base
 TABLE_CELLS = ("<td>", "</td>")  # may repeat: the published recipe's whitelist
 _log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class DeepseekOcrReader:
         prefix_bytes: keys and values of prompts kept at most.
         compile: compile the encoder with torch.compile; pays after some hundred pages on a GPU.
 
-    Raises `WeightsNotFound`, `WeightsMismatch`, `MissingExtra`. Safe for threads: they take turns token by token.
+    Raises `WeightsNotFound`, `WeightsMismatch`, `MissingExtra`. Safe for threads, which alternate token by token.
     """
 
     family: Family = "deepseek-ocr"
@@ -111,22 +111,22 @@ class DeepseekOcrReader:
 
     @property
     def profile(self) -> ReaderProfile:
-        """What a page costs this model."""
+        """Its prices."""
         return profile_of(self.family)
 
     def answer(
         self,
-        context: ContextLike,
+        context: Context,
         question: str,
         *,
         max_tokens: int | None = None,
         stop: Sequence[str] = (),
         sampling: Sampling | None = None,
     ) -> StreamedAnswer:
-        """Answer a question after a context.
+        """Answer a question about a context.
 
         Args:
-            sampling: how to draw; greedy by default. `max_tokens` and `stop` are put into it.
+            sampling: greedy by default. `max_tokens` and `stop` override its own.
 
         Raises `ContextTooLong` before anything is computed. Iterating raises `RenderError` for a page whose picture is lost.
         """
@@ -135,7 +135,7 @@ class DeepseekOcrReader:
         return self._streamed(self._asked(context, question), wanted, keep=True)
 
     def transcribe(self, page: Page | bytes | Image.Image, *, tier: Tier | str = Tier.BASE, max_tokens: int | None = None) -> str:
-        """The words of a page, as far as they can be read at a tier."""
+        """Transcribe a page shown at a tier."""
         return str(self.read(page, "ocr", tier=tier, max_tokens=max_tokens))
 
     def parse(
@@ -147,10 +147,10 @@ class DeepseekOcrReader:
         tier: Tier | str = Tier.GUNDAM,
         max_tokens: int | None = None,
     ) -> ParsedPage:
-        """A page back to structure: one of `parsing.TASKS`, its boxes in pixels of the page at that tier.
+        """A page back to structure: one of `structured_output.TASKS`, its boxes in pixels of the page at that tier.
 
         Args:
-            ref: what to look for, with the task `locate`.
+            ref: the thing to find, for the task `locate`.
         """
         size = picture_of(page, tier).size
         found = task_of(task, ref=ref)
@@ -174,7 +174,7 @@ class DeepseekOcrReader:
         segments = [self._beginning(), self._picture_segment(picture), _Segment(f"task {words}", len(words), words)]
         return self._streamed(segments, self._sampling(None, min(expected, room) if max_tokens is None else max_tokens, ()), keep=False)
 
-    def prompt_rows(self, context: ContextLike, question: str) -> torch.Tensor:
+    def prompt_rows(self, context: Context, question: str) -> torch.Tensor:
         """A whole prompt as rows (T, hidden) of the decoder's input, for a server that takes embeddings (`VllmReader.complete`).
 
         Raises `ContextTooLong`.
@@ -202,7 +202,7 @@ class DeepseekOcrReader:
         )
 
     def close(self) -> None:
-        """Let go of what is held in memory; the weights go with the object."""
+        """Free both caches; the weights are freed with the object."""
         with self._lock:
             self._prefixes.clear()
             self._vision.clear()
@@ -225,7 +225,7 @@ class DeepseekOcrReader:
         sampling = given or Sampling(ngram_whitelist=cells)
         return replace(sampling, max_tokens=max_tokens, stop=(*sampling.stop, *stop))
 
-    def _asked(self, context: ContextLike, question: str) -> list[_Segment]:
+    def _asked(self, context: Context, question: str) -> list[_Segment]:
         pieces = [*context_pieces(context), Words(f"user: {question}\nassistant:")]
         return [self._beginning(), *(self._segment(piece) for piece in pieces)]
 
@@ -299,7 +299,7 @@ class DeepseekOcrReader:
 
         links = chain_of(self.identity, [segment.key for segment in segments])
         ends = list(accumulate(segment.length for segment in segments))
-        # The last segment is always computed: somebody has to say what comes after it.
+        # Always compute the last segment: its scores predict the first token of the answer.
         count, cache = (keep and self._prefixes.longest(links[:-1])) or (0, self._model.new_cache(capacity=ends[-1] + room))
         rows = self._input_rows(segments[count:])
         cache.reserve(len(rows) + room)

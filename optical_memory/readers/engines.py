@@ -1,6 +1,6 @@
-"""What servers of open models do with pictures, as dated facts: where their caches hit, and what has to be refused.
+"""Facts about servers of open models, dated: how their caches identify pictures, and which requests must be refused.
 
-Sources are the projects' own code and documentation of the versions named; docs/serving.md tells the reasons at length.
+Sources are the projects' own code and documentation of the versions named; docs/serving.md has the reasons.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ class Engine:
     """A kind of server.
 
     Attributes:
-        as_of: the version that this is known of; empty where nothing beyond the protocol is assumed.
-        picture_ids: takes a `uuid` beside a picture, by which its caches know it again.
-        deepseek_profile: the reader profile that says what it makes DeepSeek-OCR pay for a page; empty for the model's own.
-        deepseek_pictures: pictures in one request at most, if their cost is not to depend on how many there are; 0 for no such limit.
+        as_of: the version that was examined; empty where nothing beyond the protocol is assumed.
+        picture_ids: accepts a `uuid` with a picture as the key of its caches.
+        deepseek_profile: the reader profile with the price of a page for DeepSeek-OCR on this server; empty for the model's own.
+        deepseek_pictures: most pictures in one request if their cost must not depend on their number; 0 for no such limit.
         deepseek_extra: fields of a request that DeepSeek-OCR needs there.
     """
 
@@ -45,7 +45,7 @@ ENGINES = {
             deepseek_extra=(("vllm_xargs", _LOOP_GUARD), ("skip_special_tokens", False)),
         ),
         # It cuts tiles only while a request has at most two pictures, so that a page's cost depends on its neighbours. How many it cuts was
-        # not looked up; vLLM's six are assumed.
+        # not examined; vLLM's six are assumed.
         Engine("sglang", "0.5.23", deepseek_profile="deepseek-ocr-on-vllm", deepseek_pictures=2),
         Engine("lmdeploy"),
         Engine("llama.cpp"),

@@ -1,4 +1,4 @@
-"""A context as a flat order of texts and pictures, for models that run in this process."""
+"""A context as a flat sequence of texts and pictures, for models that run in this process."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from ..context.context import Context, PagePart
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..turns.turn import ImageContent, Turn
-from .base import ContextLike, PageLike
 
-__all__ = ["Picture", "Piece", "Words", "context_pieces", "picture_of", "turn_pieces"]
+__all__ = ["READ_PAGE", "Picture", "Piece", "Words", "context_pieces", "picture_of", "turn_pieces"]
 
+READ_PAGE = "Write down all the words on this page, in reading order, and nothing else."
 MOST_PIXELS = 50_000_000  # of a picture inside a turn; a "bomb" of a few kB can claim billions
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Text. It may say anything: it is content, never a part of the prompt's own language."""
+    """Text of a content. Special tokens that it spells are never encoded as such."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A page or a picture, to be looked at.
+    """A page or another picture.
 
     Attributes:
-        content: what stands for its pixels in keys.
+        content: identifies its pixels in cache keys.
         size: width and height in pixels.
-        label: what to call it in an error.
-        png: gives its bytes, the same every time; it is not called where its vision tokens are known.
+        label: its name in errors.
+        png: returns its bytes, the same every time; not called if its vision tokens are cached.
     """
 
     content: str
@@ -52,12 +53,12 @@ class Picture:
 Piece = Words | Picture
 
 
-def context_pieces(context: ContextLike) -> Iterator[Piece]:
+def context_pieces(context: Context) -> Iterator[Piece]:
     """Framing, then each page's label and sidecar before its picture, then recent turns, oldest first."""
     if context.framing:
         yield Words(context.framing + "\n")
     for part in context.parts:
-        if isinstance(part, PageLike):
+        if isinstance(part, PagePart):
             yield Words(part.text + "\n")
             yield picture_of(part.page, part.tier)
             yield Words("\n")
@@ -67,7 +68,7 @@ def context_pieces(context: ContextLike) -> Iterator[Piece]:
 
 
 def turn_pieces(turn: Turn) -> Iterator[Piece]:
-    """A turn as `role: text`, its own pictures after it; one that is only an address is named, never fetched."""
+    """A turn as `role: text`, then its pictures. A picture given by URL is named, never fetched."""
     yield Words(f"{turn.role}: {turn.text}\n")
     for image in turn.images:
         picture = _inline(image)

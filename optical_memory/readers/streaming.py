@@ -1,4 +1,4 @@
-"""What a reader says, piece by piece, and what it did."""
+"""Streamed answers of readers, and their counters."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["Ending", "ReaderStats", "StreamedAnswer"]
 
 @dataclass(frozen=True, slots=True)
 class ReaderStats:
-    """What a reader did since it was opened.
+    """Counters of a reader since it was opened.
 
     Attributes:
         pages_encoded, pages_from_memory, pages_from_shelf: where vision tokens came from.
         vision_bytes: held in memory.
         positions_computed, positions_reused: of prompts.
-        prefix_bytes, prefixes, prefixes_dropped: keys and values held, and dropped for room.
+        prefix_bytes, prefixes, prefixes_dropped: keys and values held, and evicted.
         tokens: generated.
-        loops_cut: tokens that were not said because they would have closed a loop.
+        loops_cut: tokens that were rejected because they would have closed a loop.
     """
 
     pages_encoded: int
@@ -38,28 +38,28 @@ class ReaderStats:
 
 
 class Outcome(Protocol):
-    """What is known of an answer when it has ended. `deepseek_ocr.generation` has one with counts."""
+    """The result of a finished answer. `deepseek_ocr.generation.Outcome` adds counts."""
 
     stopped: str | None
 
 
 @dataclass(slots=True)
 class Ending:
-    """Why an answer ended; None before that."""
+    """The stop reason of an answer; None until it ends."""
 
     stopped: str | None = None
 
 
 class StreamedAnswer:
-    """What the model says, as it says it. Nothing is computed before it is iterated, and between two pieces other answers may go on.
+    """A streamed answer. Nothing is computed before iteration starts; other answers may run between two pieces.
 
-    `str(answer)` waits for all of it. It can be iterated once; what was said stays in `text`. What failed fails again when it is asked for
-    again: a failure is no empty answer.
+    `str(answer)` waits for the end. It can be iterated once; `text` keeps all pieces. After a failure every further iteration raises the
+    same error, so that a failure never passes for an empty answer.
 
     Args:
-        pieces: makes them, given a look at whether the answer was cancelled.
-        outcome: is told by them why the answer ended.
-        lock: held while a piece is made.
+        pieces: generator factory; receives a function that returns True once cancelled.
+        outcome: receives the stop reason.
+        lock: held while a piece is computed.
     """
 
     def __init__(
@@ -72,16 +72,16 @@ class StreamedAnswer:
 
     @property
     def stopped(self) -> str | None:
-        """Why it ended: `end`, `stop`, `length` or `cancelled`; None before that."""
+        """The stop reason: `end`, `stop`, `length` or `cancelled`; None until then."""
         return self._outcome.stopped
 
     @property
     def text(self) -> str:
-        """What was said so far."""
+        """All pieces so far."""
         return "".join(self._said)
 
     def cancel(self) -> None:
-        """End it at the next token, or at the next part of the prompt. Safe from another thread."""
+        """Stop at the next token, or at the next part of the prompt. Safe from another thread."""
         self._cancelled.set()
 
     def __iter__(self) -> Self:

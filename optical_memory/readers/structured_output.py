@@ -1,7 +1,6 @@
-"""Pages back to structure: the tasks that DeepSeek-OCR was published with, and what its output says.
+"""Structure in a model's output: Markdown, boxes and tables, for the tasks that DeepSeek-OCR was published with.
 
-Output is a model's: it is read by patterns and never evaluated, and whatever it is malformed like, something sensible comes back with a
-warning. All of it takes time in proportion to its length.
+Output is parsed by patterns and never evaluated. Malformed output gives a best effort and warnings. Time is linear in its length.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 CELL_TAG = re.compile(r"<(/?)(table|tr|td|th)\b([^<>]*)>", re.IGNORECASE)
 SPAN = re.compile(r"(rowspan|colspan)\s*=\s*[\"']?(\d{1,3})", re.IGNORECASE)
 ANY_TAG = re.compile(r"<[^<>]*>")
-MOST_CELLS = 50_000  # of one table, spans written out; what is beyond is left out
+MOST_CELLS = 50_000  # of one table, spans written out; more are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +64,9 @@ class GroundedBox:
     """Something on a page, and where.
 
     Attributes:
-        label: what it is, or the words that it is.
+        label: its kind (title, table, ...), or its words.
         box: in pixels of the page as it was shown.
-        text: what the output says after it, up to the next box.
+        text: the output after it, up to the next box.
     """
 
     label: str
@@ -77,14 +76,14 @@ class GroundedBox:
 
 @dataclass(frozen=True, slots=True)
 class ParsedPage:
-    """What a page says.
+    """A page parsed from a model's output.
 
     Attributes:
         text: the output without its grounding tags; Markdown for the task `markdown`.
         boxes: in the order of the output.
         tables: rows of cells of each HTML table, spans written out.
-        warnings: what was malformed.
-        raw: the output as it came.
+        warnings: one for each malformed part.
+        raw: the output, unchanged.
     """
 
     text: str
@@ -95,7 +94,7 @@ class ParsedPage:
 
 
 def task_of(task: str | Task, *, ref: str = "") -> Task:
-    """A task by name. Raises `UnknownName`, and `ValueError` for `locate` without what to look for, or another task with it."""
+    """A task by name. Raises `UnknownName`, and `ValueError` for `locate` without `ref`, or another task with it."""
     found = task if isinstance(task, Task) else TASKS.get(task)
     if found is None:
         raise UnknownName("task", str(task), list(TASKS))
@@ -144,7 +143,7 @@ class _Reading:
         self._content: list[str] = []
         self._label: str | None = None
         self._gap = ""  # white space after a label whose coordinates may still come
-        self._open: list[int] = []  # boxes whose text is being said
+        self._open: list[int] = []  # boxes that the current text belongs to
         self._after: list[str] = []
 
     def take(self, kind: str, content: str) -> None:

@@ -1,4 +1,4 @@
-"""Tesseract as a reader: it transcribes pages and answers nothing. An independent yardstick, and a real reader where no model is at hand.
+"""Tesseract as a reader: it transcribes pages and answers no questions. Independent of any model, and needs none.
 
 A program, not a Python package: Debian's `tesseract-ocr` with the English data, `tesseract-ocr-chi-sim` and the like for others. Three
 things make it read small print on pages of several columns, as measured in docs/experiments.md: each column is read by itself, letters are
@@ -20,12 +20,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..context.context import Context
 from ..errors import ProgramNotFound, ReaderError
 from ..pages.page import Box, Page, PageStyle
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
-from .base import Answer, ContextLike
+from .base import Answer
 from .prompts import picture_of
 
 __all__ = ["OcrReader", "OcrWord", "has_language", "letter_size", "text_columns"]
@@ -41,7 +42,7 @@ LEAST_INK, INK_HEIGHT = 4, 0.95  # px of a line, not of a rule; em from its high
 LEAST_WHITE = 0.15  # share of white rows from which lines are surely apart
 LEFT_PART = 0.4  # of a column's width, by which its lines are found
 STRONG = 0.4  # of what the strongest twentieth of rows loses in ink: a base line
-NEARER, LONGER = 0.6, 0.8  # of a line's height: no line is nearer to the next; of all distances: so many are shorter than a line
+NEARER, LONGER = 0.6, 0.8  # least distance of two lines, of a line's height; share of distances that are shorter than a line
 LEAST_PITCH = 5  # px between two lines
 
 
@@ -79,12 +80,12 @@ class OcrReader:
                 package = f"tesseract-ocr-{name.replace('_', '-')}"
                 raise ProgramNotFound(f"Tesseract has no data for the language {name!r} here", package)
 
-    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> Answer:
-        """Always raises `ReaderError`: it reads, it does not answer."""
+    def answer(self, context: Context, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> Answer:
+        """Always raises `ReaderError`: Tesseract only transcribes."""
         raise ReaderError("Tesseract reads pages and answers no questions: use transcribe(page), or open another reader for answers")
 
     def transcribe(self, page: Page | bytes | Image.Image, *, tier: Tier | str = Tier.BASE) -> str:
-        """The words of a page shown at a tier, column by column. Raises `ReaderError`, and `RenderError` for a lost picture."""
+        """Transcribe a page shown at a tier, column by column. Raises `ReaderError`, and `RenderError` for a lost picture."""
         return self.read_picture(picture_of(page, tier).png())
 
     def read_picture(self, png: bytes, *, letter: float | None = None) -> str:
@@ -176,7 +177,7 @@ def _by_distance(profile: bytes) -> float | None:
     """From the middle distance between base lines, so that gaps between turns do not count. A base line is where much ink ends."""
     drops = [below - above for above, below in itertools.pairwise(profile)]
     pitch = float(LEAST_PITCH)
-    for _ in range(2):  # first with what is under a line too: descenders, bars of letters
+    for _ in range(2):  # the first pass also finds descenders and bars of letters
         rows = _base_lines(drops, NEARER * pitch)
         pitches = sorted(below - above for above, below in itertools.pairwise(rows))
         if len(pitches) < 2:

@@ -1,8 +1,8 @@
 """Any vision-language model of transformers that runs in this process: Qwen-VL, GLM-V, InternVL, DeepSeek-OCR-2 and others.
 
-A page is encoded once by the model's own vision tower. What that gives is kept as it is, opaque, and handed back by `mm_encoder_outputs`,
-the library's own way: a bare splice of embeddings would be wrong wherever a model feeds features into several layers or counts positions in
-two dimensions (Qwen3-VL does both). Neither a model's processor class nor torchvision is needed: the tokenizer and the image processor are.
+A page is encoded once by the model's own vision tower. The output is cached unchanged and passed back as `mm_encoder_outputs`, an argument
+of the library: splicing embeddings would be wrong for models that feed features into several layers or count positions in two dimensions
+(Qwen3-VL does both). Neither a model's processor class nor torchvision is needed: the tokenizer and the image processor are.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any
 
 from PIL import Image
 
+from ..context.context import Context, PagePart
 from ..errors import ContextTooLong, MissingExtra, ReaderError, WeightsNotFound
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_for_model, profile_of
-from .base import ContextLike, PageLike
-from .prompts import Picture, Words, picture_of, turn_pieces
+from .prompts import READ_PAGE, Picture, Words, picture_of, turn_pieces
 from .streaming import Ending, StreamedAnswer
 from .vision_cache import FolderShelf, PageKey, Payload, VisionCache, default_folder
 from .vision_payloads import GRID, identity_of, joined, rows_of, taken_apart
@@ -33,18 +33,17 @@ from .vision_payloads import GRID, identity_of, joined, rows_of, taken_apart
 __all__ = ["TransformersReader"]
 
 ANSWER_TOKENS = 512
-READ_PAGE = "Write down all the words on this page, in reading order, and nothing else."
 MARK = "\ue000{}\ue001"  # private-use characters around a number: where a content's text belongs in a rendered template
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """What a kind of model needs to be told beside its own files.
+    """Settings of a model family that its own files do not hold.
 
     Attributes:
-        around: what its processor puts around a picture's tokens.
-        small, large: options of its image processor for pages at Tiny and Small, and at Base and Large; none where the size says it all.
+        around: text that its processor puts before and after a picture's tokens.
+        small, large: options of its image processor for pages at Tiny and Small, and at Base and Large; empty where the size is enough.
         prompt: its own prompt for reading a page.
     """
 
@@ -70,11 +69,11 @@ class TransformersReader:
 
     Args:
         model: a folder, a hub id in the local cache, or a loaded model (then `tokenizer` and `image_processor`, too).
-        profile: what a page costs it; found by the model's name if it is known.
+        profile: its prices; by default looked up by the model's name.
         cache: vision tokens; kept in memory and in the user's cache folder by default.
 
     Attributes:
-        caches_pages: whether this model takes encoded pages back; if not, every answer encodes them anew, which is said once.
+        caches_pages: whether this model accepts encoded pages. If not, every answer encodes them again; opening logs that once.
 
     Raises `MissingExtra`, `WeightsNotFound`, and `ReaderError` for a model that is no vision-language model.
     """
@@ -117,7 +116,7 @@ class TransformersReader:
 
     @property
     def profile(self) -> ReaderProfile:
-        """What a page costs this model. Raises `ReaderError` if nobody said."""
+        """Its prices. Raises `ReaderError` if no profile was passed and none matches the model's name."""
         if self._profile is not None:
             return profile_of(self._profile)
         found = profile_for_model(self.name) or profile_for_model(self._model.config.model_type)
@@ -125,21 +124,21 @@ class TransformersReader:
             raise ReaderError(f"no reader profile for model {self.name!r}; pass profile='qwen3-vl' or a ReaderProfile of your own")
         return found
 
-    def answer(self, context: ContextLike, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> StreamedAnswer:
-        """Answer a question after a context, greedily. Iterating raises `ContextTooLong`: pages are encoded by then, since
-        only that says how many positions they take, but the decoder has computed nothing.
+    def answer(self, context: Context, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> StreamedAnswer:
+        """Answer a question about a context, greedily. Iterating raises `ContextTooLong` before the decoder starts: pages must be encoded
+        first, because only then their number of positions is known.
         """
         messages = [*_messages(context), ("user", [Words(question)])]
         return self._start(messages, ANSWER_TOKENS if max_tokens is None else max_tokens, stop)
 
     def transcribe(self, page: Page | bytes | Image.Image, *, tier: Tier | str = Tier.BASE, max_tokens: int | None = None) -> str:
-        """The words of a page shown at a tier, as far as the model reads them."""
+        """Transcribe a page shown at a tier."""
         expected = int(1.5 * page.text_tokens) + 64 if isinstance(page, Page) else 2048
         asked = [("user", [picture_of(page, tier), Words(self._family.prompt)])]
         return str(self._start(asked, expected if max_tokens is None else max_tokens, ()))
 
     def close(self) -> None:
-        """Let go of what is held in memory."""
+        """Free the vision tokens in memory."""
         self._vision.clear()
 
     def __repr__(self) -> str:
@@ -265,7 +264,7 @@ class TransformersReader:
         return inputs
 
     def _encode(self, picture: Picture) -> Payload:
-        """What the model's vision tower makes of one picture, by name, and the grid that its positions need."""
+        """The vision tower's output for one picture, by name, and the grid for its positions."""
         pixels = self._pixels([picture])
         taken = inspect.signature(self._model.get_image_features).parameters
         seen = self._model.get_image_features(**{name: value for name, value in pixels.items() if name in taken})
@@ -293,13 +292,13 @@ class TransformersReader:
 
 
 class _Content(str):
-    """A content's own text, between texts of the template."""
+    """Text of a content, as opposed to text of the template."""
 
     __slots__ = ()
 
 
 class _Stream:
-    """`generate` in a thread of its own, as pairs of text and tokens so far. Leaving it ends the thread at the next token."""
+    """`generate` in its own thread, as pairs of text and number of tokens so far. Leaving the loop ends the thread at the next token."""
 
     def __init__(self, reader: TransformersReader, inputs: dict[str, Any], max_tokens: int, cancelled: Callable[[], bool]) -> None:
         self._reader, self._inputs, self._most, self._cancelled = reader, inputs, max_tokens, cancelled
@@ -331,7 +330,7 @@ class _Stream:
                     **self._inputs, max_new_tokens=self._most, do_sample=False, streamer=streamer, stopping_criteria=stopping
                 )
             self._pieces.put(None)
-        except BaseException as exc:  # it belongs to whoever reads the answer
+        except BaseException as exc:  # raised again in the thread that reads the answer
             self._pieces.put(exc)
 
     def _streamer(self) -> Any:
@@ -350,11 +349,11 @@ class _Stream:
         return Streamer(self._reader._tokenizer, skip_prompt=True, skip_special_tokens=True)
 
 
-def _messages(context: ContextLike) -> list[tuple[str, list[Any]]]:
-    """Role and pieces, neighbours of one role joined; a tool's result is said by the user, since templates differ in what they take."""
+def _messages(context: Context) -> list[tuple[str, list[Any]]]:
+    """Role and pieces, neighbours of one role joined. Tool results become user text, since templates differ in roles."""
     said: list[tuple[str, list[Any]]] = [("user", [Words(context.framing + "\n")])] if context.framing else []
     for part in context.parts:
-        if isinstance(part, PageLike):
+        if isinstance(part, PagePart):
             _join(said, "user", [Words(part.text + "\n"), picture_of(part.page, part.tier), Words("\n")])
             continue
         for turn in part.turns:

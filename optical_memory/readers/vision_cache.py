@@ -1,7 +1,7 @@
-"""Encode once: what a model's vision encoder made of a page at a tier, kept in memory, then on a shelf that outlives the process.
+"""A cache of vision tokens: the encoder's output for a page at a tier, in memory and on a shelf that outlives the process.
 
-What is kept is opaque: named tensors that only the reader that made them understands. On a shelf they lie as safetensors, with their key
-and a checksum in the metadata; what does not match both is made again and never trusted.
+Entries are opaque: named tensors that only the reader that made them understands. A shelf stores them as safetensors, with key and checksum
+in the metadata; an entry that does not match both is encoded again.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PageKey:
-    """What determines a page's vision tokens.
+    """Cache key of a page's vision tokens.
 
     Attributes:
         content: the hash of the picture.
-        tier: at which it is looked at.
+        tier: its label.
         encoder: the model, its weights, their type, and the version of the preprocessing.
     """
 
@@ -58,7 +58,7 @@ class PageKey:
 
 @dataclass(slots=True)
 class VisionCounts:
-    """Pages by where they came from: memory, a shelf, the encoder; and shelf entries that could not be trusted."""
+    """Pages by source (memory, shelf, encoder), and damaged shelf entries."""
 
     memory: int = 0
     shelf: int = 0
@@ -70,15 +70,15 @@ class Shelf(Protocol):
     """Named bytes that outlive a process. May lose them."""
 
     def get(self, name: str) -> bytes | None:
-        """The bytes of a name, if they are there."""
+        """The bytes of a name, or None."""
         ...
 
     def put(self, name: str, data: bytes) -> None:
-        """Keep them, as a whole or not at all."""
+        """Store them completely or not at all."""
         ...
 
     def locked(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """Only one holder at a time, so that a page is not encoded twice at once. A holder that dies lets go."""
+        """A lock for one holder, so that a page is not encoded twice at once. Released if the holder dies."""
         ...
 
 
@@ -115,7 +115,7 @@ class FolderShelf:
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        from filelock import FileLock  # the system's own lock: it ends with the process that holds it
+        from filelock import FileLock  # an operating system lock: released when the process ends
 
         with FileLock(self._folder / f"{name}.lock"):
             yield
@@ -141,7 +141,7 @@ class FolderShelf:
 
 
 class StoreShelf:
-    """The cache of a session in a store, beside its pictures; it goes when the session is erased.
+    """The cache of a session in a store, next to its page images; erased with the session.
 
     Locks hold within this process, and among all that share a store which has claims, as Redis has.
     """
@@ -190,7 +190,7 @@ class VisionCache:
         """The vision tokens of pages.
 
         Args:
-            encode: given the places in `keys` that are to be had nowhere, makes them; it is called once, or not at all.
+            encode: receives the indices in `keys` of uncached pages and returns their payloads; called at most once.
         """
         found = {key: payload for key in keys if (payload := self._remembered(key)) is not None}
         if missing := [key for key in dict.fromkeys(keys) if key not in found]:
@@ -209,7 +209,7 @@ class VisionCache:
     ) -> dict[PageKey, Payload]:
         with ExitStack() as locks:
             found: dict[PageKey, Payload] = {}
-            for key in sorted(missing, key=lambda key: key.name):  # one order for all, so that nobody waits in a circle
+            for key in sorted(missing, key=lambda key: key.name):  # one lock order for all, so that no deadlock is possible
                 payload = self._remembered(key) or self._shelved(key)  # another thread may have been here
                 if payload is None and self._shelf is not None:
                     locks.enter_context(self._shelf.locked(key.name))
@@ -277,7 +277,7 @@ def _packed(key: PageKey, payload: Payload) -> bytes:
 
 
 def _unpacked(key: PageKey, data: bytes) -> Payload | None:
-    """The tensors of a shelf entry; None unless it is whole and of this very key."""
+    """The tensors of a shelf entry; None if it is damaged or of another key."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 

@@ -1,4 +1,4 @@
-"""What a vision tower of transformers gives for a picture, as named tensors that a cache can keep, and back."""
+"""The output of a transformers vision tower as named tensors for a cache, and back."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .vision_cache import Payload
 
 __all__ = ["GRID", "identity_of", "joined", "rows_of", "taken_apart"]
 
-GRID = "image_grid_thw"  # kept beside it: patches of a picture in time, height and width, which positions are counted by
+GRID = "image_grid_thw"  # cached with it: patches of a picture in time, height and width, needed for positions
 LIST, OF_LAYERS = "[]", "[{}][]"  # names in a payload: one tensor for each picture; the same for each layer
-PASSED_OVER = ("last_hidden_state", "hidden_states", "attentions")  # of an encoder's output; no decoder looks at them
+PASSED_OVER = ("last_hidden_state", "hidden_states", "attentions")  # of an encoder's output; no decoder uses them
 
 
 def identity_of(model: Any, image_processor: Any) -> str:
     """Sixteen hexadecimal digits that stand for a model's weights, their type and how it prepares pictures.
 
-    Of every parameter its name, type, shape and 24 values (the first, the middle, the last eight) are looked at: another training run
-    changes them, a change of a few weights in place may be missed.
+    Hashes name, type, shape and 24 values (first, middle, last eight) of every parameter: another training run changes them, an edit of a
+    few weights may be missed.
     """
     whole = hashlib.sha256(json.dumps(image_processor.to_dict(), sort_keys=True, default=str).encode())
     for name, weight in model.named_parameters():

@@ -73,4 +73,4 @@ def test_what_counts_as_the_same() -> None:
 
 def test_silence_is_no_character_error() -> None:
     found = score([Answered(1, "abcd", None), Answered(2, "abcd", "abxd")])
-    assert (found.error_rate, found.wrong_rate, found.abstained) == (0.25, 0.5, 1)
+    assert (found.error_rate, found.wrong, found.abstained) == (0.25, 1, 1)

@@ -13,7 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from optical_memory.cli import options
 from optical_memory.cli import transfer as transfer_cli
+from optical_memory.cli.app import app
 from optical_memory.errors import StoreUnavailable
 from optical_memory.stores import SessionId, open_store
 from optical_memory.turns.turn import Turn
@@ -27,7 +29,7 @@ class Shell:
         self.store, self.other = f"sqlite:///{folder / 'memory.db'}", f"sqlite:///{folder / 'other.db'}"
 
     def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(transfer_cli.app, arguments, env={"OPTICAL_MEMORY_STORE": self.store})
+        return CliRunner().invoke(app, arguments, env={"OPTICAL_MEMORY_STORE": self.store})
 
     def __call__(self, *arguments: str, code: int = 0) -> Result:
         done = self.run(*arguments)
@@ -152,14 +154,14 @@ def test_an_export_is_told_from_a_chat_file_by_its_first_line(filled: Shell) -> 
 
 @pytest.mark.usefixtures("shell")  # which clears the environment
 def test_an_option_is_given_on_the_command_line_or_by_the_environment() -> None:
-    app, found = typer.Typer(), list[str | None]()
+    tried, found = typer.Typer(), list[str | None]()
 
-    @app.command()
-    def command(context: typer.Context, session: transfer_cli.Session = "default") -> None:
-        found.append(transfer_cli.given(context, "session"))
+    @tried.command()
+    def command(context: typer.Context, session: options.Session = "default") -> None:
+        found.append(options.given(context, "session"))
 
     for arguments, environment in ([], {}), (["-s", "default"], {}), ([], {"OPTICAL_MEMORY_SESSION": "named"}):
-        CliRunner().invoke(app, arguments, env=environment)
+        CliRunner().invoke(tried, arguments, env=environment)
     assert found == [None, "default", "named"]
 
 

@@ -35,7 +35,7 @@ POLICIES = "full text,cut the oldest,all base"
         ("", ["7"], 0.0, False),
     ],
 )
-def test_scores_are_squads(said: str, answers: list[str], f1: float, exact: bool) -> None:
+def test_scores_match_squad(said: str, answers: list[str], f1: float, exact: bool) -> None:
     assert token_f1(said, answers) == pytest.approx(f1)
     assert exact_match(said, answers) is exact
 

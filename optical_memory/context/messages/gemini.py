@@ -65,10 +65,6 @@ def _contents(message: Message) -> Iterator[tuple[str, list[Part]]]:
         yield "user", answers + [_part(image) for result in message.results for image in result.images]
 
 
-def _is_empty(part: TextContent | ImageContent) -> bool:
-    return isinstance(part, TextContent) and not part.text
-
-
 def _part(part: TextContent | ImageContent) -> Part:
     if isinstance(part, TextContent):
         return {"text": part.text}

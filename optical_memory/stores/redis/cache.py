@@ -1,4 +1,4 @@
-"""What is derived from a session's log, and claims on the work of deriving it."""
+"""The cache of derived data of each session, and claims on the work of deriving it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class RedisCache:
-    """The caches of all sessions, each a hash that ends as a whole. Implements `DerivedCache` and `claims.Claims`."""
+    """The caches of all sessions, each a hash that expires as a whole. Implements `DerivedCache` and `claims.Claims`."""
 
     def __init__(self, wire: Wire, options: Options, cipher: Cipher) -> None:
         self.wire, self.options, self.cipher = wire, options, cipher
@@ -33,7 +33,7 @@ class RedisCache:
         return self
 
     def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:
-        """Those of `names` that are there, and can be opened."""
+        """The entries of `names` that exist and can be decrypted."""
         if not names:
             return {}
         found = self.wire.command("HMGET", self.layout.keys(session)[2], *map(to_bytes, names))
@@ -47,14 +47,14 @@ class RedisCache:
         return opened
 
     def put(self, session: SessionId, items: dict[str, bytes]) -> None:
-        """Store or replace. A server whose memory is full keeps nothing of it, and a warning is logged."""
+        """Store or replace. If the server's memory is full, nothing is kept and a warning is logged."""
         if not items:
             return
         pairs = [part for name, data in items.items() for part in (to_bytes(name), self.cipher.seal(data))]
         self._write(session, scripts.CACHE_PUT, pairs)
 
     def swap(self, session: SessionId, name: str, old: bytes | None, new: bytes) -> bool:
-        """See `claims.Claims`. Sealed bytes are never twice the same, so the ones that are there are looked at first."""
+        """See `claims.Claims`. Sealing the same bytes twice gives different bytes, so the stored ones are opened and compared first."""
         cache = self.layout.keys(session)[2]
         held = self.wire.command("HGET", cache, to_bytes(name))
         if held is not None:
@@ -62,7 +62,7 @@ class RedisCache:
                 if self.cipher.open(held) != old:
                     return False
             except WrongKey:
-                pass  # nobody here can read it: it is as good as absent
+                pass  # unreadable with our keys: treat it as absent
         elif old is not None:
             return False
         arguments = [to_bytes(name), int(held is None), held or b"", self.cipher.seal(new)]
@@ -91,7 +91,7 @@ class RedisCache:
         return self._unless_full(session, script, [keys[2], keys[0]], [milliseconds(self.options.pages_ttl), *arguments])
 
     def _unless_full(self, session: SessionId, script: scripts.Script, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> bool:
-        """What a script answers. A server whose memory is full keeps nothing, which is no reason to stop: all of this can be made again."""
+        """The answer of a script. If the server's memory is full, log and go on: caches can be made again."""
         try:
             return bool(self.wire.run(script, keys, arguments))
         except StoreUnavailable as exc:
@@ -102,5 +102,5 @@ class RedisCache:
 
 
 def milliseconds(seconds: float | None) -> bytes:
-    """As scripts take it; nothing for ever."""
+    """As scripts take it; empty means for ever."""
     return b"" if seconds is None else b"%d" % max(1, int(seconds * 1_000))

@@ -1,4 +1,4 @@
-"""From a URL, or a client that is there already, to a wire.
+"""A connection (`Wire`) from a URL or an existing client.
 
     redis://[user:password@]host[:port][/db]         rediss:// for TLS, unix:///path/to/socket
     redis+sentinel://host:port,host:port/service[/db]
@@ -60,16 +60,16 @@ SECRET = ("password", "sentinel_password")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the store itself takes from the query.
+    """The store's own options in the query.
 
     Attributes:
         namespace: the first part of every key; namespaces never meet.
-        ttl: seconds that a new session lives, its log included; None for ever.
+        ttl: expiry of a new session in seconds, log included; None for ever.
         expiry: counted from the last append (`sliding`), from the last append or reading (`sliding-read`), or from the first (`fixed`).
-        pages_ttl: seconds that pages and plans live after the last append or drawing; they can be made again. None for ever.
+        pages_ttl: expiry of pages and plans in seconds after the last append or drawing; they can be made again. None for ever.
         retry_for: seconds during which a command that failed for a passing reason is sent again.
         replicas: how many replicas must have an append before it is acknowledged (`WAIT`).
-        max_connections: to one server at most; whoever finds all in use waits.
+        max_connections: to one server; further callers wait.
     """
 
     namespace: str = "om"
@@ -145,7 +145,7 @@ class Address:
 
 
 def connect(address: Address) -> Any:
-    """A client of our own for an address. Retries, and waiting for a free connection, are the wire's affair."""
+    """A client of our own for an address. `Wire` does the retries and waits for free connections."""
     redis: Any = importlib.import_module("redis")  # mypy: its constructors are untyped
 
     common = dict(address.connection)

@@ -1,36 +1,33 @@
-"""What a damaged session has lost."""
+"""Which turns a damaged session has lost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from ...errors import SessionCorrupted, StoreError
 from ..base import SessionId
 from ..codec import DIGEST_BYTES, decode, digest
-
-if TYPE_CHECKING:
-    from .store import RedisStore
+from .cache import RedisCache
 
 __all__ = ["damage_of", "lost_turns", "ranges"]
 
 ADVICE = "Restore the server from a backup, or erase the session"
 
 
-def damage_of(store: RedisStore, session: SessionId, counts: str) -> SessionCorrupted:
+def damage_of(store: RedisCache, session: SessionId, counts: str) -> SessionCorrupted:
     """The error for a session whose log does not hold what it should; `counts` are those of `scripts.PRELUDE`."""
     held, due = counts.split()
-    told = f"the log holds {held} of {due} turns"
+    found = f"the log holds {held} of {due} turns"
     missing, exactly = lost_turns(store, session)
     if missing:
         where = ranges(missing)
-        told += f"; lost: {where}" if exactly else f"; lost are some of {where}; the others were erased"
+        found += f"; lost: {where}" if exactly else f"; lost are some of {where}; the others were erased"
     elif int(held) > int(due):
-        told = f"the log holds {held} turns, and what is known of them is lost"
-    return SessionCorrupted(f"session {session.name!r}: {told}. {ADVICE}", session=session.name, missing=missing)
+        found = f"the log holds {held} turns, and what is known of them is lost"
+    return SessionCorrupted(f"session {session.name!r}: {found}. {ADVICE}", session=session.name, missing=missing)
 
 
-def lost_turns(store: RedisStore, session: SessionId) -> tuple[tuple[int, ...], bool]:
+def lost_turns(store: RedisCache, session: SessionId) -> tuple[tuple[int, ...], bool]:
     """Numbers of the turns that `meta` knows and the log does not hold, and whether none of them was erased.
 
     A record that cannot be read counts as lost.
@@ -49,7 +46,7 @@ def lost_turns(store: RedisStore, session: SessionId) -> tuple[tuple[int, ...], 
 
 
 def _numbers(fields: Mapping[bytes, bytes]) -> dict[bytes, int]:
-    """Of turns, by the digests of their ids."""
+    """Turn numbers by the digests of their ids."""
     return {name: int(number) for name, number in fields.items() if len(name) == DIGEST_BYTES}
 
 

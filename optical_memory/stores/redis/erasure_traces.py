@@ -1,45 +1,43 @@
-"""Whether a server still holds what was erased: in memory, at its replicas, in its files.
+"""Whether a server still holds erased turns: in memory, at its replicas, in its files.
 
-A server's append-only file and its snapshot hold what was erased until they are written anew, so that is asked for first. Managed services
-forbid some of these commands; what could not be looked at is said, never passed over.
+The append-only file and the snapshot keep erased turns until they are rewritten, so a rewrite is requested first. Managed services forbid
+some of these commands; a place that cannot be checked is reported as such.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import OpticalMemoryError, StoreUnavailable
 from ..base import SessionId, Trace
 from ..codec import to_bytes
-
-if TYPE_CHECKING:
-    from .store import RedisStore
+from .cache import RedisCache
 
 __all__ = ["traces_of"]
 
-REWRITE_SECONDS = 120.0  # for a server to write its files anew; more than that and it is said that it has not finished
+REWRITE_SECONDS = 120.0  # for a server to rewrite its files; then report that it has not finished
 REPLICA_SECONDS = 10.0
 POLL = 0.05  # seconds
 
 
 class Unfinished(OpticalMemoryError):
-    """A server did not do in time what it was asked for."""
+    """A server did not finish a request in time."""
 
 
-def traces_of(store: RedisStore, session: SessionId, numbers: Sequence[int] | None) -> Iterator[Trace]:
-    """Look for turns, or a session if None."""
+def traces_of(store: RedisCache, session: SessionId, numbers: Sequence[int] | None) -> Iterator[Trace]:
+    """Search for turns, or for the whole session if None."""
     yield _in_memory(store, session, numbers)
     key = store.layout.claim(session, "traces")  # in the session's slot; it need not exist
-    for place, look in (("replicas", _replicas), ("append-only file", _rewritten_log), ("snapshot", _snapshot)):
+    for place, search in (("replicas", _replicas), ("append-only file", _rewritten_log), ("snapshot", _snapshot)):
         try:
-            yield Trace(place, *look(store, key))
+            yield Trace(place, *search(store, key))
         except OpticalMemoryError as exc:
             yield Trace(place, None, str(exc))
 
 
-def _in_memory(store: RedisStore, session: SessionId, numbers: Sequence[int] | None) -> Trace:
+def _in_memory(store: RedisCache, session: SessionId, numbers: Sequence[int] | None) -> Trace:
     keys = store.layout.keys(session)
     if numbers is None:
         left = sum(map(int, store.wire.each([("EXISTS", key) for key in keys])))
@@ -51,7 +49,7 @@ def _in_memory(store: RedisStore, session: SessionId, numbers: Sequence[int] | N
     return Trace("server", not held, f"records of turns {held} are there" if held else "the records are empty; the numbers stay taken")
 
 
-def _replicas(store: RedisStore, key: str) -> tuple[bool | None, str]:
+def _replicas(store: RedisCache, key: str) -> tuple[bool | None, str]:
     connected = int(_information(store, key, "replication").get("connected_slaves", 0))
     if not connected:
         return True, "the server has none"
@@ -59,7 +57,7 @@ def _replicas(store: RedisStore, key: str) -> tuple[bool | None, str]:
     return reached >= connected, f"{reached} of {connected} have done what the server did; their files are not looked at"
 
 
-def _rewritten_log(store: RedisStore, key: str) -> tuple[bool | None, str]:
+def _rewritten_log(store: RedisCache, key: str) -> tuple[bool | None, str]:
     if _information(store, key, "persistence").get("aof_enabled") != "1":
         return True, "the server keeps none"
     _when_idle(store, key)
@@ -69,7 +67,7 @@ def _rewritten_log(store: RedisStore, key: str) -> tuple[bool | None, str]:
     return done or None, "written anew after the erasure" if done else "the server could not write it anew: look into its log"
 
 
-def _snapshot(store: RedisStore, key: str) -> tuple[bool | None, str]:
+def _snapshot(store: RedisCache, key: str) -> tuple[bool | None, str]:
     before = _when_idle(store, key)
     if before.get("rdb_saves") == "0" and not _saves(store, key):
         return True, "the server makes none"
@@ -79,7 +77,7 @@ def _snapshot(store: RedisStore, key: str) -> tuple[bool | None, str]:
     return done or None, "written anew after the erasure" if done else "the server could not write it anew: look into its log"
 
 
-def _saves(store: RedisStore, key: str) -> bool:
+def _saves(store: RedisCache, key: str) -> bool:
     """Whether the server is set to make snapshots; true if it does not say."""
     try:
         answer = _ask(store, key, "CONFIG", "GET", "save")
@@ -88,8 +86,8 @@ def _saves(store: RedisStore, key: str) -> bool:
     return bool({_text(name): _text(value) for name, value in answer.items()}.get("save"))
 
 
-def _when_idle(store: RedisStore, key: str) -> Mapping[str, str]:
-    """What the server says of its files once it writes none of them."""
+def _when_idle(store: RedisCache, key: str) -> Mapping[str, str]:
+    """The section `persistence` of INFO, once no file is being written."""
     deadline = time.monotonic() + REWRITE_SECONDS
     while time.monotonic() < deadline:
         state = _information(store, key, "persistence")
@@ -100,7 +98,7 @@ def _when_idle(store: RedisStore, key: str) -> Mapping[str, str]:
     raise Unfinished(f"the server has been writing its files for {REWRITE_SECONDS:g} s and is not done: ask again later")
 
 
-def _information(store: RedisStore, key: str, section: str) -> Mapping[str, str]:
+def _information(store: RedisCache, key: str, section: str) -> Mapping[str, str]:
     answer: Mapping[str, Any] = _ask(store, key, "INFO", section)
     return {_text(name): _text(value) for name, value in answer.items()}
 
@@ -109,7 +107,7 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _ask(store: RedisStore, key: str, *command: str) -> Any:
+def _ask(store: RedisCache, key: str, *command: str) -> Any:
     try:
         return store.wire.at(key, *command)
     except StoreUnavailable as exc:

@@ -1,4 +1,4 @@
-"""A look at everything that a store has on its servers: are all sessions whole, and do the servers' settings keep what is promised."""
+"""Check every session on the servers of a store, and the server settings that durability depends on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is wrong (`error`) or may become so (`warning`), with what to do about it.
+    """An error or a warning, with advice.
 
     Attributes:
         session: whose it is; None for the server's.
@@ -36,7 +36,7 @@ class Problem:
 
 @dataclass(slots=True)
 class CheckReport:
-    """What was looked at, and what is wrong with it."""
+    """Counts of what was checked, and the problems found."""
 
     sessions: int = 0
     turns: int = 0
@@ -52,7 +52,7 @@ class CheckReport:
 
 
 def check(store: RedisStore, *, repair: bool = False) -> CheckReport:
-    """Look at every session of every tenant, record by record, with `SCAN` and never `KEYS`.
+    """Check every session of every tenant, record by record, with `SCAN` and never `KEYS`.
 
     Args:
         repair: put sessions that no list names back on their tenant's list, and take off those that ended. Nothing else is changed, except
@@ -67,16 +67,16 @@ def check(store: RedisStore, *, repair: bool = False) -> CheckReport:
     logs = {session for session, held in parts.items() if held - {"cache"}}
     report.caches = sum(held == {"cache"} for held in parts.values())
     for session in sorted(logs):
-        _look_at(store, session, report)
+        _check_session(store, session, report)
     for tenant in sorted(tenants | {session.tenant for session in logs}):
         report.problems += _of_list(store, tenant, {session for session in logs if session.tenant == tenant}, repair=repair)
     return report
 
 
 def rotate(store: RedisStore) -> tuple[int, int]:
-    """Seal with the newest key what is not: returns how many turns were sealed anew, and how many cached entries.
+    """Encrypt with the newest key whatever is not: returns how many turns and how many cached entries were encrypted again.
 
-    Cached entries that no key opens are removed: they can be made again. Raises `WrongKey` for such a turn; what was sealed stays so.
+    Cached entries that no key opens are removed: they can be made again. Raises `WrongKey` for such a turn; finished ones stay encrypted.
     """
     turns = entries = 0
     for session, held in sorted(_scanned(store)[0].items()):
@@ -109,7 +109,7 @@ def _scanned(store: RedisStore) -> tuple[dict[SessionId, set[str]], set[str]]:
     return parts, tenants
 
 
-def _look_at(store: RedisStore, session: SessionId, report: CheckReport) -> None:
+def _check_session(store: RedisStore, session: SessionId, report: CheckReport) -> None:
     try:
         length = store.length(session)
     except StoreError as exc:
@@ -161,7 +161,7 @@ def _of_list(store: RedisStore, tenant: str, logs: Iterable[SessionId], *, repai
         elif repair:
             store.wire.command("HDEL", index, to_bytes(session.name))
         elif states[session] == EXPIRING:
-            continue  # it came to its end
+            continue  # it expired
         else:
             yield Problem("warning", "it is listed, and has no turn", "an append that was cut short; --repair takes it off", session)
 

@@ -1,14 +1,14 @@
-"""Which key holds what.
+"""The keys of a store and their contents.
 
 A session has three keys, and claims on its work, of one hash tag, hence in one slot:
 
     meta    hash: the version of the layout, the log's length, times, pins; the digest of each turn's id -> its number;
             `call ` and the digest of a call's id -> how many turns made it
     log     list of records, turn n at index n - 1, empty once erased
-    cache   hash of what is derived
+    cache   hash of derived data
 
-For each tenant a hash names its sessions, with what is to be expected of each: that is how the loss of a whole session is told from a
-session that never was.
+For each tenant a hash lists its sessions with their expected state, so that the loss of a whole session differs from a session that never
+existed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = ["EXPIRING", "KEPT", "OPENING", "PARTS", "Layout"]
 PARTS = ("meta", "log", "cache")
 OLD_PARTS = ("ids", "calls", "pins")  # of layout 1
 
-OPENING = b"opening"  # being made or erased: it may be there or not
-KEPT = b"kept"  # lives until it is erased: must be there
-EXPIRING = b"expiring"  # has an end: may be gone
+OPENING = b"opening"  # being created or erased: may exist or not
+KEPT = b"kept"  # no expiry: must exist
+EXPIRING = b"expiring"  # has an expiry: may be gone
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""What runs on the server. A script runs alone there, so what it does is one step for everybody.
+"""Lua scripts that run on the server, each atomically.
 
 Scripts of a session begin by comparing its log with the length in `meta`: a session that lost one of the two answers with an error, never
-from the other. Times are the server's, so that clients' clocks do not matter. What a script says instead of an answer begins with one of
+from the other. Times are the server's, so that clients' clocks do not matter. An error of a script begins with one of
 `WORDS`. A call costs more than anything else that a script does, so the common way makes few.
 """
 
@@ -56,8 +56,8 @@ if held ~= length then return redis.error_reply('CORRUPTED ' .. held .. ' ' .. l
 """
 PRELUDE = _STATE.replace("$FIELD", "'generation'")
 
-# For scripts that move the end of a session. `touch` gives its keys one end, and pages none that is later.
-LIVES = """
+# For scripts that change the expiry of a session. `touch` gives all its keys one expiry, and pages none that is later.
+EXPIRY = """
 local function milliseconds()
   local time = call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -97,9 +97,9 @@ local function pin(number, pinned)
 end
 """
 
-# ARGV: a new generation, or '' if the session must be there; the length expected, or ''; ms that pages live, or ''; ms that a new session
-# lives, or ''; its mode; then for each turn: digest, record, '1' if pinned, number of calls, digests of calls. Answers with the number of
-# the first turn if all are new; otherwise for each turn with its number, 1 if it is pinned, and the record if it was there before.
+# ARGV: a new generation, or '' if the session must be there; the length expected, or ''; ttl of pages in ms, or ''; ttl of a new
+# session in ms, or ''; its mode; then for each turn: digest, record, '1' if pinned, number of calls, digests of calls. Answers with the
+# number of the first turn if all are new; otherwise for each turn with its number, 1 if it is pinned, and the record if it was there before.
 APPEND = _script(
     _STATE.replace("$FIELD", "ARGV[6]")
     + """
@@ -144,7 +144,7 @@ if #pins > 0 then
 end
 if absent or state[3] then
 """
-    + LIVES
+    + EXPIRY
     + """
   if absent then
     call('HSET', meta, 'v', '$LAYOUT', 'generation', ARGV[1])
@@ -166,7 +166,7 @@ READ = _script(
     + """
 if not state[2] then return {0, {}, ''} end
 """
-    + LIVES
+    + EXPIRY
     + """
 if state[3] and state[4] == 'read' then touch() end
 return {length, call('LRANGE', log, ARGV[1], ARGV[2]), state[6] or ''}
@@ -189,7 +189,7 @@ return call('HMGET', meta, unpack(names))
 # ARGV: number, 1 or 0. Answers with 1 if there is such a turn, and the length.
 PIN = _script(
     PRELUDE
-    + LIVES
+    + EXPIRY
     + PINS
     + """
 local record = call('LINDEX', log, ARGV[1] - 1)
@@ -236,10 +236,10 @@ return gone
 """
 )
 
-# ARGV: ms to live, '' for ever; append, read or fixed.
+# ARGV: ttl in ms, '' for ever; append, read or fixed.
 EXPIRE = _script(
     PRELUDE
-    + LIVES
+    + EXPIRY
     + """
 if not state[2] then return redis.error_reply('ABSENT') end
 live(ARGV[1], ARGV[2])
@@ -281,7 +281,7 @@ return 1
 """
 )
 
-# Ends a script that has written to a cache. KEYS: cache, meta. ARGV[1]: ms that pages live, or ''.
+# Ends a script that has written to a cache. KEYS: cache, meta. ARGV[1]: ttl of pages in ms, or ''.
 _LIVE_AS_LONG = """
 local left, life = redis.call('PTTL', KEYS[2]), tonumber(ARGV[1])
 if left > 0 and (not life or left < life) then life = left end

@@ -1,4 +1,4 @@
-"""What a server's settings mean for the promises of the store."""
+"""Server settings that the store's promises depend on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def information(wire: Wire, section: str) -> dict[str, str]:
 
 
 def eviction_warning(wire: Wire) -> str:
-    """What is wrong with the server's way to make room; '' if nothing is, or if it does not say."""
+    """A warning about the eviction policy; '' if it is safe or not reported."""
     memory = information(wire, "memory")
     policy, limit = memory.get("maxmemory_policy", ""), memory.get("maxmemory", "0")
     if not policy.startswith("allkeys-"):

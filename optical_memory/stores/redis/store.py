@@ -1,8 +1,8 @@
-"""A store on Redis servers (6.2 or later, Valkey, and what speaks like them), with core commands only. See `layout` for what lies where.
+"""A store on Redis servers (6.2 or later, Valkey, and what speaks like them), with core commands only. `key_names` lists the keys.
 
-What this store does not promise: how long a returned append lives on is the server's `appendfsync` and its replicas; what was erased is
-gone from the server's memory, but stays in its files until it rewrites them (`keeping.erase_proven` has it do so). Search has no index on
-the server: each process builds one of its own from the log and keeps it up to date. docs/redis.md: which settings keep what promise.
+Not promised: durability of an acknowledged append depends on the server's `appendfsync` and replicas; erased turns leave the server's
+memory at once, but its files only when it rewrites them (`traces` makes it do so). Search has no index on the server: each process builds
+one from the log and keeps it up to date. docs/redis.md lists which settings keep which promise.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RedisStore(RedisCache):
         wire, chosen, self._owns_client = wire_of(source, options)
         super().__init__(wire, chosen, cipher_of(keys))
         self._local = LocalIndexes()
-        self._lives = (milliseconds(chosen.pages_ttl), milliseconds(chosen.ttl), chosen.mode.encode())  # of pages, and of a new session
+        self._expiry = (milliseconds(chosen.pages_ttl), milliseconds(chosen.ttl), chosen.mode.encode())  # of pages; of new sessions
         if not _in_event_loop():
             self.wire.once("PING")
             if warning := eviction_warning(self.wire):
@@ -64,7 +64,7 @@ class RedisStore(RedisCache):
 
     @property
     def url(self) -> str:
-        """The URL that opened it, a password replaced by `***`; for a client, what it is."""
+        """The URL that opened it, a password replaced by `***`; for a client, its class."""
         return self.wire.name.strip("'")
 
     # -- the log -------------------------------------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ class RedisStore(RedisCache):
         records = [encode(turn) for turn in turns]
         if not turns:
             return []
-        arguments: list[Any] = [b"" if expected_length is None else expected_length, *self._lives]
+        arguments: list[Any] = [b"" if expected_length is None else expected_length, *self._expiry]
         for turn, record in zip(turns, records, strict=True):
             calls = _calls(turn)
             arguments += [digest(turn.id), self.cipher.seal(record), b"1" if turn.pinned else b"0", b"%d" % len(calls), *calls]
@@ -86,7 +86,7 @@ class RedisStore(RedisCache):
         return [self._stored(*each, session) for each in zip(turns, records, answers, strict=True)]
 
     def _appended(self, session: SessionId, arguments: Sequence[Any]) -> Any:
-        """What the script of append answers."""
+        """The answer of the append script."""
         try:
             try:
                 return self._run(session, scripts.APPEND, [b"", *arguments])
@@ -111,7 +111,7 @@ class RedisStore(RedisCache):
         return answers
 
     def _confirmed(self, session: SessionId, digests: Sequence[bytes], arguments: Sequence[Any], answers: Any) -> Any:
-        """Answers of an append that replicas have. A successor that never saw it gets it again, and its numbers count."""
+        """Answers of an append that replicas have. A new primary that never received it gets it again, and its numbers count."""
         meta = self.layout.keys(session)[0]
         for _ in range(FAILOVERS):
             found = self._confirm(self.layout.claim(session, "confirm"), "HMGET", meta, *digests)
@@ -175,7 +175,7 @@ class RedisStore(RedisCache):
             raise TurnNotFound(number, length)
 
     def search(self, session: SessionId, query: str, limit: int) -> list[int]:
-        """Numbers of the turns that match, best first. The first search of a process reads the whole log, later ones what is new."""
+        """Numbers of the turns that match, best first. The first search of a process reads the whole log, later ones only new turns."""
         length, generation, erased, _ = self._state(session)
         return self._local.search(
             session, query, limit, generation=(generation, erased), length=length, read=lambda start: self.read(session, start)
@@ -213,11 +213,11 @@ class RedisStore(RedisCache):
             self._run(session, scripts.ERASE, arguments)
             if self.options.replicas:
                 left = self._confirm(self.layout.claim(session, "confirm"), "LINDEX", self.layout.keys(session)[1], before[0] - 1)
-                return self.erase(session, numbers) if left else before  # by a successor that never saw it
-        return before  # and not the script's answer, which may be that of a second attempt
+                return self.erase(session, numbers) if left else before  # the new primary never received the erasure
+        return before  # the script's answer may be that of a second attempt
 
     def traces(self, session: SessionId, numbers: Sequence[int] | None = None) -> Iterator[Trace]:
-        """Look for what was erased in memory, at replicas and in files, which the server is told to write anew."""
+        """Search memory, replicas and files for erased turns; the server is told to rewrite its files first."""
         return traces_of(self, session, numbers)
 
     def _calls_of(self, session: SessionId, number: int) -> list[bytes] | None:
@@ -236,18 +236,18 @@ class RedisStore(RedisCache):
         index, name = self.layout.index(session.tenant), to_bytes(session.name)
         keys = self.layout.keys(session)
         if self.wire.command("HEXISTS", index, name):
-            self.wire.command("HSET", index, name, OPENING)  # from here on its absence is no loss
+            self.wire.command("HSET", index, name, OPENING)  # from here on a missing log is no loss
         before = [number for number, record in enumerate(self.wire.command("LRANGE", keys[1], 0, -1), 1) if record]
         gone = self.wire.run(scripts.ERASE_SESSION, [*keys, *self.layout.old_keys(session)])
         self.wire.each([("HDEL", index, name), ("SREM", self.layout.old_index(session.tenant), name)])
-        if self.wire.command("EXISTS", keys[0]):  # another process has begun it anew meanwhile
+        if self.wire.command("EXISTS", keys[0]):  # another process has started it again meanwhile
             self.wire.command("HSET", index, name, OPENING)
         return sorted({*before, *gone})
 
-    # -- lives ---------------------------------------------------------------------------------------------------------------------
+    # -- expiry --------------------------------------------------------------------------------------------------------------------
 
     def expire(self, session: SessionId, seconds: float | None, expiry: str = "sliding") -> None:
-        """Let a session, its log included, end after so many seconds, or never if None.
+        """Set the expiry of a session, log included, in seconds; None keeps it for ever.
 
         Args:
             expiry: `sliding` (after the last append), `sliding-read` (after the last append or reading), `fixed` (from now).
@@ -261,7 +261,7 @@ class RedisStore(RedisCache):
         if not self.length(session):
             raise LookupError(f"no session {session.name!r} at {self.wire.name}")
         if seconds is not None:
-            self.wire.command("HSET", index, name, EXPIRING)  # first, so that its end is never taken for a loss
+            self.wire.command("HSET", index, name, EXPIRING)  # first, so that expiry is never taken for a loss
         self._run(session, scripts.EXPIRE, [milliseconds(seconds), mode])
         if seconds is None:
             self.wire.command("HSET", index, name, KEPT)
@@ -271,7 +271,7 @@ class RedisStore(RedisCache):
         if self._owns_client:
             self.wire.close()
 
-    # -- inside --------------------------------------------------------------------------------------------------------------------
+    # -- internals -----------------------------------------------------------------------------------------------------------------
 
     def _run(self, session: SessionId, script: scripts.Script, arguments: Sequence[Any] = ()) -> Any:
         """What a script of the log answers; a session of an older layout is brought to this one first. `SessionCorrupted`, `Said`."""

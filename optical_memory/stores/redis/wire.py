@@ -1,7 +1,7 @@
 """Commands to a Redis server, and answers or `StoreUnavailable`: never an empty answer for a lost one.
 
 Everything that the store sends can be sent twice without harm. So what fails for a passing reason is sent again, with growing pauses, until
-`retry_for` seconds are over. Clients of asyncio are used on the loop that they belong to; whoever waits for them is another thread.
+`retry_for` seconds are over. Clients of asyncio are used on their own loop, from other threads.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PASSING = ("-READONLY", "-MASTERDOWN", "-LOADING", "NOREPLICAS", "BUSY ")
 
 
 class Said(Exception):
-    """What one of our scripts says instead of an answer: a word, and what belongs to it."""
+    """An error raised by one of our scripts: a word and its details."""
 
     def __init__(self, word: str, details: str) -> None:
         super().__init__(f"{word} {details}".strip())
@@ -42,10 +42,10 @@ class Wire:
 
     Args:
         connect: makes the client when it is first needed.
-        loop: where a client of asyncio lives; None for the others.
+        loop: the loop of a client of asyncio; None for the others.
         name: what errors call the server; no password in it.
         retry_for: seconds during which a command that failed is sent again.
-        connections: commands under way at once; whoever comes later waits, for `patience` seconds at most.
+        connections: most concurrent commands; further ones wait up to `patience` seconds.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Wire:
             answer, _, reached = self.outcome(pipe.execute())
         except self._failures:
             if self.loop is None and hasattr(self.client, "nodes_manager"):
-                self.client.nodes_manager.initialize()  # what is asked of one node does not make the client look for its successor
+                self.client.nodes_manager.initialize()  # a command to one node does not make the client search for the new primary
             raise
         return int(reached), answer
 

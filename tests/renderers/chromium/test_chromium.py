@@ -219,7 +219,7 @@ def test_a_wide_formula_falls_back_to_its_source(renderer: ChromiumRenderer) -> 
     assert len({grey(pages[0]).crop((0, row, 500, row + 1)).tobytes() for row in range(30, 120)}) > 5  # several rows, not one
 
 
-def test_a_browser_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_browser(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(BROWSER_VARIABLE, "no-such-browser")
     with pytest.raises(BrowserNotFound, match=r"'no-such-browser' is no executable.*playwright install"):
         ChromiumRenderer()

@@ -30,11 +30,11 @@ class PageAge:
     hours: float
     importance: float = 0.5
 
-    def scaled(self, factor: float) -> PageAge:
-        """Multiply the age by `factor`. Pages and turns are counted from 1 for this, so that the newest page ages too."""
-        if factor == 1.0:
+    def hastened(self, haste: float) -> PageAge:
+        """Multiply the age by `haste`. Pages and turns are counted from 1 for this, so that the newest page ages too."""
+        if haste == 1.0:
             return self
-        return replace(self, pages=(self.pages + 1) * factor - 1, turns=(self.turns + 1) * factor - 1, hours=self.hours * factor)
+        return replace(self, pages=(self.pages + 1) * haste - 1, turns=(self.turns + 1) * haste - 1, hours=self.hours * haste)
 
 
 class Forgetting(Protocol):

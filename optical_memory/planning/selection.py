@@ -73,7 +73,7 @@ def _by_age_and_money(
     decisions: list[Decision] = []
     for _, group in groupby(candidates, key=run_of):
         run = list(group)
-        pages = [replace(candidate, age=candidate.age.scaled(age_factor)) for candidate in run if isinstance(candidate, PageCandidate)]
+        pages = [replace(candidate, age=candidate.age.hastened(age_factor)) for candidate in run if isinstance(candidate, PageCandidate)]
         if pages and pictures and profile.ladder:
             decisions += _arrange_run(pages, policy, profile, held)
         else:

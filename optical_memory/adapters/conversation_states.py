@@ -44,17 +44,24 @@ class Conversations(Generic[T]):
         self._lock = threading.Lock()
 
     def show(
-        self, messages: Sequence[T], model: str | None, render: Callable[[Iterator[Piece]], R], *, name: str | None = None
+        self,
+        messages: Sequence[T],
+        model: str | None,
+        render: Callable[[Iterator[Piece]], R],
+        *,
+        name: str | None = None,
+        takes_images: bool = True,
     ) -> R | None:
         """Return `render(pieces to send)`; None to send the messages unchanged: for an unknown model, or, with a warning, after a failure.
 
         Args:
             model: the provider's name of the model that reads the pages.
+            takes_images: False for a model without image input.
             name: the conversation's name, if it has one; finds the state even if the beginning was changed.
 
         Raises `BudgetTooSmall`.
         """
-        memory = self._memories.memory_for(model)
+        memory = self._memories.memory_for(model, takes_images=takes_images)
         if memory is None or not messages:
             return None
         keyed = [(self._key(message), message) for message in messages]

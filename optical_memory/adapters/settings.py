@@ -67,9 +67,9 @@ class ModelMemories(Generic[T]):
     def memory_for(self, model: str | None, *, takes_images: bool = True) -> MessageListMemory[T] | None:
         """Return the memory for a model by the provider's name.
 
-        A model without a profile or image input gets text. With a budget, that is a memory of text only: the newest exchanges that fit; the
-        rest is left out, counted and listed, so that recall can find it. Without a budget, None: the messages are sent unchanged. Warns once
-        about a model without a profile.
+        A model without a profile or image input gets text. With a budget, that is a memory of text only: the newest exchanges that fit;
+        the rest is left out, counted and listed, so that recall can find it. Without a budget, None: the messages are sent unchanged.
+        Warns once about a model without a profile.
         """
         profile = (self._fixed or self._profile_for(model)) if takes_images else None
         with self._lock:

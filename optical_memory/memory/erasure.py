@@ -1,4 +1,4 @@
-"""True deletion of turns or of a whole session, and the proof of it."""
+"""Erase turns or a whole session, and prove it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Erasure", "ErasureProof", "ErasureReport"]
 
 @dataclass(frozen=True, slots=True)
 class ErasureReport:
-    """What an erasure removed: numbers of turns, and how many pages with all their pictures."""
+    """What an erasure removed: the numbers of the turns, and how many pages with all their images."""
 
     turns: tuple[int, ...]
     pages: int
@@ -25,13 +25,13 @@ class ErasureReport:
 
 @dataclass(frozen=True, slots=True)
 class ErasureProof:
-    """Where erased turns were looked for, and what was found there. Nothing of what they said is in it.
+    """Places searched for erased turns, with results. Holds none of their text.
 
     Attributes:
-        session, tenant: of whom.
-        turns: the numbers; None for the whole session.
-        at: when it was looked (UTC).
-        traces: each place. One with `clean` None could not be looked at or does not tell.
+        session, tenant: the session searched.
+        turns: the turn numbers; None for the whole session.
+        at: time of the search (UTC).
+        traces: one for each place. `clean` is None where the place could not be searched or the result is unknown.
     """
 
     session: str
@@ -42,7 +42,7 @@ class ErasureProof:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every place was looked at and is clean."""
+        """Whether every place was searched and is clean."""
         return all(trace.clean for trace in self.traces)
 
 
@@ -53,8 +53,8 @@ class Erasure:
         self._store, self._session = store, session
 
     def erase_turns(self, numbers: Sequence[int]) -> ErasureReport:
-        """Remove turns and the pages that show them."""
-        # Pages first: should this be cut short, the log still knows what is to be erased, and asking again finishes it.
+        """Remove turns and the pages that hold them."""
+        # Pages first: if this is interrupted, the log still has the turns, and a second call finishes the erasure.
         pages = self._discard_pages(numbers, self._store.names(self._session, "plan/"))
         erased = self._store.erase(self._session, numbers)
         return ErasureReport(tuple(erased), pages + self._discard_pages(numbers))  # others may have drawn some meanwhile
@@ -65,13 +65,13 @@ class Erasure:
         return ErasureReport(tuple(self._store.erase(self._session, None)), pages)
 
     def prove(self, numbers: Sequence[int] | None) -> ErasureProof:
-        """Look for what was erased."""
+        """Search the log, the cache and the store's files for erased turns."""
         found = (*self._in_log(numbers), *self._in_cache(numbers), *self._in_store(numbers))
         turns = None if numbers is None else tuple(sorted(set(numbers)))
         return ErasureProof(self._session.name, self._session.tenant, turns, datetime.now(UTC), found)
 
     def _discard_pages(self, numbers: Sequence[int], plans: Sequence[str] = ()) -> int:
-        """Remove the pages that show one of the turns, and `plans`; returns how many pages those were."""
+        """Discard the pages that hold one of the turns, and `plans`; return the number of pages."""
         runs = runs_with(self._store, self._session, numbers)
         return discard_runs(self._store, self._session, runs, also=plans) if runs or plans else 0
 

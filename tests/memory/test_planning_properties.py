@@ -259,11 +259,11 @@ def test_every_reader_that_pays_for_pages_gets_some(reader: str) -> None:
         assert context.usage.turns_left_out == 0, "what is over the limit is text"
 
 
-@pytest.mark.parametrize("haste_budget", [600, 900, 1_400, 2_000, 3_000])
-def test_a_smaller_budget_demotes_and_then_leaves_out_the_oldest(haste_budget: int) -> None:
+@pytest.mark.parametrize("budget", [600, 900, 1_400, 2_000, 3_000])
+def test_a_smaller_budget_demotes_and_then_leaves_out_the_oldest(budget: int) -> None:
     memory = memory_of(RuledRenderer(rows=700))
     memory.extend([("user" if n % 2 else "assistant", f"word {n} " * 60) for n in range(80)])
-    context = memory.context(haste_budget)
+    context = memory.context(budget)
     tiers = [part.tier for part in context.pages]
     assert tiers == sorted(tiers)
     assert [part.page.index for part in context.pages] == sorted(part.page.index for part in context.pages)

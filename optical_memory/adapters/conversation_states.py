@@ -44,17 +44,24 @@ class Conversations(Generic[T]):
         self._lock = threading.Lock()
 
     def show(
-        self, messages: Sequence[T], model: str | None, render: Callable[[Iterator[Piece]], R], *, name: str | None = None
+        self,
+        messages: Sequence[T],
+        model: str | None,
+        render: Callable[[Iterator[Piece]], R],
+        *,
+        name: str | None = None,
+        takes_images: bool = True,
     ) -> R | None:
         """What `render` makes of the pieces to send; None if the messages go as they are: an unknown model, or, with a warning, a failure.
 
         Args:
             model: the provider's name of the model that is to look.
+            takes_images: False for a model that is given text alone.
             name: the conversation's, where it has one; it finds a state even if the beginning was changed.
 
         Raises `BudgetTooSmall`.
         """
-        memory = self._memories.memory_for(model)
+        memory = self._memories.memory_for(model, takes_images=takes_images)
         if memory is None or not messages:
             return None
         keyed = [(self._key(message), message) for message in messages]

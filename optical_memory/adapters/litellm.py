@@ -9,7 +9,6 @@ takes them for every provider. `litellm.completion`, which is not asynchronous, 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from ..errors import MissingExtra
 from ..profiles.registry import profile_for_model
 from ..turns.from_messages import turn_of
 from ..turns.turn import Turn
+from ..worker_threads import in_thread
 from .conversation_states import Conversations, digest, readable
 from .settings import AdapterSettings
 
@@ -79,7 +79,7 @@ class OpticalMemoryHook(CustomLogger):
             return None
         name = next((str(metadata[key]) for key in NAMES if metadata.get(key)), data.get("litellm_session_id"))
         # Pages are drawn in another thread: the event loop goes on.
-        shown = await asyncio.to_thread(self.messages, messages, str(data.get("model")), conversation=name)
+        shown = await in_thread(self.messages, messages, str(data.get("model")), conversation=name)
         return {**data, "messages": shown, "metadata": {**metadata, DONE: True}}
 
 

@@ -13,7 +13,6 @@ What the block gives are messages, which LlamaIndex puts first whatever `insert_
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 import warnings
@@ -28,6 +27,7 @@ from ..errors import InvalidTurn, MissingExtra, RenderError, UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
 from ..turns.from_messages import turn_of
 from ..turns.turn import ImageContent, TextContent, Turn
+from ..worker_threads import in_thread
 from .conversation_states import readable
 
 try:
@@ -67,10 +67,10 @@ class OpticalMemoryBlock(BaseMemoryBlock[list[ChatMessage]]):
 
     async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: Any) -> list[ChatMessage]:
         next_role = messages[0].role.value if messages else "tool"  # nobody spoke yet: open calls may still be answered
-        return await asyncio.to_thread(self._shown, followed=ROLES.get(next_role, next_role) != "tool")
+        return await in_thread(self._shown, followed=ROLES.get(next_role, next_role) != "tool")
 
     async def _aput(self, messages: list[ChatMessage]) -> None:
-        await asyncio.to_thread(_append, self.memory, [_turn(message) for message in messages])
+        await in_thread(_append, self.memory, [_turn(message) for message in messages])
 
     def _shown(self, *, followed: bool) -> list[ChatMessage]:
         context = self.memory.context(self.budget)

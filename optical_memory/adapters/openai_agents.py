@@ -9,7 +9,6 @@ Either works without the other. The session holds items as they were added; page
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import threading
@@ -22,6 +21,7 @@ from ..memory.optical_memory import OpticalMemory
 from ..stores.base import Store
 from ..turns.from_messages import turn_of
 from ..turns.turn import ReasoningContent, TextContent, ToolCall, Turn
+from ..worker_threads import in_thread
 from .conversation_states import Conversations, digest, readable
 from .settings import AdapterSettings
 
@@ -71,7 +71,7 @@ class _Filter:
         if _is_delta(groups):
             return data.model_data
         # Pages are drawn in another thread: the event loop goes on.
-        shown = await asyncio.to_thread(
+        shown = await in_thread(
             self._conversations.show, groups, _model_of(data.agent), lambda pieces: list(_items(pieces, groups, self._detail))
         )
         if shown is None:
@@ -237,16 +237,16 @@ class OpticalSession:
         """The newest `limit` items, oldest first; all of them by default."""
         if limit is None and self.session_settings is not None:
             limit = self.session_settings.limit
-        turns = await asyncio.to_thread(self._newest, limit)
+        turns = await in_thread(self._newest, limit)
         return [_item_of(turn) for turn in turns]
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append items, all or none."""
-        await asyncio.to_thread(self._add, [_turn_of_item(cast("Item", item)) for item in items])
+        await in_thread(self._add, [_turn_of_item(cast("Item", item)) for item in items])
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Take the newest item away for good; None if there is none."""
-        return await asyncio.to_thread(self._pop)
+        return await in_thread(self._pop)
 
     async def clear_session(self) -> None:
         """Erase the session, with all pages of it."""

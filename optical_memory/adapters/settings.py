@@ -10,7 +10,7 @@ from typing import Generic, TypeVar, Unpack
 from ..memory.message_list import MessageListMemory
 from ..planning.settings import ViewOptions, ViewSettings
 from ..profiles.profile import ReaderProfile
-from ..profiles.registry import profile_for_model, profile_of
+from ..profiles.registry import profile_for_model, profile_of, text_only
 from ..stores.base import DerivedCache, open_store
 from ..turns.from_messages import TurnLike
 
@@ -65,12 +65,20 @@ class ModelMemories(Generic[T]):
         self._unknown: set[str] = set()
         self._lock = threading.Lock()
 
-    def memory_for(self, model: str | None) -> MessageListMemory[T] | None:
-        """The memory for a model by its provider's name for it. None, and one warning, for a model without a profile: it gets text."""
-        profile = self._fixed or self._profile_for(model)
+    def memory_for(self, model: str | None, *, takes_images: bool = True) -> MessageListMemory[T] | None:
+        """The memory for a model by its provider's name for it.
+
+        A model without a profile, or that takes no images, gets text. With a budget that is a memory of text alone: the newest exchanges
+        that fit, the rest left out, counted and named, for recall to find. Without one it is None: the messages go as they are. One warning
+        names a model without a profile.
+        """
+        profile = (self._fixed or self._profile_for(model)) if takes_images else None
         with self._lock:
-            if profile is None:
+            if profile is None and takes_images:
                 self._warn_of(model or "")
+            if profile is None and self.settings.budget is not None:
+                profile = text_only()
+            if profile is None:
                 return None
             if profile.name not in self._memories:
                 settings = self.settings.for_reader(profile)
@@ -84,4 +92,5 @@ class ModelMemories(Generic[T]):
     def _warn_of(self, model: str) -> None:
         if model not in self._unknown:
             self._unknown.add(model)
-            warnings.warn(f"no reader profile for the model {model!r}: it gets text. Pass reader=...", RuntimeWarning, stacklevel=4)
+            budget = "" if self.settings.budget is None else f", within the budget of {self.settings.budget:,} tokens"
+            warnings.warn(f"no reader profile for the model {model!r}: it gets text{budget}. Pass reader=...", RuntimeWarning, stacklevel=4)

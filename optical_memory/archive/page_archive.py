@@ -27,7 +27,7 @@ from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .codec import decode_pages, encode_pages
 
-__all__ = ["PageArchive", "PageRun", "PagesLost", "discard_runs", "runs_with", "sealed_name"]
+__all__ = ["PageArchive", "PageRun", "PagesLost", "discard_runs", "runs_named", "runs_with", "sealed_name"]
 
 CHUNK_TOKENS = 24_000  # text laid out at a time, about a dozen pages: enough to fill the tabs, little enough to hold in memory
 
@@ -47,7 +47,11 @@ class PageRun:
 
     @classmethod
     def parse(cls, name: str) -> PageRun:
-        return cls(*(int(number) for number in name.rpartition("/")[2].split("-")))
+        """The run behind a name in the store. Raises `ValueError` for a name of another form."""
+        numbers = [int(number) for number in name.rpartition("/")[2].split("-")]
+        if len(numbers) != 5 or not 1 <= numbers[0] <= numbers[1] or min(numbers) < 0:
+            raise ValueError(f"{name!r} is not the name of a run: expected run/LAYOUT/FIRST-LAST-PAGES-TURNS-TOKENS")
+        return cls(*numbers)
 
 
 class PagesLost(RenderError):
@@ -94,9 +98,15 @@ class PageArchive:
         self._drawn_to = 0  # the last turn that was ever seen on a page
 
     def runs(self) -> list[PageRun]:
-        """All runs, in order."""
-        names = self._store.names(self._session, f"run/{self.layout}/")
-        runs = sorted(PageRun.parse(name) for name in names)
+        """All runs, in order. No two overlap.
+
+        Two processes that seal the same turns at once may record runs that do, where one lost its claim. Every process then keeps the same
+        ones, by `_without_overlaps`, and the others are discarded; a plan that shows one of their pages is made anew.
+        """
+        found = runs_named(self._store.names(self._session, f"run/{self.layout}/"))
+        runs = _without_overlaps(found)
+        if len(runs) < len(found):
+            self.discard([run for run in found if run not in runs])
         self._drawn_to = max([self._drawn_to, *(run.last for run in runs[-1:])])
         return runs
 
@@ -161,8 +171,7 @@ class PageArchive:
 
     def redraw(self, page: Page) -> dict[str, bytes]:
         """Draw the pictures of a page's run again, store them, and return them by name. `PagesLost` if they are not what was sealed."""
-        run = self._run_of(page)
-        recorded = self.pages([run])
+        run, recorded = self._run_of(page)
         with claimed(self._store, self._session, f"redraw/{run.name(self.layout)}") as shared:
             names = [sealed_name(each) for each in recorded]
             found = self._store.get(self._session, names) if shared else {}
@@ -200,13 +209,13 @@ class PageArchive:
 
     def shaped(self, page: Page) -> bytes | None:
         """A page with what matters on it, as large as its sealed picture; None where that cannot be drawn. See `shaping`."""
-        run = self._run_of(page)
+        run, pages = self._run_of(page)
         turns = self._store.read(self._session, run.first, run.last + 1)
         if len(turns) != run.turns:  # one was erased, and what stood where is not known any more
             return None
         try:
             drawn = [turn for exchange in self._redacted(exchanges_of(turns)) for unit in exchange for turn in unit]
-            rendered = shaped(self._renderer, self._style, page, shares_of(page, self.pages([run]), drawn))
+            rendered = shaped(self._renderer, self._style, page, shares_of(page, pages, drawn))
         except PagesLost:
             raise
         except (RenderError, ValueError):  # no room for larger letters among them
@@ -214,11 +223,14 @@ class PageArchive:
             return None
         return rendered.png if rendered else None
 
-    def _run_of(self, page: Page) -> PageRun:
+    def _run_of(self, page: Page) -> tuple[PageRun, list[Page]]:
+        """The run that a page belongs to, and all its pages. Raises `PagesLost` where another run holds its turns by now."""
         for run in self.runs():
             if run.first <= page.first_turn <= run.last:
-                return run
-        raise PagesLost([], f"no page with turn #{page.first_turn} is recorded any more")
+                pages = self.pages([run])
+                if any(each.key == page.key for each in pages):
+                    return run, pages
+        raise PagesLost([], f"the page {page.key!r} of turns #{page.first_turn} to #{page.last_turn} is not recorded any more")
 
     def discard(self, runs: Sequence[PageRun]) -> int:
         """Remove runs of this layout with their pictures; returns how many pages those were."""
@@ -362,9 +374,34 @@ def _whole_runs(rendered: Sequence[RenderedPage], exchanges: Sequence[Exchange])
 
 def runs_with(store: Readable, session: SessionId, numbers: Sequence[int]) -> list[str]:
     """Names of all runs, under any layout, that hold one of the turns `numbers`."""
-    names = store.names(session, "run/")
-    runs = [PageRun.parse(name) for name in names]
-    return [name for name, run in zip(names, runs, strict=True) if any(run.first <= number <= run.last for number in numbers)]
+    return [name for name in store.names(session, "run/") if _may_hold(name, numbers)]
+
+
+def _may_hold(name: str, numbers: Sequence[int]) -> bool:
+    """Whether a run of this name holds one of the turns; one whose name does not tell may hold any."""
+    try:
+        run = PageRun.parse(name)
+    except ValueError:
+        return True
+    return any(run.first <= number <= run.last for number in numbers)
+
+
+def runs_named(names: Sequence[str]) -> list[PageRun]:
+    """Runs by their names; a name of another form is not a run of ours and is passed over."""
+    runs = []
+    for name in names:
+        with suppress(ValueError):
+            runs.append(PageRun.parse(name))
+    return runs
+
+
+def _without_overlaps(runs: Sequence[PageRun]) -> list[PageRun]:
+    """Runs in order, without those that overlap one before them. Of runs with the same first turn, the longest stays."""
+    kept: list[PageRun] = []
+    for run in sorted(runs, key=lambda run: (run.first, -run.last, run)):
+        if not kept or run.first > kept[-1].last:
+            kept.append(run)
+    return kept
 
 
 def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, also: Sequence[str] = ()) -> int:

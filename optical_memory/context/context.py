@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..pages.page import Page
 from ..pages.tiers import Tier
-from ..profiles.profile import Rung
+from ..profiles.profile import ReaderProfile, Rung
 from ..turns.turn import Turn
 from .plan import Plan
 
@@ -107,12 +107,14 @@ class Context:
         parts: oldest first.
         framing: a short text that goes before them: what the pages are, what is not shown. Empty if there is no need for one.
         plan: what was decided; plain JSON.
+        reader: the profile that it was priced for; None for a context made by hand.
     """
 
     parts: tuple[TextPart | PagePart, ...]
     plan: Plan
     usage: Usage
     framing: str = ""
+    reader: ReaderProfile | None = None
 
     @property
     def pages(self) -> tuple[PagePart, ...]:

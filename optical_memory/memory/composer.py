@@ -40,7 +40,7 @@ class Composer:
         tail_tokens = self._pricing.total(tail)
         parts = (*self._prefix, TextPart(tuple(tail), tail_tokens)) if tail else self._prefix
         framing = framing_text(plan, self._shape)
-        return Context(parts, plan, self._usage(plan, parts, tail_tokens), framing)
+        return Context(parts, plan, self._usage(plan, parts, tail_tokens), framing, self._profile)
 
     def bind(self, page: Page) -> Page:
         """A page that can show itself and tell its price."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..archive.page_archive import PageRun, discard_runs, runs_with
+from ..archive.codec import decode_pages
+from ..archive.page_archive import discard_runs, runs_named, runs_with
 from ..errors import SessionCorrupted
 from ..stores.base import SessionId, Store, Trace
 
@@ -65,7 +66,7 @@ class Erasure:
 
     def erase_session(self) -> ErasureReport:
         """Remove everything."""
-        pages = sum(PageRun.parse(name).pages for name in self._store.names(self._session, "run/"))
+        pages = sum(run.pages for run in runs_named(self._store.names(self._session, "run/")))
         return ErasureReport(tuple(self._store.erase(self._session, None)), pages)
 
     def prove(self, numbers: Sequence[int] | None) -> ErasureProof:
@@ -91,8 +92,29 @@ class Erasure:
             yield Trace("log", None, str(exc))
 
     def _in_cache(self, numbers: Sequence[int] | None) -> Iterator[Trace]:
-        left = self._store.names(self._session) if numbers is None else runs_with(self._store, self._session, numbers)
-        yield Trace("pages", not left, f"{len(left)} entries are there" if left else "no page, plan or picture is left")
+        if numbers is None:
+            left = self._store.names(self._session)
+            yield Trace("pages", not left, f"{len(left)} entries are there" if left else "no page, plan or picture is left")
+            return
+        # A run may be sealed anew over the gap that an erased turn left: what counts is which turns its pages show.
+        around = runs_with(self._store, self._session, numbers)
+        showing, unreadable = self._showing(around, set(numbers))
+        if showing or not unreadable:
+            yield Trace("pages", not showing, f"{showing} runs of pages show them" if showing else "no page shows them")
+        else:
+            yield Trace("pages", None, f"{unreadable} records of pages around them cannot be read")
+
+    def _showing(self, runs: Sequence[str], numbers: set[int]) -> tuple[int, int]:
+        """How many of `runs` have a page that shows one of the turns, and how many cannot be read."""
+        showing = unreadable = 0
+        for record in self._store.get(self._session, runs).values():
+            try:
+                pages = decode_pages(record)
+            except SessionCorrupted:
+                unreadable += 1
+                continue
+            showing += any(segment.turn in numbers for page in pages for segment in page.segments)
+        return showing, unreadable
 
     def _in_store(self, numbers: Sequence[int] | None) -> Iterator[Trace]:
         traces: Any = getattr(self._store, "traces", None)

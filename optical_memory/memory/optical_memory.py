@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self, Unpack
 
 from ..context.context import Context
-from ..context.messages.gemini import to_gemini
-from ..context.messages.openai_anthropic import to_anthropic, to_openai
-from ..errors import InvalidTurn, SessionCorrupted, UnknownName, UnknownToolCall, WrongKey
+from ..errors import InvalidTurn, SessionCorrupted, UnknownToolCall, WrongKey
+from ..messages import to_format
 from ..pages.page import Page
 from ..planning.settings import ViewOptions, ViewSettings
 from ..profiles.profile import ReaderProfile
@@ -24,13 +22,12 @@ from ..turns.from_messages import TurnLike, turn_of
 from ..turns.redaction import redacted_turn
 from ..turns.turn import Turn
 from ..verification.base import Verification
+from ..worker_threads import in_thread
 from .context_builder import ContextBuilder
 from .erasure import Erasure, ErasureProof, ErasureReport
 from .recall import Period, Recall
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
-
-_FORMATS: dict[str, Callable[..., list[dict[str, Any]]]] = {"openai": to_openai, "anthropic": to_anthropic, "gemini": to_gemini}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +164,7 @@ class OpticalMemory:
 
         Raises what `context` raises; `UnknownName` for another dialect; `RenderError` for a picture that cannot be had.
         """
-        if dialect not in _FORMATS:
-            raise UnknownName("dialect", dialect, sorted(_FORMATS))
-        return _FORMATS[dialect](self.context(budget), **options)
+        return to_format(self.context(budget), dialect, **options)
 
     def pages(self) -> list[Page]:
         """All sealed pages, oldest first, those that the context leaves out too. Raises `RenderError` without the renderer's browser."""
@@ -274,25 +269,25 @@ class OpticalMemory:
     # -- async twins: the same in a worker thread --------------------------------------------------------------------------------------
 
     async def aappend(self, turn: TurnLike, *, expected_length: int | None = None) -> Turn:
-        return await asyncio.to_thread(self.append, turn, expected_length=expected_length)
+        return await in_thread(self.append, turn, expected_length=expected_length)
 
     async def aextend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
-        return await asyncio.to_thread(self.extend, turns, expected_length=expected_length)
+        return await in_thread(self.extend, turns, expected_length=expected_length)
 
     async def aturns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
-        return await asyncio.to_thread(self.turns, start, stop)
+        return await in_thread(self.turns, start, stop)
 
     async def acontext(self, budget: int | None = None) -> Context:
-        return await asyncio.to_thread(self.context, budget)
+        return await in_thread(self.context, budget)
 
     async def amessages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(self.messages, budget, dialect=dialect, **options)
+        return await in_thread(self.messages, budget, dialect=dialect, **options)
 
     async def apages(self) -> list[Page]:
-        return await asyncio.to_thread(self.pages)
+        return await in_thread(self.pages)
 
     async def averifications(self) -> list[Verification]:
-        return await asyncio.to_thread(self.verifications)
+        return await in_thread(self.verifications)
 
     async def arecall(
         self,
@@ -303,22 +298,22 @@ class OpticalMemory:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[Turn]:
-        return await asyncio.to_thread(self.recall, query, limit, exchange=exchange, since=since, until=until)
+        return await in_thread(self.recall, query, limit, exchange=exchange, since=since, until=until)
 
     async def apin(self, number: int) -> None:
-        await asyncio.to_thread(self.pin, number)
+        await in_thread(self.pin, number)
 
     async def aunpin(self, number: int) -> None:
-        await asyncio.to_thread(self.unpin, number)
+        await in_thread(self.unpin, number)
 
     async def aerase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
-        return await asyncio.to_thread(self.erase, numbers)
+        return await in_thread(self.erase, numbers)
 
     async def aprove_erased(self, numbers: int | Sequence[int] | None = None) -> ErasureProof:
-        return await asyncio.to_thread(self.prove_erased, numbers)
+        return await in_thread(self.prove_erased, numbers)
 
     async def astats(self) -> MemoryStats:
-        return await asyncio.to_thread(self.stats)
+        return await in_thread(self.stats)
 
 
 def _batch(turns: Sequence[TurnLike]) -> list[Turn]:

@@ -5,12 +5,12 @@ The classes of `langchain_classic` are deprecated and go with LangChain 2. New c
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from ...errors import MissingExtra
 from ...memory.optical_memory import OpticalMemory
+from ...worker_threads import in_thread
 
 try:
     from langchain_classic.memory.chat_memory import BaseChatMemory
@@ -92,7 +92,7 @@ class OpticalConversationMemory(BaseChatMemory):
 
     async def aload_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Pages of the past and recent messages, made in a worker thread."""
-        return await asyncio.to_thread(self.load_memory_variables, inputs)
+        return await in_thread(self.load_memory_variables, inputs)
 
     def _asked(self, inputs: Mapping[str, Any]) -> HumanMessage:
         """The chain's input as the message that follows the past; it counts against the budget."""

@@ -8,7 +8,6 @@ which stands right before the model. LangChain itself advises `create_agent` for
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import threading
 import warnings
@@ -27,6 +26,7 @@ from ...profiles.pricing import Pricing
 from ...stores.base import Store, open_store
 from ...text.token_count import open_counter
 from ...turns.turn import Turn
+from ...worker_threads import in_thread
 from .log import messages_of, to_log
 from .messages import Dialect, key_of, render
 
@@ -66,7 +66,7 @@ class OpticalChatMessageHistory(BaseChatMessageHistory):
 
     async def aget_messages(self) -> list[BaseMessage]:
         """All messages, oldest first."""
-        return await asyncio.to_thread(lambda: self.messages)
+        return await in_thread(lambda: self.messages)
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Store messages in one step. One whose id the session holds is not stored again, unless it says something else.
@@ -81,7 +81,7 @@ class OpticalChatMessageHistory(BaseChatMessageHistory):
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Store messages in one step; see `add_messages`."""
-        await asyncio.to_thread(self.add_messages, messages)
+        await in_thread(self.add_messages, messages)
 
     def clear(self) -> None:
         """Erase the session for good, with its pages."""
@@ -141,7 +141,7 @@ def as_runnable(
         return [*leading, *view(asked, following, budget=budget, dialect=dialect, detail=detail)]
 
     async def aseen(given: Any, config: RunnableConfig) -> list[BaseMessage]:
-        return await asyncio.to_thread(seen, given, config)
+        return await in_thread(seen, given, config)
 
     return RunnableLambda(seen, aseen, name="optical_memory")
 

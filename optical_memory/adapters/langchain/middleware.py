@@ -7,7 +7,6 @@ the plan with them, and what no longer fits is made anew.
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -16,6 +15,7 @@ from typing import Annotated, Any, NotRequired, cast
 from ...context.messages.request_outline import outline
 from ...errors import InvalidTurn, MissingExtra, OpticalMemoryError
 from ...memory.message_list import MessageListMemory
+from ...worker_threads import in_thread
 from ..settings import AdapterSettings, ModelMemories
 from .messages import Dialect, dialect_of, key_of, picture_block, render, turn_of_message
 
@@ -88,7 +88,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     async def awrap_model_call(self, request: Request, handler: Callable[[Request], Awaitable[ModelResponse[Any]]]) -> Answer:
         """Send pages in place of the past. They are made in a worker thread."""
-        shown, state = await asyncio.to_thread(self._show, request)
+        shown, state = await in_thread(self._show, request)
         return _with_state(await handler(shown), request, state)
 
     def _show(self, request: Request) -> tuple[Request, State | None]:
@@ -99,7 +99,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if model.keeps_conversation:
             self._warn_once("the provider keeps this conversation itself (use_previous_response_id), so none of it is sent as pages")
             return request, None
-        memory = self._memories.memory_for(model.name) if model.sees else None
+        memory = self._memories.memory_for(model.name, takes_images=model.sees)
         if memory is None:
             if any(zoomed(message) for message in request.messages):
                 return _with_messages(request, with_words(request.messages, request.messages)), None

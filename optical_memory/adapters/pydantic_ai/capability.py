@@ -8,12 +8,12 @@ kept here, by how a conversation begins and by its id. Losing one, in another pr
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ...errors import MissingExtra
+from ...worker_threads import in_thread
 from ..conversation_states import Conversations
 from ..settings import AdapterSettings
 from .messages import Said, key_of, render, said_in, turn_of_said
@@ -52,17 +52,23 @@ class OpticalMemoryCapability(AbstractCapability[AgentDepsT]):
     async def prepare_model_request(self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext) -> ModelRequestContext:
         """Put pages in place of the past, in this request alone. They are drawn in a worker thread."""
         model, kept = _first(request_context.model), request_context.model_settings or {}
-        if not _sees(model) or any(kept.get(setting) for setting in KEPT_BY_PROVIDER):
+        if any(kept.get(setting) for setting in KEPT_BY_PROVIDER):
             return request_context
         conversation = getattr(ctx, "conversation_id", None)
-        messages = await asyncio.to_thread(self._shown, request_context.messages, model.model_name, conversation)
+        messages = await in_thread(self._shown, request_context.messages, model, conversation)
         return replace(request_context, messages=messages)
 
-    def _shown(self, messages: Sequence[ModelMessage], model: str, conversation: str | None) -> list[ModelMessage]:
+    def _shown(self, messages: Sequence[ModelMessage], model: Model, conversation: str | None) -> list[ModelMessage]:
         start = _after_compaction(messages)
         recent = messages[start:]
         said = said_in(recent)
-        shown = self._conversations.show(said, model, lambda pieces: render(pieces, said, recent, self._detail), name=conversation)
+        shown = self._conversations.show(
+            said,
+            model.model_name,
+            lambda pieces: render(pieces, said, recent, self._detail),
+            name=conversation,
+            takes_images=_takes_images(model),
+        )
         return [*messages[:start], *(recent if shown is None else shown)]
 
 
@@ -72,7 +78,7 @@ def _first(model: Model) -> Model:
     return models[0] if models else model
 
 
-def _sees(model: Model) -> bool:
+def _takes_images(model: Model) -> bool:
     """Whether a model's profile lets it have pictures; what it does not say is allowed."""
     profile: Any = model.profile
     name = "supports_image_input"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DriverNotStarted, MissingExtra
+from ...worker_threads import in_thread
 
 if TYPE_CHECKING:
     from playwright.async_api import Playwright
@@ -107,7 +108,7 @@ def try_driver() -> str:
 
 async def start_driver(loop: DriverLoop) -> Playwright:
     """Playwright with its driver running, on the running `loop`. Raises `DriverNotStarted` after START_LIMIT at most, `MissingExtra`."""
-    await asyncio.to_thread(require_driver)  # says what is missing, where Playwright only sees that an answer is
+    await in_thread(require_driver)  # says what is missing, where Playwright only sees that an answer is
     from playwright.async_api import async_playwright
 
     try:

@@ -16,6 +16,7 @@ from ...errors import MissingExtra, RenderError
 from ...pages.page import PageStyle
 from ...pages.pagination import Measured
 from ...turns.exchanges import Exchange
+from ...worker_threads import in_thread
 from ..base import RenderedPage
 from ..fingerprint import fingerprint_of
 from ..geometry import Canvas
@@ -92,7 +93,7 @@ class _Job:
 
     async def run(self, engine: Engine) -> list[RenderedPage]:
         """All pages, on the engine's loop. Raises `RenderError` if the browser is lost again and again."""
-        making = asyncio.ensure_future(asyncio.to_thread(self._units))  # a browser that has to start does so meanwhile
+        making = asyncio.ensure_future(in_thread(self._units))  # a browser that has to start does so meanwhile
         for attempt in range(ATTEMPTS):
             try:
                 session = await engine.session()
@@ -173,7 +174,7 @@ class _Job:
             await tab.call("show", [draft and self._view(draft) for draft in shown])
             channels = [channel for channel, draft in enumerate(shown) if draft]
             capture = await tab.capture()
-            encoding.append(asyncio.ensure_future(asyncio.to_thread(_encode, capture, channels, self._canvas.style.grey_levels)))
+            encoding.append(asyncio.ensure_future(in_thread(_encode, capture, channels, self._canvas.style.grey_levels)))
         pictures = [dict(zip(_present(slots, at), pngs, strict=True)) for at, pngs in enumerate(await asyncio.gather(*encoding))]
         return [self._page(draft, pictures[at][channel]) for channel, slot in enumerate(slots) for at, draft in enumerate(slot)]
 

@@ -223,6 +223,19 @@ def test_pages_that_are_lost_for_good_are_text_again(opened: Open) -> None:
     assert texts(sent) == [message["content"] for message in messages] and not pictures(sent)
 
 
+def test_pages_that_are_lost_between_two_calls_are_text_again(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one process, in which no picture is held any more: the context is at hand, its pictures are not."""
+    monkeypatch.setattr("optical_memory.archive.images.MEMORY_LIMIT", 0)
+    renderer, store = RuledRenderer(rows=900), Losing()
+    driver, messages = opened(renderer=renderer, cache=store), chat(41)
+    assert pictures(driver.request(messages)) > 1
+    assert store.lose()
+    renderer.broken = True
+    with pytest.warns(RuntimeWarning, match="text"):
+        sent = driver.request(messages)
+    assert texts(sent) == [message["content"] for message in messages] and not pictures(sent)
+
+
 def test_a_budget_that_cannot_be_kept_is_an_error_and_one_that_can_is_kept(opened: Open) -> None:
     messages = chat(41)
     with pytest.raises(BudgetTooSmall) as raised:

@@ -165,7 +165,7 @@ def open_store(url: str | None = None) -> Store:
     scheme, colon, _ = url.partition("://")
     if scheme not in _STORES or not colon:
         # A URL that is not understood is not quoted: it may hold a password. A path holds none.
-        is_path = not colon and ":" not in url and "@" not in url
+        is_path = bool(url) and not colon and ":" not in url and "@" not in url
         hint = f". For the SQLite file {url!r} write sqlite:///{quote(url)}" if is_path else ""
         raise UnknownName("store", scheme.partition(":")[0] + colon, [f"{known}://" for known in _STORES], hint)
     module, _, factory = _STORES[scheme].partition(":")

@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a bare Debian or Ubuntu: they install what is missing, say so, and remember it in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest check format bench docs clean
+.PHONY: help demo test test-all test-oldest check format bench docs clean
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
@@ -13,11 +13,16 @@ help:                                   ## this list
 demo: .venv/ready-demo                  ## a real conversation becomes pages that fade: table and HTML report
 	$(BIN)/optical-memory demo
 
-test: .venv/ready-test                  ## all tests, with a real browser and a real Redis
-	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 5 minutes on two cores
+	@echo 'About 5 minutes on two cores. `make test-all` adds long kills, failovers, hangs and floods, and takes about 12.'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not endurance' $(PYTEST_ARGS)
+
+test-all: .venv/ready-test              ## all tests, with endurance and more examples: 12 minutes
+	@echo 'About 12 minutes on two cores.'
+	EXAMPLES=$${EXAMPLES:-40} TESTS_COMMANDS=started $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-oldest: .venv-oldest/ready         ## the tests of the adapters with the oldest supported frameworks
-	.venv-oldest/bin/python -m pytest $(PARALLEL) tests/adapters tests/test_examples.py $(PYTEST_ARGS)
+	.venv-oldest/bin/python -m pytest $(PARALLEL) -m 'not endurance' tests/adapters tests/test_examples.py $(PYTEST_ARGS)
 
 check: .venv/ready-test                 ## style, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -171,8 +171,8 @@ class UnknownToolCall(InvalidTurn):
 class UnknownName(ValueError):
     """No back end of that name; the message lists the known ones."""
 
-    def __init__(self, kind: str, name: str, known: list[str]) -> None:
-        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")
+    def __init__(self, kind: str, name: str, known: list[str], hint: str = "") -> None:
+        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}{hint}")
         self.name = name
 
 

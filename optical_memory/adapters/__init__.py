@@ -1,1 +1,1 @@
-"""Adapters: a context in the shape that an API or a framework takes."""
+"""Adapters for agent frameworks and APIs."""

@@ -1,6 +1,6 @@
-"""Conversations that come as a list at every call, with no place to keep a state in: a proxy's requests, a filter before the model.
+"""States of conversations that arrive as a list at every call, with no place for a state: a proxy's requests, a filter before the model.
 
-A state is found by how its conversation begins: the longest beginning that was seen before. A lost state costs a re-plan, nothing else.
+A state is found by the longest prefix of its conversation seen before. A lost state costs a re-plan, nothing else.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 State = dict[str, Any]
 
-REMEMBERED_STATES = 2_000  # one for each call; calls of one epoch share theirs
+REMEMBERED_STATES = 2_000  # one per call; calls of one epoch share theirs
 
 
 class Conversations(Generic[T]):
-    """Shows conversations to models, each with the state of its last call.
+    """Renders conversations as requests, each with the state of its last call.
 
     Args:
         settings: the adapter's settings.
-        key: what determines a message's turn, hashable and cheap.
-        turn: the turn that a message stands for.
+        key: maps a message to a cheap hashable key; equal keys mean equal turns.
+        turn: converts a message to a turn.
     """
 
     def __init__(self, settings: AdapterSettings, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
@@ -44,17 +44,24 @@ class Conversations(Generic[T]):
         self._lock = threading.Lock()
 
     def show(
-        self, messages: Sequence[T], model: str | None, render: Callable[[Iterator[Piece]], R], *, name: str | None = None
+        self,
+        messages: Sequence[T],
+        model: str | None,
+        render: Callable[[Iterator[Piece]], R],
+        *,
+        name: str | None = None,
+        takes_images: bool = True,
     ) -> R | None:
-        """What `render` makes of the pieces to send; None if the messages go as they are: an unknown model, or, with a warning, a failure.
+        """Return `render(pieces to send)`; None to send the messages unchanged: for an unknown model, or, with a warning, after a failure.
 
         Args:
-            model: the provider's name of the model that is to look.
-            name: the conversation's, where it has one; it finds a state even if the beginning was changed.
+            model: the provider's name of the model that reads the pages.
+            takes_images: False for a model without image input.
+            name: the conversation's name, if it has one; finds the state even if the beginning was changed.
 
         Raises `BudgetTooSmall`.
         """
-        memory = self._memories.memory_for(model)
+        memory = self._memories.memory_for(model, takes_images=takes_images)
         if memory is None or not messages:
             return None
         keyed = [(self._key(message), message) for message in messages]
@@ -84,7 +91,7 @@ class Conversations(Generic[T]):
 
 
 def _beginnings(keys: Iterable[Hashable]) -> Iterator[int]:
-    """For each message, a hash of all up to it."""
+    """Yield for each message a hash of all messages up to it."""
     so_far = 0
     for key in keys:
         so_far = hash((so_far, key))
@@ -92,16 +99,16 @@ def _beginnings(keys: Iterable[Hashable]) -> Iterator[int]:
 
 
 def digest(value: Any) -> bytes:
-    """A short hash of plain data: strings, numbers, lists, mappings. Equal hashes mean equal data; the other way round, nearly always."""
+    """Hash plain data: strings, numbers, lists, mappings. Equal hashes mean equal data; equal data nearly always has equal hashes."""
     try:
         data = marshal.dumps(value, 0)
-    except ValueError:  # an object of somebody's own
+    except ValueError:  # not plain data
         data = repr(value).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def readable(content: object) -> str | list[Mapping[str, Any]]:
-    """Content of a message in OpenAI's shapes, as blocks that a turn can hold. What is neither words nor a picture is named in brackets."""
+    """Convert content in OpenAI's shapes to blocks that a turn can hold. What is neither text nor an image becomes `[type]`."""
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, Sequence):
@@ -125,7 +132,7 @@ def _readable(block: object) -> Iterator[Mapping[str, Any]]:
 
 
 def _can_be_shown(picture: Mapping[str, Any]) -> bool:
-    """Whether a page can show a picture, or name its address; a provider's own file cannot be shown."""
+    """Whether a page can show an image or name its URL; a provider's own file cannot be shown."""
     try:
         turn_of({"role": "user", "content": [picture]})
     except InvalidTurn:

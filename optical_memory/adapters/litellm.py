@@ -1,15 +1,14 @@
-"""LiteLLM: a hook that shows pages instead of the past, in the client, the router and the proxy.
+"""LiteLLM: a hook that replaces the past with pages, in the client, the router and the proxy.
 
     litellm.callbacks = [OpticalMemoryHook()]
     await litellm.acompletion(model="gpt-4o", messages=messages)
 
-In the proxy's configuration, name an instance: `litellm_settings: {callbacks: my_module.hook}`. Messages are in OpenAI's shape, as LiteLLM
-takes them for every provider. `litellm.completion`, which is not asynchronous, asks no hook: give it `hook.messages(messages, model)`.
+In the proxy's configuration, name an instance: `litellm_settings: {callbacks: my_module.hook}`. Messages are in OpenAI's shape, which
+LiteLLM accepts for every provider. The synchronous `litellm.completion` calls no hook: pass it `hook.messages(messages, model)`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from ..errors import MissingExtra
 from ..profiles.registry import profile_for_model
 from ..turns.from_messages import turn_of
 from ..turns.turn import Turn
+from ..worker_threads import in_thread
 from .conversation_states import Conversations, digest, readable
 from .settings import AdapterSettings
 
@@ -32,22 +32,22 @@ __all__ = ["OpticalMemoryHook"]
 Message = dict[str, Any]
 
 CHATS = ("completion", "acompletion")
-NAMES = ("conversation_id", "session_id", "thread_id")  # under which metadata may name a conversation
-DONE = "optical_memory"  # in metadata: a hook that ran earlier has put the pages in
+NAMES = ("conversation_id", "session_id", "thread_id")  # metadata keys for a conversation's name
+DONE = "optical_memory"  # in metadata: an earlier hook has inserted the pages
 BOUND = ("thinking", "redacted_thinking")
 
 
 class OpticalMemoryHook(CustomLogger):
-    """Rewrites the messages of chat completions; what the caller holds is not touched.
+    """Rewrites the messages of chat completions, without changing the caller's.
 
-    A conversation is known by its beginning, and by `metadata["conversation_id"]` (or `session_id`, `thread_id`) where there is one.
+    A conversation is recognised by its beginning, and by `metadata["conversation_id"]` (or `session_id`, `thread_id`) if set.
 
     Args:
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
-        settings: settings as of `AdapterSettings`.
+        detail: OpenAI's image detail of the pages: `low`, `high` or `auto`; None for what each page was counted at.
+        settings: the fields of `AdapterSettings`.
 
-    In the proxy, pages are put in as soon as the request comes if the name of the model group says which model will read them, or `reader`
-    does. Otherwise it happens once the deployment is chosen, and a fallback to a model that sees no pictures gets text.
+    In the proxy, pages are inserted when the request arrives if the model group's name or `reader` tells which model reads them. Otherwise
+    they are inserted once the deployment is chosen, and a fallback to a model without image input gets text.
     """
 
     def __init__(self, *, detail: str | None = None, **settings: Any) -> None:
@@ -56,7 +56,7 @@ class OpticalMemoryHook(CustomLogger):
         self._conversations = Conversations[Message](self._settings, key=digest, turn=_turn)
 
     def messages(self, messages: Sequence[Any], model: str, *, conversation: str | None = None) -> list[Any]:
-        """What to send to `model` instead of `messages`. Raises `BudgetTooSmall`."""
+        """Return the messages to send to `model` instead of `messages`. Raises `BudgetTooSmall`."""
         plain = [_plain(message) for message in messages]
         shown = self._conversations.show(
             plain, model, lambda pieces: list(_messages(pieces, messages, plain, self._detail)), name=conversation
@@ -64,13 +64,13 @@ class OpticalMemoryHook(CustomLogger):
         return list(messages) if shown is None else shown
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
-        """The proxy's: `data` with its messages rewritten."""
+        """Rewrite the messages of `data`; called by the proxy."""
         if self._settings.reader is None and profile_for_model(str(data.get("model"))) is None:
             return None
         return await self._rewritten(data, call_type)
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
-        """The client's and the router's, and the proxy's behind them: arguments with the messages rewritten."""
+        """Rewrite the messages of the arguments; called by the client, the router and, through them, the proxy."""
         return await self._rewritten(kwargs, call_type)
 
     async def _rewritten(self, data: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
@@ -78,24 +78,24 @@ class OpticalMemoryHook(CustomLogger):
         if getattr(call_type, "value", call_type) not in CHATS or not isinstance(messages, list) or metadata.get(DONE):
             return None
         name = next((str(metadata[key]) for key in NAMES if metadata.get(key)), data.get("litellm_session_id"))
-        # Pages are drawn in another thread: the event loop goes on.
-        shown = await asyncio.to_thread(self.messages, messages, str(data.get("model")), conversation=name)
+        # Pages are drawn in another thread, so as not to block the event loop.
+        shown = await in_thread(self.messages, messages, str(data.get("model")), conversation=name)
         return {**data, "messages": shown, "metadata": {**metadata, DONE: True}}
 
 
 def _plain(message: Any) -> Message:
-    """A message as a dictionary; LiteLLM's own answers may stand among them."""
+    """Convert a message to a dictionary; it may be one of LiteLLM's own response objects."""
     return message if isinstance(message, dict) else message.model_dump(exclude_none=True)
 
 
 def _turn(message: Message) -> Turn:
-    """The turn that a message stands for."""
+    """Convert a message to a turn."""
     named = {key: message[key] for key in ("role", "name", "tool_calls", "tool_call_id") if message.get(key)}
     return turn_of({**named, "content": readable(message.get("content"))})
 
 
 def _messages(pieces: Iterable[Piece], originals: Sequence[Any], plain: Sequence[Message], detail: str | None) -> Iterator[Any]:
-    """Messages for `pieces`, with the originals themselves where they are kept."""
+    """Yield messages for `pieces`; kept ones are the original objects."""
     for piece in pieces:
         match piece:
             case Kept(number, stale):
@@ -115,7 +115,7 @@ def _messages(pieces: Iterable[Piece], originals: Sequence[Any], plain: Sequence
 
 
 def _thinks(message: Message) -> bool:
-    """Whether a message holds reasoning that its provider signed for what stood before it."""
+    """Whether a message holds reasoning that its provider signed together with the messages before it."""
     content = message.get("content")
     return bool(message.get("thinking_blocks")) or (isinstance(content, list) and any(_is_thinking(block) for block in content))
 

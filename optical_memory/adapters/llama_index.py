@@ -4,16 +4,15 @@
     memory = Memory.from_defaults(session_id="alice", token_limit=30_000, memory_blocks=[OpticalMemoryBlock(memory=past)])
 
 LlamaIndex keeps recent messages itself and flushes the oldest, whole turns at a time, into the block. The block appends them to its own
-turn log and puts its context before what LlamaIndex keeps: pages, then the newest of the log as the messages they were. So a flush alone
-changes nothing that a model is sent.
+turn log and puts its context before what LlamaIndex keeps: pages, then the newest of the log as their original messages. So a flush alone
+does not change the request.
 
-What the block gives are messages, which LlamaIndex puts first whatever `insert_method` says. Should other blocks give text, use
-`insert_method="user"`: by default their words, which change, go into a system message before the pages.
+The block returns messages, which LlamaIndex puts first regardless of `insert_method`. If other blocks return text, use
+`insert_method="user"`: by default their text, which changes, goes into a system message before the pages.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 import warnings
@@ -28,6 +27,7 @@ from ..errors import InvalidTurn, MissingExtra, RenderError, UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
 from ..turns.from_messages import turn_of
 from ..turns.turn import ImageContent, TextContent, Turn
+from ..worker_threads import in_thread
 from .conversation_states import readable
 
 try:
@@ -38,23 +38,23 @@ except ImportError as exc:
 
 __all__ = ["OpticalMemoryBlock"]
 
-RAW = "llama_index"  # where a turn's metadata keeps its message
-MARK = "optical_memory_turn"  # where a flushed message keeps the id of its turn, so that it is appended once
-SESSION = "session_id"  # LlamaIndex's own mark in a flushed message
+RAW = "llama_index"  # key of the message in a turn's metadata
+MARK = "optical_memory_turn"  # key of the turn's id in a flushed message, so that it is appended once
+SESSION = "session_id"  # LlamaIndex's own key in a flushed message
 ROLES = {"model": "assistant", "chatbot": "assistant", "function": "tool"}
 
 
 class OpticalMemoryBlock(BaseMemoryBlock[list[ChatMessage]]):
-    """Flushed messages as pages, and the newest of them as they were.
+    """Flushed messages as pages, and the newest of them unchanged.
 
     Attributes:
-        memory: the turn log, and how it is shown. Name the model that answers as its `reader`.
-        budget: tokens that the block may take at most, counted as the reader counts; None for no limit but forgetting.
-            LlamaIndex takes any picture for `image_token_size_estimate` tokens, and never cuts a block of priority 0.
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
+        memory: the turn log and view settings. Its `reader` must be the model that answers.
+        budget: most tokens of the block, counted as the reader counts; None for no limit but forgetting.
+            LlamaIndex counts every image as `image_token_size_estimate` tokens, and never cuts a block of priority 0.
+        detail: OpenAI's image detail of the pages: `low`, `high` or `auto`; None for what each page was counted at.
 
-    `memory.recall` gives any flushed message back word for word. Give a run either this memory or a `chat_history`: what is handed over
-    again as a history is new to LlamaIndex, and is flushed again.
+    `memory.recall` returns any flushed message word for word. Pass a run either this memory or a `chat_history`, not both: LlamaIndex
+    treats a history as new messages and flushes them again.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -66,11 +66,11 @@ class OpticalMemoryBlock(BaseMemoryBlock[list[ChatMessage]]):
     detail: str | None = None
 
     async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: Any) -> list[ChatMessage]:
-        next_role = messages[0].role.value if messages else "tool"  # nobody spoke yet: open calls may still be answered
-        return await asyncio.to_thread(self._shown, followed=ROLES.get(next_role, next_role) != "tool")
+        next_role = messages[0].role.value if messages else "tool"  # without newer messages, open calls may still be answered
+        return await in_thread(self._shown, followed=ROLES.get(next_role, next_role) != "tool")
 
     async def _aput(self, messages: list[ChatMessage]) -> None:
-        await asyncio.to_thread(_append, self.memory, [_turn(message) for message in messages])
+        await in_thread(_append, self.memory, [_turn(message) for message in messages])
 
     def _shown(self, *, followed: bool) -> list[ChatMessage]:
         context = self.memory.context(self.budget)
@@ -84,7 +84,7 @@ class OpticalMemoryBlock(BaseMemoryBlock[list[ChatMessage]]):
 def _append(memory: OpticalMemory, turns: Sequence[Turn]) -> None:
     try:
         memory.extend(turns)
-    except UnknownToolCall:  # the call was never flushed, or erased since: the log keeps what was said
+    except UnknownToolCall:  # the call was never flushed, or erased since: store the result as text
         known = {call.id for turn in (*memory.turns(), *turns) for call in turn.tool_calls}
         memory.extend([turn if known.issuperset(turn.answered_calls) else _stray(turn) for turn in turns])
 
@@ -97,14 +97,14 @@ def _stray(result: Turn) -> Turn:
 
 
 def _turn(message: ChatMessage) -> Turn:
-    """The turn that stands for a message, with the message in it. The message is marked: flushed twice, it is one turn."""
+    """Convert a message to a turn that keeps the message. Marks the message, so that flushed twice it is one turn."""
     turn_id = str(message.additional_kwargs.setdefault(MARK, uuid.uuid4().hex))
     raw = message.model_dump(mode="json")
     raw["additional_kwargs"] = {key: value for key, value in raw["additional_kwargs"].items() if key not in (MARK, SESSION)}
     role = ROLES.get(message.role.value, message.role.value)
     try:
         turn = turn_of(_mapping(message, role))
-    except InvalidTurn:  # a result that names no call, a picture that is none: the words remain
+    except InvalidTurn:  # a result without a call id, or an invalid image: store the text only
         turn = Turn(role="developer" if role == "tool" else role, content=message.content or f"[{role}]")  # type: ignore[arg-type]
     return turn.model_copy(update={"id": turn_id, "metadata": {RAW: raw}})
 
@@ -123,11 +123,11 @@ def _mapping(message: ChatMessage, role: str) -> dict[str, Any]:
 
 
 def _content(block: Any) -> Iterator[Mapping[str, Any]]:
-    """A block in a shape that turns know. What is neither words nor a picture is named in brackets; reasoning is not shown."""
+    """Yield a block in a turn's format. What is neither text nor an image becomes `[type]`; reasoning is dropped."""
     kind = block.block_type
     if kind == "text":
         yield _text(block.text)
-    elif kind == "image" and isinstance(block.image, bytes):  # in base64: LlamaIndex makes it so
+    elif kind == "image" and isinstance(block.image, bytes):  # LlamaIndex stores base64
         source = {"type": "base64", "media_type": block.image_mimetype or "image/png", "data": block.image.decode("ascii")}
         yield {"type": "image", "source": source}
     elif kind == "image" and block.url:
@@ -155,7 +155,7 @@ def _call(block: ToolCallBlock) -> dict[str, Any]:
 
 
 def _provider_call(call: Any) -> dict[str, Any]:
-    """A call as the packages for OpenAI keep it beside the blocks: of chat completions, or of the Responses API."""
+    """Convert a call that the OpenAI packages keep beside the blocks: of chat completions, or of the Responses API."""
     given = call if isinstance(call, Mapping) else call.model_dump()
     inner = given.get("function") or given
     return {"id": given.get("call_id") or given.get("id"), "name": inner.get("name"), "arguments": _json(inner.get("arguments") or {})}
@@ -186,7 +186,7 @@ def _messages(context: Context, detail: str | None, *, followed: bool) -> Iterat
 
 
 def _message(turn: Turn) -> ChatMessage:
-    """The message that a turn was made of; one that says the same where something else appended the turn."""
+    """Return the message that a turn was made of, or an equivalent one if the turn was appended otherwise."""
     if RAW in turn.metadata:
         return ChatMessage.model_validate(turn.metadata[RAW])
     blocks: list[ContentBlock] = []

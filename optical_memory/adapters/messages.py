@@ -1,4 +1,4 @@
-"""The message formats beside the other adapters. The same functions as in `optical_memory.messages`."""
+"""Message formats: the same functions as in `optical_memory.messages`."""
 
 from ..messages import to_anthropic, to_gemini, to_openai
 

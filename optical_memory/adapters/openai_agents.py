@@ -1,15 +1,14 @@
-"""OpenAI's Agents SDK: a session on the turn log, and a filter that shows pages to the model.
+"""OpenAI's Agents SDK: a session on the turn log, and a filter that replaces the past with pages.
 
     session = OpticalSession("alice")
     config = RunConfig(call_model_input_filter=optical_filter())
     await Runner.run(agent, "Hi", session=session, run_config=config)
 
-Either works without the other. The session holds items as they were added; pages exist in requests alone.
+Either works without the other. The session stores items unchanged; pages exist only in requests.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import threading
@@ -22,6 +21,7 @@ from ..memory.optical_memory import OpticalMemory
 from ..stores.base import Store
 from ..turns.from_messages import turn_of
 from ..turns.turn import ReasoningContent, TextContent, ToolCall, Turn
+from ..worker_threads import in_thread
 from .conversation_states import Conversations, digest, readable
 from .settings import AdapterSettings
 
@@ -36,10 +36,10 @@ except ImportError as exc:
 __all__ = ["OpticalSession", "optical_filter"]
 
 Item = Mapping[str, Any]
-Group = tuple[Item, ...]  # what the model said in one go, or any other item alone
+Group = tuple[Item, ...]  # the items of one model response, or any other item alone
 
-RAW = "openai_item"  # where a turn's metadata keeps the item as it came
-CARRIERS = ("compaction", "additional_tools", "configuration_update")  # what follows them depends on them, and no page can show them
+RAW = "openai_item"  # key of the original item in a turn's metadata
+CARRIERS = ("compaction", "additional_tools", "configuration_update")  # later items depend on them, and pages cannot show them
 ANSWERED_BY_TEXT = ("function_call", "custom_tool_call")  # calls whose result may be a sentence
 
 
@@ -47,14 +47,13 @@ ANSWERED_BY_TEXT = ("function_call", "custom_tool_call")  # calls whose result m
 
 
 def optical_filter(*, detail: str | None = None, **settings: Any) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
-    """A `call_model_input_filter` for `RunConfig`: the model sees pages of the past. What the SDK keeps is not touched.
+    """Make a `call_model_input_filter` for `RunConfig` that replaces the past with pages. The SDK's own items do not change.
 
-    Where OpenAI keeps the conversation (`conversation_id`, `previous_response_id`), requests hold only what is new, and go unchanged.
+    If OpenAI keeps the conversation (`conversation_id`, `previous_response_id`), requests hold only new items and are sent unchanged.
 
     Args:
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
-        settings: the arguments of `AdapterSettings`. Pass `reader` where `RunConfig.model` replaces the agent's model: the filter does
-            not see it.
+        detail: OpenAI's image detail of the pages: `low`, `high` or `auto`; None for what each page was counted at.
+        settings: the fields of `AdapterSettings`. Pass `reader` if `RunConfig.model` replaces the agent's model: the filter is not told.
     """
     return _Filter(AdapterSettings(**settings), detail)
 
@@ -70,8 +69,8 @@ class _Filter:
         groups = list(_groups(items[start:]))
         if _is_delta(groups):
             return data.model_data
-        # Pages are drawn in another thread: the event loop goes on.
-        shown = await asyncio.to_thread(
+        # Pages are drawn in another thread, so as not to block the event loop.
+        shown = await in_thread(
             self._conversations.show, groups, _model_of(data.agent), lambda pieces: list(_items(pieces, groups, self._detail))
         )
         if shown is None:
@@ -80,13 +79,13 @@ class _Filter:
 
 
 def _model_of(agent: Any) -> str:
-    """The name of an agent's model, which may be given as an object or not at all."""
+    """Return the name of an agent's model, which may be an object or missing."""
     model = getattr(agent, "model", None)
     return model if isinstance(model, str) else getattr(model, "model", None) or get_default_model()
 
 
 def _is_delta(groups: Sequence[Group]) -> bool:
-    """Whether the model said nothing in here, or a result's call is missing: the rest of the conversation is on OpenAI's server."""
+    """Whether the rest of the conversation is on OpenAI's server: no model output is here, or a result's call is missing."""
     calls = {_call_id(item) for group in groups for item in group if not _is_result(item)}
     strays = any(_is_result(group[0]) and _call_id(group[0]) not in calls for group in groups)
     references = any(item.get("type") == "item_reference" for group in groups for item in group)
@@ -94,12 +93,12 @@ def _is_delta(groups: Sequence[Group]) -> bool:
 
 
 def _groups(items: Iterable[Item]) -> Iterator[Group]:
-    """Items that only hold together: reasoning, and the messages and calls that it led to."""
+    """Group items that must stay together: reasoning, and the messages and calls after it."""
     said: list[Item] = []
     for item in items:
         spoken = _role(item) == "assistant"
         call = _call_id(item) if said else None
-        again = call is not None and any(_call_id(other) == call for other in said)  # nobody answered the first one
+        again = call is not None and any(_call_id(other) == call for other in said)  # the first one has no answer
         if said and (again or not spoken):
             yield tuple(said)
             said = []
@@ -122,14 +121,14 @@ def _is_result(item: Item) -> bool:
 
 
 def _call_id(item: Item) -> str | None:
-    """What a call and its result share."""
+    """Return the id that a call and its result share."""
     kind = item.get("type")
     shared = item.get("call_id") or item.get("approval_request_id")
     return shared or (item.get("id") if kind in ("local_shell_call_output", "mcp_approval_request") else None)
 
 
 def _items(pieces: Iterable[Piece], groups: Sequence[Group], detail: str | None) -> Iterator[Item]:
-    """Input items for `pieces`, with the originals themselves where they are kept."""
+    """Yield input items for `pieces`; kept ones are the original objects."""
     for piece in pieces:
         match piece:
             case Kept(number, stale):
@@ -150,9 +149,9 @@ def _items(pieces: Iterable[Piece], groups: Sequence[Group], detail: str | None)
 
 
 def _is_bound(item: Item) -> bool:
-    """Whether an item is reasoning of another provider's model, signed for what stood before it.
+    """Whether an item is another provider's reasoning, signed together with the items before it.
 
-    OpenAI's own is not, and its API refuses the calls that it led to without it.
+    OpenAI's own is not signed so, and its API rejects the calls after it without it.
     """
     return item.get("type") == "reasoning" and (item.get("id") == FAKE_RESPONSES_ID or "provider_data" in item)
 
@@ -161,7 +160,7 @@ def _is_bound(item: Item) -> bool:
 
 
 def _turn(group: Sequence[Item]) -> Turn:
-    """The turn that a group stands for."""
+    """Convert a group to a turn."""
     first = group[0]
     role = _role(first)
     if role == "tool":
@@ -174,7 +173,7 @@ def _turn(group: Sequence[Item]) -> Turn:
 
 
 def _said(item: Item) -> Sequence[Any]:
-    """What an assistant's item that is no call says; tools that ran at the provider are named."""
+    """Return the content of an assistant's item that is not a call; for tools that ran at the provider, their name."""
     kind = item.get("type", "message")
     if kind == "reasoning":
         return [ReasoningContent(block=dict(item))]
@@ -210,14 +209,14 @@ def _json(value: object) -> str:
 
 
 class OpticalSession:
-    """A `Session` of the SDK on a turn log: every item comes back exactly as it was added.
+    """A `Session` of the SDK on a turn log; returns every item exactly as it was added.
 
     Args:
         session: the session's name, or an `OpticalMemory` to share its log.
         store, tenant: as of `OpticalMemory`, if `session` is a name.
-        session_settings: the SDK's; `limit` is how many items a run reads at most.
+        session_settings: the SDK's; `limit` is the most items that a run reads.
 
-    `memory` is the log as an `OpticalMemory`, with search, erasure and recall. Turns that something else appended come as plain messages.
+    `memory` is the log as an `OpticalMemory`, with search, erasure and recall. Turns appended otherwise come as plain messages.
     """
 
     def __init__(
@@ -234,29 +233,29 @@ class OpticalSession:
         self._lock = threading.Lock()
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """The newest `limit` items, oldest first; all of them by default."""
+        """Return the newest `limit` items, oldest first; all by default."""
         if limit is None and self.session_settings is not None:
             limit = self.session_settings.limit
-        turns = await asyncio.to_thread(self._newest, limit)
+        turns = await in_thread(self._newest, limit)
         return [_item_of(turn) for turn in turns]
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Append items, all or none."""
-        await asyncio.to_thread(self._add, [_turn_of_item(cast("Item", item)) for item in items])
+        """Append items atomically."""
+        await in_thread(self._add, [_turn_of_item(cast("Item", item)) for item in items])
 
     async def pop_item(self) -> TResponseInputItem | None:
-        """Take the newest item away for good; None if there is none."""
-        return await asyncio.to_thread(self._pop)
+        """Erase and return the newest item; None if the session is empty."""
+        return await in_thread(self._pop)
 
     async def clear_session(self) -> None:
-        """Erase the session, with all pages of it."""
+        """Erase the session and its pages."""
         await self.memory.aerase()
 
     def _newest(self, limit: int | None) -> list[Turn]:
         if limit is None:
             return self.memory.turns()
         start, turns = len(self.memory) + 1, list[Turn]()
-        while start > 1 and len(turns) < limit:  # erased turns leave gaps, so more may have to be read
+        while start > 1 and len(turns) < limit:  # erased turns leave gaps, so read more
             stop, start = start, max(1, start - 2 * (limit - len(turns)))
             turns = self.memory.turns(start, stop) + turns
         return turns[-limit:] if limit > 0 else []
@@ -264,7 +263,7 @@ class OpticalSession:
     def _add(self, turns: Sequence[Turn]) -> None:
         try:
             self.memory.extend(turns)
-        except UnknownToolCall:  # the call was taken back before: its result is kept, as what a user might have said
+        except UnknownToolCall:  # the call was popped before: store its result as a user's message
             made = {call.id for turn in (*self.memory.turns(), *turns) for call in turn.tool_calls}
             self.memory.extend([turn if made.issuperset(turn.answered_calls) else _stray(turn) for turn in turns])
 
@@ -280,7 +279,7 @@ class OpticalSession:
 
 
 def _turn_of_item(item: Item) -> Turn:
-    raw = json.loads(json.dumps(item))  # what it is in JSON, and a copy: the caller may change its own
+    raw = json.loads(json.dumps(item))  # its JSON form; also a copy, since the caller may change the item
     try:
         turn = _turn([raw])
     except InvalidTurn:

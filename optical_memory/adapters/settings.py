@@ -1,4 +1,4 @@
-"""Settings that all adapters share, and the memory that serves a model."""
+"""Settings of all adapters, and the memory for each model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar, Unpack
 from ..memory.message_list import MessageListMemory
 from ..planning.settings import ViewOptions, ViewSettings
 from ..profiles.profile import ReaderProfile
-from ..profiles.registry import profile_for_model, profile_of
+from ..profiles.registry import profile_for_model, profile_of, text_only
 from ..stores.base import DerivedCache, open_store
 from ..turns.from_messages import TurnLike
 
@@ -18,20 +18,19 @@ __all__ = ["AdapterSettings", "ModelMemories"]
 
 T = TypeVar("T")
 
-CHECKED_WITH = "deepseek-ocr"  # the profile that options are checked with where no reader is named: they mean the same for all
+CHECKED_WITH = "deepseek-ocr"  # profile to check options with if no reader is named; options mean the same for all
 
 
 class AdapterSettings:
-    """Settings of an adapter. Unusable ones raise here, not at the first page.
+    """Settings of an adapter. Invalid ones raise here, not at the first page.
 
     Args:
-        reader: the model that reads the pages, by profile name, or a profile. None goes by the name of the model that serves the call.
-        budget: tokens of a request at most, without tools and system prompt; None for no limit but forgetting.
-        cache: a store, or its URL, that keeps pages by content; `memory://` keeps them in this process.
-        view: how the past is shown, as for `OpticalMemory`; see `planning.settings.ViewOptions`. What `redact` masks on pages and in
-            sidecars stays as it is in recent messages.
+        reader: the model that reads the pages, by profile name, or a profile. None goes by the model name of each call.
+        budget: most tokens of a request, without tools and system prompt; None for no limit but forgetting.
+        cache: a store for pages by content, or its URL; `memory://` keeps them in this process.
+        view: as for `OpticalMemory`; see `planning.settings.ViewOptions`. `redact` masks pages and sidecars, not recent messages.
 
-    Raises `UnknownName` for a reader, renderer, verifier or tier that is not known; `TypeError` for an unknown option.
+    Raises `UnknownName` for an unknown reader, renderer, verifier or tier; `TypeError` for an unknown option.
     """
 
     def __init__(
@@ -47,14 +46,14 @@ class AdapterSettings:
         self.for_reader(profile_of(reader or CHECKED_WITH))
 
     def for_reader(self, profile: ReaderProfile) -> ViewSettings:
-        """How the past is shown to one reader."""
+        """Return the view settings for one reader."""
         return ViewSettings.of(profile, **self._view)
 
 
 class ModelMemories(Generic[T]):
-    """The memory of each model that serves calls. All share one cache of pages.
+    """One memory per model; all share one cache of pages.
 
-    What it is used for writes messages that ask for no `media_resolution`, so tiers whose price hinges on one are not used.
+    Adapters write messages without a `media_resolution`, so tiers whose price depends on one are not used.
     """
 
     def __init__(self, settings: AdapterSettings, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
@@ -65,12 +64,20 @@ class ModelMemories(Generic[T]):
         self._unknown: set[str] = set()
         self._lock = threading.Lock()
 
-    def memory_for(self, model: str | None) -> MessageListMemory[T] | None:
-        """The memory for a model by its provider's name for it. None, and one warning, for a model without a profile: it gets text."""
-        profile = self._fixed or self._profile_for(model)
+    def memory_for(self, model: str | None, *, takes_images: bool = True) -> MessageListMemory[T] | None:
+        """Return the memory for a model by the provider's name.
+
+        A model without a profile or image input gets text. With a budget, that is a memory of text only: the newest exchanges that fit;
+        the rest is left out, counted and listed, so that recall can find it. Without a budget, None: the messages are sent unchanged.
+        Warns once about a model without a profile.
+        """
+        profile = (self._fixed or self._profile_for(model)) if takes_images else None
         with self._lock:
-            if profile is None:
+            if profile is None and takes_images:
                 self._warn_of(model or "")
+            if profile is None and self.settings.budget is not None:
+                profile = text_only()
+            if profile is None:
                 return None
             if profile.name not in self._memories:
                 settings = self.settings.for_reader(profile)
@@ -84,4 +91,5 @@ class ModelMemories(Generic[T]):
     def _warn_of(self, model: str) -> None:
         if model not in self._unknown:
             self._unknown.add(model)
-            warnings.warn(f"no reader profile for the model {model!r}: it gets text. Pass reader=...", RuntimeWarning, stacklevel=4)
+            budget = "" if self.settings.budget is None else f", within the budget of {self.settings.budget:,} tokens"
+            warnings.warn(f"no reader profile for the model {model!r}: it gets text{budget}. Pass reader=...", RuntimeWarning, stacklevel=4)

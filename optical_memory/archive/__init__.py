@@ -1,1 +1,1 @@
-"""The sealed pages of a session: drawn once, recorded, found again, shown at every tier."""
+"""The sealed pages of a session: drawn once, stored, and scaled to every tier."""

@@ -1,10 +1,10 @@
-"""Importance-shaped pages: at the faintest rungs a page is laid out again, in larger letters, with what matters; the rest is left out.
+"""Abridged pages: at the faintest tiers a page is laid out again in larger letters, with its most important sentences only.
 
-A page that is only shrunk has all its words, and few of them can be read. Laid out again, the sentences that are worth most (`salience`)
-stand in larger letters, as many as the same picture holds. `…` marks what was left out; the number of every turn stays, so that it can be
-asked for. The picture has the size of the shrunk one, so that it costs the same.
+A shrunk page has all its words, but few are readable. An abridged page holds the sentences with the highest `salience`, as many as fit in
+larger letters. `…` marks omissions; every turn's number stays, so that the turn can be recalled. The image has the size, and so the cost,
+of the shrunk one.
 
-It is drawn large, in as many greys as there are, and made smaller afterwards: letters drawn at the small size are read worse.
+It is drawn large, in all greys, and then scaled down: letters drawn at the small size are read worse.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from ..turns.turn import Turn
 __all__ = ["LEFT_OUT", "Share", "larger", "shaped", "shares_of"]
 
 LEFT_OUT = "…"
-LARGER = 8 / 7  # letters of a shaped page against those of a plain one: 16 px for 14, which are 8 px and 7 at Tiny
-TRIALS = 7  # drawings for one page: the share of its sentences is known to less than a hundredth then
-FENCES = ("```", "~~~")  # what opens a listing in Markdown
-EDGE = 40  # characters behind the edge of a page in which a white is looked for
+LARGER = 8 / 7  # letter size of an abridged page relative to a plain one: 16 px for 14, which are 8 px and 7 at Tiny
+TRIALS = 7  # drawings per page; they find the share of sentences that fit to within 1 %
+FENCES = ("```", "~~~")  # Markdown code fences
+EDGE = 40  # characters after the edge of a page that are searched for a space
 _WHITE = re.compile(r"\s")
 _FENCE = re.compile(r"^[ \t]*+((?:```|~~~).*)", re.MULTILINE)
-CALLS = "~~~~~~~~"  # around tool calls, whose arguments are no Markdown
+CALLS = "~~~~~~~~"  # fence around tool calls, whose arguments are not Markdown
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What of a turn stands on a page.
+    """The part of a turn that is on a page.
 
     Attributes:
-        label: what stands behind its number.
-        text: the whole turn's words, JSON minified.
-        calls: where in `text` its tool calls begin; they come last.
-        start, stop: the characters of `text` that are on the page.
+        label: text after its number.
+        text: the whole turn's text, JSON minified.
+        calls: offset in `text` where its tool calls begin; they come last.
+        start, stop: the range of characters of `text` on the page.
     """
 
     turn: Turn
@@ -55,7 +55,7 @@ class Share:
 
 
 def shares_of(page: Page, pages: Sequence[Page], turns: Sequence[Turn]) -> list[Share]:
-    """What stands on `page`, by the share of each turn's area.
+    """Estimate which part of each turn is on `page`, from the turn's area on each page.
 
     Args:
         pages: all pages of its run.
@@ -77,13 +77,13 @@ def shares_of(page: Page, pages: Sequence[Page], turns: Sequence[Turn]) -> list[
 
 
 def _edge(text: str, place: int) -> int:
-    """Where a page ends in a turn: at the next white after `place`, if there is one before long."""
+    """Return the offset where a page ends in a turn: the next space within `EDGE` characters of `place`, else `place`."""
     white = _WHITE.search(text, place, place + EDGE) if place else None
     return white.start() if white else place
 
 
 def _words(turn: Turn) -> tuple[str, int]:
-    """A turn's text, and where its tool calls begin in it."""
+    """Return a turn's text, and the offset where its tool calls begin."""
     told = turn.model_copy(update={"tool_calls": ()}).text
     told = minify_json(told) if turn.role == "tool" else told
     calls = "\n".join(f"{call.name}({minify_json(call.arguments)})" for call in turn.tool_calls)
@@ -100,9 +100,9 @@ class _Piece:
     """A sentence of the turn at place `share`.
 
     Attributes:
-        gap: what parts it from the one before: nothing, a space, or a line feed.
-        fence: what opens the listing that it stands in; empty outside of one.
-        rank: its place by worth, 0 the best.
+        gap: separator from the sentence before: nothing, a space, or a line feed.
+        fence: the opening fence of its code block; empty outside of one.
+        rank: its rank by salience, 0 the highest.
     """
 
     share: int
@@ -113,15 +113,15 @@ class _Piece:
 
 
 def shaped(renderer: Renderer, style: PageStyle, page: Page, shares: Sequence[Share]) -> RenderedPage | None:
-    """`page` laid out again on one picture of its size; None where that cannot be, so that it is only shrunk.
+    """Draw the abridged `page` on one image of its size; None if that is not possible and the page is to be shrunk.
 
-    A page with a picture on it is not laid out again, nor one whose turns' numbers alone fill it. Same input, same picture.
+    Not possible for a page with an image on it, or if the turns' numbers alone fill it. Deterministic.
     """
     if any(share.turn.images for share in shares):
         return None
     pieces, canvas = _ranked(shares), larger(style, page)
     best = None
-    fits, most = -1, len(pieces)  # so many of the best sentences surely fit; that many may
+    fits, most = -1, len(pieces)  # numbers of sentences: the most known to fit; the most that may
     for trial in range(TRIALS):
         if fits >= most:
             break
@@ -132,7 +132,7 @@ def shaped(renderer: Renderer, style: PageStyle, page: Page, shares: Sequence[Sh
 
 
 def larger(style: PageStyle, page: Page) -> PageStyle:
-    """The style of the shaped page: the sealed picture's size, larger letters, all greys."""
+    """Return the style of the abridged page: the sealed image's size, larger letters, all greys."""
     factor = LARGER * style.scale
     return replace(
         style,
@@ -149,7 +149,7 @@ def larger(style: PageStyle, page: Page) -> PageStyle:
 
 
 def _ranked(shares: Sequence[Share]) -> list[_Piece]:
-    """The sentences on the page in reading order, each with its rank."""
+    """Return the sentences on the page in reading order, each with its rank."""
     texts = [share.text[share.start : share.stop] for share in shares]
     rare = Rarity(texts)
     pieces = [piece for place, share in enumerate(shares) for piece in _pieces_of(place, share)]
@@ -160,7 +160,7 @@ def _ranked(shares: Sequence[Share]) -> list[_Piece]:
 
 
 def _pieces_of(place: int, share: Share) -> Iterator[_Piece]:
-    """The sentences of the turn's share of the page, in order."""
+    """Yield the sentences of the turn's part of the page, in order."""
     text, verbatim = share.text[share.start : share.stop], share.turn.role == "tool"
     before = _FENCE.findall(share.text, 0, share.start)
     fence, done = before[-1] if len(before) % 2 else "", 0
@@ -177,7 +177,7 @@ def _pieces_of(place: int, share: Share) -> Iterator[_Piece]:
 
 
 def _abridged(shares: Sequence[Share], pieces: Sequence[_Piece], count: int) -> list[Turn]:
-    """The page's turns with the `count` best sentences. Turns that keep none are named behind the one before: `#13-#15 …`."""
+    """Return the page's turns with the `count` best sentences. Turns that keep none are named after the one before: `#13-#15 …`."""
     own = {place: list(group) for place, group in groupby(pieces, key=lambda piece: piece.share)}
     names = _names(shares)
     turns: list[Turn] = []
@@ -194,7 +194,7 @@ def _abridged(shares: Sequence[Share], pieces: Sequence[_Piece], count: int) -> 
 
 
 def _names(shares: Sequence[Share]) -> list[str | None]:
-    """Who speaks in each turn. A person's name is not said again where a role has no other on the page; a tool's always is."""
+    """Return the speaker's name of each turn. A person's name is given once if it is the role's only one; a tool's always."""
     named = [(share.turn.role, share.label[len(share.turn.role) + 1 :]) for share in shares]
     roles = Counter(role for role, _ in set(named))
     said: set[str] = set()
@@ -207,7 +207,7 @@ def _names(shares: Sequence[Share]) -> list[str | None]:
 
 
 def _name_silent(turns: list[Turn], silent: list[int]) -> None:
-    """Put the numbers of turns that keep no sentence at the end of the last turn that keeps one."""
+    """Append the numbers of turns that keep no sentence to the last turn that keeps one."""
     if silent:
         numbers = f"#{silent[0]}" if len(silent) == 1 else f"#{silent[0]}-#{silent[-1]}"
         last = turns[-1]
@@ -217,7 +217,7 @@ def _name_silent(turns: list[Turn], silent: list[int]) -> None:
 
 
 def _text(pieces: Sequence[_Piece], count: int) -> str:
-    """The sentences of a turn that are kept, with a mark wherever one is not; empty if none is."""
+    """Join the kept sentences of a turn, with `…` for omissions; empty if none is kept."""
     written: list[str] = []
     fence, skipped = "", False
     for piece in pieces:
@@ -240,6 +240,6 @@ def _closing(fence: str) -> str:
 
 
 def _drawn(renderer: Renderer, style: PageStyle, turns: Sequence[Turn]) -> RenderedPage | None:
-    """The turns on one picture; None if they do not go on one."""
+    """Draw the turns on one image; None if they do not fit."""
     pages = renderer.render(exchanges_of(turns), style)
     return pages[0] if len(pages) == 1 else None

@@ -1,4 +1,4 @@
-"""Page records as bytes, in one place. Pictures are not in them."""
+"""Encode and decode page records. Images are stored apart."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ VERSION = 1
 
 
 def encode_pages(pages: Sequence[Page]) -> bytes:
-    """The records of a run of pages."""
+    """Encode the records of a run of pages."""
     return json.dumps({"v": VERSION, "pages": [_to_json(page) for page in pages]}, separators=(",", ":")).encode("ascii")
 
 
 def decode_pages(data: bytes) -> list[Page]:
-    """The pages of a record, without an index. Raises `SessionCorrupted` for what is no record of a version known here."""
+    """Decode the pages of a record, without their index. Raises `SessionCorrupted` for a damaged record or an unknown version."""
     try:
         record = json.loads(data)
         if record["v"] != VERSION:

@@ -1,4 +1,4 @@
-"""Images of sealed pages at every tier: kept in memory up to a limit, then in the store, then drawn again."""
+"""Images of sealed pages at every tier: from memory up to a limit, else from the store, else drawn again."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .page_archive import PageArchive, PagesLost, sealed_name
 
 __all__ = ["PageImages"]
 
-MEMORY_LIMIT = 64 * 2**20  # bytes of PNG kept in the process for one memory: about a thousand pages
+MEMORY_LIMIT = 64 * 2**20  # bytes of PNG cached in the process per memory: about a thousand pages
 
 
 class PageImages:
     """Images of one session's pages.
 
     Args:
-        archive: draws lost pages again, and abridged ones.
-        style: says how many greys the tiers take.
+        archive: redraws lost pages, and draws abridged ones.
+        style: gives the number of greys.
     """
 
     def __init__(self, store: Readable, session: SessionId, archive: Callable[[], PageArchive], style: PageStyle) -> None:
@@ -29,12 +29,12 @@ class PageImages:
         self._bytes = 0
 
     def image(self, page: Page, tier: Tier) -> bytes:
-        """A page at a tier, PNG. Raises `RenderError` if it was lost and cannot be drawn again."""
+        """Return a page at a tier, PNG. Raises `RenderError` if it was lost and cannot be redrawn."""
         name = _name(page, tier)
         return self._whole(page) if name == sealed_name(page) else self._named(name, lambda: self._resized(page, tier, name))
 
     def fetch(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
-        """Have all of `wanted` at hand, with one look into the store. Raises `PagesLost` with all that are not to be had."""
+        """Load all of `wanted` with one read of the store. Raises `PagesLost` with all that cannot be restored."""
         absent = [_name(page, tier) for page, tier in wanted if _name(page, tier) not in self._held]
         for name, data in (self._store.get(self._session, absent) if absent else {}).items():
             self._hold(name, data)
@@ -49,12 +49,12 @@ class PageImages:
             raise PagesLost([run for each in lost for run in each.runs], lost[0].why) from lost[0]
 
     def forget(self) -> None:
-        """Drop what is held in memory."""
+        """Clear the memory cache."""
         self._held.clear()
         self._bytes = 0
 
     def _whole(self, page: Page) -> bytes:
-        """The sealed picture."""
+        """Return the sealed image."""
         name = sealed_name(page)
         return self._named(name, lambda: self._archive().redraw(page)[name])
 
@@ -63,14 +63,14 @@ class PageImages:
         return self._hold(name, found if found is not None else make())
 
     def _resized(self, page: Page, tier: Tier, name: str) -> bytes:
-        """A page at a tier, made of the sealed picture or of one with what matters, and stored."""
+        """Scale the sealed or abridged page to a tier, and store the image."""
         from ..renderers.png import resize
 
         size = page.size(tier)
         whole = (self._archive().shaped(page) if page.is_shaped(tier) else None) or self._whole(page)
         data = resize(whole, size, self._style.faint_levels if size[0] < page.width else self._style.grey_levels)
         self._store.put(self._session, {name: data})
-        if not self._store.names(self._session, sealed_name(page)):  # erased meanwhile: nobody would look for this one any more
+        if not self._store.names(self._session, sealed_name(page)):  # erased meanwhile: else this image would stay in the store
             self._store.discard(self._session, [name])
         return data
 
@@ -87,7 +87,7 @@ class PageImages:
 
 
 def _name(page: Page, tier: Tier) -> str:
-    """A picture's name in the store. Tiers of one size share it, and one as large as the sealed page shows that as it is."""
+    """Return an image's name in the store. Tiers of one size share it; a tier of the sealed page's size uses the sealed image."""
     size = page.size(tier)
     if page.is_shaped(tier):
         return f"picture/{page.key}/{max(size)}-shaped"

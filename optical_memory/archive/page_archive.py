@@ -1,7 +1,7 @@
-"""The sealed pages of a session: drawn once, recorded, found again, and drawn again if their pictures were lost.
+"""The sealed pages of a session: drawn once, stored, and redrawn if their images were lost.
 
-Pages are kept by *runs*: as few neighbouring pages as begin and end between units. What planning must know of a run without opening it
-stands in its name, so that a session of any length is planned from a list of names and the records of the pages that can be shown.
+Pages are stored in *runs*: the fewest adjacent pages that begin and end between units. A run's name holds what planning needs without its
+record, so that a session of any length is planned from a list of names and the records of the pages in question.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .codec import decode_pages, encode_pages
 
-__all__ = ["PageArchive", "PageRun", "PagesLost", "discard_runs", "runs_with", "sealed_name"]
+__all__ = ["PageArchive", "PageRun", "PagesLost", "discard_runs", "runs_named", "runs_with", "sealed_name"]
 
-CHUNK_TOKENS = 24_000  # text laid out at a time, about a dozen pages: enough to fill the tabs, little enough to hold in memory
+CHUNK_TOKENS = 24_000  # text laid out at a time, about a dozen pages: enough to fill the browser's tabs, and small enough for memory
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PageRun:
-    """A run of pages, as its name tells: turns first to last, how many pages, turns and text tokens."""
+    """A run of pages, as parsed from its name: turns first to last, numbers of pages, turns and text tokens."""
 
     first: int
     last: int
@@ -47,11 +47,15 @@ class PageRun:
 
     @classmethod
     def parse(cls, name: str) -> PageRun:
-        return cls(*(int(number) for number in name.rpartition("/")[2].split("-")))
+        """The run behind a name in the store. Raises `ValueError` for a name of another form."""
+        numbers = [int(number) for number in name.rpartition("/")[2].split("-")]
+        if len(numbers) != 5 or not 1 <= numbers[0] <= numbers[1] or min(numbers) < 0:
+            raise ValueError(f"{name!r} is not the name of a run: expected run/LAYOUT/FIRST-LAST-PAGES-TURNS-TOKENS")
+        return cls(*numbers)
 
 
 class PagesLost(RenderError):
-    """Records or pictures of sealed pages are gone or damaged and did not come back; the turns of `runs` can be sealed anew."""
+    """Records or images of sealed pages are missing or damaged and cannot be restored; the turns of `runs` can be sealed again."""
 
     def __init__(self, runs: Sequence[PageRun], why: str) -> None:
         where = f"pages of turns #{min(runs).first} to #{max(runs).last}" if runs else "pages of the plan"
@@ -61,7 +65,7 @@ class PagesLost(RenderError):
 
 @dataclass(slots=True)
 class ArchiveCounts:
-    """What the archive did since it was opened."""
+    """Counters since the archive was opened."""
 
     pages_sealed: int = 0
     pages_redrawn: int = 0
@@ -91,17 +95,23 @@ class PageArchive:
             self._fingerprint += f" {redactor.name} {redactor.fingerprint}"
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = ArchiveCounts()
-        self._drawn_to = 0  # the last turn that was ever seen on a page
+        self._drawn_to = 0  # the last turn found on a page so far
 
     def runs(self) -> list[PageRun]:
-        """All runs, in order."""
-        names = self._store.names(self._session, f"run/{self.layout}/")
-        runs = sorted(PageRun.parse(name) for name in names)
+        """Return all runs, in order, without overlaps.
+
+        Two processes that seal the same turns at once may store overlapping runs, if one lost its claim. Every process then keeps the same
+        ones, by `_without_overlaps`, and discards the others; a plan with one of their pages is made again.
+        """
+        found = runs_named(self._store.names(self._session, f"run/{self.layout}/"))
+        runs = _without_overlaps(found)
+        if len(runs) < len(found):
+            self.discard([run for run in found if run not in runs])
         self._drawn_to = max([self._drawn_to, *(run.last for run in runs[-1:])])
         return runs
 
     def pages(self, runs: Sequence[PageRun], first_index: int = 1) -> list[Page]:
-        """The pages of neighbouring runs; `first_index` is the index of the first. Raises `PagesLost`."""
+        """Return the pages of adjacent runs; `first_index` is the index of the first. Raises `PagesLost`."""
         records = self._store.get(self._session, [run.name(self.layout) for run in runs])
         pages: list[Page] = []
         lost: list[PagesLost] = []
@@ -119,7 +129,7 @@ class PageArchive:
         return pages
 
     def damaged(self) -> list[PageRun]:
-        """All runs whose record is gone or garbled. It reads every record, so only for mending."""
+        """Return all runs whose record is missing or damaged. Reads every record, so only for repair."""
         try:
             self.pages(self.runs())
         except PagesLost as exc:
@@ -135,12 +145,12 @@ class PageArchive:
             raise PagesLost([run], str(exc)) from exc
 
     def seal(self, turns: Sequence[Turn], *, seal_last: bool) -> int:
-        """Draw and record pages of `turns`; returns the number of the first turn that is on none.
+        """Draw and store pages of `turns`; return the number of the first turn that is on no page.
 
         Args:
-            seal_last: seal the last page too, full or not. If false, turns that do not fill a page stay off it.
+            seal_last: seal the last page even if it is not full. If False, turns that do not fill a page are left off.
 
-        Raises `RenderError`; what was sealed before stays sealed. `PagesLost` if one of the turns was erased meanwhile.
+        Raises `RenderError`, keeping the pages sealed before; `PagesLost` if one of the turns was erased meanwhile.
         """
         rest, chunk = list(turns), CHUNK_TOKENS
         while rest:
@@ -160,9 +170,8 @@ class PageArchive:
         return rest[0].number if rest else turns[-1].number + 1
 
     def redraw(self, page: Page) -> dict[str, bytes]:
-        """Draw the pictures of a page's run again, store them, and return them by name. `PagesLost` if they are not what was sealed."""
-        run = self._run_of(page)
-        recorded = self.pages([run])
+        """Redraw the images of a page's run, store and return them by name. Raises `PagesLost` if they differ from the sealed ones."""
+        run, recorded = self._run_of(page)
         with claimed(self._store, self._session, f"redraw/{run.name(self.layout)}") as shared:
             names = [sealed_name(each) for each in recorded]
             found = self._store.get(self._session, names) if shared else {}
@@ -194,40 +203,43 @@ class PageArchive:
         return [cropped(page, self._style) for page in rendered]
 
     def drawn_turns(self, page: Page) -> list[Turn]:
-        """The turns that stand on a page as they were drawn, without what a redactor takes out. Raises `RenderError`."""
+        """Return the turns on a page as they were drawn, redacted. Raises `RenderError`."""
         turns = self._store.read(self._session, page.first_turn, page.last_turn + 1)
         return [turn for exchange in self._redacted([(tuple(turns),)]) for unit in exchange for turn in unit]
 
     def shaped(self, page: Page) -> bytes | None:
-        """A page with what matters on it, as large as its sealed picture; None where that cannot be drawn. See `shaping`."""
-        run = self._run_of(page)
+        """Draw the abridged page at the size of its sealed image; None if that is not possible. See `abridged_pages`."""
+        run, pages = self._run_of(page)
         turns = self._store.read(self._session, run.first, run.last + 1)
-        if len(turns) != run.turns:  # one was erased, and what stood where is not known any more
+        if len(turns) != run.turns:  # a turn was erased, so the positions of the others are unknown
             return None
         try:
             drawn = [turn for exchange in self._redacted(exchanges_of(turns)) for unit in exchange for turn in unit]
-            rendered = shaped(self._renderer, self._style, page, shares_of(page, self.pages([run]), drawn))
+            rendered = shaped(self._renderer, self._style, page, shares_of(page, pages, drawn))
         except PagesLost:
             raise
-        except (RenderError, ValueError):  # no room for larger letters among them
+        except (RenderError, ValueError):  # for example no room for larger letters
             self.counts.render_failures += 1
             return None
         return rendered.png if rendered else None
 
-    def _run_of(self, page: Page) -> PageRun:
+    def _run_of(self, page: Page) -> tuple[PageRun, list[Page]]:
+        """Return the run of a page, and all its pages. Raises `PagesLost` if another run holds its turns now."""
         for run in self.runs():
             if run.first <= page.first_turn <= run.last:
-                return run
-        raise PagesLost([], f"no page with turn #{page.first_turn} is recorded any more")
+                pages = self.pages([run])
+                if any(each.key == page.key for each in pages):
+                    return run, pages
+        raise PagesLost([], f"the page {page.key!r} of turns #{page.first_turn} to #{page.last_turn} is not recorded any more")
 
     def discard(self, runs: Sequence[PageRun]) -> int:
-        """Remove runs of this layout with their pictures; returns how many pages those were."""
+        """Discard runs of this layout with their images; return the number of pages."""
         return discard_runs(self._store, self._session, [run.name(self.layout) for run in runs])
 
     def _chunk(self, turns: Sequence[Turn], tokens: int) -> tuple[list[Exchange], bool]:
-        """The exchanges that `turns` begin with, up to about `tokens`, and whether that is all. A long exchange is cut between units.
+        """Return the first exchanges of `turns`, about `tokens` of text, and whether that is all. A long exchange is cut between units.
 
-        A unit counts as half of `tokens` at most: what follows an overlong one closes its last page, and it is not laid out in vain.
+        A unit counts as half of `tokens` at most: what follows a longer one fills its last page, which avoids laying it out twice.
         """
         near = self._near(turns, 2 * tokens)
         taken: list[Exchange] = []
@@ -247,7 +259,7 @@ class PageArchive:
         return taken, used == len(turns)
 
     def _near(self, turns: Sequence[Turn], tokens: int) -> list[Exchange]:
-        """Exchanges of about the first `tokens` of `turns`: a session may hold a hundred thousand turns; a chunk needs a few hundred."""
+        """Return the exchanges of about the first `tokens` of `turns`. Avoids grouping 100,000 turns for a chunk of a few hundred."""
         end = total = 0
         while end < len(turns) and total < tokens:
             total += min(tokens // 4, self._pricing.cost(turns[end]))
@@ -255,11 +267,11 @@ class PageArchive:
         near = exchanges_of(turns[:end])
         if end == len(turns):
             return near
-        whole = [*near[:-1], near[-1][:-1]]  # the last unit may go on beyond the cut
+        whole = [*near[:-1], near[-1][:-1]]  # the last unit may continue beyond the cut
         return [exchange for exchange in whole if exchange] or self._near(turns, 2 * tokens)
 
     def _redacted(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """`exchanges` as they may be drawn. What cannot be redacted is not drawn: raises `RenderError`."""
+        """Redact `exchanges` before they are drawn. Raises `RenderError` if the redactor fails."""
         redactor = self._redactor
         if redactor is None:
             return list(exchanges)
@@ -269,7 +281,7 @@ class PageArchive:
             raise RenderError(f"the redactor {redactor.name!r} failed: {type(exc).__name__}") from exc
 
     def _record(self, runs: Sequence[tuple[Sequence[RenderedPage], Sequence[Turn]]], costs: Mapping[int, int]) -> int:
-        """Store runs and their pictures; returns the last turn's number, 0 for no runs."""
+        """Store runs and their images; return the last turn's number, 0 for no runs."""
         last = 0
         for rendered, turns in runs:
             pages = self._pages_of(rendered, turns, costs)
@@ -279,7 +291,7 @@ class PageArchive:
             if len(self._store.read(self._session, run.first, run.last + 1)) != run.turns:
                 self.discard([run])
                 raise PagesLost([run], "a turn on them was erased while they were drawn")
-            if last <= self._drawn_to:  # a store that lost its cache
+            if last <= self._drawn_to:  # the store lost its cache
                 self.counts.pages_redrawn += len(pages)
             else:
                 self.counts.pages_sealed += len(pages)
@@ -307,12 +319,12 @@ class PageArchive:
 
 
 def _pictures(pages: Sequence[Page], rendered: Sequence[RenderedPage]) -> dict[str, bytes]:
-    """The sealed pictures under their names in the store."""
+    """Return the sealed images by their names in the store."""
     return {sealed_name(page): drawn.png for page, drawn in zip(pages, rendered, strict=True)}
 
 
 def sealed_name(page: Page) -> str:
-    """The name of a page's sealed image in the store."""
+    """Return the name of a page's sealed image in the store."""
     return f"picture/{page.key}/sealed"
 
 
@@ -335,17 +347,17 @@ def _page(key: str, drawn: RenderedPage, turns: dict[int, Turn], tokens: int, si
 
 
 def _areas(page: RenderedPage) -> dict[int, int]:
-    """Square pixels that each turn has on a page; at least one, so that shares of nothing add up."""
+    """Return the area of each turn on a page, in square pixels; at least 1, so that shares can be computed."""
     return {segment.turn: max(1, sum(box.width * box.height for box in segment.boxes)) for segment in page.segments}
 
 
 def _cut(whole: int, part: int, of: int) -> int:
-    """`part` of `of` as a place in 0..whole; the ends are exact."""
+    """Scale `part` of `of` to 0..whole; the ends are exact."""
     return whole * part // of
 
 
 def _whole_runs(rendered: Sequence[RenderedPage], exchanges: Sequence[Exchange]) -> Iterator[tuple[list[RenderedPage], list[Turn]]]:
-    """Group drawn pages into runs, and leave off the pages of a last unit that is not wholly drawn."""
+    """Group drawn pages into runs; drop the pages of a last unit that is not drawn completely."""
     units = [unit for exchange in exchanges for unit in exchange]
     unit_of = {turn.number: place for place, unit in enumerate(units) for turn in unit}
     group: list[RenderedPage] = []
@@ -361,16 +373,41 @@ def _whole_runs(rendered: Sequence[RenderedPage], exchanges: Sequence[Exchange])
 
 
 def runs_with(store: Readable, session: SessionId, numbers: Sequence[int]) -> list[str]:
-    """Names of all runs, under any layout, that hold one of the turns `numbers`."""
-    names = store.names(session, "run/")
-    runs = [PageRun.parse(name) for name in names]
-    return [name for name, run in zip(names, runs, strict=True) if any(run.first <= number <= run.last for number in numbers)]
+    """Return the names of all runs, in any layout, that hold one of the turns `numbers`."""
+    return [name for name in store.names(session, "run/") if _may_hold(name, numbers)]
+
+
+def _may_hold(name: str, numbers: Sequence[int]) -> bool:
+    """Whether the run of this name may hold one of the turns; True for a name that cannot be parsed."""
+    try:
+        run = PageRun.parse(name)
+    except ValueError:
+        return True
+    return any(run.first <= number <= run.last for number in numbers)
+
+
+def runs_named(names: Sequence[str]) -> list[PageRun]:
+    """Parse runs from their names; skips names of another form."""
+    runs = []
+    for name in names:
+        with suppress(ValueError):
+            runs.append(PageRun.parse(name))
+    return runs
+
+
+def _without_overlaps(runs: Sequence[PageRun]) -> list[PageRun]:
+    """Sort runs, and drop those that overlap an earlier one. Of runs with the same first turn, the longest is kept."""
+    kept: list[PageRun] = []
+    for run in sorted(runs, key=lambda run: (run.first, -run.last, run)):
+        if not kept or run.first > kept[-1].last:
+            kept.append(run)
+    return kept
 
 
 def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, also: Sequence[str] = ()) -> int:
-    """Remove runs, what is kept of their pages (pictures, verdicts), and other cached names; returns how many pages those were.
+    """Discard runs, the images and verdicts of their pages, and the names `also`; return the number of pages.
 
-    Damaged records go too. All in one step: a store may have to rewrite its files to be rid of the bytes.
+    Includes damaged records. One call to the store, since it may rewrite its files to remove the bytes.
     """
     pages: list[Page] = []
     for record in store.get(session, names).values():

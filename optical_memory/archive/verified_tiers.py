@@ -1,7 +1,7 @@
-"""Verified demotion: a page is shown at a tier only if a verifier found that it can be read there.
+"""Verified demotion: a page is used at a tier only if a verifier found it readable there.
 
-Each page is looked at once for each size of its picture, ever; what was found is kept beside it in the store, and is erased with it. What
-planning must know of it stands in the name: `verified/<page>/<verifier>/<side>/passed`.
+Each page is verified once per image size. Results are stored beside the page and erased with it. Planning reads them from the names alone:
+`verified/<page>/<verifier>/<side>/passed`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .page_archive import PageArchive, PagesLost
 __all__ = ["Floors", "TierVerification", "verifications"]
 
 PREFIX = "verified/"
-MOST_READINGS = 64  # in one re-plan: some minutes with an OCR engine. What is left is read in the next; until then it is not shown so
-MOST_FAILURES = 3  # in one re-plan; after that the verifier is left in peace until the next
-NOWHERE = 1 << 30  # px; a side that no picture has
+MOST_READINGS = 64  # per re-plan: some minutes with an OCR engine. The next re-plan verifies more; until then such tiers are not used
+MOST_FAILURES = 3  # per re-plan; then no further calls until the next
+NOWHERE = 1 << 30  # px; larger than the side of any image
 
 
 @dataclass(slots=True)
@@ -31,9 +31,9 @@ class TierVerification:
 
     Attributes:
         archive: the session's pages.
-        bind: makes a page able to show itself.
-        asked: pages looked at, each at one tier, since this was made; those that failed included.
-        failures: of those, how many could not be judged.
+        bind: gives a page access to its image.
+        asked: verifications since this object was made, failed ones included; each is of one page at one tier.
+        failures: verifications that failed.
     """
 
     store: DerivedCache
@@ -46,11 +46,11 @@ class TierVerification:
     _warned: bool = False
 
     def floors(self) -> Floors:
-        """What a re-plan that begins now may show."""
+        """Start a re-plan: return its view of the results."""
         return Floors(self)
 
     def known(self) -> list[tuple[str, int, bool]]:
-        """Page, side and verdict of all that this verifier has looked at in this layout."""
+        """Return (page key, side, passed) of all stored results of this verifier in this layout."""
         own, found = self._id(), list[tuple[str, int, bool]]()
         for name in self.store.names(self.session, PREFIX):
             _, key, verifier, side, verdict = name.split("/")
@@ -59,7 +59,7 @@ class TierVerification:
         return found
 
     def ask(self, page: Page, tier: Tier) -> bool | None:
-        """Look at a page and keep what was found; None if that failed. Raises `PagesLost`, `StoreError`."""
+        """Verify a page and store the result; None if that failed. Raises `PagesLost`, `StoreError`."""
         self.asked += 1
         try:
             found = self.verifier.verify(self.bind(page), self.archive().drawn_turns(page), tier)
@@ -89,32 +89,32 @@ class TierVerification:
 
 
 class Floors:
-    """What one re-plan may show: a tier that was refused takes all fainter ones with it, one that passed vouches for all sharper ones."""
+    """The tiers that one re-plan may use. A refused tier rules out all fainter ones; a passed tier implies all sharper ones."""
 
     def __init__(self, verifying: TierVerification) -> None:
         self._verifying = verifying
         self._passed: dict[str, int] = {}  # the smallest side that passed
-        self._refused: dict[str, int] = {}  # the largest that did not, or that nobody could judge now
+        self._refused: dict[str, int] = {}  # the largest that was refused, or failed in this re-plan
         self._asked = self._failures = 0
         self._is_open = False
 
     def tiers(self, page: Page, ladder: Sequence[Tier]) -> tuple[Tier, ...]:
-        """Those of `ladder`, faintest first, that the page may be shown at as far as anybody knows."""
+        """Return the tiers of `ladder`, faintest first, that are not known to be unreadable for the page."""
         self._open()
         if self._verifying.verifier.at_once:
             any(self._may_show(page, tier) for tier in ladder)  # up to the first that passes
         return tuple(tier for tier in ladder if side_of(page, tier) > self._refused.get(page.key, 0))
 
     def enough(self, page: Page, ladder: Sequence[Tier]) -> Tier | None:
-        """The tier that the page falls to at once; None where that is left to its age."""
+        """Return the tier to demote the page to regardless of age; None to go by age."""
         return next(iter(self.tiers(page, ladder)), None) if self._verifying.verifier.at_once else None
 
     def allow(self, shown: Sequence[tuple[Page, Tier]]) -> bool:
-        """Whether all pages may be shown so. Those that nobody looked at yet are looked at, newest first."""
+        """Whether all pages may be used at their tiers. Verifies those not verified yet, newest first."""
         return all([self._may_show(page, tier) for page, tier in reversed(shown)])
 
     def _open(self) -> None:
-        """Learn what is known already; not before there is a page to ask about, since that may take a browser."""
+        """Load stored results; only once there is a page to verify, since this may start a browser."""
         if not self._is_open:
             self._is_open = True
             for key, side, passed in self._verifying.known():
@@ -147,7 +147,7 @@ class Floors:
 
 
 def verifications(store: DerivedCache, session: SessionId) -> list[Verification]:
-    """All that verifiers found of a session's pages, by page, verifier and size."""
+    """Return all verifiers' results for a session's pages, sorted by page, verifier and size."""
     names = store.names(session, PREFIX)
     kept = store.get(session, names) if names else {}
     found = (Verification.decode(kept[name]) for name in names if name in kept)
@@ -155,5 +155,5 @@ def verifications(store: DerivedCache, session: SessionId) -> list[Verification]
 
 
 def side_of(page: Page, tier: Tier) -> int:
-    """Pixels of the longer side of a page's picture at a tier: tiers of one size show one picture."""
+    """Return the longer side of a page's image at a tier, in pixels; tiers of one size share an image."""
     return max(page.size(tier))

@@ -1,4 +1,4 @@
-"""The eye test: what a reader really reads, rung by rung, on charts that nobody can guess."""
+"""Calibration: measure what a reader can read at each rung, on charts of random text."""
 
 from .asking import Asker, asker_for
 from .eye_charts import KINDS, Chart, ChartName, Probe

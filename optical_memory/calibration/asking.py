@@ -1,7 +1,7 @@
-"""How a reader is asked for the probes of a chart: one request a chart.
+"""Ask a reader for the probes of a chart: one request per chart.
 
-A reader that transcribes gives the whole page, and each probe is looked for under its number. A chat model is asked for the probes alone,
-as a JSON object, and told that null is the right answer to what it cannot read.
+A transcribing reader returns the whole page, and each probe is found by its number. A chat model is asked for the probes only, as a JSON
+object, with null for what it cannot read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .eye_charts import Chart
 
 __all__ = ["Asker", "ChatAsker", "Reply", "TranscribingAsker", "asker_for", "found_in_json", "found_in_transcription"]
 
-ANSWER_TOKENS_EACH = 48  # room for one probe in the answer; dear scripts and long paths included
+ANSWER_TOKENS_EACH = 48  # room for one probe in the answer; enough for costly scripts and long paths
 QUESTION = (
     "This page shows numbered turns of a record; each begins with # and its number and role. Copy the text of the turns listed here, "
     "character for character, without the number and the role. The text is random: nothing can be inferred, so do not guess. Answer with "
@@ -35,12 +35,12 @@ HEAD = re.compile(  # where its # was read, it may be glued to what follows
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a reader said about a chart.
+    """A reader's reply to a chart.
 
     Attributes:
-        answers: by number; None where it abstained. A number that it left out is not in here.
-        raw: its words.
-        tokens: as billed, prompt and answer together; None where nobody says.
+        answers: answers by number; None where it abstained. Numbers that it left out are absent.
+        raw: the text of the reply.
+        tokens: billed tokens, prompt and answer; None if not reported.
     """
 
     answers: dict[int, str | None]
@@ -49,23 +49,23 @@ class Reply:
 
 
 class Asker(Protocol):
-    """Shows a reader a chart and asks."""
+    """Sends a chart to a reader and asks for its probes."""
 
     @property
     def profile(self) -> ReaderProfile:
-        """What the reader charges."""
+        """The reader's profile."""
         ...
 
     def text_tokens(self, numbers: Sequence[int]) -> int:
-        """Tokens of the question beside the picture."""
+        """Return the tokens of the question beside the image."""
         ...
 
     def answer_tokens(self, probes: int) -> int:
-        """Tokens of an answer, at most."""
+        """Return the most tokens of an answer."""
         ...
 
     def ask(self, chart: Chart) -> Reply:
-        """One request. Raises `ReaderError`."""
+        """Send one request. Raises `ReaderError`."""
         ...
 
 
@@ -108,14 +108,14 @@ class ChatAsker:
 
 
 def asker_for(reader: Reader) -> Asker:
-    """A chat model is asked; DeepSeek-OCR's family, and whatever runs in this process, transcribes."""
+    """Return the asker of a reader: chat models are asked; DeepSeek-OCR's family, and readers in this process, transcribe."""
     if isinstance(reader, ChatModelReader) and not reader.deepseek:
         return ChatAsker(reader)
     return TranscribingAsker(reader)
 
 
 def found_in_transcription(said: str) -> dict[int, str | None]:
-    """The text under each number: from its head to the next. Of a number that comes twice the first is kept."""
+    """Return the text of each number, from its head to the next; the first if a number occurs twice."""
     heads = list(HEAD.finditer(said))
     ends = [head.start() for head in heads[1:]] + [len(said)]
     found: dict[int, str | None] = {}
@@ -125,7 +125,7 @@ def found_in_transcription(said: str) -> dict[int, str | None]:
 
 
 def found_in_json(said: str) -> dict[int, str | None]:
-    """The answers in a JSON object, with or without a code fence or words around it; nothing if there is none."""
+    """Return the answers in a JSON object, with or without a code fence or text around it; empty without one."""
     begin, end = said.find("{"), said.rfind("}")
     try:
         given = json.loads(said[begin : end + 1]) if 0 <= begin < end else {}

@@ -1,8 +1,8 @@
-"""Charts: pages of random text in numbered turns, some of which the reader is asked for. Nothing on them can be guessed.
+"""Charts: pages of random text in numbered turns, some of which the reader is asked for. They cannot be guessed.
 
-Words are random syllables, digits and letters are drawn evenly, and each chart is drawn by the library's own renderer from turns, so that
-it looks as a page of a memory does: heads, two columns, gaps between exchanges. The random numbers come from the seed and the chart's name
-alone: the same name gives the same chart on every machine, and no two names share a text.
+Words are random syllables, digits and letters are uniformly random, and each chart is drawn by the library's own renderer from turns, so
+that it has the layout of a memory's pages: heads, two columns, gaps between exchanges. Random numbers depend on the seed and the chart's
+name only: the same name gives the same chart on every machine, and no two names share a text.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ..turns.turn import Turn
 
 __all__ = ["BROKEN_ANYWHERE", "FILLS", "KINDS", "Chart", "ChartName", "Probe", "draw", "style_of", "text_of"]
 
-FILLS = (0.95, 0.45, 0.7)  # of the page, round by round
-ADVANCE = 0.57  # em; width of an average letter of DejaVu Sans, a head's larger digits counted in
+FILLS = (0.95, 0.45, 0.7)  # filled share of the page, by round
+ADVANCE = 0.57  # em; mean width of a letter of DejaVu Sans, including the larger digits of heads
 HEAD = 10  # letters of a turn's head
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 ARABIC = "ابتثجحخدذرزسشصضطظعغفقكلمنهوي"
@@ -34,7 +34,7 @@ Make = Callable[[random.Random], str]
 
 @dataclass(frozen=True, slots=True)
 class ChartName:
-    """Which chart of an eye test: what is on it, how it is shown, and the how manyth of its sort."""
+    """Identifies a chart: its kind of text, its tier and font size, and its round."""
 
     kind: str
     tier: Tier
@@ -47,7 +47,7 @@ class ChartName:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A turn that the reader is asked for, by the number in its head."""
+    """A turn that the reader is asked for, identified by its number."""
 
     number: int
     text: str
@@ -58,8 +58,8 @@ class Chart:
     """A drawn chart.
 
     Attributes:
-        page: as a memory would seal it; `page.image(tier)` is what is shown.
-        fill: share of the page that carries content.
+        page: the page as a memory would seal it; `page.image(tier)` is sent to the reader.
+        fill: share of the page with content.
     """
 
     name: ChartName
@@ -124,12 +124,12 @@ KINDS: dict[str, Make] = {
 
 
 def text_of(kind: str, rng: random.Random) -> str:
-    """A random text of a kind."""
+    """Return a random text of a kind."""
     return KINDS[kind](rng)
 
 
 def style_of(font_size: float, profile: ReaderProfile) -> PageStyle:
-    """The reader's page in another size of letters; the numbers keep their ratio to the text."""
+    """Return the reader's page style with another font size; numbers keep their ratio to the text."""
     style = profile.page_style()
     number_size = font_size * style.number_size / style.font_size
     return replace(style, font_size=font_size, code_size=font_size, number_size=number_size, crop=False)
@@ -138,7 +138,7 @@ def style_of(font_size: float, profile: ReaderProfile) -> PageStyle:
 def draw(name: ChartName, renderer: Renderer, profile: ReaderProfile, *, seed: int, probes: int) -> Chart:
     """Draw a chart for a reader with `probes` probes, or as many as its page holds.
 
-    Raises `RenderError`; `ValueError` if no font at hand has the characters of its kind.
+    Raises `RenderError`; `ValueError` if no available font has the characters of its kind.
     """
     rng = random.Random(f"{seed}/{name}")
     style = style_of(name.font_size, profile)
@@ -164,7 +164,7 @@ def draw(name: ChartName, renderer: Renderer, profile: ReaderProfile, *, seed: i
 
 
 def _turns(name: ChartName, rng: random.Random, style: PageStyle, probes: int) -> list[tuple[Turn, str]]:
-    """Turns with their texts until the page is about as full as its round wants; numbers rise in uneven steps, so that none is guessed."""
+    """Make turns until the page is about as full as its round requires; numbers rise in random steps, so that they cannot be guessed."""
     canvas = Canvas(style)
     wanted = FILLS[name.round % len(FILLS)] * style.columns * canvas.height
     number, used, found = rng.randrange(20, 90), 0.0, list[tuple[Turn, str]]()
@@ -180,7 +180,7 @@ def _turns(name: ChartName, rng: random.Random, style: PageStyle, probes: int) -
 
 
 def _shown(png: bytes, page: Page, tier: Tier, style: PageStyle) -> bytes:
-    """The page at a tier, made as a memory makes it."""
+    """Scale the page to a tier, as a memory does."""
     size = page.size(tier)
     if size == (page.width, page.height):
         return png

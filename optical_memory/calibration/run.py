@@ -1,7 +1,7 @@
-"""Running an eye test: chart by chart in a fixed order, each result on disk before the next request, never more than was allowed.
+"""Run a calibration: chart by chart in a fixed order, within bounds, each result written before the next request.
 
-The results are JSON lines: a head with the settings, then one line a chart. A run that was killed goes on behind the last whole line, and
-ends with the same file as one that was not, as far as the reader says the same again. At most the request under way is asked twice.
+The results are JSON lines: a head with the settings, then one line per chart. A killed run resumes after the last complete line, and ends
+with the same file if the reader is deterministic. At most the request in progress is asked twice.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from .scoring import Answered
 __all__ = ["Bounds", "Outcome", "Price", "Record", "Settings", "price_of", "read_results", "run", "usable_kinds"]
 
 LANGUAGES = {"chinese": "chi_sim", "arabic": "ara"}  # Tesseract's names; the other kinds are Latin letters
-SAMPLES = 20  # texts of a kind, by which it is seen whether the fonts here can draw it
+SAMPLES = 20  # texts of a kind, to check whether the fonts can draw it
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is shown.
+    """Settings of a calibration.
 
     Attributes:
-        reader: who is asked; results of another are never gone on with.
-        font_sizes: of the reader's sealed page, in pixels; a rung shows them as much smaller as its picture is than the page.
-        rounds: charts of each kind, rung and size.
-        probes: texts asked for on each chart.
+        reader: the reader's name; results of another are never resumed.
+        font_sizes: font sizes on the reader's sealed page, in pixels; a rung scales them with the image.
+        rounds: number of charts per kind, rung and size.
+        probes: number of texts asked for on each chart.
     """
 
     reader: str
@@ -53,25 +53,25 @@ class Settings:
         if unknown or not self.kinds:
             raise ValueError(f"unknown kinds {unknown!r}; known: {', '.join(KINDS)}")
         if not self.tiers or not self.font_sizes or min(self.rounds, self.probes) < 1:
-            raise ValueError("an eye test needs at least one rung, one font size, one chart and one probe")
+            raise ValueError("a calibration needs at least one rung, one font size, one chart and one probe")
         if not all(6 <= size <= 64 for size in self.font_sizes):
             raise ValueError(f"font sizes {self.font_sizes!r} are not all between 6 and 64 px")
 
     def names(self) -> Iterator[ChartName]:
-        """All charts in order. Rounds come last, so that a run that is cut short has seen every rung and size about as often."""
+        """Yield all charts in order. Rounds are the outer loop, so that an incomplete run covers every rung and size about equally."""
         for at in range(self.rounds):
             for tier in sorted(self.tiers, reverse=True):
                 for size in sorted(self.font_sizes, reverse=True):
                     yield from (ChartName(kind, tier, size, at) for kind in self.kinds)
 
     def as_json(self) -> dict[str, Any]:
-        """As the results begin with it."""
+        """Return the first line of the results."""
         return asdict(self) | {"tiers": [tier.label for tier in self.tiers], "v": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What all runs into one file of results may spend together; None is no limit."""
+    """Limits for all runs into one file of results; None for no limit."""
 
     requests: int | None = None
     tokens: int | None = None
@@ -79,7 +79,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a whole eye test would cost, before anything is asked. The answers are an upper bound, retries are not in it."""
+    """Cost of a whole calibration, before anything is asked. Answers are an upper bound; excludes retries."""
 
     requests: int = 0
     picture_tokens: int = 0
@@ -88,7 +88,7 @@ class Price:
 
     @property
     def tokens(self) -> int:
-        """All of it."""
+        """Total tokens."""
         return self.picture_tokens + self.text_tokens + self.answer_tokens
 
     def __add__(self, other: Price) -> Price:
@@ -105,8 +105,8 @@ class Record:
     """The result of one chart.
 
     Attributes:
-        tokens: as billed; by the profile's formula and a count of the words where nobody says.
-        malformed: it said something, and nothing in it was an answer.
+        tokens: billed tokens; if not reported, by the profile's formula and a count of the text.
+        malformed: whether the reply had text, but no answers.
     """
 
     name: ChartName
@@ -116,14 +116,14 @@ class Record:
     malformed: bool = False
 
     def line(self) -> str:
-        """As it stands in the results."""
+        """Return the line in the results."""
         probes = [{"number": a.number, "truth": a.truth, "answer": a.answer, "outcome": a.outcome} for a in self.answers]
         head = {**asdict(self.name), "tier": self.name.tier.label, "fill": round(self.fill, 3), "tokens": self.tokens}
         return json.dumps({**head, "malformed": self.malformed, "probes": probes}, ensure_ascii=False) + "\n"
 
     @classmethod
     def of(cls, line: str) -> Record:
-        """Read back. Raises `ValueError`."""
+        """Parse a line. Raises `ValueError`."""
         try:
             found = json.loads(line)
             name = ChartName(found["kind"], Tier.parse(found["tier"]), found["font_size"], found["round"])
@@ -131,19 +131,19 @@ class Record:
             answers = tuple(Answered(item["number"], item["truth"], item["answer"], spaced) for item in found["probes"])
             return cls(name, found["fill"], answers, found["tokens"], found["malformed"])
         except (KeyError, TypeError) as exc:
-            raise ValueError(f"no result of an eye test: {line[:100]!r}") from exc
+            raise ValueError(f"no result of a calibration: {line[:100]!r}") from exc
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run has, and why it ended before the last chart, if it did."""
+    """The results of a run, and why it ended before the last chart, if it did."""
 
     records: tuple[Record, ...]
     stopped: str = ""
 
 
 def usable_kinds(kinds: Sequence[str], renderer: Renderer, reader: Reader) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The kinds that can be drawn here and read by the reader at all, and why each of the others is left out. Raises `UnknownName`."""
+    """Return the kinds that fonts and reader support, and the reasons for leaving out the others. Raises `UnknownName`."""
     left_out: dict[str, str] = {}
     for kind in kinds:
         if kind not in KINDS:
@@ -160,7 +160,7 @@ def usable_kinds(kinds: Sequence[str], renderer: Renderer, reader: Reader) -> tu
 
 
 def price_of(settings: Settings, asker: Asker) -> Price:
-    """What a run costs at most, without drawing or asking."""
+    """Return the most that a run costs, without drawing or asking."""
     size, numbers = asker.profile.page_style().pixel_size, range(100, 100 + settings.probes)
     return sum((_price(name.tier, size, numbers, asker) for name in settings.names()), Price())
 
@@ -174,9 +174,9 @@ def run(
     bounds: Bounds | None = None,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> Outcome:
-    """Ask for every chart that `path` has no result of, as far as the bounds reach.
+    """Ask for every chart without a result in `path`, within the bounds.
 
-    Raises `ReaderError`, which loses nothing: the next run goes on; `ValueError` if `path` holds other settings' results.
+    Raises `ReaderError`, keeping the results, so that the next run resumes; `ValueError` if `path` holds results of other settings.
     """
     bounds = bounds or Bounds()
     records = _resumed(settings, path)
@@ -197,13 +197,13 @@ def run(
 
 
 def read_results(path: Path) -> tuple[dict[str, Any], list[Record]]:
-    """The settings and the whole lines of a file of results. Raises `ValueError`."""
+    """Read the settings and the complete lines of a file of results. Raises `ValueError`."""
     head, *lines = path.read_text("utf-8").split("\n")[:-1] or ["{}"]
     return json.loads(head), [Record.of(line) for line in lines]
 
 
 def _resumed(settings: Settings, path: Path) -> list[Record]:
-    """What `path` has, cut behind its last whole line; a new file begins with the settings."""
+    """Read the results in `path`, and truncate it after its last complete line; begin a new file with the settings."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = path.read_bytes() if path.exists() else b""
     whole = data[: data.rfind(b"\n") + 1]

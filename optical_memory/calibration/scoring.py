@@ -1,10 +1,11 @@
-"""Scores of an eye test: exact matches, character errors, intervals, and wrong answers apart from honest silence.
+"""Score a calibration: exact matches, character errors, intervals, and wrong answers apart from abstentions.
 
 - Character error rate: Levenshtein's edits (insertions, deletions, substitutions; Soviet Physics Doklady 10, 1966) of all answers, over the
-  characters of their truths. A probe without an answer counts for the exact rate, and not for this one.
+  characters of their truths. A probe without an answer counts for the exact rate only.
 - Wilson's score interval (J. American Statistical Association 22, 1927): for k of n, with z the normal quantile,
   (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). It holds where nearly all answers are right, as the plain p -+ z s does not.
-- A confident wrong answer is one that was given and is not exact. It is worse than none: nobody recalls a turn that seems to be known.
+- A confident wrong answer is one that was given and is not exact. It is worse than none, since a model does not recall a turn that it
+  believes to know.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ __all__ = ["Answered", "Score", "edits", "normal", "score", "wilson"]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A probe and what the reader said: None where it abstained, or gave nothing under the probe's number.
+    """A probe and the reader's answer; None if it abstained, or left out the probe's number.
 
     Attributes:
-        spaced: whether spaces count. They do not in text that a page breaks anywhere: a line's end may or may not be one.
+        spaced: whether spaces count. Not in text that a page breaks anywhere, where a line's end may or may not be a space.
     """
 
     number: int
@@ -49,7 +50,7 @@ class Score:
     """Counts of probes; rates and intervals follow from them.
 
     Attributes:
-        edits, characters: of the answers that were given.
+        edits, characters: totals over the answers given.
     """
 
     probes: int = 0
@@ -68,7 +69,7 @@ class Score:
 
     @property
     def error_rate(self) -> float:
-        """Character error rate of the answers that were given. It may be above 1."""
+        """Character error rate of the answers given. May exceed 1."""
         return self.edits / max(1, self.characters)
 
     @property
@@ -98,17 +99,17 @@ def score(answers: Iterable[Answered]) -> Score:
 
 
 def normal(text: str, *, spaced: bool = True) -> str:
-    """A text as it is compared: composed characters, single spaces or none, straight quotes and hyphens."""
+    """Normalise a text for comparison: composed characters, single spaces or none, straight quotes and hyphens."""
     return (" " if spaced else "").join(unicodedata.normalize("NFC", text).translate(TYPOGRAPHIC).split())
 
 
 def edits(truth: str, answer: str) -> int:
-    """Levenshtein's distance."""
+    """Return Levenshtein's distance."""
     return sum(faults(truth, answer, whole=True)) if truth else len(answer)
 
 
 def wilson(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of `hits` of `trials`; (0, 1) where nothing was tried."""
+    """Return Wilson's score interval of `hits` of `trials`; (0, 1) without trials."""
     if not 0 <= hits <= trials:
         raise ValueError(f"{hits} hits of {trials} trials cannot be")
     if not 0.0 < confidence < 1.0:

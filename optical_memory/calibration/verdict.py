@@ -1,4 +1,4 @@
-"""From results to a verdict: the forgetting curve of each kind of text, the smallest letters and the faintest rung that meet a target."""
+"""Judge results: the accuracy curve of each kind of text, the smallest letters and the faintest rung that meet a target."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLOURS = ("#1f5fa8", "#c2571a", "#2d8a4e", "#8a3fa0", "#b8a000", "#555555", "#c
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A point of the test: a kind of text at a rung and a size."""
+    """A point of the calibration: a kind of text at a rung and a size."""
 
     kind: str
     tier: Tier
@@ -38,16 +38,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the results say.
+    """The result of a calibration.
 
     Attributes:
-        scores: by place.
-        floor: the faintest rung whose pages, in `font_size`, meet the target with every kind, with none that fails between it and the
-            sharpest that does; None if none does.
-        letters: font size as shown, in pixels, of the smallest letters that meet it with every kind, for each rung where some do.
-        floors: the faintest rung for each kind by itself.
-        sides: of the whole page at each rung, in pixels.
-        canvas: of the sealed page, the longer side in pixels.
+        scores: scores by place.
+        floor: the faintest rung whose pages, in `font_size`, meet the target with every kind, with no failing rung between it and the
+            sharpest that does; None without one.
+        letters: by rung, the smallest font size in pixels of the rung's image that meets the target with every kind; rungs without one are
+            absent.
+        floors: the faintest rung of each kind.
+        sides: side of the whole page at each rung, in pixels.
+        canvas: longer side of the sealed page, in pixels.
     """
 
     target: float
@@ -61,11 +62,11 @@ class Verdict:
 
     @property
     def letter(self) -> float | None:
-        """The smallest of `letters`, at whatever rung; None if no letters meet the target."""
+        """The smallest of `letters` at any rung; None if no letters meet the target."""
         return min(self.letters.values(), default=None)
 
     def letter_shown(self, place: Place) -> float:
-        """The font size in pixels of the picture that the reader gets."""
+        """Return the font size in pixels of the rung's image."""
         return place.font_size * self.sides[place.tier] / self.canvas
 
     @property
@@ -81,7 +82,7 @@ def verdict_of(records: Iterable[Record], profile: ReaderProfile, target: float 
     """Judge results. A place meets the target if the lower end of the Wilson interval of its exact rate does.
 
     Args:
-        profile: of the reader that was asked: its pages were shown, and the measured size nearest to their font decides on the floor.
+        profile: the reader's profile; the measured size nearest to its pages' font determines the floor.
 
     Raises `ValueError` if there are no results.
     """
@@ -102,7 +103,7 @@ def verdict_of(records: Iterable[Record], profile: ReaderProfile, target: float 
         return all(item.interval[0] >= target for item in found)
 
     def faintest(names: Sequence[str]) -> Tier | None:
-        """From the sharpest rung that meets the target down to the last before one that does not."""
+        """Return the last rung before one that misses the target, from the sharpest that meets it downwards."""
         downwards = itertools.dropwhile(lambda tier: not meet(names, tier, drawn), reversed(tiers))
         return min(itertools.takewhile(lambda tier: meet(names, tier, drawn), downwards), default=None)
 
@@ -113,10 +114,10 @@ def verdict_of(records: Iterable[Record], profile: ReaderProfile, target: float 
 
 
 def profile_with(profile: ReaderProfile, verdict: Verdict, *, name: str, by: str) -> ReaderProfile:
-    """The reader's profile with the floor that was measured and what it rests on.
+    """Return the reader's profile with the measured floor and its evidence.
 
-    Where pages are laid out for the reader, they will be set in the smallest letters that met the target at every rung from the floor
-    up, and fainter rungs are not used. A rung that met it in no size keeps the cell that it had.
+    If pages are laid out for the reader, they are set in the smallest letters that met the target at every rung from the floor up, and
+    fainter rungs are not used. A rung that met it in no size keeps its cell.
     """
     letter = verdict.letter
     cell = _cell(letter) if letter else None
@@ -139,21 +140,21 @@ def profile_with(profile: ReaderProfile, verdict: Verdict, *, name: str, by: str
 
 
 def _judged(rung: Rung, tier: Tier, verdict: Verdict) -> Rung:
-    """A rung as the test leaves it: off below the floor, with its own cell above."""
+    """Apply the verdict to a rung: off below the floor, with its measured cell above."""
     if verdict.floor and tier < verdict.floor:
-        return rung.model_copy(update={"default": False, "evidence": "failed the eye test"})
+        return rung.model_copy(update={"default": False, "evidence": "failed the calibration"})
     if tier not in verdict.letters:
         return rung
     return rung.model_copy(update={"cell": math.floor(math.prod(_cell(verdict.letters[tier])))})
 
 
 def _cell(letter: float) -> tuple[float, float]:
-    """Width and height in pixels that a character of prose takes in letters of so many pixels."""
+    """Return mean width and height in pixels of a character of prose at font size `letter`."""
     return letter * SANS_ADVANCE, letter * PageStyle().line_height
 
 
 def write_profile(path: Path, profile: ReaderProfile) -> None:
-    """As TOML that `load_profile` takes, and `OPTICAL_MEMORY_PROFILES` names."""
+    """Write TOML for `load_profile` and `OPTICAL_MEMORY_PROFILES`."""
     plain = profile.model_dump(exclude_none=True, exclude={"name", "v"})
     plain |= {"floor": profile.floor.label, "allow": [tier.label for tier in profile.allow]}
     plain["rungs"] = {tier.label: rung for tier, rung in plain["rungs"].items()}
@@ -170,11 +171,11 @@ def _toml(value: Any) -> str:
         return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + " }" if value else "{}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)  # strings, numbers and truths are written alike in both
+    return json.dumps(value, ensure_ascii=False)  # strings, numbers and booleans are written the same in JSON and TOML
 
 
 def plot(verdict: Verdict) -> str:
-    """The forgetting curves as one SVG file: a panel for each kind, a line for each size of letters, exact answers over the rung's side."""
+    """Plot the accuracy curves as one SVG: a panel per kind, a line per font size, exact answers over the rung's side."""
     sizes = sorted({place.font_size for place in verdict.scores}, reverse=True)
     colours = "".join(
         f".s{at} polyline{{stroke:{COLOURS[at % 8]}}}.s{at} circle,.s{at}.end{{fill:{COLOURS[at % 8]}}}" for at in range(len(sizes))
@@ -194,7 +195,7 @@ def _panel(verdict: Verdict, kind: str, sizes: Sequence[float]) -> str:
     for at, size in enumerate(sizes):
         places = sorted(place for place in verdict.scores if place.kind == kind and place.font_size == size)
         points: dict[float, Score] = {}
-        for place in places:  # Large and Gundam are of one size
+        for place in places:  # Large and Gundam have the same size
             side = verdict.sides[place.tier]
             points[side] = points.get(side, Score()) + verdict.scores[place]
         exact = tuple((side, 100 * found.exact_rate) for side, found in sorted(points.items()))

@@ -1,1 +1,1 @@
-"""What is sent to a model: pages and text in order, with the plan behind them."""
+"""The context sent to a model: pages and text in order, with their plan."""

@@ -1,4 +1,4 @@
-"""What goes to the model: pages of the past and recent turns as text, oldest first, with the words that stand between them."""
+"""The context sent to a model: pages of the past and recent turns as text, oldest first, with framing and labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..pages.page import Page
 from ..pages.tiers import Tier
-from ..profiles.profile import Rung
+from ..profiles.profile import ReaderProfile, Rung
 from ..turns.turn import Turn
 from .plan import Plan
 
@@ -19,7 +19,7 @@ _AS_IT_IS = Rung()
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Turns as text, untouched. `tokens` is what they cost."""
+    """Turns as text, unchanged, and their cost in `tokens`."""
 
     turns: tuple[Turn, ...]
     tokens: int
@@ -27,13 +27,13 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class PagePart:
-    """A page as a picture.
+    """A page as an image.
 
     Attributes:
-        text: the label and the sidecar, to stand beside the picture.
-        vision_tokens: what the picture costs the reader.
-        text_tokens: what `text` costs.
-        rung: what the reader is to be asked for with the picture.
+        text: the label and the sidecar, sent with the image.
+        vision_tokens: cost of the image.
+        text_tokens: cost of `text`.
+        rung: the reader's request parameters at this tier.
     """
 
     page: Page
@@ -48,9 +48,9 @@ class PagePart:
         return self.vision_tokens + self.text_tokens
 
     def detail(self, asked: str | None = None) -> str:
-        """OpenAI's `detail` for the picture: what the caller asked for, else the rung's, else `high`.
+        """Return OpenAI's `detail` for the image: the caller's, else the rung's, else `high`.
 
-        Warns where the price hinges on a `media_resolution`, which a message with `detail` cannot ask for.
+        Warns if the price depends on a `media_resolution`, which a message with `detail` cannot request.
         """
         if self.rung.must_ask:
             what = f"pages were counted at media_resolution {self.rung.media_resolution}, which these messages cannot ask for"
@@ -58,22 +58,22 @@ class PagePart:
         return asked or self.rung.detail or "high"
 
     def image(self) -> bytes:
-        """The picture, PNG. Raises `RenderError` if it was lost and cannot be drawn again."""
+        """Return the image, PNG. Raises `RenderError` if it was lost and cannot be redrawn."""
         return self.page.image(self.tier)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a context costs and what it saves, in the reader's tokens.
+    """Cost and savings of a context, in the reader's tokens.
 
     Attributes:
-        prompt_tokens: all that is sent: framing, pages, labels, sidecars, text.
-        text_tokens: what all turns of the session would cost as plain text.
-        vision_tokens: of `prompt_tokens`, those of pictures of pages.
-        vision_tokens_by_tier, pages_by_tier: the same and the number of pages, tier by tier, sharpest first.
-        stable_prefix_tokens: tokens at the start that stay byte for byte the same until the next re-plan.
-        turns_left_out: turns that are neither text nor on a page shown; recall finds them.
-        counted_with: what counted the text: a tiktoken encoding, or an estimate that errs high.
+        prompt_tokens: everything sent: framing, pages, labels, sidecars, text.
+        text_tokens: cost of all turns of the session as plain text.
+        vision_tokens: the part of `prompt_tokens` for page images.
+        vision_tokens_by_tier, pages_by_tier: the same, and the number of pages, by tier, sharpest first.
+        stable_prefix_tokens: tokens at the start that stay the same, byte for byte, until the next re-plan.
+        turns_left_out: number of turns that are neither text nor on a page of the context; recall finds them.
+        counted_with: the text token counter: a tiktoken encoding, or an estimate that errs high.
     """
 
     prompt_tokens: int
@@ -87,7 +87,7 @@ class Usage:
 
     @property
     def compression_ratio(self) -> float:
-        """Tokens as text for one token as sent; 1.0 for an empty session."""
+        """Text tokens divided by prompt tokens; 1.0 for an empty session."""
         return self.text_tokens / self.prompt_tokens if self.prompt_tokens else 1.0
 
     def __str__(self) -> str:
@@ -101,32 +101,34 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The model's view of a session.
+    """The context of a session, to be sent to a model.
 
     Attributes:
-        parts: oldest first.
-        framing: a short text that goes before them: what the pages are, what is not shown. Empty if there is no need for one.
-        plan: what was decided; plain JSON.
+        parts: pages and texts, oldest first.
+        framing: a short text before them that explains the pages and names what is left out; empty if not needed.
+        plan: the plan behind it; plain JSON.
+        reader: the profile that it was priced for; None for a context made by hand.
     """
 
     parts: tuple[TextPart | PagePart, ...]
     plan: Plan
     usage: Usage
     framing: str = ""
+    reader: ReaderProfile | None = None
 
     @property
     def pages(self) -> tuple[PagePart, ...]:
-        """The parts that are pictures."""
+        """The parts that are pages."""
         return tuple(part for part in self.parts if isinstance(part, PagePart))
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The turns that are text."""
+        """The turns sent as text."""
         return tuple(turn for part in self.parts if isinstance(part, TextPart) for turn in part.turns)
 
 
 def tally(parts: Iterable[TextPart | PagePart]) -> tuple[dict[Tier, int], dict[Tier, int]]:
-    """Vision tokens and pages by tier, sharpest first."""
+    """Count vision tokens and pages by tier, sharpest first."""
     tokens: dict[Tier, int] = {}
     pages: dict[Tier, int] = {}
     for part in sorted((part for part in parts if isinstance(part, PagePart)), key=lambda part: -part.tier):

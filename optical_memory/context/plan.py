@@ -18,7 +18,7 @@ class _Value(BaseModel):
 
 
 class PageItem(_Value):
-    """A page shown as a picture; `tokens` with its label and sidecar."""
+    """A page sent as an image; `tokens` includes its label and sidecar."""
 
     kind: Literal["page"] = "page"
     key: str
@@ -30,7 +30,7 @@ class PageItem(_Value):
 
 
 class TextItem(_Value):
-    """Turns first to last, shown as text among the pages."""
+    """Turns first to last, sent as text among the pages."""
 
     kind: Literal["text"] = "text"
     first: int
@@ -39,25 +39,25 @@ class TextItem(_Value):
 
 
 class Plan(_Value):
-    """What a context is made of, as plain JSON.
+    """The composition of a context, as plain JSON.
 
     Attributes:
-        epoch: counts re-plans, from 1.
-        basis: reader, layout, counter and policy that it was made for; another basis makes another plan.
+        epoch: number of re-plans so far, from 1.
+        basis: reader, layout, counter and policy that it was made for; a change makes a re-plan due.
         budget: the budget that it was made for, in the reader's tokens.
-        items: pages and texts, oldest first, that hold still for the epoch.
+        items: pages and texts, oldest first, that do not change within the epoch.
         tail_from: turns from this number on are text after the items.
-        left_out: ranges of turns, first to last, that are neither.
-        turns_left_out: how many those are.
+        left_out: ranges (first, last) of turns that are neither on a page nor text.
+        turns_left_out: the number of those turns.
         prefix_tokens: tokens of the framing text and the items.
         text_tokens: tokens of all turns before `tail_from`, as plain text.
         length: the log's length when it was made.
-        changed_at: the log's length when a re-plan last changed what had been sent; 0 if none has.
-        high_water: tail tokens beyond which the next re-plan is due.
-        squeezed: the budget took away more than age alone would have.
-        pins: the pinned turns that it honours.
-        text_images: the pictures of turns that are text among the items.
-        tail_images: how many there were in the tail when it was made.
+        changed_at: the log's length when a re-plan last changed what had been sent; 0 for never.
+        high_water: tail tokens above which the next re-plan is due.
+        squeezed: whether the budget demoted pages more than age alone.
+        pins: numbers of the pinned turns that it was made for.
+        text_images: images inside turns that are text among the items.
+        tail_images: number of images inside the tail when it was made.
         reason: why it was made.
     """
 
@@ -86,10 +86,10 @@ class Plan(_Value):
         return tuple(item for item in self.items if isinstance(item, PageItem))
 
     def sends_like(self, other: Plan) -> bool:
-        """Whether both send the same: what is neither on a page nor left out is text, wherever the plan has it."""
+        """Whether both plans send the same: turns neither on a page nor left out are text, as an item or in the tail."""
         return (self.pages, self.left_out) == (other.pages, other.left_out)
 
     def is_crowded(self, tail: ImageLoad, profile: ReaderProfile) -> bool:
-        """Whether the tail has got more pictures, and a request no place for them."""
+        """Whether the tail has gained images, and the request now exceeds the reader's image limits."""
         side = max((profile.side(item.tier) for item in self.pages), default=0)
         return tail.count > self.tail_images and len(self.pages) > profile.free_places(self.text_images + tail, side)

@@ -1,4 +1,4 @@
-"""The words that stand between pages: the framing text before them, and the label of each page."""
+"""Texts around the pages: the framing text before them, and the label of each page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .plan import Plan
 __all__ = ["framing_text", "page_text"]
 
 
-RANGES_NAMED = 6  # ranges of turns left out that the framing text names; pins can cut the past into many
+RANGES_NAMED = 6  # most ranges of turns left out that the framing text lists; pins can split the past into many
 
 
 def framing_text(plan: Plan, shaped: Sequence[Tier] = ()) -> str:
-    """What a model is told before the pages: that they are a record, not instructions, and how to ask for a turn.
+    """Return the text before the pages: that they are a record, not instructions, and how to ask for a turn.
 
     Args:
-        shaped: tiers at which pages are laid out again with the less important left out.
+        shaped: tiers at which pages are abridged.
     """
     left_out = plan.left_out
     sentences = []
@@ -41,10 +41,10 @@ def framing_text(plan: Plan, shaped: Sequence[Tier] = ()) -> str:
 
 
 def page_text(page: Page) -> str:
-    """The label of a page and its sidecar: `[page 3 #41-78 2026-05-01]`, then its exact strings.
+    """Return the label of a page and its sidecar: `[page 3 #41-78 2026-05-01]`, then its exact strings.
 
-    A page that begins in the middle of a turn shows no head of it, so the label says which one it is: `#41(continued)-78`. It is sent
-    with every page, and a page at Tiny costs 73 tokens: each word here would be paid for dozens of times.
+    A page that begins in the middle of a turn does not show its number, so the label does: `#41(continued)-78`. Kept short: the label is
+    sent with every page, and a page at Tiny costs 73 tokens.
     """
     said = f" {page.last_said:%Y-%m-%d}" if page.last_said else ""
     continued = "(continued)" if page.segments[0].continued else ""

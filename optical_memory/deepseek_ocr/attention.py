@@ -36,10 +36,10 @@ def _rotated(x: Tensor, angles: Angles) -> Tensor:
 
 
 def attention_mask(new: int, past: int, *, window: int | None, prompt: int, device: torch.device) -> Tensor | None:
-    """Which of `past` + `new` positions the new ones see: (new, past + new), true where they do. None where causal attention says it all.
+    """Return the mask (new, past + new), True where a new position attends to another; None if causal attention is enough.
 
     Args:
-        window: each position sees so many, itself included, and the first `prompt` ones; None is all before it.
+        window: each position attends to this many, itself included, and to the first `prompt` ones; None for all before it.
     """
     if window is None and (past == 0 or new == 1):
         return None

@@ -18,7 +18,7 @@ class ClipEncoder(nn.Module):
     def __init__(self, config: ClipConfig) -> None:
         super().__init__()
         self.embeddings = _Embeddings(config)
-        self.pre_layrnorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)  # spelled so in the checkpoint
+        self.pre_layrnorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)  # the checkpoint's spelling
         self.transformer = _Transformer(config)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""What DeepSeek-OCR and Unlimited-OCR are made of, as numbers. Defaults are those of the published DeepSeek-OCR (its config.json).
+"""Configurations of DeepSeek-OCR and Unlimited-OCR. Defaults are those of the published DeepSeek-OCR (its config.json).
 
-Field names are those of transformers' `unlimited_ocr` configuration where it has them. Both published shapes are read: that of DeepSeek-OCR
+Field names are those of transformers' `unlimited_ocr` configuration if it has them. Both published shapes are read: that of DeepSeek-OCR
 (`language_config`, `vision_config.width`) and transformers' own (`text_config`, `vision_config.sam_config`).
 """
 
@@ -55,7 +55,7 @@ class SamConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClipConfig:
-    """CLIP-L, which looks at the compressed feature map instead of patches of its own."""
+    """CLIP-L, with SAM's compressed feature map as input instead of its own patches."""
 
     hidden_size: int = 1024
     num_hidden_layers: int = 24
@@ -76,8 +76,8 @@ class DecoderConfig:
     """DeepSeek-3B-MoE: plain multi-head attention, the first layers dense, the others of routed and shared experts.
 
     Attributes:
-        sliding_window: each token sees so many tokens before it, and all of the prompt (Unlimited-OCR's reference sliding attention);
-            None is full attention.
+        sliding_window: each token attends to this many tokens before it, and to the whole prompt (Unlimited-OCR's reference sliding
+            attention); None for full attention.
     """
 
     vocab_size: int = 129280
@@ -108,8 +108,8 @@ class DeepseekOcrConfig:
     """A whole model.
 
     Attributes:
-        image_token_id: the placeholder whose embedding a page's vision tokens replace.
-        max_tiles: tiles of a Gundam page at most.
+        image_token_id: placeholder that a page's vision tokens replace.
+        max_tiles: most tiles of a Gundam page.
     """
 
     family: Family = "deepseek-ocr"
@@ -144,12 +144,12 @@ class DeepseekOcrConfig:
 
     @classmethod
     def published(cls, family: Family = "deepseek-ocr") -> Self:
-        """The model as it was released. Unlimited-OCR has four times the positions, and a sliding window (see `full_attention`)."""
+        """Return the configuration as released. Unlimited-OCR has four times the positions, and a sliding window (see `full_attention`)."""
         return cls(family=family, decoder=DecoderConfig(**LENGTHS[family]))
 
     @classmethod
     def tiny(cls, family: Family = "deepseek-ocr", *, vocab_size: int = 1024, image_token_id: int = 1000) -> Self:
-        """The same structure a thousand times smaller, for tests: it reads nothing."""
+        """Return the same structure a thousand times smaller, for tests; it cannot read."""
         sam = SamConfig(
             hidden_size=32,
             num_hidden_layers=4,
@@ -175,7 +175,7 @@ class DeepseekOcrConfig:
         return cls(family=family, sam=sam, clip=clip, decoder=decoder, image_token_id=image_token_id)
 
     def full_attention(self) -> Self:
-        """The same model with full attention, which reused prefixes need: a window would see another past."""
+        """Return the same model with full attention, which reused prefixes need: with a window their values would differ."""
         return replace(self, decoder=replace(self.decoder, sliding_window=None))
 
     @classmethod
@@ -191,7 +191,7 @@ class DeepseekOcrConfig:
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> Self:
-        """From the contents of a published `config.json`. Raises `ValueError` for that of another architecture."""
+        """Parse the contents of a published `config.json`. Raises `ValueError` for another architecture."""
         language = given.get("language_config") or given.get("text_config")
         vision = given.get("vision_config")
         if not language or not vision:
@@ -216,7 +216,7 @@ class DeepseekOcrConfig:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As the published `config.json` has it, with what it leaves to the code written out."""
+        """Return the contents of a `config.json` in the published shape, with all defaults written out."""
         sam, clip = asdict(self.sam), asdict(self.clip)
         named = {"width": "hidden_size", "layers": "num_hidden_layers", "heads": "num_attention_heads"}
         width = {
@@ -235,7 +235,7 @@ class DeepseekOcrConfig:
 
 
 def _vision_parts(vision: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """SAM's and CLIP's fields, under transformers' names."""
+    """Return SAM's and CLIP's fields, under transformers' names."""
     if "width" not in vision:
         return dict(vision.get("sam_config") or {}), dict(vision.get("encoder_config") or {})
     renamed = {"width": "hidden_size", "layers": "num_hidden_layers", "heads": "num_attention_heads"}
@@ -245,7 +245,7 @@ def _vision_parts(vision: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 
 def _known(kind: type[C], given: dict[str, Any]) -> C:
-    """A configuration from those of the fields that it has; the rest of a published file is for other code."""
+    """Make a configuration from the fields that it has; ignores others."""
     names = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     taken = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items() if name in names}
     return kind(**taken)

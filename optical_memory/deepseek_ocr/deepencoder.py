@@ -53,7 +53,7 @@ class DeepEncoder(nn.Module):
 
 
 def page_rows(pages: Sequence[PagePixels], encode: DeepEncoder, newline: Tensor, separator: Tensor, *, batch: int = 4) -> list[Tensor]:
-    """The rows of each page in the decoder's input, (n, 1280). Pictures of one size are encoded together, at most `batch` at a time."""
+    """Return the rows of each page in the decoder's input, (n, 1280). Encodes images of one size together, at most `batch` at a time."""
     pictures = [picture for page in pages for picture in (*(page.tiles if page.tiles is not None else ()), page.pixel_values)]
     grids = iter(_encoded(pictures, encode, batch))
     rows = []

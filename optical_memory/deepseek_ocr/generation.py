@@ -1,4 +1,4 @@
-"""Token after token, as text that can be shown at once."""
+"""Generate tokens, streamed as text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHUNK = 512  # positions that are prefilled at a time; bounds the memory of atte
 
 @dataclass(slots=True)
 class Outcome:
-    """How a generation went: why it ended, tokens said, tokens that were not said because they would have closed a loop."""
+    """Result of a generation: stop reason, number of tokens, and of tokens suppressed because they would repeat an n-gram."""
 
     stopped: str | None = None
     tokens: int = 0
@@ -35,9 +35,9 @@ def prefill(
     prompt_length: int = 0,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Tensor | None:
-    """Let `cache` take in `rows` (T, hidden), T > 0.
+    """Append `rows` (T, hidden), T > 0, to `cache`.
 
-    Returns the scores (vocabulary,) of the token after the last; None if it was cancelled, which is asked before each chunk.
+    Returns the scores (vocabulary,) of the next token; None if cancelled, which is checked before each chunk.
     """
     assert len(rows), "nothing to prefill"
     scores = None
@@ -58,13 +58,13 @@ def generate(
     *,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[str]:
-    """Pieces of text after a prefilled prompt, until the model ends, a stop string comes, or `sampling.max_tokens` are said.
+    """Yield pieces of text after a prefilled prompt, until the model ends, a stop string, or `sampling.max_tokens`.
 
     Args:
-        scores: (vocabulary,) for the first token, as `prefill` gives them.
-        cache: the prompt; grows by what is said.
-        outcome: filled in on the way.
-        cancelled: asked before each token.
+        scores: (vocabulary,) for the first token, from `prefill`.
+        cache: the prompt; grows by the generated tokens.
+        outcome: updated while generating.
+        cancelled: checked before each token.
     """
     sampler, decoder, watch, prompt = Sampler(sampling), StreamDecoder(tokenizer), StopWatch(sampling.stop), cache.length
     while outcome.stopped is None:
@@ -101,7 +101,7 @@ class StopWatch:
         self.stopped = False
 
     def push(self, text: str) -> str:
-        """What may be said now."""
+        """Return the text that can be emitted now."""
         if self.stopped:
             return ""
         self._held += text
@@ -115,11 +115,11 @@ class StopWatch:
         return said
 
     def rest(self) -> str:
-        """What was held back and turned out to be no stop string."""
+        """Return the text held back that was not a stop string."""
         held, self._held = self._held, ""
         return held
 
 
 def _overlap(text: str, stop: str) -> int:
-    """The longest end of `text` that `stop` begins with."""
+    """Return the length of the longest end of `text` that `stop` begins with."""
     return next((size for size in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:size])), 0)

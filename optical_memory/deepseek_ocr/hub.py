@@ -1,6 +1,6 @@
-"""Models on this machine: fetched once by a command, found again without a network.
+"""Models on this machine: downloaded once by a command, then found without a network.
 
-huggingface_hub does the fetching, the cache and the comparing. Here are the names, what is wanted of a repository, and what to do next.
+huggingface_hub downloads, caches and verifies. This module has the names, the wanted files of a repository, and advice in errors.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ REPOSITORIES = {
     "unlimited-ocr": "baidu/Unlimited-OCR",
     "deepseek-ocr-2": "deepseek-ai/DeepSeek-OCR-2",
 }
-WANTED = ("*.json", "*.safetensors", "LICENSE*", "README.md")  # no code: none is run
+WANTED = ("*.json", "*.safetensors", "LICENSE*", "README.md")  # no code, since none is run
 
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model in the hub cache of this machine. `name` is ours where it has one, else empty."""
+    """A model in the hub cache of this machine. `name` is our short name, or empty."""
 
     name: str
     repository: str
@@ -34,7 +34,7 @@ class LocalModel:
 
 
 def resolve(weights: str | Path | None, family: str) -> Path:
-    """The folder of a model: a folder as it is, a hub id from the local cache, the family's published model for None. Never the network.
+    """Return the folder of a model: of a folder itself, of a hub id in the local cache, of the family's published model for None. Offline.
 
     Raises `WeightsNotFound`, with the command that fetches it.
     """
@@ -56,16 +56,16 @@ def resolve(weights: str | Path | None, family: str) -> Path:
 
 
 def pull(name: str, *, revision: str | None = None, report: Callable[[str], None] = lambda _: None) -> Path:
-    """Fetch a model into the hub cache. Files that are there are not fetched again; a transfer whose connection breaks goes on where it
-    broke. A command that was ended begins the file that it was at anew: the hub's client keeps no part of one.
+    """Download a model into the hub cache. Existing files are not downloaded again; a broken connection is resumed. An interrupted command
+    starts its current file again, since the hub's client keeps no partial files.
 
-    Every file is hashed and compared with what the hub publishes of it: the SHA-256 of large ones, git's hash of the others.
+    Every file is verified against the hub's hash: SHA-256 for large files, git's hash for others.
 
     Args:
         name: one of `REPOSITORIES`, or a hub id.
-        report: told what is being done.
+        report: receives progress messages.
 
-    Raises `UnknownName`, `ReaderUnavailable` if the hub does not answer, `WeightsMismatch` for a file that is not what the hub says.
+    Raises `UnknownName`, `ReaderUnavailable` if the hub does not answer, `WeightsMismatch` for a file with another hash.
     """
     repository = REPOSITORIES.get(name, name)
     if repository.count("/") != 1:
@@ -76,7 +76,7 @@ def pull(name: str, *, revision: str | None = None, report: Callable[[str], None
         report(f"fetching {repository}")
         folder = Path(hub.snapshot_download(repository, revision=revision, allow_patterns=list(WANTED)))
         report(f"checking {folder}")
-        damaged = hub.HfApi().verify_repo_checksums(repository, revision=folder.name).mismatches  # a download does not compare by itself
+        damaged = hub.HfApi().verify_repo_checksums(repository, revision=folder.name).mismatches  # a download alone does not verify hashes
     except foreseen as exc:
         raise ReaderUnavailable(f"{repository!r} could not be fetched: {exc}. Run the command again: whole files are kept") from exc
     if damaged:
@@ -87,7 +87,7 @@ def pull(name: str, *, revision: str | None = None, report: Callable[[str], None
 
 
 def list_models() -> list[LocalModel]:
-    """Models of these families in the local hub cache, by repository."""
+    """Return models of these families in the local hub cache, by repository."""
     hub = _hub()
     try:
         found = hub.scan_cache_dir().repos
@@ -104,14 +104,14 @@ def list_models() -> list[LocalModel]:
 
 
 def _discard(files: list[Path]) -> None:
-    """Take single files out of the cache, which the hub's client empties by whole revisions; the next pull fetches them anew."""
+    """Remove single files from the cache (the hub's client removes whole revisions only); the next pull downloads them again."""
     for file in files:
-        file.resolve().unlink()  # what a link in the snapshot leads to
+        file.resolve().unlink()  # the target of a link in the snapshot
         file.unlink(missing_ok=True)
 
 
 def _http_errors(hub: Any) -> tuple[type[Exception], ...]:
-    """What the client lets through: its own errors, and those of its HTTP library, which differs with its version."""
+    """Return the client's error types: its own, and those of its HTTP library, which depends on its version."""
     return (OSError, next(kind for kind in hub.errors.HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError"))
 
 

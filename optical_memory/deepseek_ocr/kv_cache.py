@@ -1,9 +1,8 @@
-"""Keys and values of every decoder layer for one sequence, shared between branches that begin alike.
+"""Keys and values of every decoder layer for one sequence, shared between branches with a common prefix.
 
-A cache is a length on top of a storage. It writes into the storage in place only where no living cache has written; one whose next
-position is taken, because a branch of the same prefix went on there, moves to a storage of its own first. So a fork costs nothing, no
-branch ever sees what another one said, and the room of a branch that is gone is written again. Not safe for threads: its reader has one
-lock.
+A cache is a length and a storage. It writes in place only where no other live cache has written; if its next position is taken by another
+branch of the prefix, it first copies to its own storage. So a fork is free, branches never see each other's positions, and the space of a
+deleted branch is reused. Not thread-safe: its reader has one lock.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .configuration import DecoderConfig
 
 __all__ = ["KVCache", "storage_bytes"]
 
-GROWTH = 1.25  # a storage grows by at least a quarter, so that appending a token at a time stays cheap
+GROWTH = 1.25  # a storage grows by at least a quarter, so that appending single tokens stays cheap
 LEAST = 256  # positions of a new storage
 
 
@@ -49,7 +48,7 @@ class KVCache:
         self._config, self._dtype, self._device = config, dtype, torch.device(device)
         self._storage = _Storage(config, capacity, dtype, self._device)
         self._length = 0
-        self._claimed = 0  # positions, those that are being written included
+        self._claimed = 0  # positions, with those being written
         self._storage.users.add(self)
 
     @property
@@ -63,7 +62,7 @@ class KVCache:
         return self._storage.nbytes
 
     def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append to one layer. Both are (1, heads, T, head size); what comes back holds all positions so far."""
+        """Append to one layer. Both are (1, heads, T, head size); returns all positions so far."""
         end = self._length + keys.shape[2]
         if layer == 0:
             self._make_room(end)
@@ -73,17 +72,17 @@ class KVCache:
         return room[0, :, :end].unsqueeze(0), room[1, :, :end].unsqueeze(0)
 
     def advance(self, positions: int) -> None:
-        """Count the positions that every layer has now."""
+        """Add `positions`, now written in every layer, to the length."""
         self._length += positions
         self._claimed = self._length
 
     def reserve(self, positions: int) -> None:
-        """Make room for so many more at once, so that none of them is moved twice."""
+        """Reserve room for this many more, so that they are copied at most once."""
         if self._length + positions > self._storage.capacity:
             self._move(self._length + positions)
 
     def fork(self) -> KVCache:
-        """A second future of the same past. Copies nothing now. Raises `ValueError` for a decoder with a sliding window."""
+        """Return another cache with the same prefix, without a copy. Raises `ValueError` for a decoder with a sliding window."""
         if self._config.sliding_window is not None:
             raise ValueError(
                 f"a decoder with a sliding window of {self._config.sliding_window} shares no past: what a position holds depends on where "
@@ -96,13 +95,13 @@ class KVCache:
         return branch
 
     def truncate(self, length: int) -> None:
-        """Forget all positions from `length` on. Raises `ValueError` if there are fewer."""
+        """Drop all positions from `length` on. Raises `ValueError` if there are fewer."""
         if not 0 <= length <= self._length:
             raise ValueError(f"cannot cut a cache of {self._length} positions to {length}")
         self._length = self._claimed = length
 
     def shares_storage(self, other: KVCache) -> bool:
-        """Whether both lie in the same bytes."""
+        """Whether both use the same storage."""
         return self._storage is other._storage
 
     def _make_room(self, end: int) -> None:
@@ -112,7 +111,7 @@ class KVCache:
         self._claimed = end
 
     def _move(self, capacity: int) -> None:
-        """To a storage of one's own."""
+        """Copy to an own storage of `capacity` positions."""
         grown = _Storage(self._config, capacity, self._dtype, self._device)
         grown.data[..., : self._length, :] = self._storage.data[..., : self._length, :]
         self._storage.users.discard(self)
@@ -121,5 +120,5 @@ class KVCache:
 
 
 def storage_bytes(caches: Iterable[KVCache]) -> int:
-    """Bytes of a pool of caches, those that are shared counted once."""
+    """Return the bytes of a pool of caches, counting shared storages once."""
     return sum({id(cache._storage): cache._storage.nbytes for cache in caches}.values())

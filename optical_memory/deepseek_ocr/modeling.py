@@ -18,14 +18,14 @@ __all__ = ["DeepseekOcrForConditionalGeneration"]
 
 
 class _Model(nn.Module):
-    """What the checkpoint keeps under `model.`: DeepEncoder's three parts, two learned rows, and the decoder."""
+    """The checkpoint's `model.`: DeepEncoder's three parts, two learned rows, and the decoder."""
 
     def __init__(self, config: DeepseekOcrConfig) -> None:
         super().__init__()
         encoder, decoder = DeepEncoder(config), config.decoder
         self.sam_model, self.vision_model, self.projector = encoder.sam_model, encoder.vision_model, encoder.projector
         self.image_newline = nn.Parameter(torch.zeros(decoder.hidden_size))
-        self.view_seperator = nn.Parameter(torch.zeros(decoder.hidden_size))  # spelled so in the checkpoint
+        self.view_seperator = nn.Parameter(torch.zeros(decoder.hidden_size))  # the checkpoint's spelling
         self.embed_tokens = nn.Embedding(decoder.vocab_size, decoder.hidden_size)
         self.layers = nn.ModuleList(DecoderLayer(decoder, layer) for layer in range(decoder.num_hidden_layers))
         self.norm = nn.RMSNorm(decoder.hidden_size, eps=decoder.rms_norm_eps)
@@ -34,7 +34,7 @@ class _Model(nn.Module):
 
 
 class DeepseekOcrForConditionalGeneration(nn.Module):
-    """DeepSeek-OCR, or Unlimited-OCR, which is the same network. It only ever infers: no method keeps gradients."""
+    """DeepSeek-OCR, or Unlimited-OCR, which is the same network. Inference only: no method keeps gradients."""
 
     def __init__(self, config: DeepseekOcrConfig) -> None:
         super().__init__()
@@ -77,17 +77,17 @@ class DeepseekOcrForConditionalGeneration(nn.Module):
 
     @torch.inference_mode()
     def forward(self, inputs_embeds: Tensor, *, cache: KVCache | None = None, logits_to_keep: int = 0, prompt_length: int = 0) -> Tensor:
-        """Scores of the token after each position.
+        """Return the scores of the token after each position.
 
         Args:
             inputs_embeds: (B, T, hidden); B is 1 with a cache.
-            cache: what came before. It grows by the T positions.
-            logits_to_keep: only for so many positions at the end; 0 for all.
-            prompt_length: positions at the beginning that a sliding window always sees; 0 for all of an only call. Without a window it says
-                nothing.
+            cache: the positions before. It grows by T.
+            logits_to_keep: number of positions at the end to score; 0 for all.
+            prompt_length: positions at the beginning that are always inside a sliding window; 0 for all of a single call. Ignored
+                without a window.
 
-        Returns (B, T or logits_to_keep, vocabulary). Raises `ValueError` beyond the model's positions, and where a window goes on after a
-        cache without `prompt_length`.
+        Returns (B, T or logits_to_keep, vocabulary). Raises `ValueError` beyond the model's positions, and for a window after a cache
+        without `prompt_length`.
         """
         past, new = cache.length if cache else 0, inputs_embeds.shape[1]
         if past + new > self.config.max_position_embeddings:

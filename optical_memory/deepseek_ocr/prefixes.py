@@ -1,8 +1,8 @@
-"""Prefill once: the decoder's keys and values of prompts seen before, found again by what the prompts begin with.
+"""Prefix cache: the decoder's keys and values of earlier prompts, found by common prefix.
 
-A prompt is a chain of segments: the framing, a page's label and rows, a turn. Each link is the hash of the link before and of its segment,
-so one link stands for everything up to it. The longest known beginning of a chain is taken and only the rest is computed; a re-plan that
-changes a page changes that link and all after it, and nothing before.
+A prompt is a chain of segments: the framing, a page's label and rows, a turn. Each link is the hash of the previous link and its segment,
+so it identifies everything up to it. The longest known prefix of a chain is reused and only the rest is computed; a re-plan that changes a
+page changes that link and all after it, but none before.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MEMORY_LIMIT = 2 * 2**30  # bytes of keys and values: some 35,000 positions of t
 
 
 def chain_of(root: str, segments: Sequence[str]) -> list[str]:
-    """The links of a chain: one for each segment, standing for it and all before it.
+    """Return the links of a chain: one per segment, which identifies it and all before it.
 
     Args:
-        root: what all of it depends on: the model, its weights and their type.
+        root: identifies the model, its weights and their type.
         segments: a key for each segment.
     """
     links, link = [], root
@@ -35,7 +35,7 @@ def chain_of(root: str, segments: Sequence[str]) -> list[str]:
 
 @dataclass(slots=True)
 class PrefixCounts:
-    """What prefixes saved: positions taken from memory, positions computed, prefixes dropped for room."""
+    """Counters: positions reused, positions computed, prefixes evicted."""
 
     reused: int = 0
     computed: int = 0
@@ -49,7 +49,7 @@ class _Held:
 
 
 class PrefixCache:
-    """Keys and values of whole chains, each found by any of its links; the least lately used go first."""
+    """Keys and values of whole chains, each found by any of its links; evicts the least recently used."""
 
     def __init__(self, limit: int = MEMORY_LIMIT) -> None:
         self._limit = limit
@@ -57,7 +57,7 @@ class PrefixCache:
         self.counts = PrefixCounts()
 
     def longest(self, links: Sequence[str]) -> tuple[int, KVCache] | None:
-        """How many of `links` are known, and their keys and values, free to be written on. None if not even the first is."""
+        """Return how many of `links` are known, and their keys and values as a writable fork. None if not even the first is."""
         for count in range(len(links), 0, -1):
             for last in reversed(self._held):
                 held = self._held[last]
@@ -69,7 +69,7 @@ class PrefixCache:
         return None
 
     def keep(self, links: Sequence[str], lengths: Sequence[int], cache: KVCache) -> None:
-        """Hold a computed chain; `cache` may go on beyond it.
+        """Store a computed chain; `cache` may be longer.
 
         Args:
             lengths: positions up to and with each link.
@@ -78,7 +78,7 @@ class PrefixCache:
             return
         known = dict(zip(links, lengths, strict=True))
         for last in [last for last in self._held if last in known]:
-            del self._held[last]  # this chain goes on from there
+            del self._held[last]  # a prefix of this chain
         held = cache.fork()
         held.truncate(lengths[-1])
         self._held[links[-1]] = _Held(held, known)
@@ -88,7 +88,7 @@ class PrefixCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes in use, what several chains share counted once."""
+        """Bytes in use, counting shared storages once."""
         return storage_bytes(held.cache for held in self._held.values())
 
     def __len__(self) -> int:

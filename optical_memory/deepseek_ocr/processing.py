@@ -1,8 +1,8 @@
-"""Pages to pixels, as the published preprocessing makes them, with Pillow and numpy.
+"""Convert pages to pixels, as the published preprocessing does, with Pillow and numpy.
 
-Source: `process/image_process.py` of the published repository. Tiny and Small are resized to the square, whatever their shape; Base, Large
-and the overview of Gundam are fitted into it and centred on grey; Gundam's tiles are cut, row by row, from the page resized to the grid.
-A square page that the renderer drew at the tier's size is taken as it is.
+Source: `process/image_process.py` of the published repository. Tiny and Small are resized to the square, ignoring the aspect ratio; Base,
+Large and the overview of Gundam are fitted into it and centred on grey; Gundam's tiles are cut, row by row, from the page resized to the
+grid. A square page that the renderer drew at the tier's size is used unchanged.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 __all__ = ["PREPROCESSING", "PagePixels", "count_rows", "page_pixels"]
 
-PREPROCESSING = 1  # counts up when the same picture gives other pixels; part of the key of cached vision tokens
+PREPROCESSING = 1  # increased when the same image gives other pixels; part of the key of cached vision tokens
 GREY = (127, 127, 127)  # int(0.5 * 255), the mean that the model was trained with
-SQUASHED = (Tier.TINY, Tier.SMALL)  # modes whose picture is not larger than a tile are resized without regard to their shape
+SQUASHED = (Tier.TINY, Tier.SMALL)  # modes not larger than a tile are resized ignoring the aspect ratio
 
 
 @dataclass(frozen=True, slots=True)
 class PagePixels:
-    """What DeepEncoder looks at for one page, normalised to -1 .. 1.
+    """DeepEncoder's input for one page, normalised to -1 .. 1.
 
     Attributes:
         pixel_values: the page, or the overview of a Gundam page: (3, S, S).
-        tiles: (columns * rows, 3, 640, 640), row by row; None where there are none.
-        grid: columns and rows of the tiles; (0, 0) where there are none.
+        tiles: (columns * rows, 3, 640, 640), row by row; None without tiles.
+        grid: columns and rows of the tiles; (0, 0) without tiles.
     """
 
     pixel_values: Tensor
@@ -50,7 +50,7 @@ class PagePixels:
 
 
 def page_pixels(image: Image.Image, tier: Tier, *, max_tiles: int = MAX_TILES) -> PagePixels:
-    """The pixels of a page at a tier."""
+    """Return the pixels of a page at a tier."""
     image = image.convert("RGB")
     if tier is not Tier.GUNDAM:
         return PagePixels(_normalised(_square(image, tier.side, squash=tier in SQUASHED)))
@@ -64,7 +64,7 @@ def page_pixels(image: Image.Image, tier: Tier, *, max_tiles: int = MAX_TILES) -
 
 
 def count_rows(size: tuple[int, int], tier: Tier, max_tiles: int = MAX_TILES) -> int:
-    """Rows that a page of `size` pixels takes in the decoder's input, newlines and separator included; no pixels needed."""
+    """Return the rows of a page of `size` pixels in the decoder's input, with newlines and separator, without its pixels."""
     return gundam_sequence_length(*size, max_tiles) if tier is Tier.GUNDAM else sequence_length(tier.side)
 
 

@@ -144,7 +144,7 @@ class _Attention(nn.Module):
         return out
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, side: int) -> Tensor:
-        """All of (B, heads, n * n, d), by the way that is faster for this type on this device (measured; both are exact)."""
+        """Return (B, heads, n * n, d), by the faster method for this type and device (measured; both are exact)."""
         grid = q.reshape(*q.shape[:2], side, side, q.shape[-1])
         by_row = torch.einsum("bhyxd,ykd->bhyxk", grid, _distances(self.rel_pos_h, side))  # (B, heads, n, n, n)
         by_column = torch.einsum("bhyxd,xkd->bhyxk", grid, _distances(self.rel_pos_w, side))
@@ -182,7 +182,7 @@ def _folded(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor, 
     ones = torch.eye(side, dtype=k.dtype, device=k.device)
     keys[..., dim : dim + side], keys[..., dim + side :] = ones[:, None], ones
     queries, keys = queries.view(batch, heads, length, -1), keys.view(batch, heads, length, -1).transpose(2, 3)
-    chunks, v = torch.split(queries, step * side, 2), v.contiguous()  # not once for every chunk
+    chunks, v = torch.split(queries, step * side, 2), v.contiguous()  # once, not per chunk
     return torch.cat([(chunk @ keys).softmax(-1) @ v for chunk in chunks], 2)
 
 

@@ -1,4 +1,4 @@
-"""Which token comes next: greedy or drawn, without loops."""
+"""Choose the next token: greedily or at random, without loops."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Sampling:
     """How an answer is generated.
 
     Attributes:
-        max_tokens: tokens at most.
-        temperature: 0 takes the likeliest token, as the published recipe does.
+        max_tokens: most tokens of the answer.
+        temperature: 0 takes the likeliest token, as in the published recipe.
         top_p: only the likeliest tokens that together have this probability.
-        top_k: only so many of the likeliest tokens; 0 for all.
-        seed: of the drawing; the same seed gives the same answer.
+        top_k: only this many of the likeliest tokens; 0 for all.
+        seed: random seed; the same seed gives the same answer.
         stop: strings that end the answer; they are not part of it.
-        ngram_size: a run of so many tokens is not said twice within `ngram_window` tokens; 0 lets it. DeepSeek-OCR loops without
-            (vLLM's recipe: 30 within 90).
+        ngram_size: an n-gram of this size is not repeated within `ngram_window` tokens; 0 for no limit. DeepSeek-OCR loops without a
+            limit (vLLM's recipe: 30 within 90).
         ngram_whitelist: tokens that may repeat: the cells of a table.
     """
 
@@ -53,29 +53,29 @@ class Sampling:
 
 
 class NGramGuard:
-    """Bans the token that would complete a run of `size` tokens that was said within the last `window` tokens."""
+    """Bans tokens that would repeat an n-gram of `size` tokens within the last `window` tokens."""
 
     def __init__(self, size: int, window: int, whitelist: Collection[int] = ()) -> None:
         self._size, self._whitelist = size, frozenset(whitelist)
         self._said: deque[int] = deque(maxlen=window)
 
     def push(self, token: int) -> None:
-        """Count a token as said."""
+        """Add a generated token."""
         if self._size:
             self._said.append(token)
 
     def banned(self) -> set[int]:
-        """Tokens that may not come next."""
+        """Return the banned next tokens."""
         size, said = self._size, list(self._said)
         if not size or len(said) < size:
             return set()
-        start = said[len(said) - size + 1 :]  # the run so far, one short of a whole one
+        start = said[len(said) - size + 1 :]  # the last size - 1 tokens
         found = {said[at + size - 1] for at in range(len(said) - size + 1) if said[at : at + size - 1] == start}
         return found - self._whitelist
 
 
 class Sampler:
-    """Draws token after token."""
+    """Chooses tokens."""
 
     def __init__(self, sampling: Sampling) -> None:
         self._sampling = sampling
@@ -84,8 +84,8 @@ class Sampler:
         self.loops_cut = 0
 
     def next(self, logits: Tensor) -> int:
-        """The next token, given the scores (vocabulary,) of all."""
-        scores = logits.float().cpu().clone()  # it is written to, and may belong to a model that only infers
+        """Choose the next token, given the scores (vocabulary,) of all."""
+        scores = logits.float().cpu().clone()  # a copy, since it is modified, and may be an inference tensor
         banned = list(self._guard.banned())
         if banned:
             self.loops_cut += int(scores.argmax()) in banned

@@ -1,4 +1,4 @@
-"""A tiny model with random weights in the released format, so that every path runs without a download. It reads nothing, and says so."""
+"""A tiny model with random weights in the released format, to run every path without a download. It cannot read, and is marked so."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The model's tokenizer, read from its `tokenizer.json` by the tokenizers library and nothing else.
 
 transformers' AutoTokenizer is not used: several of its 5.x versions read this file as another kind of tokenizer and dropped every space
-without a word (transformers issues 45488, 46489). What is loaded here must give a sample of texts back, or it is refused.
+silently (transformers issues 45488, 46489). A tokenizer loaded here must reproduce sample texts, or it is rejected.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ SAMPLES = (
 
 
 def cut_inside(text: str, names: Sequence[str]) -> list[str]:
-    """Pieces of a text, so cut that none of them spells one of `names`: no added token is matched in any. Together they are the text."""
+    """Split a text so that no piece contains one of `names`, so that no added token is matched. Joined, the pieces are the text."""
     pattern = _pattern(tuple(names))
     if pattern is None or not (found := list(pattern.finditer(text))):
         return [text]
     cuts = [0, *(match.start() + 1 for match in found), len(text)]
     pieces = [text[begin:end] for begin, end in pairwise(cuts) if begin < end]
-    # A cut piece may still spell a token that the longest match had hidden.
+    # A piece may still contain a token that the longest match had hidden.
     return [part for piece in pieces for part in (cut_inside(piece, names) if len(piece) > 1 else [piece])]
 
 
@@ -52,8 +52,7 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
 class Tokenizer:
     """Text to ids and back.
 
-    Content is hostile: `encode` never gives the id of an added token, whatever the text spells. Those of the model's own prompts are had
-    with `encode_prompt`.
+    Content is hostile: `encode` never returns the id of an added token. `encode_prompt` does, for the model's own prompts.
     """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
@@ -86,22 +85,22 @@ class Tokenizer:
         return int(self._inner.get_vocab_size())
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text; what looks like an added token in it is taken apart and encoded as the characters that it is."""
+        """Return the ids of a text; the spelling of an added token is encoded as plain characters."""
         ids: list[int] = []
         for piece in cut_inside(text, self._added):
             ids += self._inner.encode(piece, add_special_tokens=False).ids
         return ids
 
     def encode_prompt(self, text: str) -> list[int]:
-        """Ids of one of the model's own prompts, with its added tokens (`<|grounding|>`). Never for content."""
+        """Return the ids of one of the model's own prompts, with added tokens (`<|grounding|>`). Not for content."""
         return list(self._inner.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, added tokens spelled out."""
+        """Return the text of ids, with added tokens spelled out."""
         return str(self._inner.decode(list(ids), skip_special_tokens=False))
 
     def id_of(self, name: str) -> int | None:
-        """The id of an added token by its spelling; None if this model has none."""
+        """Return the id of an added token by its spelling; None if this model lacks it."""
         found = self._inner.token_to_id(name)
         return None if found is None else int(found)
 
@@ -118,20 +117,20 @@ class Tokenizer:
 
 
 class StreamDecoder:
-    """Ids as they come to pieces of text: never half a character, and the pieces together are the text of all ids."""
+    """Converts a stream of ids to pieces of text: whole characters only; joined, the pieces are the text of all ids."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._pending: list[int] = []
 
     def push(self, token: int) -> str:
-        """What can be said now; empty while a character is unfinished."""
+        """Return the text that can be emitted now; empty while a character is incomplete."""
         self._pending.append(token)
         text = self._tokenizer.decode(self._pending)
         if not text.endswith("\ufffd"):
             self._pending.clear()
             return text
-        if len(self._pending) > 2 * LONGEST_CHARACTER:  # no character is so long: what came before can be said, garbage as it is
+        if len(self._pending) > 2 * LONGEST_CHARACTER:  # longer than any character: emit the earlier, invalid bytes
             before, last = self._pending[:-LONGEST_CHARACTER], self._pending[-LONGEST_CHARACTER:]
             said = self._tokenizer.decode(before)
             if said + self._tokenizer.decode(last) == text:
@@ -140,7 +139,7 @@ class StreamDecoder:
         return ""
 
     def flush(self) -> str:
-        """What is left; unfinished characters as U+FFFD."""
+        """Return the rest; incomplete characters become U+FFFD."""
         text = self._tokenizer.decode(self._pending) if self._pending else ""
         self._pending.clear()
         return text

@@ -1,7 +1,7 @@
-"""Weights from the published safetensors files into a model, strictly, and back.
+"""Load weights from the published safetensors files into a model, strictly, and save them.
 
-Both releases keep the network under the names of the original code, which are those of our modules. Their index files were not at hand:
-a key that differs is named in the error.
+Both releases use the original code's names of the network, which are those of our modules. Their index files were not available: a key
+that differs is named in the error.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ __all__ = ["digest", "is_random", "load_model", "save_model"]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model-00001-of-000001.safetensors"  # the name that the release has
-RANDOM_MARK = "random_weights"  # in the config.json of a model that reads nothing
+RANDOM_MARK = "random_weights"  # in the config.json of a model with random weights, which cannot read
 # Buffers that some versions of the original code saved; they hold counted positions and frequencies, nothing learned.
 COMPUTED = ("model.vision_model.embeddings.position_ids", "rotary_emb.inv_freq")
 NAMED = 12  # keys of each kind that an error lists
-SAMPLED, SAMPLE = 64, 4096  # places of a file that its digest looks at, and bytes at each
+SAMPLED, SAMPLE = 64, 4096  # positions sampled for a file's digest, and bytes at each
 
 
 def load_model(
     folder: Path, *, dtype: torch.dtype | None = None, device: str = "cpu", config: DeepseekOcrConfig | None = None
 ) -> DeepseekOcrForConditionalGeneration:
-    """The model of a folder, ready to infer.
+    """Load the model of a folder, ready for inference.
 
     Args:
-        dtype: what the weights are converted to while they are read; as they are by default.
-        config: instead of the folder's `config.json`.
+        dtype: type that the weights are converted to while read; unchanged by default.
+        config: replaces the folder's `config.json`.
 
-    Raises `WeightsNotFound`, `MissingExtra`, and `WeightsMismatch` that counts and names missing, unexpected and misshapen keys.
+    Raises `WeightsNotFound`, `MissingExtra`, and `WeightsMismatch` with missing, unexpected and misshapen keys.
     """
     try:
         import torch
@@ -66,7 +66,7 @@ def load_model(
 
 
 def save_model(model: DeepseekOcrForConditionalGeneration, folder: Path, *, random: bool = False) -> None:
-    """Write config.json, one safetensors file and its index, as the release has them."""
+    """Write config.json, one safetensors file and its index, in the released format."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def save_model(model: DeepseekOcrForConditionalGeneration, folder: Path, *, rand
 
 
 def is_random(folder: Path) -> bool:
-    """Whether the model says of itself that its weights are random."""
+    """Whether the model's config.json marks its weights as random."""
     try:
         return bool(json.loads(folder.joinpath("config.json").read_text("utf-8")).get(RANDOM_MARK))
     except (OSError, ValueError):
@@ -88,10 +88,10 @@ def is_random(folder: Path) -> bool:
 
 
 def digest(folder: Path) -> str:
-    """Sixteen hexadecimal digits that stand for the weights and configuration of a folder, for the keys of what is computed with them.
+    """Hash the weights and configuration of a folder to sixteen hexadecimal digits, for cache keys of results computed with them.
 
-    Of each file its name, size, header and 64 samples are looked at, not every byte: a change of a few weights in place may be missed, any
-    other training run, conversion or damage to a header is not.
+    Covers each file's name, size, header and 64 samples, not every byte: a change of a few weights in place may be missed; another
+    training run, a conversion or a damaged header is not.
     """
     files = _shards(folder)
     whole = hashlib.sha256(folder.joinpath("config.json").read_bytes() if folder.joinpath("config.json").exists() else b"")
@@ -114,7 +114,7 @@ def _sampled(path: str, size: int, _modified: int) -> bytes:
 
 
 def _shards(folder: Path) -> list[Path]:
-    """The safetensors files of a folder. Raises `WeightsNotFound`, naming what is missing."""
+    """Return the safetensors files of a folder. Raises `WeightsNotFound`, naming what is missing."""
     index = folder / INDEX
     if index.is_file():
         try:

@@ -1,4 +1,4 @@
-"""The demonstration: a real conversation becomes pages, and a report shows them."""
+"""The demonstration: a real conversation is turned into pages and a report."""
 
 from .demo import Talk, conversation
 

@@ -1,4 +1,4 @@
-"""The demo: a real conversation of hundreds of turns, appended turn by turn, becomes pages that fade with age.
+"""The demo: a real conversation of hundreds of turns, appended turn by turn, becomes pages that shrink with age.
 
 The conversation ships with the package: 987 messages of a customer-service agent with tool calls, from tau-bench (MIT licence, Copyright
 (c) 2024 Sierra; the notice is in the data folder).
@@ -32,12 +32,12 @@ STEP = 25  # turns between two points of the growth chart
 QUESTIONS: tuple[str | list[int], ...] = ("feeling unwell, travel insurance", [325], "Z7GOZK")
 SESSION = "demo"
 PICTURE_SIZE = (1280, 2300)  # px of window; enough for the head, the chart and the pages
-PICTURE_COLOURS = 256  # spread over what is there, so that the thin lines of the chart keep theirs; a picture for a README is to be small
+PICTURE_COLOURS = 256  # an adaptive palette, so that thin lines of the chart keep their colours; keeps a README's picture small
 
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A conversation: chat messages, and where they come from."""
+    """A conversation: chat messages and their source."""
 
     title: str
     source: str
@@ -47,7 +47,7 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What a run gave: the HTML report at `path`, the session in the store of URL `store`, in `seconds`, drawn as `renderer` asked."""
+    """The result of a run: the HTML report at `path`, the URL `store` of the session's store, the time in `seconds`, and the `renderer`."""
 
     report: Report
     path: Path
@@ -58,13 +58,13 @@ class Demo:
 
 
 def conversation() -> Talk:
-    """The conversation that the package carries."""
+    """Read the conversation in the package."""
     data = json.loads(resources.files("optical_memory").joinpath("demo/airline-agent.json").read_text("utf-8"))
     return Talk(data["title"], data["source"], data["licence"], tuple(data["messages"]))
 
 
 def run(talk: Talk, out: Path, *, renderer: str = "auto", advance: Callable[[int], None] = lambda steps: None) -> Demo:
-    """Append the conversation turn by turn, look at the context as it grows, recall, and write `out/report.html`.
+    """Append the conversation turn by turn, build contexts as it grows, recall, and write `out/report.html`.
 
     `advance` is called with the number of turns done since the last call. An earlier demo's store in `out` is replaced.
     """
@@ -82,7 +82,7 @@ def run(talk: Talk, out: Path, *, renderer: str = "auto", advance: Callable[[int
 
 
 def photograph(html: Path, picture: Path) -> None:
-    """A PNG of the upper part of a report. Raises `BrowserNotFound` or `RenderError`."""
+    """Take a PNG of the upper part of a report. Raises `BrowserNotFound` or `RenderError`."""
     from PIL import Image
 
     from ..renderers.chromium.finding import find_browser
@@ -110,7 +110,7 @@ def _grow(memory: OpticalMemory, messages: Sequence[dict[str, Any]], advance: Ca
     for count, message in enumerate(messages, 1):
         memory.append(message)
         looked_at = count % STEP == 0 or count == len(messages)
-        if message["role"] in ("user", "tool") or looked_at:  # an agent asks for its context whenever the model is to speak
+        if message["role"] in ("user", "tool") or looked_at:  # an agent builds a context before each call of the model
             context = memory.context()
             growth += [_growth(count, context.usage)] if looked_at else []
         advance(1)

@@ -1,7 +1,7 @@
-"""The demo's report: one HTML file that needs nothing else. No script, no request; pictures and style are inside.
+"""The demo's report: one self-contained HTML file, with images and style inside, and without scripts or requests.
 
-It shows what the memory would hand to a model: every page at the resolution that its age left it, and what that costs. Everything that
-comes from a conversation is escaped, and a content policy forbids whatever would get past that.
+It shows what the memory would send to a model: every page at its tier, and the cost. All text of a conversation is escaped, and a content
+security policy blocks everything else.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ..pages.tiers import Tier
 
 __all__ = ["Growth", "Recalled", "Report", "ReportPage", "to_html"]
 
-SCALE = 5  # the timeline shows one CSS pixel for five of a page's; a popover shows them all
+SCALE = 5  # page pixels per CSS pixel in the timeline; a popover shows the full size
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What a context cost when the conversation was `turns` long. All counts but `turns` are tokens."""
+    """Cost of a context when the conversation had `turns` turns. The other counts are tokens."""
 
     turns: int
     text_tokens: int
@@ -34,16 +34,16 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """A page of the past as it stands now.
+    """A page of the past.
 
     Attributes:
-        index: place among the pages, from 1.
-        first_turn, last_turn: numbers of the turns on it.
-        tier: how it is shown; None if it is out of the context.
-        size: width and height of the picture shown, in pixels.
-        tokens: what the reader pays for it.
-        text_tokens: what its turns cost as text.
-        shown: PNG that the model is given; empty if it is given none.
+        index: index among the pages, from 1.
+        first_turn, last_turn: numbers of its first and last turn.
+        tier: its tier; None if it is left out of the context.
+        size: width and height of the image sent, in pixels.
+        tokens: its cost in the reader's tokens.
+        text_tokens: cost of its turns as text.
+        shown: the PNG sent to the model; empty if it is left out.
         sealed: PNG of the page as it was drawn.
         sidecar: its exact strings.
     """
@@ -70,7 +70,7 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that the report shows. `fading` is one page at every tier, sharpest first; `facts` are name and value, for the foot."""
+    """The report's data. `fading` is one page at every tier, sharpest first; `facts` are pairs of name and value for the footer."""
 
     title: str
     source: str
@@ -83,7 +83,7 @@ class Report:
 
 
 def to_html(report: Report) -> str:
-    """The whole file as text. Raises `ValueError` if the report has no growth to show."""
+    """Return the whole HTML file. Raises `ValueError` if the report has no growth data."""
     if not report.growth:
         raise ValueError("a report needs at least one point of growth")
     style = resources.files("optical_memory").joinpath("demo/report.css").read_text("utf-8")

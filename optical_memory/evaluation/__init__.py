@@ -1,1 +1,1 @@
-"""What a memory still offers of a conversation: measured on questions whose evidence is known, without a model."""
+"""Evaluate how much of a conversation a memory still offers, on questions with known evidence, without a model."""

@@ -1,5 +1,4 @@
-"""Questions put to a chat model over what a policy offers, and how right its answers are.
-
+"""Ask a chat model questions over a policy's context, and score its answers.
 F1 and exact match are those of SQuAD (Rajpurkar et al. 2016, arXiv 1606.05250, section 6.1 and its evaluation script): lower case, without
 punctuation and articles; F1 is the harmonic mean of precision and recall of words, in each case against the best of the right answers.
 """
@@ -23,7 +22,7 @@ from ..turns.turn import Turn
 
 __all__ = ["ANSWER_TOKENS", "Answering", "Price", "Request", "ask_all", "exact_match", "price_of", "read_answers", "token_f1", "worded"]
 
-ANSWER_TOKENS = 64  # of an answer at most; right answers of the data have up to some twenty
+ANSWER_TOKENS = 64  # most tokens of an answer; correct ones have up to about twenty
 ASKED = (
     "Answer the question from the conversation above, in as few of its words as will do, without a sentence around them. "
     "If it does not say, answer: unknown.\nQuestion: {question}"
@@ -46,7 +45,7 @@ class Request:
 
     @property
     def key(self) -> str:
-        """Hash of all that is sent: equal requests, of whatever policy and budget, are asked once."""
+        """Hash of everything sent: equal requests of different policies and budgets are asked once."""
         said = [
             [part.page.key, part.tier.label, part.text]
             if isinstance(part, PagePart)
@@ -57,20 +56,20 @@ class Request:
 
 
 class Answering(Protocol):
-    """A reader, as far as it is needed here."""
+    """The part of a reader that is needed here."""
 
     def answer(self, context: Context, question: str, *, max_tokens: int | None = None, stop: Sequence[str] = ()) -> Answer: ...
 
 
 def worded(question: str, recalled: Sequence[Turn]) -> str:
-    """A question as it is asked, after the turns that were recalled for it."""
+    """Format a question, after the turns recalled for it."""
     turns = "\n".join(f"#{turn.number} {turn.role}: {turn.text}" for turn in recalled)
     return (RECALLED.format(turns=turns) if recalled else "") + ASKED.format(question=question)
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What is still to be asked, and what was answered before."""
+    """Cost of the requests still to be asked, and the number of answers on file."""
 
     requests: int
     prompt_tokens: int
@@ -78,12 +77,12 @@ class Price:
 
     @property
     def answer_tokens(self) -> int:
-        """Of the answers, at most."""
+        """Most tokens of the answers."""
         return self.requests * ANSWER_TOKENS
 
 
 def price_of(requests: Iterable[Request], answers: Mapping[str, str]) -> Price:
-    """What asking would cost: each request once, those with an answer left out."""
+    """Return the cost of asking each request once, without those that have an answer."""
     wanted = {request.key: request.tokens for request in requests}
     open_ones = {key: tokens for key, tokens in wanted.items() if key not in answers}
     return Price(len(open_ones), sum(open_ones.values()), len(wanted) - len(open_ones))
@@ -92,9 +91,9 @@ def price_of(requests: Iterable[Request], answers: Mapping[str, str]) -> Price:
 def ask_all(
     requests: Sequence[Request], reader: Answering, model: str, path: Path, *, advance: Callable[[int], None] = lambda steps: None
 ) -> dict[str, str]:
-    """Answers by the key of their request; each is in the file at `path` before the next is asked, and none that is there is asked again.
+    """Return answers by the key of their request. Each is written to `path` before the next is asked; answers on file are not asked again.
 
-    Raises `ReaderError`, which loses nothing, and `ValueError` if the file holds another model's answers.
+    Raises `ReaderError`, keeping all answers, and `ValueError` if the file holds another model's answers.
     """
     answers = read_answers(path, model)
     wanted = {request.key: request for request in requests}
@@ -115,7 +114,7 @@ def ask_all(
 
 
 def read_answers(path: Path, model: str) -> dict[str, str]:
-    """Answers by key; a last line that a broken run left half is cut off. Raises `ValueError` for another model's file."""
+    """Read answers by key; drops an incomplete last line of a broken run. Raises `ValueError` for another model's file."""
     data = path.read_bytes() if path.exists() else b""
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) < len(data):
@@ -130,7 +129,7 @@ def read_answers(path: Path, model: str) -> dict[str, str]:
 
 
 def token_f1(said: str, answers: Sequence[str]) -> float:
-    """The best F1 of an answer's words against any of `answers`."""
+    """Return the best F1 of an answer's words against any of `answers`."""
     return max((_f1(_words(said), _words(answer)) for answer in answers), default=0.0)
 
 

@@ -14,7 +14,7 @@ __all__ = ["Conversation", "Question", "read_conversation"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, answers of which any is right, and the numbers of the turns that hold the evidence."""
+    """A question, its correct answers, and the numbers of the turns that hold the evidence."""
 
     text: str
     answers: tuple[str, ...]
@@ -23,7 +23,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages, and questions about them. Questions whose evidence is not in the messages are left out, and counted."""
+    """Messages, and questions about them. Questions without evidence in the messages are left out, and counted."""
 
     name: str
     messages: tuple[Mapping[str, Any], ...]
@@ -32,12 +32,12 @@ class Conversation:
 
 
 def read_conversation(path: Path, *, categories: Sequence[int] | None = None) -> Conversation:
-    """A file.
+    """Read a file.
 
     Args:
-        categories: only questions of these; those that have no category always. In LoCoMo 4 is what one turn answers verbatim.
+        categories: only questions of these, and those without a category. In LoCoMo, 4 is questions that one turn answers verbatim.
 
-    Raises `ValueError` for a file that holds no conversation with questions.
+    Raises `ValueError` for a file without a conversation with questions.
     """
     try:
         data = json.loads(path.read_text("utf-8"))
@@ -51,7 +51,7 @@ def read_conversation(path: Path, *, categories: Sequence[int] | None = None) ->
 
 
 def _evidence(entry: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
-    """Numbers, from 1, of the turns that hold the evidence: those named, or the first that holds the quote."""
+    """Return the numbers, from 1, of the turns with the evidence: those named, or the first that holds the quote."""
     if "evidence_turns" in entry:
         return tuple(number for number in entry["evidence_turns"] if 1 <= number <= len(messages))
     quote = _plain(str(entry.get("evidence_quote", "")))

@@ -1,6 +1,6 @@
-"""Exact strings at every tier: is each of them beside its page, as text, or got back by recall?
+"""Exact strings at every tier: is each in a sidecar, in text, or found by recall?
 
-Nothing is read off a picture here. What a reader cannot make out it must get by a number that stands as text in the request (the label of a
+Images are not read here. A string that a reader cannot read must be found by a turn number that is text in the request (the label of a
 page, the ranges left out), or by the string itself.
 """
 
@@ -22,18 +22,18 @@ _NAMED = re.compile(r"#(\d+)(?:\(continued\))?(?:-#?(\d+))?")
 
 
 def strings_of(turns: Sequence[Turn]) -> dict[int, list[str]]:
-    """The exact strings of each turn, by its number."""
+    """Return the exact strings of each turn, by its number."""
     return {turn.number: exact_strings(turn.text) for turn in turns}
 
 
 def found_by_search(memory: OpticalMemory, strings: Mapping[int, Sequence[str]]) -> int:
-    """Of all strings of all turns, those that `recall` of the string itself gives back in some turn, to the letter."""
+    """Count the strings for which `recall` of the string itself returns a turn that contains it literally."""
     held = {string: any(string in turn.text for turn in memory.recall(string)) for found in strings.values() for string in set(found)}
     return sum(held[string] for found in strings.values() for string in found)
 
 
 def places_of(memory: OpticalMemory, context: Context, strings: Mapping[int, Sequence[str]]) -> Counter[str]:
-    """Where each string of each turn is to be had from a context, each counted where it is found first, in the order of `PLACES`."""
+    """Count where the strings of each turn are found from a context, each at the first of `PLACES`."""
     as_text = {turn.number for turn in context.turns}
     named = _numbers_named(context)
     beside: dict[int, list[str]] = {}
@@ -54,7 +54,7 @@ def places_of(memory: OpticalMemory, context: Context, strings: Mapping[int, Seq
 
 
 def _numbers_named(context: Context) -> set[int]:
-    """Numbers of turns that the request names in words: in the labels of its pages, and where it says what is not shown."""
+    """Return the turn numbers that are text in the request: in the labels of its pages, and in the ranges left out."""
     labels = [part.text.partition("]")[0] for part in context.parts if isinstance(part, PagePart)]
     said = [*labels, *re.findall(r"Turns not shown: [^.]*", context.framing)]
     spans = [(int(match[1]), int(match[2] or match[1])) for text in said for match in _NAMED.finditer(text)]

@@ -1,7 +1,6 @@
 """Facts: the sentences of the evidence that hold a question's answer.
 
-A page may give an answer back although much around it is unreadable or left out. So the measure is the statement: the sentence in which
-the answer's words stand.
+An answer may be readable although much of its page is not. So the unit of measurement is the sentence with the answer's words.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from .conversations import Question
 
 __all__ = ["Fact", "facts_of"]
 
-LEAST_HELD = 0.5  # of an answer's words, in the evidence; below that it is no quotation, and reading cannot be measured by it
+LEAST_HELD = 0.5  # share of an answer's words in the evidence; below this it is not a quotation, so reading cannot be measured by it
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A sentence of a turn, as `words.plain` writes it, and the words of the answer in it."""
+    """A sentence of a turn, normalised by `words.plain`, and the words of the answer in it."""
 
     turn: int
     statement: str
@@ -30,12 +29,12 @@ class Fact:
 
 
 def facts_of(question: Question, turns: Mapping[int, Turn], row_width: int) -> tuple[Fact, ...]:
-    """What must come back so that the question can be answered: for each word of the answer the first sentence that holds it.
+    """Return the facts that answer the question: for each word of the answer the first sentence that holds it.
 
-    Of several answers the one that the evidence holds most of. None where it holds less than half of each.
+    Of several answers, uses the one with most words in the evidence; () if it holds less than half of each.
 
     Args:
-        turns: those with evidence, by number.
+        turns: turns with evidence, by number.
         row_width: characters of a row of code on the page.
     """
     told = [(number, plain(text)) for number in question.evidence for text in _statements(turns[number], row_width)]

@@ -1,4 +1,4 @@
-"""The harness: what each policy still offers of each conversation at each budget, question by question."""
+"""The harness: evaluates every policy on every conversation at every budget, question by question."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .policies import POLICIES, RECALLED, Offer, Policy, cost_of
 
 __all__ = ["QUESTIONS", "Evaluation", "Result", "evaluate", "load_results", "requests_of", "save_results", "spread"]
 
-QUESTIONS = 20  # asked of each conversation unless said otherwise
+QUESTIONS = 20  # default number of questions per conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,15 @@ class Result:
     """One question under one policy at one budget.
 
     Attributes:
-        conversation, policy, budget, question: which; the question by its place in the file.
-        tokens: what the policy sends, recalled turns included.
-        as_text: every evidence turn is there as text.
-        legible: every evidence turn is there as text, or can be read off a page.
-        recallable: search gives every evidence turn among the first `policies.RECALLED`.
-        offered: legible, or recalled where the policy recalls.
-        facts: each sentence with the answer's words is offered; None where the evidence does not hold them.
-        seconds: that the policy took for its offer, shared by all questions of the conversation.
-        f1, exact: of a model's answer; None where none was asked.
+        conversation, policy, budget, question: identify the result; the question by its index in the file.
+        tokens: tokens that the policy sends, with recalled turns.
+        as_text: every evidence turn is text.
+        legible: every evidence turn is text, or readable on a page.
+        recallable: search finds every evidence turn among the first `policies.RECALLED`.
+        offered: legible, or recalled if the policy recalls.
+        facts: every sentence with the answer's words is offered; None if the evidence does not hold them.
+        seconds: time for the policy's offer, shared by all questions of the conversation.
+        f1, exact: scores of a model's answer; None without a model.
     """
 
     conversation: str
@@ -62,12 +62,12 @@ class Result:
 
 
 class Evaluation:
-    """One conversation under every policy; what a policy offers at a budget is worked out once.
+    """One conversation under every policy. A policy's offer at a budget is computed once.
 
     Args:
-        store: keeps the sessions and their pages; a new one.
-        reader: whose prices count.
-        read: reads a picture back; it stands for the model that would.
+        store: an empty store for the sessions and their pages.
+        reader: profile whose prices count.
+        read: transcribes an image, in place of a model.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Evaluation:
         self._recalled = [[turn.number for turn in first.recall(question.text, RECALLED)] for question in conversation.questions]
 
     def _memory(self, policy: Policy) -> OpticalMemory:
-        """The conversation, in a memory that forgets as the policy says."""
+        """Return the conversation in a memory with the policy's settings."""
         key = f"{policy.forgetting!r} {policy.sidecar_tokens} {policy.verify} {policy.shape}"
         if key not in self._memories:
             memory = OpticalMemory(
@@ -112,7 +112,7 @@ class Evaluation:
         return self._memories[key]
 
     def _offer(self, policy: Policy, budget: int) -> tuple[Offer | None, float]:
-        """What a policy offers, worked out once, and the seconds that it took."""
+        """Return a policy's offer, computed once, and the seconds that it took."""
         if (policy.name, budget) not in self._offers:
             began = time.perf_counter()
             offer = policy.offer(self._memory(policy), self.turns, budget)
@@ -120,7 +120,7 @@ class Evaluation:
         return self._offers[policy.name, budget]
 
     def requests(self, policy: Policy, budget: int, most: int) -> dict[int, Request]:
-        """What a model is asked, by the place of the question: at most so many, evenly spread."""
+        """Return a model's requests by the index of the question: at most `most`, evenly spread."""
         offer, _ = self._offer(policy, budget)
         return {place: self._request(offer, place) for place in spread(len(self._recalled), most)} if offer else {}
 
@@ -161,7 +161,7 @@ class Evaluation:
         )
 
     def _within(self, offer: Offer, numbers: Sequence[int]) -> tuple[set[int], int]:
-        """The recalled turns that the policy has room for, best first, and their tokens."""
+        """Return the recalled turns that fit into the policy's room, best first, and their tokens."""
         recalled, spent = set[int](), 0
         for number in numbers:
             cost = self._cost(self._by_number[number])
@@ -187,7 +187,7 @@ class Evaluation:
         return self._legibility(policy).tells(turn, label, offer.shown, fact.statement, fact.words)
 
     def _legibility(self, policy: Policy) -> Legibility:
-        """What reads the policy's pages; those of policies that shape alike are the same."""
+        """Return the reader of the policy's pages; policies with the same `shape` share one."""
         if policy.shape not in self._legible:
             pages, style = self._memory(policy).pages(), self._style
             layouts = ShapedLayouts(pages, self.turns, self._renderer, style)
@@ -204,12 +204,12 @@ def evaluate(
     questions: int = QUESTIONS,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> Iterator[Result]:
-    """Every policy on every conversation at every budget.
+    """Evaluate every policy on every conversation at every budget.
 
     Args:
-        answers: of a model to `requests_of` the same, by the keys of the requests; see `answering.ask_all`.
-        questions: that it was asked of each conversation, at most.
-        advance: is told of each conversation, policy and budget that is done.
+        answers: a model's answers to `requests_of` the same arguments, by the keys of the requests; see `answering.ask_all`.
+        questions: most questions asked per conversation.
+        advance: called after each conversation, policy and budget.
     """
     for under_way in opened:
         for policy in policies:
@@ -221,22 +221,22 @@ def evaluate(
 def requests_of(
     opened: Sequence[Evaluation], policies: Sequence[Policy], budgets: Sequence[int], questions: int = QUESTIONS
 ) -> list[Request]:
-    """What a model is to be asked."""
+    """Return the requests to a model."""
     each = (under_way.requests(policy, budget, questions) for under_way in opened for policy in policies for budget in budgets)
     return [request for found in each for request in found.values()]
 
 
 def spread(count: int, most: int) -> list[int]:
-    """At most `most` of the places 0 to `count` - 1, evenly spread, always the same."""
+    """Return at most `most` of the indices 0 to `count` - 1, evenly spread. Deterministic."""
     most = min(count, most)
     return [place * count // most for place in range(most)]
 
 
 def save_results(path: Path, results: Sequence[Result]) -> None:
-    """One line of JSON for each."""
+    """Write results as JSON lines."""
     path.write_text("".join(json.dumps(asdict(result)) + "\n" for result in results), "utf-8")
 
 
 def load_results(path: Path) -> list[Result]:
-    """What `save_results` wrote."""
+    """Read what `save_results` wrote."""
     return [Result(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]

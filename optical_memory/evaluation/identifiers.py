@@ -1,8 +1,7 @@
-"""Identifiers that an agent uses again: is the exact string still there when it is wanted?
+"""Identifiers that an agent uses again: is the exact string still available when it is needed?
 
-A probe is a value in a tool call's arguments that was last seen several messages before. At that moment, with everything before the call in
-the memory, the exact string must be offered: as text, in a page's sidecar, on a page that can be read, or by recall. One wrong character
-fails.
+A probe is a value in a tool call's arguments that last occurred several messages before. With everything before the call in the memory, the
+exact string must be available: as text, in a page's sidecar, on a readable page, or by recall. One wrong character fails.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from .policies import RECALLED
 
 __all__ = ["PLACES", "Probe", "cut_offers", "probe", "probes_of"]
 
-SHORTEST = 5  # characters of a value; shorter ones are no identifiers
+SHORTEST = 5  # characters of a value; shorter ones are not identifiers
 PIECE = re.compile(r"[\w./@:+-]+")
 
 
@@ -40,7 +39,7 @@ class Probe:
 
 
 def probes_of(turns: Sequence[Turn], gap: int) -> list[Probe]:
-    """Values in the arguments of calls that last appeared at least `gap` turns before. Each turn's values once."""
+    """Find values in the arguments of calls that last occurred at least `gap` turns before; each turn's values once."""
     found: list[Probe] = []
     last: dict[str, int] = {}
     for turn in turns:
@@ -54,7 +53,7 @@ def probes_of(turns: Sequence[Turn], gap: int) -> list[Probe]:
 
 
 def cut_offers(turns: Sequence[Turn], probes: Sequence[Probe], budget: int, cost: Callable[[Turn], int]) -> int:
-    """How many values are there if the newest turns that fit are kept as text and the oldest are cut."""
+    """Count the values available if the newest turns that fit are kept as text and the oldest are cut."""
     held = 0
     for each in probes:
         spent = 0
@@ -76,10 +75,10 @@ def probe(
     legibility: Legibility,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> Counter[str]:
-    """How many values are offered at each of `PLACES`, each where it is found first.
+    """Count the values available at each of `PLACES`, each at the first place.
 
     Args:
-        memory: an empty one; turns are appended up to each probe.
+        memory: an empty memory; turns are appended up to each probe.
         turns: the whole conversation.
         probes: those of `probes_of`, in order.
     """
@@ -120,7 +119,7 @@ def _labels(turns: Sequence[Turn]) -> dict[int, str]:
 
 
 def _values(arguments: str) -> Iterator[str]:
-    """What may be identifiers in the arguments of a call: pieces of its strings with a digit in them, and paths."""
+    """Yield possible identifiers in the arguments of a call: parts of its strings with a digit, and paths."""
     try:
         pending = [json.loads(arguments)]
     except (ValueError, RecursionError):

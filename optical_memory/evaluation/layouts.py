@@ -1,4 +1,4 @@
-"""Where turns stand on pages that are laid out again: drawn once more, since a memory keeps their pictures alone."""
+"""Positions of turns on abridged pages: drawn again, since a memory keeps their images only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["ShapedLayouts"]
 
 
 class ShapedLayouts:
-    """Layouts of a session's pages, as its memory shows them.
+    """Layouts of a session's abridged pages.
 
     Args:
-        pages: those of the memory, all of them.
-        turns: all turns of the session, none of them redacted.
+        pages: all pages of the memory.
+        turns: all turns of the session, not redacted.
     """
 
     def __init__(self, pages: Sequence[Page], turns: Sequence[Turn], renderer: Renderer, style: PageStyle) -> None:
@@ -33,7 +33,7 @@ class ShapedLayouts:
         return Layout(drawn.segments, larger(self._style, page).font_size, abridged=True)
 
     def drawn(self, page: Page) -> RenderedPage | None:
-        """The page laid out again, as large as it was sealed; None where it is only shrunk."""
+        """Draw the abridged page at the size of its sealed image; None if it is only shrunk."""
         if page.key not in self._known:
             run = [each for each in self._pages if each.key.rpartition("-")[0] == page.key.rpartition("-")[0]]
             turns = [turn for turn in self._turns if run[0].first_turn <= turn.number <= run[-1].last_turn]

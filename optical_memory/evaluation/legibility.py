@@ -1,4 +1,4 @@
-"""Whether a turn can still be read off a page: its own part of the picture, read back and compared with what was drawn there."""
+"""Whether a turn is readable on a page: its part of the image is read and compared with what was drawn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..verification.words import LARGEST_ERROR, critical_spans, plain, word_span
 
 __all__ = ["Layout", "Legibility", "ReadPicture"]
 
-BORDER = 3  # px of white around what is cut out: an engine wants letters to stand free
+BORDER = 3  # px of white around a crop: OCR engines need a margin
 
 ReadPicture = Callable[[bytes, float], str]
 """From a PNG, and the size of its letters in pixels, to words: `OcrReader.read_picture`, or another engine."""
@@ -26,9 +26,9 @@ ReadPicture = Callable[[bytes, float], str]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where turns stand on a page as it is shown, in pixels of the sealed picture, and the size of its letters there.
+    """Positions of turns on a page at a tier, in pixels of the sealed image, and its letter size.
 
-    `abridged`: it is laid out again, and may not show all of a turn.
+    `abridged`: it is laid out again, and may lack parts of a turn.
     """
 
     segments: tuple[Segment, ...]
@@ -37,12 +37,12 @@ class Layout:
 
 
 class Legibility:
-    """Reads turns back off pages. A turn at a size is read once.
+    """Reads turns on pages. A turn at a size is read once.
 
     Args:
-        read: reads a picture.
-        style: of the pages.
-        layout: of a page shown at a tier; as it was sealed, if it is not given.
+        read: transcribes an image.
+        style: style of the pages.
+        layout: returns the layout of a page at a tier; the sealed one by default.
     """
 
     def __init__(self, read: ReadPicture, style: PageStyle, layout: Callable[[Page, Tier], Layout] | None = None) -> None:
@@ -52,12 +52,12 @@ class Legibility:
         self.readings = 0
 
     def is_legible(self, turn: Turn, label: str, shown: Sequence[tuple[Page, Tier]], *, beside: Sequence[str] = ()) -> bool:
-        """Whether the pages shown give a turn back: few wrong characters, and every critical word exact.
+        """Whether a turn is readable on the pages: few wrong characters, and every critical word exact.
 
         Args:
-            label: what stands behind its number on the page; see `renderers.heads`.
-            shown: pages with their tiers, oldest first; those without the turn do not matter.
-            beside: exact strings that stand beside the pages as text. A critical word among them may be misread.
+            label: text after its number on the page; see `renderers.document.turn_heads`.
+            shown: pages with their tiers, oldest first; those without the turn are ignored.
+            beside: exact strings in the sidecars. A critical word among them may be misread.
         """
         found = self._compared(turn, label, shown)
         if found is None:
@@ -68,7 +68,7 @@ class Legibility:
         return all(not any(wrong[start:stop]) or _stands(truth[start:stop], beside) for start, stop in critical_spans(truth))
 
     def shows(self, turn: Turn, label: str, shown: Sequence[tuple[Page, Tier]], exact: str) -> bool:
-        """Whether one of the places where a turn has a string gives it back exactly, whatever else of the turn can be read."""
+        """Whether one of the places where a turn has a string is read exactly, regardless of the rest of the turn."""
         found = self._compared(turn, label, shown)
         if found is None:
             return False
@@ -77,7 +77,7 @@ class Legibility:
         return any(not any(wrong[place : place + len(exact)]) for place in places)
 
     def tells(self, turn: Turn, label: str, shown: Sequence[tuple[Page, Tier]], statement: str, words: Collection[str]) -> bool:
-        """Whether a sentence of a turn comes back as legible as a whole turn must, and `words` of it exactly.
+        """Whether a sentence of a turn is as readable as a whole turn must be, and its `words` exact.
 
         On an abridged page other sentences may be missing.
         """
@@ -89,14 +89,14 @@ class Legibility:
         wrong = wrong[start : start + len(statement)] if start >= 0 else []
         if not wrong:
             return False
-        wrong[-1] = min(wrong[-1], 1)  # what follows a statement, a mark or the number of a turn left out, is charged to its last character
+        wrong[-1] = min(wrong[-1], 1)  # a mark or a turn's number after a statement counts as an error of its last character
         if sum(wrong) > LARGEST_ERROR * len(wrong):
             return False
         critical = [*critical_spans(statement), *word_spans(statement, words)]
         return not any(any(wrong[begin:end]) for begin, end in critical)
 
     def _compared(self, turn: Turn, label: str, shown: Sequence[tuple[Page, Tier]]) -> tuple[str, list[int]] | None:
-        """What a turn says, and the errors of its reading at each character; None if no page shows all of it."""
+        """Return a turn's text, and the errors of its reading at each character; None if the pages lack part of it."""
         parts = [(page, tier) for page, tier in shown if any(segment.turn == turn.number for segment in page.segments)]
         layouts = [self._layout(page, tier) for page, tier in parts]
         if not parts or not (any(layout.abridged for layout in layouts) or _is_whole(turn.number, [page for page, _ in parts])):
@@ -104,7 +104,7 @@ class Legibility:
         head = plain(f"#{turn.number} {label}")
         truth = plain(f"{head} {words_of(blocks_of(turn, row_width=Canvas(self._style).row_width))}")
         wrong = faults(truth, plain(self._reading(turn.number, parts)), whole=True)
-        return truth[len(head) :], wrong[len(head) :]  # its number is not what it says
+        return truth[len(head) :], wrong[len(head) :]  # without its number
 
     def _reading(self, number: int, parts: Sequence[tuple[Page, Tier]]) -> str:
         key = (*((page.key, tier.side, page.is_shaped(tier)) for page, tier in parts), number)
@@ -113,7 +113,7 @@ class Legibility:
         return self._known[key]
 
     def _read_part(self, number: int, page: Page, tier: Tier) -> str:
-        """What the boxes of a turn on a page are read as, one after the other."""
+        """Read the boxes of a turn on a page, one after the other."""
         picture = Image.open(io.BytesIO(page.image(tier))).convert("L")
         layout, ratio, texts = self._layout(page, tier), picture.width / page.width, []
         letters = layout.letter * ratio
@@ -131,7 +131,7 @@ class Legibility:
 
 
 def _is_whole(number: int, pages: Sequence[Page]) -> bool:
-    """Whether pages show a turn from its beginning to its end."""
+    """Whether pages hold a turn from its beginning to its end."""
     segments = [segment for page in pages for segment in page.segments if segment.turn == number]
     return not segments[0].continued and not segments[-1].continues
 

@@ -1,4 +1,4 @@
-"""Ways to fit a conversation into a budget: the memory's own, and plainer ones to compare it with."""
+"""Policies to fit a conversation into a budget: the memory's own, and simpler baselines."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..turns.turn import Turn
 
 __all__ = ["POLICIES", "AtOneTier", "Offer", "Policy", "chosen", "cost_of"]
 
-RECALL_SHARE = 0.2  # of a budget, kept free for turns that are recalled
-RECALLED = 5  # turns for one question at most
+RECALL_SHARE = 0.2  # share of a budget reserved for recalled turns
+RECALLED = 5  # most turns recalled for one question
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class Policy:
     """A way to fit a conversation into a budget.
 
     Attributes:
-        offer: what it offers within so many tokens; None if it cannot.
-        forgetting: how its memory forgets.
-        sidecar_tokens: exact strings beside each of its pages.
-        verify: what looks at its pages before it shows them.
-        shape: tiers at which its pages are laid out again.
+        offer: returns its offer within a number of tokens; None if it does not fit.
+        forgetting: its memory's forgetting policy.
+        sidecar_tokens: most tokens of exact strings beside each of its pages.
+        verify: its verifier.
+        shape: tiers at which its pages are abridged.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class AtOneTier:
-    """Every page at one tier, whatever its age."""
+    """Every page at one tier, regardless of age."""
 
     at: Tier
 
@@ -85,7 +85,7 @@ def _whole(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer |
 
 
 def _newest(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
-    """As many of the newest turns as fit, as text."""
+    """Offer as many of the newest turns as fit, as text."""
     cost, spent, kept = cost_of(memory), 0, list[Turn]()
     for turn in reversed(turns):
         if spent + cost(turn) > budget:
@@ -106,7 +106,7 @@ def _as_text(memory: OpticalMemory, turns: Sequence[Turn], kept: Sequence[Turn],
 
 
 def _remembered(memory: OpticalMemory, turns: Sequence[Turn], budget: int) -> Offer | None:
-    """What the memory's context holds."""
+    """Offer the memory's context."""
     try:
         return Offer(memory.context(budget))
     except BudgetTooSmall:
@@ -120,12 +120,12 @@ def _remembered_with_recall(memory: OpticalMemory, turns: Sequence[Turn], budget
 
 
 def cost_of(memory: OpticalMemory) -> Callable[[Turn], int]:
-    """What a turn costs the memory's reader as text."""
+    """Return the function for a turn's cost as text, for the memory's reader."""
     return Pricing(memory.profile).cost
 
 
 SIDECAR = 64
-# So slow that the budget decides: it makes pages age as fast as it must and no faster, so that what it allows is spent.
+# Slow enough that the budget decides: ages are scaled just enough to fit, so that the whole budget is used.
 SLOWLY = ByAge(gundam=16, large=48, base=112, small=368, tiny=1392)
 
 POLICIES = {
@@ -148,7 +148,7 @@ POLICIES = {
 
 
 def chosen(names: str) -> list[Policy]:
-    """Policies by name, separated by commas; for an empty string all but the one that reads every page back. Raises `UnknownName`."""
+    """Return policies by name, separated by commas; for an empty string all but the one that reads every page. Raises `UnknownName`."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     wanted = wanted or [name for name, policy in POLICIES.items() if policy.verify != "ocr"]
     for name in wanted:

@@ -1,4 +1,4 @@
-"""From results to shares with intervals."""
+"""Summarise results as shares with confidence intervals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A policy at a budget, over all questions; F1 and exact matches over those that a model was asked."""
+    """A policy at a budget, over all questions; F1 and exact matches over those asked of a model."""
 
     policy: str
     budget: int
@@ -47,7 +47,7 @@ class Row:
 
 
 def plot_of(rows: Sequence[Row]) -> str:
-    """The share of evidence offered against the budget, a line for each policy, as SVG."""
+    """Plot the share of evidence offered against the budget, a line per policy, as SVG."""
     present = list(dict.fromkeys(row.policy for row in rows))
     shown = [policy for policy in present if policy in PLOTTED] or present[: len(COLOURS)]
     lines = [
@@ -66,7 +66,7 @@ def plot_of(rows: Sequence[Row]) -> str:
 
 
 def rows_of(results: Sequence[Result]) -> list[Row]:
-    """One for each policy and budget, in the order in which they first come. Tokens and seconds are means over conversations."""
+    """Return one row per policy and budget, in order of first appearance. Tokens and seconds are means over conversations."""
     groups: dict[tuple[str, int], list[Result]] = {}
     for result in results:
         groups.setdefault((result.policy, result.budget), []).append(result)
@@ -93,9 +93,9 @@ def _row(policy: str, budget: int, found: Sequence[Result]) -> Row:
 
 
 def share_of(results: Sequence[Result], holds: Callable[[Result], float]) -> Share:
-    """The share of results for which something holds, or a mean score from 0 to 1, with a percentile bootstrap interval (Efron 1979).
+    """Return the share of results for which `holds`, or a mean score from 0 to 1, with a percentile bootstrap interval (Efron 1979).
 
-    Questions of one conversation are not independent: whole conversations are drawn where there are several, then questions within them.
+    Questions of one conversation are not independent: conversations are resampled if there are several, then questions within them.
     """
     talks: dict[str, list[float]] = {}
     for result in results:

@@ -1,4 +1,4 @@
-"""The memory itself: a session over a log, or a view of messages that others keep."""
+"""The two memories: a session over a turn log, and contexts for a list of messages that the caller keeps."""
 
 from .optical_memory import ErasureProof, ErasureReport, MemoryStats, OpticalMemory
 

@@ -1,4 +1,4 @@
-"""From a plan and the newest turns to a context: opens pages, makes their images ready, reads texts."""
+"""Compose a context from a plan and the newest turns: read page records, load images, read the texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Composer"]
 
 
 class Composer:
-    """Composes contexts of one session. What stands before the tail is kept as long as its plan holds."""
+    """Composes contexts of one session. Caches the parts before the tail until the plan changes."""
 
     def __init__(
         self, store: Readable, session: SessionId, settings: ViewSettings, pricing: Pricing, archive: Callable[[], PageArchive]
@@ -33,21 +33,21 @@ class Composer:
         self._prefix: tuple[TextPart | PagePart, ...] = ()
 
     def compose(self, plan: Plan, tail: Sequence[Turn]) -> Context:
-        """The context of `plan` with `tail` as its newest turns. Raises `PagesLost`."""
+        """Compose the context of `plan`, with `tail` as its newest turns. Raises `PagesLost`."""
         if plan is not self._plan:
             self._prefix, self._plan = self._parts(plan), plan
         self._images.fetch([(part.page, part.tier) for part in self._prefix if isinstance(part, PagePart)])
         tail_tokens = self._pricing.total(tail)
         parts = (*self._prefix, TextPart(tuple(tail), tail_tokens)) if tail else self._prefix
         framing = framing_text(plan, self._shape)
-        return Context(parts, plan, self._usage(plan, parts, tail_tokens), framing)
+        return Context(parts, plan, self._usage(plan, parts, tail_tokens), framing, self._profile)
 
     def bind(self, page: Page) -> Page:
-        """A page that can show itself and tell its price."""
+        """Return the page with functions for its image, vision tokens and size at a tier."""
         return replace(page, picture_of=self._images.image, cost_of=self._vision_tokens, size_of=self._shown_size, shaped_at=self._shape)
 
     def forget(self) -> None:
-        """Drop what is kept, after turns were erased."""
+        """Clear the caches, after turns were erased."""
         self._plan, self._prefix = None, ()
         self._images.forget()
 
@@ -56,7 +56,7 @@ class Composer:
         return tuple(self._page_part(item, pages) if isinstance(item, PageItem) else self._text_part(item) for item in plan.items)
 
     def _pages(self, items: Sequence[PageItem]) -> dict[str, Page]:
-        """The pages that the plan shows, by key."""
+        """Return the plan's pages by key."""
         if not items:
             return {}
         first, last = min(item.first for item in items), max(item.last for item in items)

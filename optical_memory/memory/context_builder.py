@@ -1,4 +1,4 @@
-"""From a log of turns to a context: keep the last plan while it serves, make the next one when it does not."""
+"""Build contexts from a turn log: reuse the last plan while it is valid, replan when it is not."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .composer import Composer
 
 __all__ = ["ContextBuilder"]
 
-ATTEMPTS = 3  # at a context whose pages turn out to be lost: each attempt seals the lost ones anew
+ATTEMPTS = 3  # for a context whose pages are lost; each attempt seals them again
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """A session at one moment: its length, its pins, its plan, and the turns after that."""
+    """A snapshot of a session: its length, pins and plan, and the turns after the plan."""
 
     length: int
     pins: tuple[int, ...]
@@ -38,7 +38,7 @@ class _State:
 
 
 class ContextBuilder:
-    """Makes the contexts of one session; its plan and pages are kept beside the turns. Safe to use from several threads."""
+    """Builds the contexts of one session. Stores plan and pages beside the turns. Thread-safe."""
 
     def __init__(self, store: Readable, session: SessionId, settings: ViewSettings) -> None:
         self._store, self._session, self.settings = store, session, settings
@@ -74,20 +74,20 @@ class ContextBuilder:
         if (context := self._unchanged(state, budget)) is not None:
             return context
         if self._why_due(state, budget):
-            with claimed(self._store, self._session, "replan") as shared:  # or ten processes would draw the same pages at once
+            with claimed(self._store, self._session, "replan") as shared:  # else several processes would draw the same pages
                 state = self._replanned(self._read_state() if shared else state, budget)  # seals, then selects: see `Replanner`
         return self._composed(state, budget)
 
     # -- the steps -----------------------------------------------------------------------------------------------------------------
 
     def _read_state(self) -> _State:
-        """The session as it is now."""
+        """Read length, pins, plan and tail from the store."""
         length, pins = self._store.length(self._session), tuple(self._store.pinned(self._session))
         plan = self._read_plan()
         return _State(length, pins, plan, self._tail(plan, length))
 
     def _unchanged(self, state: _State, budget: int | None) -> Context | None:
-        """The last context, if it still holds. Plans are read once, so an equal plan is the same object."""
+        """Return the last context if nothing changed. Plans are decoded once, so an equal plan is the same object."""
         if self._latest is None:
             return None
         last, last_budget, context = self._latest
@@ -95,7 +95,7 @@ class ContextBuilder:
         return context if holds else None
 
     def _why_due(self, state: _State, budget: int | None) -> str | None:
-        """Why the plan no longer serves; None while it does."""
+        """Return why a re-plan is due; None if the plan is still valid."""
         profile, plan = self.settings.profile, state.plan
         return replan_reason(
             plan,
@@ -110,16 +110,16 @@ class ContextBuilder:
         )
 
     def _replanned(self, state: _State, budget: int | None) -> _State:
-        """The session with a plan that serves: the one that another process made meanwhile, or a new one.
+        """Return the state with a valid plan: one that another process made meanwhile, or a new one.
 
-        The tail ends where the plan's log ended: turns that others append while pages are drawn belong to the next context. They are
-        neither priced nor capped by this plan.
+        The tail ends where the plan's log ended. Turns that others append while pages are drawn belong to the next context: this plan has
+        neither priced nor capped them.
         """
         for _ in range(ATTEMPTS):
             if not (reason := self._why_due(state, budget)):
                 return state
             plan = self._replanner.replan(state.plan, length=state.length, basis=self.basis, budget=budget, pins=state.pins, reason=reason)
-            length = max(state.length, plan.length)  # a plan that waits has the length of the one before
+            length = max(state.length, plan.length)  # a postponed plan has the length of the one before
             planned = replace(state, length=length, plan=plan, tail=self._tail(plan, length))
             if self._write_plan(plan):
                 break
@@ -127,14 +127,14 @@ class ContextBuilder:
         return planned
 
     def _composed(self, state: _State, budget: int | None) -> Context:
-        """The context of a state whose plan serves."""
+        """Compose the context of a state with a valid plan."""
         assert state.plan is not None, "without a plan one is due"
         context = self._composer.compose(state.plan, state.tail)
         self._latest = state, budget, context
         return context
 
     def _discard(self, lost: PagesLost) -> None:
-        """Drop lost pages with everything damaged, and the plan, so that the next attempt seals their turns anew."""
+        """Discard lost pages, all damaged runs and the plan, so that the next attempt seals their turns again."""
         archive = self._open_archive()
         archive.discard([*lost.runs, *archive.damaged()])
         self._store.discard(self._session, [self.plan_name])
@@ -146,7 +146,7 @@ class ContextBuilder:
 
     @property
     def plan_name(self) -> str:
-        """The plan's name in the store; each reader has its own."""
+        """Name of the plan in the store; one per reader."""
         return f"plan/{self.settings.profile.name}"
 
     def _read_plan(self) -> Plan | None:
@@ -156,12 +156,12 @@ class ContextBuilder:
         if self._plan_read is None or self._plan_read[0] != data:
             try:
                 self._plan_read = (data, Plan.model_validate_json(data))
-            except ValueError:  # damaged, or of another release: plans are made anew at no loss
+            except ValueError:  # damaged, or of another release: a new plan replaces it
                 return None
         return self._plan_read[1]
 
     def _write_plan(self, plan: Plan) -> bool:
-        """Store a plan in place of the one that it was made from; false if another process was faster."""
+        """Replace the plan that this one was made from (compare and set); False if another process was faster."""
         data = plan.model_dump_json().encode()
         if claims := claims_of(self._store):
             if not claims.swap(self._session, self.plan_name, self._plan_data, data):
@@ -190,9 +190,9 @@ class ContextBuilder:
         return self._archive
 
     def pages(self, *, strict: bool = True) -> list[Page]:
-        """All sealed pages, oldest first, those that the context leaves out too.
+        """Return all sealed pages, oldest first, including those that the context leaves out.
 
-        Which they are is not known where the renderer cannot be opened: raises `RenderError`, or gives none if not `strict`.
+        Without the renderer they cannot be identified: raises `RenderError`, or returns [] if not `strict`.
         """
         with self._lock:
             if not self._store.names(self._session, "run/"):
@@ -203,16 +203,16 @@ class ContextBuilder:
             return [self._composer.bind(page) for page in archive.pages(archive.runs())]
 
     def verifications(self) -> list[Verification]:
-        """What verifiers found of the pages."""
+        """Return the results of all verifiers."""
         return verifications(self._store, self._session)
 
     @property
     def counts(self) -> ArchiveCounts:
-        """What was drawn since this was made."""
+        """Counts of drawn pages since this object was made."""
         return self._archive.counts if self._archive else ArchiveCounts()
 
     def forget(self) -> None:
-        """Drop what is kept in this process, after turns were erased."""
+        """Clear the caches of this process, after turns were erased."""
         with self._lock:
             self._latest = self._plan_read = None
             self.pricing.forget()

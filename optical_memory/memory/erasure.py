@@ -1,4 +1,4 @@
-"""True deletion of turns or of a whole session, and the proof of it."""
+"""Erase turns or a whole session, and prove it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..archive.page_archive import PageRun, discard_runs, runs_with
+from ..archive.codec import decode_pages
+from ..archive.page_archive import discard_runs, runs_named, runs_with
 from ..errors import SessionCorrupted
 from ..stores.base import SessionId, Store, Trace
 
@@ -16,7 +17,7 @@ __all__ = ["Erasure", "ErasureProof", "ErasureReport"]
 
 @dataclass(frozen=True, slots=True)
 class ErasureReport:
-    """What an erasure removed: numbers of turns, and how many pages with all their pictures."""
+    """What an erasure removed: the numbers of the turns, and how many pages with all their images."""
 
     turns: tuple[int, ...]
     pages: int
@@ -24,13 +25,13 @@ class ErasureReport:
 
 @dataclass(frozen=True, slots=True)
 class ErasureProof:
-    """Where erased turns were looked for, and what was found there. Nothing of what they said is in it.
+    """Places searched for erased turns, with results. Holds none of their text.
 
     Attributes:
-        session, tenant: of whom.
-        turns: the numbers; None for the whole session.
-        at: when it was looked (UTC).
-        traces: each place. One with `clean` None could not be looked at or does not tell.
+        session, tenant: the session searched.
+        turns: the turn numbers; None for the whole session.
+        at: time of the search (UTC).
+        traces: one for each place. `clean` is None where the place could not be searched or the result is unknown.
     """
 
     session: str
@@ -41,7 +42,7 @@ class ErasureProof:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every place was looked at and is clean."""
+        """Whether every place was searched and is clean."""
         return all(trace.clean for trace in self.traces)
 
 
@@ -52,25 +53,25 @@ class Erasure:
         self._store, self._session = store, session
 
     def erase_turns(self, numbers: Sequence[int]) -> ErasureReport:
-        """Remove turns and the pages that show them."""
-        # Pages first: should this be cut short, the log still knows what is to be erased, and asking again finishes it.
+        """Remove turns and the pages that hold them."""
+        # Pages first: if this is interrupted, the log still has the turns, and a second call finishes the erasure.
         pages = self._discard_pages(numbers, self._store.names(self._session, "plan/"))
         erased = self._store.erase(self._session, numbers)
         return ErasureReport(tuple(erased), pages + self._discard_pages(numbers))  # others may have drawn some meanwhile
 
     def erase_session(self) -> ErasureReport:
         """Remove everything."""
-        pages = sum(PageRun.parse(name).pages for name in self._store.names(self._session, "run/"))
+        pages = sum(run.pages for run in runs_named(self._store.names(self._session, "run/")))
         return ErasureReport(tuple(self._store.erase(self._session, None)), pages)
 
     def prove(self, numbers: Sequence[int] | None) -> ErasureProof:
-        """Look for what was erased."""
+        """Search the log, the cache and the store's files for erased turns."""
         found = (*self._in_log(numbers), *self._in_cache(numbers), *self._in_store(numbers))
         turns = None if numbers is None else tuple(sorted(set(numbers)))
         return ErasureProof(self._session.name, self._session.tenant, turns, datetime.now(UTC), found)
 
     def _discard_pages(self, numbers: Sequence[int], plans: Sequence[str] = ()) -> int:
-        """Remove the pages that show one of the turns, and `plans`; returns how many pages those were."""
+        """Discard the pages that hold one of the turns, and `plans`; return the number of pages."""
         runs = runs_with(self._store, self._session, numbers)
         return discard_runs(self._store, self._session, runs, also=plans) if runs or plans else 0
 
@@ -86,8 +87,29 @@ class Erasure:
             yield Trace("log", None, str(exc))
 
     def _in_cache(self, numbers: Sequence[int] | None) -> Iterator[Trace]:
-        left = self._store.names(self._session) if numbers is None else runs_with(self._store, self._session, numbers)
-        yield Trace("pages", not left, f"{len(left)} entries are there" if left else "no page, plan or picture is left")
+        if numbers is None:
+            left = self._store.names(self._session)
+            yield Trace("pages", not left, f"{len(left)} entries are there" if left else "no page, plan or picture is left")
+            return
+        # A run may be sealed anew over the gap that an erased turn left: what counts is which turns its pages show.
+        around = runs_with(self._store, self._session, numbers)
+        showing, unreadable = self._showing(around, set(numbers))
+        if showing or not unreadable:
+            yield Trace("pages", not showing, f"{showing} runs of pages show them" if showing else "no page shows them")
+        else:
+            yield Trace("pages", None, f"{unreadable} records of pages around them cannot be read")
+
+    def _showing(self, runs: Sequence[str], numbers: set[int]) -> tuple[int, int]:
+        """How many of `runs` have a page that shows one of the turns, and how many cannot be read."""
+        showing = unreadable = 0
+        for record in self._store.get(self._session, runs).values():
+            try:
+                pages = decode_pages(record)
+            except SessionCorrupted:
+                unreadable += 1
+                continue
+            showing += any(segment.turn in numbers for page in pages for segment in page.segments)
+        return showing, unreadable
 
     def _in_store(self, numbers: Sequence[int] | None) -> Iterator[Trace]:
         traces: Any = getattr(self._store, "traces", None)

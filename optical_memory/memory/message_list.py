@@ -1,8 +1,8 @@
-"""The memory of a conversation that someone else keeps: a framework's checkpoints, a client's list of messages, a proxy's request.
+"""Memory for messages that the caller keeps: a framework's checkpoints, a client's list of messages, a proxy's request.
 
-There is no log here and nothing is appended. `MessageListMemory` is a pure step from (messages, state, budget) to (context, next state).
-The state is small, plain JSON, and belongs beside the messages: where they are rolled back, forked or replayed, it goes along. Pages are a
-cache under the hash of what is drawn on them. An edit or a removal in the past makes the pages that showed it, and the plan, anew.
+There is no log and nothing is appended. `MessageListMemory` is a pure step from (messages, state, budget) to (context, next state).
+The state is small, plain JSON. Keep it beside the messages, so that it is rolled back, forked and replayed with them. Pages are cached
+under the hash of their content. After an edit or removal in the past, the pages that held it and the plan are made again.
 """
 
 from __future__ import annotations
@@ -33,29 +33,27 @@ __all__ = ["ContextAndState", "MessageListMemory"]
 
 T = TypeVar("T")
 
-TENANT = "optical-memory"  # whose sessions in a store hold pages and nothing else
-REMEMBERED_TURNS = 20_000  # messages read, kept so that a conversation is not read again at every call; some tens of megabytes
-REMEMBERED_CONVERSATIONS = 32  # conversations whose plan and pages are at hand
+TENANT = "optical-memory"  # its sessions in a store hold pages only
+REMEMBERED_TURNS = 20_000  # parsed messages cached between calls; some tens of megabytes
+REMEMBERED_CONVERSATIONS = 32  # conversations whose plan and pages are cached
 
 
 @dataclass(frozen=True, slots=True)
 class ContextAndState:
-    """What a model is to see, and the state to hand in at the next call."""
+    """The context for a model, and the state to pass to the next call."""
 
     context: Context
     state: dict[str, Any]
 
 
 class MessageListMemory(Generic[T]):
-    """Contexts of lists of messages of one kind.
+    """Builds contexts for lists of messages of one type. Thread-safe.
 
     Args:
-        settings: the reader, and how the past is shown to it.
-        cache: a store that keeps pages; only its cache is used.
-        key: what determines a message's turn, hashable and cheap: equal keys mean equal turns.
-        turn: the turn that a message stands for.
-
-    Safe to use from several threads.
+        settings: the reader and the view settings.
+        cache: a store for pages; only its cache is used.
+        key: maps a message to a cheap hashable key; equal keys mean equal turns.
+        turn: converts a message to a turn.
     """
 
     def __init__(self, settings: ViewSettings, cache: DerivedCache, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
@@ -65,7 +63,7 @@ class MessageListMemory(Generic[T]):
         self._lock = threading.Lock()
 
     def turns(self, messages: Sequence[T]) -> list[Turn]:
-        """The turns of `messages`, numbered from 1. Their ids are hashes of their content. Raises `InvalidTurn`, `TypeError`."""
+        """Convert `messages` to turns, numbered from 1, with content hashes as ids. Raises `InvalidTurn`, `TypeError`."""
         return [self._numbered(number, message) for number, message in enumerate(messages, 1)]
 
     def _numbered(self, number: int, message: T) -> Turn:
@@ -81,10 +79,10 @@ class MessageListMemory(Generic[T]):
         return known
 
     def context(self, messages: Sequence[T], state: Mapping[str, Any] | None = None, *, budget: int | None = None) -> ContextAndState:
-        """The context for `messages`, and the state after it.
+        """Return the context for `messages`, and the next state.
 
         Args:
-            state: what the last call for this conversation gave; None, or anything that does not fit any more, starts anew.
+            state: the state of this conversation's last call. None, or a state that no longer matches the messages, starts over.
 
         Raises `BudgetTooSmall`, `InvalidTurn`.
         """
@@ -97,7 +95,7 @@ class MessageListMemory(Generic[T]):
         return ContextAndState(context, after)
 
     def recall(self, messages: Sequence[T], query: str | int | Sequence[int], limit: int = 5) -> list[Turn]:
-        """Turns of `messages` by number, or by words, best match first. Raises `TurnNotFound`."""
+        """Find turns of `messages` by number, or by words, best match first. Raises `TurnNotFound`."""
         turns = self.turns(messages)
         if isinstance(query, str):
             index = TermIndex()
@@ -111,7 +109,7 @@ class MessageListMemory(Generic[T]):
         return [turns[number - 1] for number in numbers]
 
     def _open(self, state: Mapping[str, Any] | None) -> _MessageListStore:
-        """The conversation that `state` was made for, taken off the shelf while it is worked with, or a new one."""
+        """Take the conversation of `state` out of the cache while it is in use, or make a new one."""
         with self._lock:
             known = self._conversations.pop(_name_of(state), None) if state else None
         return known or _MessageListStore(self._cache, state, self.settings)
@@ -124,7 +122,7 @@ class MessageListMemory(Generic[T]):
 
 
 class _MessageListStore:
-    """One conversation as a `Readable`: turns from a list, plan and runs from the state, records and pictures from a store."""
+    """One conversation as a `Readable`: turns from a list, plan and runs from the state, records and images from a store."""
 
     def __init__(self, cache: DerivedCache, state: Mapping[str, Any] | None, settings: ViewSettings) -> None:
         self._cache = cache
@@ -132,7 +130,7 @@ class _MessageListStore:
         self._turns: Sequence[Turn] = ()
         self._plans: dict[str, tuple[bytes, str]] = {}
         self._runs: dict[str, str] = {}
-        with suppress(KeyError, TypeError, ValueError, AttributeError):  # damaged, or of another release: made anew at no loss
+        with suppress(KeyError, TypeError, ValueError, AttributeError):  # damaged, or of another release: start over
             if state and state["v"] == 1:
                 plans = {str(name): (json.dumps(plan["plan"]).encode(), str(plan["before"])) for name, plan in state["plans"].items()}
                 runs = {str(name): str(digest) for name, digest in state["runs"].items() if PageRun.parse(name)}
@@ -140,32 +138,32 @@ class _MessageListStore:
         self.builder = ContextBuilder(self, self._home, settings)
 
     def adopt(self, turns: Sequence[Turn]) -> None:
-        """Look at `turns` from now on, and drop what was made for others."""
+        """Use `turns` from now on, and drop plans and runs made for other turns."""
         held = len(self._turns)
         if [turn.id for turn in turns[:held]] != [turn.id for turn in self._turns]:
             self.builder.forget()
         self._turns = turns
-        if turns:  # conversations that begin alike share their pages; others do not, so that each can be let go of by itself
+        if turns:  # conversations with the same beginning share pages; others do not, so that each can be discarded alone
             self._home = SessionId(f"pages/{turns[0].id}", TENANT)
         self._plans = {name: (data, before) for name, (data, before) in self._plans.items() if self._before(data) == before}
-        # Back in time, what is newest now may have been on pages later. It stays text: it is what the model is to answer.
+        # After a rollback, the newest turns may already be on pages. They stay text: the model is to answer them.
         end = len(turns) if self._plans else max((turn.number for turn in turns if starts_exchange(turn)), default=1) - 1
         self._runs = {
             name: digest for name, digest in self._runs.items() if PageRun.parse(name).last <= end and self._digest_of(name) == digest
         }
 
     def state(self) -> dict[str, Any]:
-        """Plans and runs as plain JSON, without a pixel."""
+        """Return plans and runs as plain JSON, without images."""
         plans = {name: {"plan": json.loads(data), "before": before} for name, (data, before) in self._plans.items()}
         return {"v": 1, "plans": plans, "runs": dict(self._runs)}
 
     def _digest_of(self, run: str) -> str | None:
-        """Hash of the turns on a run."""
+        """Hash the turns on a run."""
         parsed = PageRun.parse(run)
         return self._digest(parsed.first, parsed.last)
 
     def _before(self, plan: bytes) -> str | None:
-        """Hash of the turns that a plan has cast into pages or text before its tail; None if it leaves no tail."""
+        """Hash the turns that a plan fixed as pages or text before its tail; None if it leaves no tail."""
         try:
             last = Plan.model_validate_json(plan).tail_from - 1
         except ValueError:
@@ -173,7 +171,7 @@ class _MessageListStore:
         return self._digest(1, last) if last < len(self._turns) else None
 
     def _digest(self, first: int, last: int) -> str | None:
-        """Hash of the turns first to last; None if the conversation does not reach so far."""
+        """Hash the turns first to last; None if the conversation is shorter."""
         if last > len(self._turns):
             return None
         return hashlib.sha256("".join(turn.id for turn in self._turns[first - 1 : last]).encode()).hexdigest()[:32]
@@ -222,12 +220,12 @@ class _MessageListStore:
             self._cache.discard(self._home, places)
 
     def _place(self, name: str) -> str:
-        """Where the cache, which all conversations share, keeps what is called `name` here. Pictures carry the hash in their name."""
+        """Return the key of `name` in the cache that all conversations share. Image names already contain the content hash."""
         return f"{name}/{self._runs.get(name, '')}" if name.startswith("run/") else name
 
 
 def _digest(turn: Turn) -> str:
-    """Hash of what a turn says."""
+    """Hash the content of a turn."""
     said = turn.model_dump_json(exclude={"id", "number", "created_at", "metadata"})
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

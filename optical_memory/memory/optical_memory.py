@@ -1,20 +1,18 @@
-"""The memory of one session: append turns, get a context that fits, get any turn back word for word."""
+"""The memory of one session: append turns, build a context within a budget, recall any turn word for word."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self, Unpack
 
 from ..context.context import Context
-from ..context.messages.gemini import to_gemini
-from ..context.messages.openai_anthropic import to_anthropic, to_openai
-from ..errors import InvalidTurn, SessionCorrupted, UnknownName, UnknownToolCall, WrongKey
+from ..errors import InvalidTurn, SessionCorrupted, UnknownToolCall, WrongKey
+from ..messages import to_format
 from ..pages.page import Page
 from ..planning.settings import ViewOptions, ViewSettings
 from ..profiles.profile import ReaderProfile
@@ -24,18 +22,17 @@ from ..turns.from_messages import TurnLike, turn_of
 from ..turns.redaction import redacted_turn
 from ..turns.turn import Turn
 from ..verification.base import Verification
+from ..worker_threads import in_thread
 from .context_builder import ContextBuilder
 from .erasure import Erasure, ErasureProof, ErasureReport
 from .recall import Period, Recall
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
 
-_FORMATS: dict[str, Callable[..., list[dict[str, Any]]]] = {"openai": to_openai, "anthropic": to_anthropic, "gemini": to_gemini}
-
 
 @dataclass(frozen=True, slots=True)
 class MemoryStats:
-    """A session's size, and what this object did since it was opened (`replans` and all that follows)."""
+    """A session's size, and counters since this object was opened (`replans` and the fields after it)."""
 
     turns: int
     pages: int
@@ -53,21 +50,21 @@ class MemoryStats:
 
 
 class OpticalMemory:
-    """Past turns as page images that fade with age, recent turns as text, and every turn kept word for word.
+    """Sends past turns as page images that shrink with age, recent turns as text; stores every turn word for word.
 
     Args:
         session: the session's name; any characters.
         store: a store's URL, or a store; the SQLite file in the user's data folder by default.
         reader: the model that reads the pages, by name, or a profile: it sets what tokens mean.
         tenant: sessions of different tenants never meet.
-        keep_secrets_in_log: with `redact`, turns are stored, recalled and sent as text word for word, secrets and all. False masks them
-            before they are stored, so that they never reach the store.
-        view: how the past is shown: `renderer`, `forgetting`, `marks`, `style`, `sidecar_tokens`, `redact`, `verify`, `shape`; see
+        keep_secrets_in_log: with `redact`, turns are stored, recalled and sent as text word for word, including secrets. False masks
+            secrets before a turn is stored.
+        view: `renderer`, `forgetting`, `marks`, `style`, `sidecar_tokens`, `redact`, `verify`, `shape`; see
             `planning.settings.ViewOptions`.
 
-    Raises `UnknownName` for a reader, renderer, verifier or tier that is not known; `TypeError` for an unknown option.
+    Raises `UnknownName` for an unknown reader, renderer, verifier or tier; `TypeError` for an unknown option.
 
-    Every method is safe to call from several threads and has an async twin (`aappend`, ...) that runs it in a worker thread.
+    Thread-safe. Every method has an async version (`aappend`, ...) that runs it in a worker thread.
     """
 
     def __init__(
@@ -98,19 +95,20 @@ class OpticalMemory:
     def append(self, turn: TurnLike, *, expected_length: int | None = None) -> Turn:
         """Store one turn, durably, and return it with its number.
 
-        Takes a `Turn`, a chat message mapping in OpenAI's or Anthropic's shape, or `(role, content)`. A turn whose `id` is known changes
-        nothing and returns the stored one. Nothing is rendered and no model is asked.
+        Takes a `Turn`, a chat message mapping in OpenAI's or Anthropic's shape, or `(role, content)`. A turn whose `id` is already stored
+        changes nothing; the stored turn is returned. Renders nothing and calls no model.
 
         Args:
-            expected_length: store only if the session has so many turns now; of several writers who saw that length, one appends.
+            expected_length: store only if the session has exactly this many turns; of concurrent writers that pass the same length, one
+                succeeds.
 
-        Raises `InvalidTurn` (`UnsupportedContent`, `UnknownToolCall`), `TypeError`, or `LengthConflict`; nothing is stored then.
-        `StoreUnavailable`; then append again, with the same `id`.
+        Raises `InvalidTurn` (`UnsupportedContent`, `UnknownToolCall`), `TypeError`, or `LengthConflict`, and stores nothing.
+        After `StoreUnavailable`, append again with the same `id`.
         """
         return self.extend([turn], expected_length=expected_length)[0]
 
     def extend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
-        """Store many turns in one step: all of them, or none if one is refused; the error says which."""
+        """Store many turns atomically: all, or none if one is invalid; the error names it."""
         batch = _batch(list(turns))
         if redactor := self._before_storing:
             batch = [redacted_turn(turn, redactor) for turn in batch]
@@ -134,52 +132,50 @@ class OpticalMemory:
                 )
 
     def turns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
-        """Turns with start <= number < stop, word for word; all of them by default. Numbers begin at 1; erased turns are absent."""
+        """Return turns with start <= number < stop, word for word; all by default. Numbers begin at 1; erased turns are absent."""
         return self._store.read(self.session, max(1, start or 1), stop)
 
     def __len__(self) -> int:
-        """The number of the newest turn."""
+        """Return the number of the newest turn."""
         return self._store.length(self.session)
 
     def pin(self, number: int) -> None:
-        """Hold the page of a turn up: never fainter than the reader's legible floor, never left out. Raises `TurnNotFound`."""
+        """Keep a turn's page at or above the reader's floor tier, and never leave it out. Raises `TurnNotFound`."""
         self._store.pin(self.session, number, True)
 
     def unpin(self, number: int) -> None:
-        """Let the page of a turn fade again. Raises `TurnNotFound`."""
+        """Demote a turn's page by age again. Raises `TurnNotFound`."""
         self._store.pin(self.session, number, False)
 
-    # -- the model's view ----------------------------------------------------------------------------------------------------------
+    # -- contexts ------------------------------------------------------------------------------------------------------------------
 
     def context(self, budget: int | None = None) -> Context:
-        """Pages of the past and recent turns as text, oldest first, in at most `budget` of the reader's tokens.
+        """Return pages of the past and recent turns as text, oldest first, in at most `budget` of the reader's tokens.
 
-        Raises `BudgetTooSmall` if what must stay text is larger than the budget, `StoreUnavailable`.
+        Raises `BudgetTooSmall` if the turns that must stay text exceed the budget, `StoreUnavailable`.
         """
         return self._builder.context(budget)
 
     def messages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
-        """The context as messages for a provider's own client.
+        """Return the context as messages for a provider's client.
 
         Args:
             dialect: `openai` (chat completions), `anthropic` or `gemini`.
             options: passed on to `messages.to_openai` (`detail`), `to_anthropic` (`cache`).
 
-        Raises what `context` raises; `UnknownName` for another dialect; `RenderError` for a picture that cannot be had.
+        Raises what `context` raises; `UnknownName` for another dialect; `RenderError` if a page image was lost and cannot be redrawn.
         """
-        if dialect not in _FORMATS:
-            raise UnknownName("dialect", dialect, sorted(_FORMATS))
-        return _FORMATS[dialect](self.context(budget), **options)
+        return to_format(self.context(budget), dialect, **options)
 
     def pages(self) -> list[Page]:
-        """All sealed pages, oldest first, those that the context leaves out too. Raises `RenderError` without the renderer's browser."""
+        """Return all sealed pages, oldest first, also those outside the context. Raises `RenderError` without the renderer's browser."""
         return self._builder.pages()
 
     def verifications(self) -> list[Verification]:
-        """What verifiers found of the pages (by `key`), under this layout and others. Kept in the store, and erased with the pages."""
+        """Return the verifiers' results for all pages (by `key`), in every layout. Stored, and erased with the pages."""
         return self._builder.verifications()
 
-    # -- getting back, and forgetting for good -------------------------------------------------------------------------------------
+    # -- recall and erasure --------------------------------------------------------------------------------------------------------
 
     def recall(
         self,
@@ -190,13 +186,13 @@ class OpticalMemory:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[Turn]:
-        """Turns, word for word.
+        """Find turns, word for word.
 
         Args:
-            query: words to search for, best match first; or numbers, given back in that order; None for all turns of a time.
-            limit: at most so many matches. Numbers asked for are all given.
-            exchange: give the whole exchange around each match, in log order, instead of the match alone.
-            since, until: only turns said from `since` on and before `until`.
+            query: words to search for, best match first; or numbers, returned in that order; None for all turns of a period.
+            limit: the most matches to return; does not apply to numbers.
+            exchange: return the whole exchange around each match, in log order.
+            since, until: only turns with since <= `created_at` < until.
 
         Raises `TurnNotFound` for a number that the session does not have.
         """
@@ -212,7 +208,7 @@ class OpticalMemory:
         return self._recall.with_exchanges(found) if exchange else found
 
     def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
-        """Delete turns for good, or the whole session: text, index entries, and every page and picture that showed them.
+        """Delete turns, or the whole session: text, index entries, and every page that holds them, with its images.
 
         Other turns keep their numbers. Raises `TurnNotFound` before anything is deleted.
         """
@@ -222,23 +218,23 @@ class OpticalMemory:
                     return self._erasure.erase_session()
                 wanted = [numbers] if isinstance(numbers, int) else numbers
                 for number in wanted:
-                    with suppress(SessionCorrupted, WrongKey):  # what cannot be read can be erased
+                    with suppress(SessionCorrupted, WrongKey):  # an unreadable turn can still be erased
                         self._recall.turn(number)
                 return self._erasure.erase_turns(wanted)
             finally:
                 self._builder.forget()
 
     def prove_erased(self, numbers: int | Sequence[int] | None = None) -> ErasureProof:
-        """Look for erased turns, or the erased session, in the log, among the pages, and as far as the store can tell in its files.
+        """Search for erased turns, or the erased session, in the log, the pages, and the store's files where it can read them.
 
-        A Redis server is made to rewrite its files first, where it allows that. This may take as long as a snapshot of all its data.
+        A Redis server is asked to rewrite its files first, if permitted. This may take as long as a snapshot of all its data.
         """
         return self._erasure.prove([numbers] if isinstance(numbers, int) else numbers)
 
     # -- the object itself ---------------------------------------------------------------------------------------------------------
 
     def stats(self) -> MemoryStats:
-        """Counters, for dashboards and tests."""
+        """Return counters, for dashboards and tests."""
         pages = self._builder.pages(strict=False)
         counts, verification = self._builder.counts, self._builder.verification
         return MemoryStats(
@@ -258,7 +254,7 @@ class OpticalMemory:
         )
 
     def close(self) -> None:
-        """Close the store if this object opened it. The browser is shared by the process and stays."""
+        """Close the store if this object opened it. The process's shared browser stays open."""
         if self._owns_store:
             self._store.close()
 
@@ -271,28 +267,28 @@ class OpticalMemory:
     def __repr__(self) -> str:
         return f"OpticalMemory({self.session.name!r}, store={self._store.url!r}, reader={self.profile.name!r})"
 
-    # -- async twins: the same in a worker thread --------------------------------------------------------------------------------------
+    # -- async versions: the same in a worker thread -----------------------------------------------------------------------------------
 
     async def aappend(self, turn: TurnLike, *, expected_length: int | None = None) -> Turn:
-        return await asyncio.to_thread(self.append, turn, expected_length=expected_length)
+        return await in_thread(self.append, turn, expected_length=expected_length)
 
     async def aextend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
-        return await asyncio.to_thread(self.extend, turns, expected_length=expected_length)
+        return await in_thread(self.extend, turns, expected_length=expected_length)
 
     async def aturns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
-        return await asyncio.to_thread(self.turns, start, stop)
+        return await in_thread(self.turns, start, stop)
 
     async def acontext(self, budget: int | None = None) -> Context:
-        return await asyncio.to_thread(self.context, budget)
+        return await in_thread(self.context, budget)
 
     async def amessages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(self.messages, budget, dialect=dialect, **options)
+        return await in_thread(self.messages, budget, dialect=dialect, **options)
 
     async def apages(self) -> list[Page]:
-        return await asyncio.to_thread(self.pages)
+        return await in_thread(self.pages)
 
     async def averifications(self) -> list[Verification]:
-        return await asyncio.to_thread(self.verifications)
+        return await in_thread(self.verifications)
 
     async def arecall(
         self,
@@ -303,26 +299,26 @@ class OpticalMemory:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[Turn]:
-        return await asyncio.to_thread(self.recall, query, limit, exchange=exchange, since=since, until=until)
+        return await in_thread(self.recall, query, limit, exchange=exchange, since=since, until=until)
 
     async def apin(self, number: int) -> None:
-        await asyncio.to_thread(self.pin, number)
+        await in_thread(self.pin, number)
 
     async def aunpin(self, number: int) -> None:
-        await asyncio.to_thread(self.unpin, number)
+        await in_thread(self.unpin, number)
 
     async def aerase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
-        return await asyncio.to_thread(self.erase, numbers)
+        return await in_thread(self.erase, numbers)
 
     async def aprove_erased(self, numbers: int | Sequence[int] | None = None) -> ErasureProof:
-        return await asyncio.to_thread(self.prove_erased, numbers)
+        return await in_thread(self.prove_erased, numbers)
 
     async def astats(self) -> MemoryStats:
-        return await asyncio.to_thread(self.stats)
+        return await in_thread(self.stats)
 
 
 def _batch(turns: Sequence[TurnLike]) -> list[Turn]:
-    """Turns ready to be stored. Raises `InvalidTurn` or `TypeError`, with the place of the one that is refused."""
+    """Prepare turns for storing. Raises `InvalidTurn` or `TypeError`, with the place of the invalid turn."""
     batch: list[Turn] = []
     for place, turn in enumerate(turns):
         try:
@@ -337,5 +333,5 @@ def _place(place: int, of: int) -> str:
 
 
 def _completed(turn: Turn) -> Turn:
-    """A turn ready to be stored: with an id and a time, and no number of its own."""
+    """Fill in id and time, and clear the number."""
     return turn.model_copy(update={"number": 0, "id": turn.id or uuid.uuid4().hex, "created_at": turn.created_at or datetime.now(UTC)})

@@ -1,4 +1,4 @@
-"""Getting turns back, word for word: by number, by their words, by the time they were said."""
+"""Find turns, word for word: by number, by words, by time."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..turns.turn import Turn
 
 __all__ = ["Period", "Recall", "to_the_letter"]
 
-LITERAL_REACH = 2_000  # matches looked at for one that holds an exact string to the letter, if none of the best does
-REACH = 64  # turns to either side of a match within which its exchange is looked for
+LITERAL_REACH = 2_000  # matches checked for an exact string, if none of the best contains it
+REACH = 64  # turns to either side of a match that are searched for its exchange
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A span of time from `since` on and before `until`; None leaves that end open, and a time without a zone is UTC."""
+    """The times t with since <= t < until. None leaves that end open; a time without a zone is UTC."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -51,7 +51,7 @@ class Recall:
     session: SessionId
 
     def turn(self, number: int) -> Turn:
-        """A turn by number. Raises `TurnNotFound`, or `TypeError` for what is no whole number."""
+        """Return a turn by number. Raises `TurnNotFound`, or `TypeError` for a number that is not an integer."""
         number = operator.index(number)
         found = self.store.read(self.session, number, number + 1) if number >= 1 else []
         if not found:
@@ -59,11 +59,11 @@ class Recall:
         return found[0]
 
     def numbered(self, numbers: Iterable[int], period: Period) -> list[Turn]:
-        """The turns `numbers`, in that order. Raises `TurnNotFound`."""
+        """Return the turns `numbers`, in that order. Raises `TurnNotFound`."""
         return [turn for turn in map(self.turn, numbers) if turn in period]
 
     def saying(self, query: str, limit: int, period: Period) -> list[Turn]:
-        """At most `limit` turns that match `query`, best first; for an exact string ($30, -n, 2.0e-5) those that hold it to the letter."""
+        """Return at most `limit` turns that match `query`, best first; for an exact string ($30, -n, 2.0e-5), literal matches first."""
         return to_the_letter(query, limit, lambda most: self._matching(query, most, period))
 
     def _matching(self, query: str, limit: int, period: Period) -> list[Turn]:
@@ -72,11 +72,11 @@ class Recall:
         return list(islice((turn for turn in found if turn in period), limit))
 
     def said(self, limit: int, period: Period) -> list[Turn]:
-        """The first `limit` turns of a period."""
+        """Return the first `limit` turns of a period."""
         return [turn for turn in self.store.read(self.session, 1) if turn in period][:limit]
 
     def with_exchanges(self, turns: Sequence[Turn]) -> list[Turn]:
-        """The whole exchange around each turn, in log order, each turn once."""
+        """Return the whole exchange around each turn, in log order, each turn once."""
         around = {turn.number: turn for found in turns for turn in self._exchange_of(found)}
         return [around[number] for number in sorted(around)]
 
@@ -91,9 +91,9 @@ class Recall:
 
 
 def to_the_letter(query: str, limit: int, matching: Callable[[int], list[Turn]]) -> list[Turn]:
-    """The best `limit` matches, but of an exact string first those that hold it as it is.
+    """Return the best `limit` matches; for an exact string, those that contain it literally come first.
 
-    An index knows the words of a string and not its signs: for `$30` it gives every 30. `matching` gives so many matches, best first.
+    A search index drops punctuation: for `$30` it finds every 30. `matching(n)` returns n matches, best first.
     """
     found = matching(limit)
     if exact_strings(query) != [query] or limit < 1:

@@ -1,1 +1,1 @@
-"""Pages as values: their style, segments and tiers, and the turns that go on each."""
+"""Pages as values: their style, segments and tiers, and the distribution of turns over pages."""

@@ -14,7 +14,7 @@ from .tiers import Tier
 
 __all__ = ["Box", "Page", "PageStyle", "Segment", "drawn_form", "run_key"]
 
-SANS_ADVANCE = 0.505  # em; the mean character of English prose, code and JSON in the pages' sans face (0.503 to 0.508), spaces included
+SANS_ADVANCE = 0.505  # em; mean character width of English prose, code and JSON in the pages' sans face (0.503 to 0.508), with spaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The part of one turn that stands on one page.
+    """The part of a turn on a page.
 
     Attributes:
         turn: the turn's number.
-        boxes: where it stands, in reading order: one box for each column that it touches.
-        continued: it began on the page before.
-        continues: it goes on on the next page.
+        boxes: its boxes in reading order, one per column.
+        continued: whether it began on the page before.
+        continues: whether it continues on the next page.
     """
 
     turn: int
@@ -55,13 +55,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class PageStyle:
-    """How pages are set. Lengths are in layout pixels; the sealed picture has `scale` times as many.
+    """Layout of pages. Lengths are in layout pixels; the sealed image has `scale` times as many.
 
-    The default is what an OCR reader still reads at Small: 14 px on a 1024 page (see docs/experiments.md). It is drawn at
-    1024 px, where hinted letters stand on whole pixels and four greys are enough; the other tiers are made from that picture.
+    The default is readable for an OCR reader at Small: 14 px on a 1024 page (see docs/experiments.md). It is drawn at 1024 px, where
+    hinted letters are aligned to whole pixels and four greys are enough; the other tiers are scaled from that image.
 
-    `grey_levels` is for the sealed picture and the tiers that are as large or larger, `faint_levels` for the smaller ones, where a letter
-    has no black left and every grey counts. `crop` cuts off what a page that is not full leaves blank: for readers that bill by area.
+    `grey_levels` applies to the sealed image and tiers of its size or larger, `faint_levels` to smaller ones, whose letters consist of
+    greys. `crop` cuts off the blank part of a page that is not full, for readers that bill by area.
     """
 
     width: int = 1024
@@ -80,12 +80,12 @@ class PageStyle:
 
     @property
     def cell(self) -> tuple[float, float]:
-        """Width and height in pixels of the sealed picture that a character of prose takes, on average."""
+        """Mean width and height of a character of prose, in pixels of the sealed image."""
         return self.font_size * SANS_ADVANCE * self.scale, self.font_size * self.line_height * self.scale
 
     @property
     def pixel_size(self) -> tuple[int, int]:
-        """Width and height of the sealed picture in pixels."""
+        """Width and height of the sealed image in pixels."""
         return round(self.width * self.scale), round(self.height * self.scale)
 
 
@@ -94,20 +94,20 @@ class Page:
     """A sealed page of a session.
 
     Attributes:
-        key: hash of what determines its pixels; equal keys promise equal bytes.
+        key: hash of everything that determines its pixels; equal keys mean equal bytes.
         index: place among the session's pages, from 1.
         first_turn, last_turn: numbers of the turns that it begins and ends with.
-        segments: the turns on it, in reading order, with their boxes in pixels of the sealed picture.
-        text_tokens: what the words on it cost as plain text.
+        segments: the turns on it, in reading order, with their boxes in pixels of the sealed image.
+        text_tokens: cost of its text as plain text.
         sidecar: its exact strings.
-        width, height: of the sealed picture in pixels.
-        canvas: the longer side in pixels before what was blank was cut off; 0 if nothing was.
-        importance: the greatest importance among its turns.
-        last_said: when its last turn was said.
-        fill: share of its column height that carries content.
-        missing_glyphs: characters drawn as a visible replacement, for want of a font.
-        pictures: what the turns that begin on it bring along where they are text instead.
-        shaped_at: tiers at which the memory that opened it lays it out again instead of shrinking it; see `shaping`.
+        width, height: size of the sealed image in pixels.
+        canvas: the longer side in pixels before the blank part was cut off; 0 if nothing was.
+        importance: the greatest importance of its turns.
+        last_said: time of its last turn.
+        fill: share of its column height with content.
+        missing_glyphs: characters drawn as a visible replacement because no font has them.
+        pictures: images inside the turns that begin on it, sent if they are text instead.
+        shaped_at: tiers at which its memory abridges it instead of shrinking it; see `archive.abridged_pages`.
     """
 
     key: str
@@ -137,29 +137,29 @@ class Page:
         return self.segments[-1].turn
 
     def image(self, tier: Tier | str) -> bytes:
-        """The page at a tier, as PNG bytes. Drawn again if its picture was lost; raises `RenderError` if that fails."""
+        """Return the page at a tier, as PNG bytes. Redrawn if its image was lost; raises `RenderError` if that fails."""
         assert self.picture_of is not None, "this page was not opened through a memory"
         return self.picture_of(self, Tier.parse(tier))
 
     def size(self, tier: Tier | str) -> tuple[int, int]:
-        """Width and height in pixels as the memory's reader is shown it at a tier; by itself a page has the tier's side."""
+        """Return width and height in pixels at a tier, as sent to the memory's reader; without a memory, the tier's side."""
         if self.size_of is not None:
             return self.size_of(self, Tier.parse(tier))
         scale = Tier.parse(tier).side / (self.canvas or max(self.width, self.height))
         return max(1, round(self.width * scale)), max(1, round(self.height * scale))
 
     def is_shaped(self, tier: Tier | str) -> bool:
-        """Whether what is shown at a tier is laid out again, as far as that can be done, and not the sealed picture made smaller."""
+        """Whether the page is abridged at a tier, if possible, instead of scaled from the sealed image."""
         return Tier.parse(tier) in self.shaped_at and max(self.size(tier)) < max(self.width, self.height)
 
     def tokens(self, tier: Tier | str) -> int:
-        """What the page costs the memory's reader at a tier, in vision tokens."""
+        """Return the page's cost at a tier, in vision tokens of the memory's reader."""
         assert self.cost_of is not None, "this page was not opened through a memory"
         return self.cost_of(self, Tier.parse(tier))
 
 
 def drawn_form(turn: Turn) -> dict[str, object]:
-    """What of a turn reaches the canvas, as plain JSON: no id, no time, no metadata."""
+    """Return the parts of a turn that are drawn, as plain JSON: no id, no time, no metadata."""
     drawn = [part.model_dump(mode="json") for part in turn.parts if part.type != "reasoning"]
     return {
         "number": turn.number,
@@ -167,14 +167,14 @@ def drawn_form(turn: Turn) -> dict[str, object]:
         "name": turn.name,
         "content": turn.content if isinstance(turn.content, str) else drawn,
         "calls": [[call.id, call.name, call.arguments] for call in turn.tool_calls],
-        "answers": turn.answered_calls,  # a result is headed with the name of its tool, found by the call's id
+        "answers": turn.answered_calls,  # a result's head has the name of its tool, found by the call's id
     }
 
 
 def run_key(renderer: str, fingerprint: str, style: PageStyle, exchanges: Sequence[Sequence[Sequence[Turn]]]) -> str:
-    """The identity of what a renderer makes of `exchanges`: 32 hexadecimal digits of a SHA-256.
+    """Hash the input of a renderer: 32 hexadecimal digits of a SHA-256.
 
-    Equal keys promise equal bytes: everything that determines the pixels goes in, and nothing else.
+    Equal keys mean equal bytes: the hash covers everything that determines the pixels, and nothing else.
     """
     drawn = [[[drawn_form(turn) for turn in unit] for unit in exchange] for exchange in exchanges]
     whole = json.dumps([renderer, fingerprint, asdict(style), drawn], ensure_ascii=False, separators=(",", ":"), sort_keys=True)

@@ -1,7 +1,7 @@
-"""Turns to pages: where a new page begins.
+"""Decide where a new page begins.
 
-Renderers measure and draw; the decision is made here, so that every renderer decides alike. It is greedy and looks at nothing that comes
-after the unit at hand. That is what lets a page be drawn again later from its own turns alone, to the same pixels.
+Renderers measure and draw; this module decides, so that all renderers decide alike. It is greedy and ignores everything after the current
+unit. So a page can be redrawn later from its own turns alone, to the same pixels.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from typing import NamedTuple
 
 __all__ = ["Measured", "page_starts"]
 
-WORTH_BREAKING = 0.9  # a page this full may end early to keep the next exchange whole; an emptier one would waste what it saves
-IMPATIENCE = 0.25  # so much less full it needs to be for every page since the last clean break: no run of pages goes on for ever
+WORTH_BREAKING = 0.9  # a page this full may end early to keep the next exchange whole; on an emptier one that wastes more than it saves
+IMPATIENCE = 0.25  # lowers that threshold for every page since the last clean break, so that every run of pages ends
 
 
 class Measured(NamedTuple):
-    """A unit's height in layout pixels, laid out in one column, and the exchange that it belongs to."""
+    """A unit's height in layout pixels, laid out in one column, and its exchange."""
 
     height: float
     exchange: int
 
 
 def page_starts(units: Sequence[Measured], capacity: float) -> list[int]:
-    """Indices of the units that begin a new page, the first one included.
+    """Return the indices of the units that begin a new page, the first one included.
 
     Args:
         units: the units in order.
-        capacity: heights that a page holds over all its columns.
+        capacity: height that a page holds over all its columns.
 
-    An exchange that fits on a page stays whole if the page before is at least nine tenths full; failing that, its units do. Everything
-    else flows on, over as many pages as it takes; the longer pages have flowed into each other, the sooner a unit begins a new one.
+    An exchange that fits on a page stays whole if the page before is at least nine tenths full; otherwise its units do. Everything else
+    continues over as many pages as it needs; the more pages since the last clean break, the sooner a unit begins a new one.
     """
     packing = _Packing(capacity)
     for _, group in groupby(enumerate(units), key=lambda pair: pair[1].exchange):
@@ -46,7 +46,7 @@ def page_starts(units: Sequence[Measured], capacity: float) -> list[int]:
 
 
 class _Packing:
-    """Pages being filled: where each began, and how full the last one is."""
+    """Pages being filled: where each begins, and how full the last one is."""
 
     def __init__(self, capacity: float) -> None:
         self.capacity = capacity
@@ -63,7 +63,7 @@ class _Packing:
         return height <= self.capacity and self._used >= needed * self.capacity
 
     def place(self, index: int, height: float) -> None:
-        """Put something of `height` that begins with unit `index` here or on a new page."""
+        """Place something of `height` that begins with unit `index` here or on a new page."""
         if not self.starts or (not self.fits(height) and self.is_worth_breaking(height)):
             self.starts.append(index)
             self._used, self._flowed = 0.0, 0

@@ -1,7 +1,7 @@
-"""The resolution tiers: how large a page is shown, and what it costs DeepSeek-OCR.
+"""The resolution tiers: a page's size, and its cost for DeepSeek-OCR.
 
 Sizes and round token counts are those of the DeepSeek-OCR paper (arXiv 2510.18234, table 1). The sequence lengths are what the
-decoder really receives: a grid of n x n vision tokens gets one newline token per row and one separator at its end, so
+decoder receives: a grid of n x n vision tokens gets one newline token per row and one separator at its end, so
 n(n + 1) + 1 (deepseek_vl2 processing code of the published repository, `tokenize_with_images`).
 """
 
@@ -19,7 +19,7 @@ PATCH = 64  # px of page per vision token and axis: 16-px patches, then the 16x 
 
 
 class Tier(IntEnum):
-    """A resolution at which a page is shown, ordered from the faintest to the sharpest."""
+    """A resolution of page images, ordered from the faintest to the sharpest."""
 
     TINY = 1
     SMALL = 2
@@ -29,12 +29,12 @@ class Tier(IntEnum):
 
     @property
     def label(self) -> str:
-        """The lower-case name, as plans and tables write it: `"tiny"`."""
+        """Lower-case name, as in plans and tables: `"tiny"`."""
         return self.name.lower()
 
     @property
     def side(self) -> int:
-        """Side in pixels of the square picture. Gundam is drawn at 1280 px: two by two tiles of 640."""
+        """Side of the square image in pixels. Gundam is drawn at 1280 px: two by two tiles of 640."""
         return _SIDES[self]
 
     @property
@@ -46,14 +46,14 @@ class Tier(IntEnum):
 
     @property
     def sequence_length(self) -> int:
-        """Tokens that a square page really takes in DeepSeek-OCR's decoder: 73 / 111 / 273 / 421 / 693."""
+        """Positions of a square page in DeepSeek-OCR's decoder: 73 / 111 / 273 / 421 / 693."""
         if self is Tier.GUNDAM:
             return gundam_sequence_length(self.side, self.side)
         return sequence_length(self.side)
 
     @classmethod
     def parse(cls, value: Tier | str) -> Tier:
-        """A tier by name. Raises `ValueError` with the known names."""
+        """Return a tier by name. Raises `ValueError` with the known names."""
         if isinstance(value, Tier):
             return value
         try:
@@ -67,20 +67,20 @@ _SIDES = {Tier.TINY: 512, Tier.SMALL: 640, Tier.BASE: 1024, Tier.LARGE: 1280, Ti
 
 
 def tiers_of(values: Iterable[Tier | str]) -> tuple[Tier, ...]:
-    """Tiers by name, each once, the faintest first. Raises `ValueError` with the known names. A lone name is a list of one."""
+    """Return tiers by name, each once, faintest first. A single name counts as a list of one. Raises `ValueError` with the known names."""
     return tuple(sorted({Tier.parse(value) for value in ([values] if isinstance(values, str) else values)}))
 
 
 def sequence_length(side: int) -> int:
-    """Decoder positions of one square picture of `side` pixels: n(n + 1) + 1 with n = side / 64."""
+    """Return the decoder positions of one square image of `side` pixels: n(n + 1) + 1 with n = side / 64."""
     n = side // PATCH
     return n * (n + 1) + 1
 
 
 def gundam_grid(width: int, height: int, max_tiles: int = MAX_TILES) -> tuple[int, int]:
-    """Columns and rows of tiles that Gundam mode cuts a `width` x `height` picture into; (0, 0) where it cuts none.
+    """Return columns and rows of Gundam mode's tiles for a `width` x `height` image; (0, 0) if it is not tiled.
 
-    The grid whose aspect ratio is closest to the picture's wins; of equals the larger one, if the picture has more than half its pixels
+    The grid whose aspect ratio is closest to the image's wins; of equals the larger one, if the image has more than half its pixels
     (`find_closest_aspect_ratio` of the published processing code).
     """
     if width <= TILE_SIDE and height <= TILE_SIDE:
@@ -98,7 +98,7 @@ def gundam_grid(width: int, height: int, max_tiles: int = MAX_TILES) -> tuple[in
 
 
 def gundam_sequence_length(width: int, height: int, max_tiles: int = MAX_TILES) -> int:
-    """Decoder positions of a `width` x `height` page in Gundam mode: the overview's 273 + (10 rows)(10 columns + 1)."""
+    """Return the decoder positions of a `width` x `height` page in Gundam mode: the overview's 273 + (10 rows)(10 columns + 1)."""
     columns, rows = gundam_grid(width, height, max_tiles)
     per_tile = TILE_SIDE // PATCH
     tiles = per_tile * rows * (per_tile * columns + 1) if columns else 0

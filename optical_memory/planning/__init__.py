@@ -1,1 +1,1 @@
-"""Planning: which turns are text, which stand on pages, and the tier of each page."""
+"""Planning: decide which turns are text, which are on pages, and the tier of each page."""

@@ -1,4 +1,4 @@
-"""What planning decides about, pages and texts, and the decision about each."""
+"""Candidates of planning, pages and texts, and the decision about each."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["Decision", "PageCandidate", "TextCandidate", "as_one_text", "dearer_
 
 @dataclass(frozen=True, slots=True)
 class PageCandidate:
-    """What planning needs to know of a page.
+    """A page, as planning sees it.
 
     Attributes:
-        run: pages of one run share a unit with their neighbour: they are text together or pictures together.
+        run: number of its run. Pages of a run share units, so all are text or all are images.
         turns: numbers of the turns on it.
         overhead: tokens of the text beside the page: its label and its sidecar.
-        vision: vision tokens at each tier that it may be shown at, faintest first: the reader's ladder, as far as nobody found that the
-            page cannot be read there. Empty for a page that can be read at none.
-        images: what its turns bring along where they are text instead.
-        enough: the tier that it falls to at once, whatever its age; None where that is left to its age.
+        vision: vision tokens at each usable tier, faintest first: the reader's ladder without tiers that a verifier refused. Empty if no
+            tier is readable.
+        images: images inside its turns, sent if the turns are text instead.
+        enough: tier to demote the page to regardless of age; None to go by age.
     """
 
     key: str
@@ -43,7 +43,7 @@ class PageCandidate:
 
 @dataclass(frozen=True, slots=True)
 class TextCandidate:
-    """Turns before the tail that are text or nothing, together. Protected ones are never left out."""
+    """Turns before the tail that are text or left out, as a whole. Protected ones are never left out."""
 
     first: int
     last: int
@@ -55,7 +55,7 @@ class TextCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision: a page at a tier, turns as text, or (neither) left out. A page as text can be read at no tier: see `within_request`."""
+    """A decision: a page at a tier, turns as text, or (neither) left out. A page as text is readable at no tier: see `within_request`."""
 
     candidate: PageCandidate | TextCandidate
     tier: Tier | None = None
@@ -80,17 +80,17 @@ class Decision:
 
 
 def text_images(decisions: Sequence[Decision]) -> ImageLoad:
-    """The pictures of turns that are sent as text."""
+    """Sum up the images of turns that are sent as text."""
     return sum((decision.candidate.images for decision in decisions if decision.as_text), NO_IMAGES)
 
 
 def run_of(candidate: PageCandidate | TextCandidate) -> tuple[str, int]:
-    """What tells a candidate's run from its neighbours'; texts stand alone."""
+    """Return a key that groups candidates by run; each text is a group of its own."""
     return ("run", candidate.run) if isinstance(candidate, PageCandidate) else ("text", candidate.first)
 
 
 def as_one_text(pages: Sequence[PageCandidate]) -> TextCandidate:
-    """A run whose pictures do not pay, as text: whole, since turns run over the edges of its pages."""
+    """Convert a run that is not cheaper as pages to text. The whole run, since turns continue across its pages."""
     turns = sorted({number for page in pages for number in page.turns})
     tokens = sum(page.text_tokens for page in pages)
     images = sum((page.images for page in pages), NO_IMAGES)

@@ -1,7 +1,7 @@
-"""Forgetting: how faint a page may be at its age.
+"""Forgetting policies: the tier of a page by its age.
 
-DeepSeek-OCR's figure 13 (arXiv 2510.18234) proposes that old context be kept as ever smaller images, as a person's memory fades. The
-default policy here follows it by age. What a budget then takes away is decided in `planning`.
+DeepSeek-OCR's figure 13 (arXiv 2510.18234) proposes to keep older context as smaller images, like human memory. The default policy does
+so by age. `selection` then fits the result into a budget.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ["ByAge", "Forgetting", "PageAge"]
 
 @dataclass(frozen=True, slots=True)
 class PageAge:
-    """How old a page is, and how much it matters.
+    """Age and importance of a page.
 
     Attributes:
-        pages: pages sealed after it; a fraction where a budget makes the memory age faster.
-        turns: turns said after its last one, likewise.
+        pages: pages sealed after it; fractional if a budget scales ages.
+        turns: turns after its last one, likewise.
         hours: hours between its last turn and the newest, likewise.
         importance: the greatest importance of its turns, 0 to 1.
     """
@@ -31,17 +31,17 @@ class PageAge:
     importance: float = 0.5
 
     def hastened(self, haste: float) -> PageAge:
-        """So many times older. The newest page has age 0 and must age too, so pages are counted from one for the purpose."""
+        """Multiply the age by `haste`. Pages and turns are counted from 1 for this, so that the newest page ages too."""
         if haste == 1.0:
             return self
         return replace(self, pages=(self.pages + 1) * haste - 1, turns=(self.turns + 1) * haste - 1, hours=self.hours * haste)
 
 
 class Forgetting(Protocol):
-    """A policy. Its `repr` names it and its settings: a plan made under another one is made again."""
+    """A forgetting policy. Its `repr` must name it and its settings: if it changes, plans are made again."""
 
     def tier(self, age: PageAge) -> Tier | None:
-        """The tier for a page of this age; None to leave it out. Never sharper for an older page of equal importance."""
+        """Return the tier for a page of this age; None to leave it out. Never sharper for an older page of equal importance."""
         ...
 
 
@@ -49,10 +49,10 @@ class Forgetting(Protocol):
 class ByAge:
     """Gundam, then Large, Base, Small, Tiny, then out of the context.
 
-    Each field is the age at which a page falls below that tier, in `unit`. The defaults decision the newest page in Gundam, the next two in
-    Large, four in Base, sixteen in Small, sixty-four in Tiny: each step is about as long as all before it together.
+    Each field is the age at which a page falls below that tier, in `unit`. By default the newest page is at Gundam, the next two at
+    Large, four at Base, sixteen at Small, sixty-four at Tiny: each step is about as long as all before it together.
 
-    Importance bends age: a page at importance 1 ages half as fast as one at 0.5, one at 0 twice as fast.
+    Importance scales age: a page at importance 1 ages half as fast as one at 0.5, one at 0 twice as fast.
     """
 
     gundam: float = 1
@@ -70,7 +70,7 @@ class ByAge:
             raise ValueError(f"unknown unit {self.unit!r}; known: pages, turns, hours")
 
     def tier(self, age: PageAge) -> Tier | None:
-        """The sharpest tier whose limit the page has not reached."""
+        """Return the sharpest tier whose limit the page has not reached."""
         value: float = getattr(age, self.unit)
         bent = value * 2.0 ** (1.0 - 2.0 * age.importance)
         return next((tier for tier, limit in self._limits() if bent < limit), None)

@@ -1,4 +1,4 @@
-"""A session cut in two for a re-plan: what may be shown of it, and the text that stays after that."""
+"""A session, split for a re-plan into candidates for pages and the tail that stays text."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .sealing import Sealing
 
 __all__ = ["PageReading", "Past", "past_of", "ranges_left_out"]
 
-RUNS_AT_A_TIME = 64  # whose records are read together; most policies have forgotten what is older than that
+RUNS_AT_A_TIME = 64  # runs read together; most policies leave out what is older than that
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A session cut in two: what stands before the tail, and the tail.
+    """A session, split into what stands before the tail, and the tail.
 
     Attributes:
-        candidates: what may be shown, oldest first.
-        faded: runs too old for the policy; they are not read.
-        text_tokens: of everything before the tail, as plain text.
-        tail_tokens: of the tail as text.
-        images: of the turns of the tail.
+        candidates: pages and texts before the tail, oldest first.
+        faded: runs too old for the policy; their records are not read.
+        text_tokens: tokens of everything before the tail, as plain text.
+        tail_tokens: tokens of the tail as text.
+        images: images inside the turns of the tail.
     """
 
     candidates: Sequence[PageCandidate | TextCandidate]
@@ -48,10 +48,10 @@ class PageReading:
 
     Args:
         archive: the session's pages.
-        floors: what verifiers found; None where none is asked.
-        pins: the pinned turns.
+        floors: results of the verifier; None without one.
+        pins: numbers of the pinned turns.
         length: the log's length.
-        newest: the newest turn, from which the age in hours counts.
+        newest: the newest turn; ages in hours count back from it.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class PageReading:
         self._pages: dict[str, Page] = {}
 
     def page(self, key: str) -> Page:
-        """A page that was read."""
+        """Return a page that was read before, by key."""
         return self._pages[key]
 
     def tiers(self, key: str) -> Sequence[Tier]:
-        """The rungs that a page may be shown at, faintest first."""
+        """Return the tiers usable for a page, faintest first."""
         ladder = self._pricing.profile.ladder
         return self._floors.tiers(self._pages[key], ladder) if self._floors else ladder
 
     def candidates(self, runs: Sequence[PageRun]) -> tuple[list[PageCandidate], list[PageRun]]:
-        """The pages that can be shown, newest runs first until the policy would leave out even the most important, and the other runs."""
+        """Return candidates and the runs not read. Reads newest first, until the policy leaves out a page even at importance 1."""
         found: list[PageCandidate] = []
         after, total = 0, sum(run.pages for run in runs)
         for batch in _batches(runs[::-1], RUNS_AT_A_TIME):
@@ -94,7 +94,7 @@ class PageReading:
         return found, []
 
     def _read(self, runs: Sequence[PageRun], after: int, total: int) -> list[PageCandidate]:
-        """The pages of neighbouring runs with `after` of `total` pages sealed after them."""
+        """Read the pages of adjacent runs; `after` of `total` pages are newer."""
         count = sum(run.pages for run in runs)
         pages = self._archive().pages(runs, first_index=total - after - count + 1)
         run_of = {page.key: run.first for run in runs for page in pages if run.first <= page.first_turn <= run.last}
@@ -122,7 +122,7 @@ class PageReading:
 
 
 def past_of(sealing: Sealing, reading: PageReading, pricing: Pricing, start: int = 0) -> Past:
-    """The session cut at turn `start`, or right after the last page if that is later or `start` is 0."""
+    """Split the session at turn `start`, or right after the last page if that is later or `start` is 0."""
     tail = [turn for turn in sealing.tail() if turn.number >= start]
     before = [turn for turn in sealing.loose if not tail or turn.number < tail[0].number]
     pages, faded = reading.candidates(sealing.runs)
@@ -134,7 +134,7 @@ def past_of(sealing: Sealing, reading: PageReading, pricing: Pricing, start: int
 
 
 def ranges_left_out(past: Past, decisions: Sequence[Decision]) -> tuple[tuple[tuple[int, int], ...], int]:
-    """Ranges of turns that are not shown, first to last, and how many turns those are."""
+    """Return the ranges (first, last) of turns left out, and the number of turns in them."""
     shown = {number for decision in decisions if decision.shown for number in decision.candidate.turns}
     out = sorted({number for decision in decisions if not decision.shown for number in decision.candidate.turns} - shown)
     ranges = [(run.first, run.last) for run in past.faded] + [(number, number) for number in out]
@@ -160,14 +160,14 @@ def _pages_after(run: PageRun, runs: Sequence[PageRun]) -> int:
 
 
 def _hours_between(page: Page, newest: Turn | None) -> float:
-    """Hours from the last turn of a page to the newest turn; 0 where one has no time."""
+    """Return the hours from a page's last turn to the newest turn; 0 if either has no time."""
     if newest is None or newest.created_at is None or page.last_said is None:
         return 0.0
     return max(0.0, (newest.created_at - page.last_said).total_seconds() / 3600)
 
 
 def _merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Ranges of numbers, first to last, in order; those that touch are one."""
+    """Sort ranges (first, last), and merge adjacent ones."""
     current: tuple[int, int] | None = None
     for first, last in sorted(ranges):
         if current and first <= current[1] + 1:

@@ -1,8 +1,8 @@
-"""Making the next plan: seal what moves to pages, then select the tier of each page.
+"""Make the next plan: seal turns to pages, then select the tier of each page.
 
-It goes from gentle to forced. Gently, whole exchanges that fill pages leave the text. If the budget still does not hold, pages that are
-not full are sealed too; then the current exchange is cut between its units. Its opening request stays text all along: a model answers
-worse about a task that it must read off a picture (arXiv 2603.09095).
+Modes are tried from gentle to forced. First, only whole exchanges that fill pages leave the text. If the plan exceeds the budget, partly
+filled pages are sealed too; then the current exchange is cut between its units. Its opening request always stays text: models answer
+worse about a task that they read from an image (arXiv 2603.09095).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["Replanner"]
 
 
 class _Mode(NamedTuple):
-    """How hard a re-plan tries: whether it moves anything, cuts inside exchanges, and leaves pages partly empty."""
+    """A mode of a re-plan: whether it moves turns to pages, cuts inside exchanges, and seals partly filled pages."""
 
     name: str
     inside: bool = False
@@ -50,8 +50,8 @@ class Replanner:
     """Makes the plans of one session.
 
     Attributes:
-        archive: the session's pages; called only when pages are at stake, since it may have to look for a browser.
-        verification: verifies pages before a plan shows them at a tier; None where no verifier is set.
+        archive: opens the session's pages; called only when needed, since it may start a browser.
+        verification: verifies pages before a plan uses them at a tier; None without a verifier.
     """
 
     store: Readable
@@ -62,7 +62,7 @@ class Replanner:
     verification: TierVerification | None = None
 
     def replan(self, last: Plan | None, *, length: int, basis: str, budget: int | None, pins: Sequence[int], reason: str) -> Plan:
-        """The next plan. Raises `BudgetTooSmall` if what is held as text is larger than the budget, `PagesLost`, `StoreUnavailable`."""
+        """Make the next plan. Raises `BudgetTooSmall` if what must stay text exceeds the budget, `PagesLost`, `StoreUnavailable`."""
         attempt = self._attempt(length, budget, pins)
         plan = attempt.plan(long_exchange=reason == "long exchange", settle=reason in ("high water", "cache lapsed"))
         if last and reason == "high water" and self.pricing.profile.cache.read is not None:
@@ -80,7 +80,7 @@ class Replanner:
         return _Attempt(self.settings, self.pricing, sealing, reading, floors, budget)
 
     def _cheapest(self, attempt: _Attempt, plan: Plan, last: Plan) -> Plan:
-        """The way that will be billed least: `plan`, or the same with the pages that were sent as sharp as they are, or waiting."""
+        """Return the cheapest of: `plan`; the same with pages already sent kept at their tier; the last plan, postponing the change."""
         marks = attempt.marks
         unchanged = replace(attempt, held={item.key: item.tier for item in last.pages})
         ways = [unchanged.plan(long_exchange=False, settle=True), plan]
@@ -99,11 +99,11 @@ class Replanner:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """Tries from gentle to forced until the budget holds.
+    """Tries modes from gentle to forced until the plan fits the budget.
 
     Attributes:
-        floors: what verifiers found; None where none is asked.
-        held: tiers of pages, by key, that stay as they are.
+        floors: results of the verifier; None without one.
+        held: tiers of pages, by key, that must not change.
     """
 
     settings: ViewSettings
@@ -116,16 +116,16 @@ class _Attempt:
 
     @property
     def length(self) -> int:
-        """The log's length, as far as it is planned."""
+        """Length of the log that the plan covers."""
         return self.sealing.length
 
     @property
     def marks(self) -> WaterMarks:
-        """The water marks under the budget."""
+        """Water marks within the budget."""
         return self.settings.marks.within(self.budget)
 
     def plan(self, *, long_exchange: bool, settle: bool) -> Plan:
-        """The gentlest plan that holds the budget, leaves no overlong text, and takes no pages away while the text is above its mark."""
+        """Return the gentlest plan that fits the budget, leaves no overlong text, and drops no pages while the text is above its mark."""
         feasible: Plan | None = None
         needed = 0
         for mode in self._modes(long_exchange=long_exchange, settle=settle):
@@ -136,8 +136,8 @@ class _Attempt:
             if self.budget is not None and needed > self.budget:
                 continue
             feasible = plan
-            if len(plan.pages) > self.pricing.profile.free_places(plan.text_images + past.images):  # fewer turns as text, fewer pictures
-                continue
+            if len(plan.pages) > self.pricing.profile.free_places(plan.text_images + past.images):
+                continue  # a later mode leaves fewer turns, and so fewer images, as text
             if past.tail_tokens <= (self.marks.high if plan.squeezed else LONG_EXCHANGE * self.marks.high):
                 break
         if feasible is None:
@@ -153,7 +153,7 @@ class _Attempt:
         return [_HOLD, *modes] if may_hold else modes
 
     def _cut(self, mode: _Mode) -> Past:
-        """The session with the turns on pages that `mode` moves there."""
+        """Move turns to pages as `mode` allows, and split the session."""
         tail = self.sealing.tail()
         start = tail[0].number if tail else self.length + 1
         if mode is not _HOLD and tail:
@@ -163,9 +163,9 @@ class _Attempt:
         return past_of(self.sealing, self.reading, self.pricing, start if mode.partial else 0)
 
     def _fit(self, past: Past) -> tuple[Plan, int]:
-        """A plan for `past` as near to the budget as it can be, without a page that cannot be read, and its tokens with the tail.
+        """Return a plan for `past`, as close to the budget as possible and without unreadable pages, and its tokens with the tail.
 
-        Each round takes a tier from at least one page, so there is a last one.
+        Terminates: each round removes a tier from at least one page.
         """
         plan, total = self._fitted(past)
         while self.floors and not self.floors.allow([(self.reading.page(item.key), item.tier) for item in plan.pages]):
@@ -181,7 +181,7 @@ class _Attempt:
     def _fitted(self, past: Past) -> tuple[Plan, int]:
         decisions = arrange(past.candidates, self.settings.policy, self.pricing.profile, held=self.held, beside=past.images)
         plan = self._plan_of(past, decisions, squeezed=False)
-        if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # the pages pay, but not for their framing text
+        if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # cheaper than text, but not with the framing text
             as_text = arrange(past.candidates, self.settings.policy, self.pricing.profile, pictures=False, beside=past.images)
             plan = self._plan_of(past, as_text, squeezed=False)
         total = plan.prefix_tokens + past.tail_tokens
@@ -191,7 +191,7 @@ class _Attempt:
             room = target - past.tail_tokens - self._framing_tokens(plan)
             plan = self._squeezed(past, room)
             total = plan.prefix_tokens + past.tail_tokens
-            if total > target:  # leaving turns out made the framing longer
+            if total > target:  # the framing text grew, since it names turns left out
                 plan = self._squeezed(past, room - (total - target))
                 total = plan.prefix_tokens + past.tail_tokens
             if total <= target:

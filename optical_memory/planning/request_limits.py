@@ -1,4 +1,4 @@
-"""What does not fit into one request: unreadable pages, and pictures above its limits."""
+"""Drop what one request cannot hold: unreadable pages, and images above its limits."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["free_places", "within_request"]
 
 
 def free_places(decisions: Sequence[Decision], profile: ReaderProfile, beside: ImageLoad) -> int:
-    """Places for pictures that `decisions` leave in a request which holds `beside` too; below 0, so many are too many."""
+    """Return how many more images the request may hold after `decisions` and `beside`; negative if it holds too many."""
     tiers = [decision.tier for decision in decisions if decision.tier is not None]
     return profile.free_places(beside + text_images(decisions), max(map(profile.side, tiers), default=0)) - len(tiers)
 
 
 def within_request(decisions: list[Decision], profile: ReaderProfile, beside: ImageLoad, room: int | None) -> list[Decision]:
-    """Give up the pages that cannot be read, and the oldest that a request has no place for.
+    """Drop unreadable pages, then the oldest pages above the request's image limit.
 
-    Their runs are text, as far as there is room; else they are left out. What is held is text whatever the room. A run whose turns bring
-    pictures of their own would win no place as text: it is left out. So, once there are no pages, are the oldest texts with pictures.
+    Their runs become text while `room` (tokens) lasts, else are left out; pinned ones are text regardless of room. A run whose turns
+    contain images frees no place as text, so it is left out. If no pages remain, the oldest texts with images are left out too.
     """
     if any(decision.as_text and isinstance(decision.candidate, PageCandidate) for decision in decisions):
         decisions = _given_up(decisions, 0, room)
@@ -37,14 +37,14 @@ def within_request(decisions: list[Decision], profile: ReaderProfile, beside: Im
 
 
 def _given_up(decisions: list[Decision], surplus: int, room: int | None) -> list[Decision]:
-    """Without the pages that cannot be read, and the oldest `surplus` others, or all of them."""
+    """Drop the unreadable pages, and the oldest `surplus` others, or all."""
     runs = [list(run) for _, run in groupby(decisions, key=lambda decision: run_of(decision.candidate))]
     cut = [_without_unreadable(run) for run in runs]
     for place, run in enumerate(cut):
         if surplus > 0:
             cut[place] = _without_oldest(run, surplus)
             surplus -= sum(decision.tier is not None for decision in run) - sum(decision.tier is not None for decision in cut[place])
-    for place in range(len(cut)):  # what is held may not be left out, and still has to fit
+    for place in range(len(cut)):  # pinned and protected ones may not be left out, and still have to fit
         if surplus > 0 and any(decision.tier is not None for decision in cut[place]):
             surplus -= sum(decision.tier is not None for decision in cut[place])
             cut[place] = _as_text(runs[place])
@@ -59,7 +59,7 @@ def _given_up(decisions: list[Decision], surplus: int, room: int | None) -> list
 
 
 def _without_unreadable(run: list[Decision]) -> list[Decision]:
-    """A run without its pages that cannot be read, and the rest only if it pays alone; as text where what would go may not be left out."""
+    """Drop a run's unreadable pages, and the rest too unless it is cheaper than text; as text if a dropped page is pinned."""
     unreadable = [decision for decision in run if decision.as_text and isinstance(decision.candidate, PageCandidate)]
     if not unreadable:
         return run
@@ -71,9 +71,9 @@ def _without_unreadable(run: list[Decision]) -> list[Decision]:
 
 
 def _without_oldest(run: list[Decision], count: int) -> list[Decision]:
-    """A run without its oldest `count` pages that need not be shown.
+    """Drop the oldest `count` pages of a run that are not pinned.
 
-    If the rest does not pay alone, it goes too; where a pin holds some of it, all of the run stays.
+    If the rest is not cheaper than text, it goes too; if a page of the rest is pinned, the whole run stays.
     """
     kept = list(run)
     for place, decision in enumerate(run):

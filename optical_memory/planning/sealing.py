@@ -1,4 +1,4 @@
-"""Moving loose turns to pages: which turns stand on no page yet, which of them stay text, and the sealing of the rest."""
+"""Move loose turns (on no page yet) to pages, except those that stay text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Sealing:
     """The pages and the loose turns of a session during one re-plan.
 
     Args:
-        archive: the session's pages; called only when pages are at stake, since it may have to look for a browser.
-        length: the log's length when the plan was asked for; newer turns are not read, unless they are on pages already.
-        draws: False for a reader that is better given text; nothing is sealed for it.
+        archive: opens the session's pages; called only when needed, since it may start a browser.
+        length: the log's length when the re-plan began; newer turns are read only if they are on pages already.
+        draws: False for a reader without usable tiers; nothing is sealed for it.
 
     Attributes:
-        length: of the log as far as it is planned.
+        length: length of the log that the plan covers.
         runs: runs of pages, in order.
         loose: turns that are on no page, oldest first.
     """
@@ -38,7 +38,7 @@ class Sealing:
 
     @property
     def end(self) -> int:
-        """Number of the last turn on a page; 0 for no page."""
+        """Number of the last turn on a page; 0 without pages."""
         return self.runs[-1].last if self.runs else 0
 
     def tail(self) -> list[Turn]:
@@ -46,7 +46,7 @@ class Sealing:
         return [turn for turn in self.loose if turn.number > self.end]
 
     def kept_off_pages(self) -> set[int]:
-        """Turns that stay text wherever they stand: the system's opening words and the request being worked on."""
+        """Numbers of turns that always stay text: the opening system turns and the current request."""
         opening = takewhile(lambda pair: pair[1].number == pair[0] and pair[1].role in ("system", "developer"), enumerate(self.loose, 1))
         request = [turn.number for turn in self.loose if starts_exchange(turn)][-1:]
         return {turn.number for _, turn in opening}.union(request)
@@ -54,8 +54,8 @@ class Sealing:
     def seal_before(self, start: int, *, partial: bool) -> None:
         """Move loose turns before `start` to pages.
 
-        What is loose between pages (their record was lost, or a turn among them erased) is sealed whole. After all pages, the last,
-        unfinished one stays open unless `partial`.
+        Loose turns between pages (a record was lost, or a turn erased) are all sealed. After the last page, turns that do not fill a page
+        stay loose unless `partial`.
         """
         if not self._draws:
             return
@@ -69,7 +69,7 @@ class Sealing:
             self.loose = [turn for turn in self.loose if not _is_covered(turn.number, self.runs)]
 
     def _groups(self, start: int) -> list[list[Turn]]:
-        """Loose turns before `start`, apart where pages or turns that stay text come between."""
+        """Group loose turns before `start`, split at pages and at turns that stay text."""
         kept, ends = self.kept_off_pages(), [run.first for run in self.runs]
         groups: list[list[Turn]] = []
         previous_kept = True
@@ -96,7 +96,7 @@ class Sealing:
 
 
 def _loose_turns(store: Readable, session: SessionId, runs: Sequence[PageRun], length: int) -> list[Turn]:
-    """The turns up to `length` that no run covers, oldest first."""
+    """Read the turns up to `length` that no run covers, oldest first."""
     loose: list[Turn] = []
     start = 1
     for run in runs:
@@ -107,6 +107,6 @@ def _loose_turns(store: Readable, session: SessionId, runs: Sequence[PageRun], l
 
 
 def _is_covered(number: int, runs: Sequence[PageRun]) -> bool:
-    """Whether a turn stands on a page; runs are in order and do not overlap."""
+    """Whether a turn is on a page; runs must be sorted and disjoint."""
     place = bisect_right(runs, number, key=lambda run: run.first)
     return place > 0 and number <= runs[place - 1].last

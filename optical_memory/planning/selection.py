@@ -1,6 +1,6 @@
-"""The tier of each page: by age, then by price, then squeezed into a budget.
+"""Select the tier of each page: by age, then by price, then squeezed into a budget.
 
-Everything here is a pure function of what it is given; no clock, no store, no pixels.
+Pure functions: no clock, no store, no images.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .request_limits import free_places, within_request
 
 __all__ = ["arrange", "items_of", "room_target", "squeeze"]
 
-ROOM_AFTER_REPLAN = 0.8  # share of the budget that a re-plan fills at most, so that the epoch after it lasts for some turns
-ROOM_FOR_PAGES = 0.3  # share of the budget that pages get at least, if need be at the cost of that room
-HASTE_STEP = 2**0.25  # factor between the hastes tried; a finer one gains less than a page
-HASTE_STEPS = 160  # of them at most: a factor of 2**40, by which every policy has forgotten
+ROOM_AFTER_REPLAN = 0.8  # largest share of the budget that a re-plan fills, so that the next epoch lasts for some turns
+ROOM_FOR_PAGES = 0.3  # smallest share of the budget for pages; goes before `ROOM_AFTER_REPLAN`
+AGE_STEP = 2**0.25  # step between age factors; a finer one gains less than a page
+AGE_STEPS = 160  # most steps: at a factor of 2**40 every policy leaves all pages out
 
 
 def arrange(
@@ -31,7 +31,7 @@ def arrange(
     policy: Forgetting,
     profile: ReaderProfile,
     *,
-    haste: float = 1.0,
+    age_factor: float = 1.0,
     pictures: bool = True,
     room: int | None = None,
     held: Mapping[str, Tier] | None = None,
@@ -39,21 +39,21 @@ def arrange(
 ) -> list[Decision]:
     """Decide by age and by money: each page at the policy's tier, or the next fainter one that is cheaper than its text; else text.
 
-    A page that a verifier refused at some tiers stays at the faintest of the others, and is text where there are none.
+    A page is never fainter than its faintest verified tier, and is text if it has none.
 
     Args:
         candidates: oldest first.
-        haste: pages count as so many times older than they are.
-        pictures: if false, all is text.
-        room: tokens that pages may take as text, and all else, which a request has no place for as pictures or which cannot be read;
-            beyond it they are left out.
-        held: tiers of pages, by key, that stay as they are.
-        beside: pictures of the turns after the candidates.
+        age_factor: multiplies the age of pages.
+        pictures: if False, all is text.
+        room: tokens that `decisions` may take when pages become text because they are unreadable or above the request's image limit;
+            pages beyond it are left out. None for no limit.
+        held: tiers of pages, by key, that must not change.
+        beside: images inside the turns after the candidates.
     """
-    decisions = _by_age_and_money(candidates, policy, profile, haste, held or {}, pictures=pictures)
-    if profile.limits.many_side and free_places(decisions, profile, beside) < 0:  # among many pictures each must be small
+    decisions = _by_age_and_money(candidates, policy, profile, age_factor, held or {}, pictures=pictures)
+    if profile.limits.many_side and free_places(decisions, profile, beside) < 0:  # providers limit the size of each image if there are many
         small = profile.within(profile.limits.many_side)
-        smaller = _by_age_and_money(candidates, policy, small, haste, {}, pictures=pictures)
+        smaller = _by_age_and_money(candidates, policy, small, age_factor, {}, pictures=pictures)
         if profile.floor <= max(small.ladder, default=Tier.TINY) and free_places(smaller, profile, beside) > free_places(
             decisions, profile, beside
         ):
@@ -65,7 +65,7 @@ def _by_age_and_money(
     candidates: Sequence[PageCandidate | TextCandidate],
     policy: Forgetting,
     profile: ReaderProfile,
-    haste: float,
+    age_factor: float,
     held: Mapping[str, Tier],
     *,
     pictures: bool,
@@ -73,7 +73,7 @@ def _by_age_and_money(
     decisions: list[Decision] = []
     for _, group in groupby(candidates, key=run_of):
         run = list(group)
-        pages = [replace(candidate, age=candidate.age.hastened(haste)) for candidate in run if isinstance(candidate, PageCandidate)]
+        pages = [replace(candidate, age=candidate.age.hastened(age_factor)) for candidate in run if isinstance(candidate, PageCandidate)]
         if pages and pictures and profile.ladder:
             decisions += _arrange_run(pages, policy, profile, held)
         else:
@@ -110,7 +110,7 @@ def _show(page: PageCandidate, policy: Forgetting, profile: ReaderProfile, held:
 
 
 def _next_tier(decision: Decision, profile: ReaderProfile) -> Tier | None:
-    """The next fainter tier that is cheaper; None where there is none, or where a pin forbids it."""
+    """Return the next fainter tier that is cheaper; None without one, or if a pin forbids it."""
     assert isinstance(decision.candidate, PageCandidate) and decision.tier is not None
     vision, floor = decision.candidate.vision, profile.floor if decision.candidate.pinned else Tier.TINY
     cheaper = [
@@ -120,12 +120,12 @@ def _next_tier(decision: Decision, profile: ReaderProfile) -> Tier | None:
 
 
 def _usable(page: PageCandidate, profile: ReaderProfile) -> list[Tier]:
-    """Rungs of the reader at which the page may be shown, faintest first."""
+    """Return the reader's tiers that are usable for the page, faintest first."""
     return [tier for tier in profile.ladder if tier in page.vision]
 
 
 def items_of(decisions: Sequence[Decision]) -> Iterator[PageItem | TextItem]:
-    """What is shown, oldest first; texts that follow each other are one."""
+    """Convert decisions to plan items, oldest first; adjacent texts are merged."""
     text: TextItem | None = None
     for decision in (decision for decision in decisions if decision.shown):
         candidate = decision.candidate
@@ -150,7 +150,7 @@ def items_of(decisions: Sequence[Decision]) -> Iterator[PageItem | TextItem]:
 
 
 def room_target(budget: int, tail_tokens: int) -> int:
-    """Tokens that a squeezed context should take: less than the budget, so that the epoch after lasts for some turns."""
+    """Return the target size of a squeezed context, in tokens: below the budget, so that the next epoch lasts for some turns."""
     return min(budget, max(int(ROOM_AFTER_REPLAN * budget), tail_tokens + int(ROOM_FOR_PAGES * budget)))
 
 
@@ -161,18 +161,17 @@ def squeeze(
     profile: ReaderProfile,
     beside: ImageLoad = NO_IMAGES,
 ) -> list[Decision]:
-    """Fit into `room` tokens, or as near as what is held allows.
+    """Fit into `room` tokens, or as close as pinned pages and protected texts allow.
 
-    A budget makes the memory age faster: every page counts as so many times older, by the smallest factor that does. So the oldest are
-    demoted first and leave first, the policy keeps its shape, and nothing leaves before it was at its faintest. Texts between the pages
-    go last, oldest first.
+    Multiplies the age of all pages by the smallest factor that fits. So the oldest are demoted and left out first, the policy's
+    proportions remain, and no page is left out before it was at its faintest tier. Texts between pages go last, oldest first.
     """
 
     def total_at(step: int) -> int:
-        return total_of(arrange(candidates, policy, profile, haste=HASTE_STEP**step, room=0, beside=beside))
+        return total_of(arrange(candidates, policy, profile, age_factor=AGE_STEP**step, room=0, beside=beside))
 
-    steps = bisect_left(range(HASTE_STEPS), True, key=lambda step: total_at(step) <= room)
-    result = arrange(candidates, policy, profile, haste=HASTE_STEP**steps, room=room, beside=beside)
+    steps = bisect_left(range(AGE_STEPS), True, key=lambda step: total_at(step) <= room)
+    result = arrange(candidates, policy, profile, age_factor=AGE_STEP**steps, room=room, beside=beside)
     total = total_of(result)
     for place, decision in enumerate(result):
         if total <= room:

@@ -1,4 +1,4 @@
-"""How the past is shown, and to whom: one value for the memory, the adapters, and everything below them."""
+"""View settings and the reader, as one value for the memory, the adapters, and everything below them."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from .triggers import WaterMarks
 __all__ = ["SHAPED", "SIDECAR_TOKENS", "ViewOptions", "ViewSettings"]
 
 SIDECAR_TOKENS = 64  # text tokens of exact strings beside a page: about as many as a page at Tiny costs
-SHAPED = (Tier.TINY,)  # where abridged pages keep more facts than shrunk ones (docs/experiments)
+SHAPED = (Tier.TINY,)  # at these tiers abridged pages keep more facts than shrunk ones (docs/experiments)
 
 
 class ViewOptions(TypedDict, total=False):
-    """Keyword arguments that the memory and every adapter take. What is absent, or None, has the default of `ViewSettings`.
+    """Keyword arguments of the memory and every adapter. Absent or None means the default of `ViewSettings`.
 
     Attributes:
-        renderer: `auto`, `chromium`, `pillow`, a dotted path, or a renderer. It is opened when the first page is drawn.
-        forgetting: the tier of a page at its age; `ByAge()` by default.
-        marks: how much recent text there may be before the oldest of it moves to pages.
-        style: canvas and density of the pages; by default what the reader's profile says.
-        sidecar_tokens: exact strings beside each page, in text tokens at most; 64 by default.
+        renderer: `auto`, `chromium`, `pillow`, a dotted path, or a renderer. Opened when the first page is drawn.
+        forgetting: the policy that maps a page's age to a tier; `ByAge()` by default.
+        marks: water marks: how much recent text is kept before the oldest moves to pages.
+        style: canvas and density of the pages; from the reader's profile by default.
+        sidecar_tokens: most text tokens of exact strings beside each page; 64 by default.
         redact: True, or a redactor (`turns.redaction.Secrets(patterns=[...])`), masks secrets on pages and in sidecars.
-        verify: `ocr` or True, `density`, or a verifier. Each page is verified once before it is shown at a tier; a page that cannot be read
-            there stays sharper, or text. `verification.reading.ByReading(reader)` asks any reader. `ocr` takes seconds a page.
-        shape: tiers at which a page is laid out again, in larger letters, with what matters most, instead of shrunk; () for none.
+        verify: `ocr` or True, `density`, or a verifier. Each page is verified once before it is used at a tier; an unreadable page stays
+            at a sharper tier, or text. `verification.reading.ByReading(reader)` asks any reader. `ocr` takes seconds per page.
+        shape: tiers at which a page is abridged in larger letters instead of shrunk; () for none.
     """
 
     renderer: str | Renderer
@@ -52,8 +52,8 @@ class ViewSettings:
     """`ViewOptions` for one reader, checked and with defaults filled in. Unknown names raise here, not at the first page.
 
     Attributes:
-        profile: the reader: it sets what tokens mean.
-        policy: the tier of a page at its age.
+        profile: the reader's profile; all token counts are the reader's.
+        policy: maps a page's age to a tier.
     """
 
     profile: ReaderProfile
@@ -72,7 +72,7 @@ class ViewSettings:
 
     @classmethod
     def of(cls, profile: ReaderProfile, **options: Unpack[ViewOptions]) -> Self:
-        """Settings for a reader. Raises `TypeError` for an unknown option, `UnknownName` or `ValueError` for an unusable value."""
+        """Make settings for a reader. Raises `TypeError` for an unknown option, `UnknownName` or `ValueError` for an invalid value."""
         if unknown := set(options) - set(ViewOptions.__annotations__):
             raise TypeError(f"unknown option {sorted(unknown)[0]!r}; known: {', '.join(ViewOptions.__annotations__)}")
         return cls(
@@ -89,14 +89,16 @@ class ViewSettings:
 
     @property
     def renderer_name(self) -> str:
-        """The renderer's short name, or its dotted path."""
+        """Short name of the renderer, or its dotted path."""
         return self.renderer if isinstance(self.renderer, str) else self.renderer.name
 
     def basis(self, counter: str) -> str:
-        """What a plan depends on beside the log. The renderer's fingerprint is left to the archive: finding it out may take a browser.
+        """Return a string that changes with everything a plan depends on except the log and the renderer's fingerprint.
+
+        The archive checks the fingerprint: computing it may start a browser.
 
         Args:
-            counter: what counts text tokens.
+            counter: name of the text token counter.
         """
         style = json.dumps(asdict(self.style))
         basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"

@@ -1,9 +1,9 @@
-"""When a plan no longer serves, and where the text after it begins.
+"""When a re-plan is due, and where the text tail begins.
 
-A plan holds for an *epoch*: while it holds, new turns only add text at its end, so that what was sent before stays byte for byte what it
-was and prompt caches keep hitting. A re-plan ends the epoch. It waits until the text has grown past a high-water mark, goes down to a
-low-water mark in one step, and happens between exchanges. Two things may force one inside an exchange: a budget that would be exceeded,
-and an exchange that outgrows the mark four times over.
+A plan is valid for an *epoch*. Within it, new turns only add text at the end, so that the earlier part of the request stays the same byte
+for byte and hits the prompt cache. A re-plan ends the epoch. It is due once the text exceeds a high-water mark, shortens it to a low-water
+mark in one step, and happens between exchanges. Two things force one inside an exchange: a budget that would be exceeded, and an exchange
+of more than four times the mark.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from ..turns.turn import Turn
 __all__ = ["LONG_EXCHANGE", "WaterMarks", "between_exchanges", "replan_reason", "tail_start"]
 
 
-LONG_EXCHANGE = 4  # times the high-water mark; an exchange with more text than this is re-planned from within
+LONG_EXCHANGE = 4  # times the high-water mark; an exchange with more text is re-planned while it lasts
 
 
 @dataclass(frozen=True, slots=True)
 class WaterMarks:
-    """When text becomes pages.
+    """When text moves to pages.
 
     Attributes:
-        high: tokens of recent text beyond which the oldest of it moves to pages.
-        low: tokens of recent text that a re-plan leaves as text, at least the current exchange.
+        high: tokens of recent text above which the oldest moves to pages.
+        low: tokens of recent text that a re-plan keeps as text; never less than the current exchange.
     """
 
     high: int = 6_000
     low: int = 1_500
 
     def within(self, budget: int | None) -> WaterMarks:
-        """The marks under a budget: at most half of it for recent text, a quarter of that after a re-plan."""
+        """Limit the marks by a budget: at most half of it for recent text, a quarter of that after a re-plan."""
         if budget is None:
             return self
         high = min(self.high, budget // 2)
         return WaterMarks(high=high, low=min(self.low, high // 4))
 
     def next_high(self, tail_tokens: int) -> int:
-        """Where the next re-plan is due: the high mark, but never so close that it would find nothing to do."""
+        """Return the tail tokens at which the next re-plan is due: the high mark, or more if too little text would have been added."""
         return max(self.high, tail_tokens + (self.high - self.low) // 2)
 
 
 def between_exchanges(tail: Sequence[Turn]) -> bool:
-    """Whether a plan may change now: no tool loop is under way at the end of the log."""
+    """Whether a plan may change now: the log does not end inside a tool loop."""
     if not tail or tail[-1].role == "tool":
         return not tail
     start = max((i for i, turn in enumerate(tail) if starts_exchange(turn)), default=0)
@@ -66,13 +66,13 @@ def replan_reason(
     marks: WaterMarks,
     crowded: bool = False,
 ) -> str | None:
-    """Why the last plan no longer serves; None while it does.
+    """Return why a re-plan is due; None if the last plan is still valid.
 
     Args:
         tail: the turns from `last.tail_from` on.
-        tail_tokens: what they cost as text.
-        cache_seconds: the provider's prompt cache lives this long without a call.
-        crowded: a request has no place for all pictures; see `Plan.is_crowded`.
+        tail_tokens: their cost as text.
+        cache_seconds: TTL of the provider's prompt cache after a call.
+        crowded: the request exceeds an image limit; see `Plan.is_crowded`.
     """
     if last is None:
         return "first plan"
@@ -98,9 +98,9 @@ def replan_reason(
 
 
 def _cache_lapsed(last: Plan, tail: Sequence[Turn], seconds: float) -> bool:
-    """Whether so much time has passed since the model last answered, or since the plan was made, that no prompt cache lived through it.
+    """Whether the prompt cache has expired: the TTL has passed since the model last answered, or since the plan was made.
 
-    A pause before that is no reason: the calls after it have filled the cache again.
+    Earlier pauses do not count: the calls after them have filled the cache again.
     """
     answered = max((turn.number for turn in tail if turn.role == "assistant"), default=0)
     times = [turn.created_at for turn in tail if turn.number >= max(last.length, answered)]
@@ -109,15 +109,13 @@ def _cache_lapsed(last: Plan, tail: Sequence[Turn], seconds: float) -> bool:
 
 
 def tail_start(turns: Sequence[Turn], tokens: Sequence[int], keep: int, *, inside: bool = False) -> int:
-    """The number of the turn from which on turns stay text.
+    """Return the number of the first turn of the text tail; 1 without turns.
 
     Args:
         turns: the newest turns of the log, in order.
-        tokens: what each costs as text.
-        keep: tokens of text to keep, as far as whole exchanges allow. The current exchange is kept whatever it costs.
+        tokens: the cost of each as text.
+        keep: tokens of text to keep at most, cut between exchanges. The current exchange is kept at any cost.
         inside: cut between the units of exchanges instead, and keep at least the newest unit.
-
-    The log's next number for no turns.
     """
     if not turns:
         return 1

@@ -147,6 +147,8 @@ class ReaderProfile(_Data):
         source: where they come from.
         evidence: how well it reads pages, as published or measured.
         models: regular expressions of the names that providers give the model, each found between the edges of words.
+        dialects: message formats in which requests reach it: `openai`, `anthropic`, `gemini`; empty for a reader that is not behind an API,
+            None where that is not known.
         encoding: the tiktoken encoding that counts its text; None where none does, so that text is estimated.
         formula: tokens of a picture.
         page: the canvas of its pages; None for the default page of 1024 px, whatever the cells of the rungs are.
@@ -165,6 +167,7 @@ class ReaderProfile(_Data):
     source: str
     evidence: str = ""
     models: tuple[str, ...] = ()
+    dialects: tuple[str, ...] | None = None
     encoding: str | None = None
     formula: PictureFormula
     page: PageShape | None = None

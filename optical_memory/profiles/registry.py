@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from ..errors import UnknownName
 from ..pages.tiers import Tier
+from .formulas import FlatFormula
 from .profile import ReaderProfile
 
-__all__ = ["OWN_FILE", "known_readers", "load_profile", "load_profiles", "profile_for_model", "profile_of", "shipped_profiles"]
+__all__ = ["OWN_FILE", "known_readers", "load_profile", "load_profiles", "profile_for_model", "profile_of", "shipped_profiles", "text_only"]
 
 OWN_FILE = "OPTICAL_MEMORY_PROFILES"  # the environment variable that names a file of profiles
 SHIPPED = "profiles.toml"
@@ -44,18 +45,20 @@ def known_readers() -> list[str]:
 
 
 def profile_of(reader: str | ReaderProfile) -> ReaderProfile:
-    """The profile of a reader by name, or the one of a file `*.toml`; a profile of your own is returned as it is.
+    """The profile of a reader: by its own name, by a provider's name of the model (`claude-sonnet-4-5`), or the one of a file `*.toml`.
 
-    Raises `UnknownName`; `ValueError` for a file that holds none or several, `FileNotFoundError`.
+    A profile of your own is returned as it is. Raises `UnknownName`; `ValueError` for a file that holds none or several,
+    `FileNotFoundError`.
     """
     if isinstance(reader, ReaderProfile):
         return reader
     if reader.endswith(".toml"):
         return load_profile(reader)
     profiles = load_profiles()
-    if reader not in profiles:
+    found = profiles.get(reader) or profile_for_model(reader)
+    if found is None:
         raise UnknownName("reader", reader, sorted(profiles))
-    return profiles[reader]
+    return found
 
 
 def load_profile(path: str | os.PathLike[str]) -> ReaderProfile:
@@ -84,6 +87,18 @@ def _covered(model: str, patterns: Iterable[str]) -> int:
     """Characters of the longest place in a model's name that a pattern finds between the edges of words."""
     found = (re.search(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", model) for pattern in patterns)
     return max((match.end() - match.start() for match in found if match), default=0)
+
+
+@lru_cache(maxsize=1)
+def text_only() -> ReaderProfile:
+    """The profile of a model that no profile knows, or that takes no images: everything is text, and a budget still holds.
+
+    A user's own image counts as 1,600 tokens: as much as any model with a profile here charges for one of common size, since this one's
+    price is not known.
+    """
+    return ReaderProfile(
+        name="text", as_of="2026-11", source="none: the model is not known", formula=FlatFormula(tokens=1_600), rungs={}, floor=Tier.TINY
+    )
 
 
 @lru_cache(maxsize=1)

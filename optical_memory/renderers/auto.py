@@ -1,4 +1,4 @@
-"""The renderer for whoever did not choose one."""
+"""The default renderer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _said = threading.Event()
 
 
 def open_auto() -> Renderer:
-    """Chromium where a browser and Playwright's driver start, else Pillow. Which one, and why, is logged once per process."""
+    """Open Chromium if a browser and Playwright's driver start, else Pillow. Logs which one and why, once per process."""
     found = find_browser()
     missing = _missing(found)
     if found and not missing:
@@ -34,7 +34,7 @@ def open_auto() -> Renderer:
 
 
 def _missing(found: BrowserFound | None) -> str:
-    """What the Chromium renderer lacks here; empty if nothing. Some distributions put a stub where the browser would be."""
+    """Return what the Chromium renderer lacks; empty for nothing. Some distributions install a stub in place of the browser."""
     if not found:
         return named_in_vain() or "no Chromium was found"
     if not importlib.util.find_spec("playwright"):

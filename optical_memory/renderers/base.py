@@ -1,4 +1,4 @@
-"""The seam of renderers: exchanges in, drawn pages out."""
+"""The interface of renderers: exchanges in, drawn pages out."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["RenderedPage", "Renderer", "open_renderer", "renderer_path"]
 
 @dataclass(frozen=True, slots=True)
 class RenderedPage:
-    """A drawn page, before it has a name in a session.
+    """A drawn page, before it gets a key in a session.
 
     Attributes:
-        png: the sealed picture, in the evenly spaced greys that the style asks for.
+        png: the sealed image, in the style's number of evenly spaced greys.
         width: in pixels.
         height: in pixels.
         segments: the turns on it, in reading order.
-        fill: share of the page's column height that carries content, 0 to 1.
-        missing_glyphs: characters that no font at hand could draw; each is drawn as a visible replacement.
-        canvas: the longer side in pixels before what was blank was cut off; 0 if nothing was.
+        fill: share of the page's column height with content, 0 to 1.
+        missing_glyphs: number of characters that no available font could draw; each is drawn as a visible replacement.
+        canvas: the longer side in pixels before the blank part was cut off; 0 if nothing was.
     """
 
     png: bytes
@@ -49,7 +49,7 @@ class RenderedPage:
 
 @runtime_checkable
 class Renderer(Protocol):
-    """Draws exchanges on pages. Safe to call from any thread, and from inside a running event loop."""
+    """Draws exchanges on pages. Must be thread-safe, and callable inside a running event loop."""
 
     @property
     def name(self) -> str:
@@ -58,23 +58,23 @@ class Renderer(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the same input could give other pixels: version, fonts, settings."""
+        """Changes whenever the same input may give other pixels: with version, fonts, settings."""
         ...
 
     def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
-        """Lay exchanges out from the top of a fresh page and draw the pages.
+        """Lay out exchanges from the top of a new page and draw the pages.
 
         Args:
             exchanges: in order; turn numbers are set.
             style: the canvas and its density.
-            seal_last: draw the last page too, full or not. If false, only pages that the content that follows has closed come back.
+            seal_last: draw the last page even if it is not full. If False, return only pages that later content can no longer change.
 
-        Raises `RenderError` if it cannot. Every turn given has at least one segment when `seal_last` is true, an empty turn too.
+        Raises `RenderError`. With `seal_last`, every turn has at least one segment, even an empty turn.
         """
         ...
 
     def close(self) -> None:
-        """Release what is held. The renderer can be used again afterwards."""
+        """Release resources. The renderer can be used again afterwards."""
         ...
 
 
@@ -86,7 +86,7 @@ _RENDERERS = {
 
 
 def renderer_path(name: str) -> str:
-    """The dotted path `package.module:factory` behind a renderer's name. Raises `UnknownName`."""
+    """Return the dotted path `package.module:factory` of a renderer's name. Raises `UnknownName`."""
     path = _RENDERERS.get(name, name)
     if ":" not in path:
         raise UnknownName("renderer", name, list(_RENDERERS))
@@ -94,9 +94,9 @@ def renderer_path(name: str) -> str:
 
 
 def open_renderer(name: str = "auto") -> Renderer:
-    """A renderer by name: `chromium`, `pillow`, or `auto` (chromium where a browser is found, else pillow).
+    """Open a renderer by name: `chromium`, `pillow`, or `auto` (chromium if a browser is found, else pillow).
 
-    A dotted path `package.module:factory` opens one of your own. Raises `UnknownName`, `MissingExtra`, or `BrowserNotFound`.
+    A dotted path `package.module:factory` opens your own. Raises `UnknownName`, `MissingExtra`, or `BrowserNotFound`.
     """
     module, _, factory = renderer_path(name).partition(":")
     renderer: Renderer = getattr(importlib.import_module(module), factory)()

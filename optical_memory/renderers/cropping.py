@@ -1,4 +1,4 @@
-"""What a page that is not full leaves blank, cut off: a reader that bills by area is not charged for it."""
+"""Crop the blank part of a page that is not full, for readers that bill by area."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["cropped"]
 
 
 def cropped(page: RenderedPage, style: PageStyle) -> RenderedPage:
-    """`page` without the columns and rows beyond what stands on it. Boxes keep their places: nothing is cut off above or at the left."""
+    """Crop `page` to its content. Boxes stay valid: nothing is cut off above or at the left."""
     margin = Canvas(style).margin
     boxes = [box for segment in page.segments for box in segment.boxes]
     width = min(page.width, max(box.left + box.width for box in boxes) + margin)

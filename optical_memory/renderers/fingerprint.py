@@ -1,4 +1,4 @@
-"""What a renderer's fingerprint is made of: everything but the turns that may decide over pixels."""
+"""Fingerprints of renderers: hash everything but the turns that affects pixels."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 
 __all__ = ["code_files", "fingerprint_of"]
 
-# They decide over the blocks and how they are drawn.
+# They affect the blocks and how they are drawn.
 PACKAGES = ("latex2mathml", "markdown-it-py", "mdit-py-plugins", "pillow", "pygments", "python-bidi")
 PIXEL_FILES = (".py", ".js", ".ttf", ".xz")
 
 
 @lru_cache(maxsize=32)
 def fingerprint_of(*facts: str) -> str:
-    """Sixteen hexadecimal digits, the same in every process of a machine that has not changed.
+    """Return sixteen hexadecimal digits, the same in every process of an unchanged machine.
 
     Args:
-        facts: what one renderer depends on beyond the code, packages and Unicode tables that all share: its libraries, its fonts.
+        facts: what one renderer depends on beyond the shared code, packages and Unicode tables: its libraries, its fonts.
     """
     packages = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     whole = "\n".join([_code_state(), unicodedata.unidata_version, zlib.ZLIB_RUNTIME_VERSION, *packages, *facts])
@@ -30,12 +30,12 @@ def fingerprint_of(*facts: str) -> str:
 
 @lru_cache(maxsize=1)
 def _code_state() -> str:
-    """A hash of the code and data that may decide over pixels, so that no version number can be forgotten."""
+    """Hash the code and data that affect pixels, so that no version number has to be maintained."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in code_files())).hexdigest()
 
 
 def code_files() -> list[Path]:
-    """Every file under `renderers/` that may decide over pixels, and the modules elsewhere that decide what stands on which page."""
+    """Return every file under `renderers/` that affects pixels, and the modules elsewhere that decide what is on which page."""
     here = Path(__file__).parent
     inside = sorted(path for path in here.rglob("*") if path.suffix in PIXEL_FILES)
     return [*inside, here.parent / "pages" / "pagination.py", here.parent / "turns" / "exchanges.py"]

@@ -32,28 +32,28 @@ class Canvas:
 
     @property
     def margin(self) -> int:
-        """White on each of the four sides."""
+        """Blank margin on each of the four sides."""
         return round(self.style.margin * self.scale)
 
     @property
     def gutter(self) -> int:
-        """White between two columns; a hairline stands in its middle."""
+        """Blank space between two columns, with a hairline in its middle."""
         return max(1, round(self.style.gutter * self.scale))
 
     @property
     def column_width(self) -> int:
-        """Of the text; what the division leaves over stays white at the right."""
+        """Width of a column of text; the remainder of the division stays blank at the right."""
         inner = self.page_size[0] - 2 * self.margin - (self.style.columns - 1) * self.gutter
         return inner // self.style.columns
 
     @property
     def pitch(self) -> int:
-        """From one column's left edge to the next one's."""
+        """Distance between the left edges of adjacent columns."""
         return self.column_width + self.gutter
 
     @property
     def height(self) -> int:
-        """Of a column."""
+        """Height of a column."""
         return self.page_size[1] - 2 * self.margin
 
     @property
@@ -68,7 +68,7 @@ class Canvas:
 
     @property
     def capacity(self) -> float:
-        """What a page holds for sure: a column may lose up to a line at its end, since no line is cut."""
+        """Column height that a page surely holds: a column may lose up to a line at its end, since lines are not cut."""
         return float(self.style.columns * (self.height - self.line))
 
     @property
@@ -78,10 +78,10 @@ class Canvas:
 
     @property
     def picture_height(self) -> int:
-        """The most that a picture inside a turn takes: half of a column."""
+        """Greatest height of an image inside a turn: half of a column."""
         return self.height // 2
 
     def check(self) -> None:
-        """Raises `ValueError` where no text could stand."""
+        """Raise `ValueError` if there is no room for text."""
         if self.style.columns < 1 or self.column_width < 4 * self.line or self.height < 4 * self.line:
             raise ValueError(f"{self.style!r} leaves no room for text; use a larger page, fewer columns or a smaller font")

@@ -1,4 +1,4 @@
-"""The greys of a page, from 0 (black) to 255 (white), for every renderer. A page of four greys shows 85 and 170 for what lies between."""
+"""The greys of a page, from 0 (black) to 255 (white), for every renderer. A page of four greys has 0, 85, 170 and 255."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ COLUMN_RULE = 187
 
 
 def css(grey: int) -> str:
-    """A grey as a colour of a style sheet: `#555555`."""
+    """Return a grey as a CSS colour: `#555555`."""
     return f"#{grey:02x}{grey:02x}{grey:02x}"

@@ -1,4 +1,4 @@
-"""Grey pictures of few bits: how a page is written down, and how another tier is made from it.
+"""Grey PNGs of few bits: encode a page, and scale it to another tier.
 
 Two bits of grey are enough for hinted letters as they are drawn, four for smaller ones made from them (docs/experiments.md). Pillow
 writes grey at eight bits only, and its `optimize` is ten times too slow, so the chunks are put together here; the packing and the deflate
@@ -23,13 +23,13 @@ DEFLATE_LEVEL = 4  # level 4 takes a quarter of level 9's time for 6 % more byte
 
 
 def encode_grey(image: Image.Image, levels: int) -> bytes:
-    """A PNG of `image` in `levels` evenly spaced greys, at 1, 2, 4 or 8 bits a pixel, whichever is enough.
+    """Encode `image` as a PNG of `levels` evenly spaced greys, at the fewest of 1, 2, 4 or 8 bits per pixel.
 
-    The same pixels give the same bytes. Any mode is taken; transparency is laid on white. Raises `ValueError` unless 2 <= levels <= 256.
+    Deterministic. Accepts any mode; transparency is put on white. Raises `ValueError` unless 2 <= levels <= 256.
     """
     depth = _depth(levels)
     indexed = to_grey(image).point(_quantiser(levels, depth))
-    indexed.putpalette(bytes(768))  # turns the mode to P without touching a pixel, and only P packs below eight bits
+    indexed.putpalette(bytes(768))  # sets mode P without changing a pixel; only P packs below eight bits
     packed = indexed.tobytes("raw", PACKERS[depth])
     width, height = image.size
     stride = (width * depth + 7) // 8
@@ -40,19 +40,19 @@ def encode_grey(image: Image.Image, levels: int) -> bytes:
 
 
 def decode_grey(png: bytes) -> Image.Image:
-    """The picture of a PNG as eight-bit grey."""
+    """Decode a PNG as eight-bit grey."""
     with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
         return to_grey(image)
 
 
 def resize(png: bytes, side: int | tuple[int, int], levels: int) -> bytes:
-    """A PNG of a page in another size.
+    """Scale the PNG of a page to another size.
 
-    Bicubic and nothing after it: box costs an OCR reader three times the errors, sharpening afterwards as many (docs/experiments.md).
+    Bicubic without sharpening: a box filter causes an OCR reader three times the errors, and so does sharpening (docs/experiments.md).
 
     Args:
         png: the sealed page.
-        side: the longer side in pixels, the shape kept; or width and height.
+        side: the longer side in pixels, keeping the aspect ratio; or width and height.
         levels: greys of the result.
     """
     if min((side,) if isinstance(side, int) else side) < 1:
@@ -65,7 +65,7 @@ def resize(png: bytes, side: int | tuple[int, int], levels: int) -> bytes:
 
 
 def to_grey(image: Image.Image) -> Image.Image:
-    """`image` in mode L; what is transparent becomes white."""
+    """Convert `image` to mode L; transparency becomes white."""
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
@@ -81,7 +81,7 @@ def _depth(levels: int) -> int:
 
 @lru_cache(maxsize=8)
 def _quantiser(levels: int, depth: int) -> list[int]:
-    """Grey value -> sample: the nearest of `levels` greys, written in the scale of `depth` bits."""
+    """Return a table from grey value to sample: the nearest of `levels` greys, scaled to `depth` bits."""
     top = 2**depth - 1
     return [round(round(value * (levels - 1) / 255) * top / (levels - 1)) for value in range(256)]
 

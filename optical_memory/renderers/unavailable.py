@@ -1,4 +1,4 @@
-"""What stands in for a renderer that cannot be opened, so that a conversation goes on as text."""
+"""A substitute for a renderer that cannot be opened, so that a conversation continues as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Unavailable", "open_or_stand_in"]
 
 
 class Unavailable:
-    """Draws nothing, and says why. Pages that were drawn before are not found under its fingerprint; they stay where they are."""
+    """Raises an error with the reason instead of drawing. Pages drawn before have another fingerprint: not found, but kept."""
 
     fingerprint = "unavailable"
 
@@ -25,7 +25,7 @@ class Unavailable:
         raise self.error()
 
     def error(self) -> RenderError:
-        """Why no renderer could be opened, to be raised."""
+        """Return the error with the reason, to be raised."""
         return RenderError(str(self.why))
 
     def close(self) -> None:
@@ -33,7 +33,7 @@ class Unavailable:
 
 
 def open_or_stand_in(renderer: str | Renderer) -> Renderer:
-    """The renderer, ready to be asked for its fingerprint; where that fails for want of a browser or a package, what stands in for it."""
+    """Open the renderer and compute its fingerprint; if a browser or a package is missing, return `Unavailable`."""
     try:
         opened = open_renderer(renderer) if isinstance(renderer, str) else renderer
         _ = opened.fingerprint  # a browser may be there and not say its version

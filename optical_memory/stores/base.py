@@ -164,8 +164,10 @@ def open_store(url: str | None = None) -> Store:
     url = default_url() if url in (None, "sqlite://") else str(url)
     scheme, colon, _ = url.partition("://")
     if scheme not in _STORES or not colon:
-        # A URL that is not understood is not quoted: it may hold a password.
-        raise UnknownName("store", scheme.partition(":")[0] + colon, [f"{known}://" for known in _STORES])
+        # A URL that is not understood is not quoted: it may hold a password. A path holds none.
+        is_path = not colon and ":" not in url and "@" not in url
+        hint = f". For the SQLite file {url!r} write sqlite:///{quote(url)}" if is_path else ""
+        raise UnknownName("store", scheme.partition(":")[0] + colon, [f"{known}://" for known in _STORES], hint)
     module, _, factory = _STORES[scheme].partition(":")
     store: Store = getattr(importlib.import_module(module), factory)(url)
     return store

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from ..errors import LengthConflict, TurnNotFound
 from ..text.search_terms import TermIndex
 from ..turns.turn import Turn
-from .base import SessionId, SessionInfo
+from .base import SessionId, SessionInfo, Trace
 from .codec import blank, decode, digest, encode
 
 __all__ = ["MemoryStore"]
@@ -34,6 +35,36 @@ class MemoryStore:
     def url(self) -> str:
         """The URL that opened it."""
         return self._url
+
+    @property
+    def claims(self) -> MemoryStore:
+        """Claims among the threads of this process."""
+        return self
+
+    def claim(self, session: SessionId, name: str, holder: str, seconds: float) -> bool:
+        """See `claims.Claims`."""
+        now, key = time.monotonic(), (SessionId(*session), name)
+        with self._sessions.lock:
+            held = self._sessions.claims.get(key)
+            if held and held[0] != holder and held[1] > now:
+                return False
+            self._sessions.claims[key] = holder, now + seconds
+            return True
+
+    def release(self, session: SessionId, name: str, holder: str) -> None:
+        """See `claims.Claims`."""
+        key = (SessionId(*session), name)
+        with self._sessions.lock:
+            if self._sessions.claims.get(key, ("",))[0] == holder:
+                del self._sessions.claims[key]
+
+    def swap(self, session: SessionId, name: str, old: bytes | None, new: bytes) -> bool:
+        """See `claims.Claims`."""
+        with self._sessions.lock:
+            if self._sessions.peek(session).cache.get(name) != old:
+                return False
+            self._sessions.open(session).cache[name] = bytes(new)
+            return True
 
     def append(self, session: SessionId, turns: Sequence[Turn], *, expected_length: int | None = None) -> list[Turn]:
         """Store turns; see `TurnLog.append`."""
@@ -111,6 +142,10 @@ class MemoryStore:
             for name in names:
                 self._sessions.peek(session).cache.pop(name, None)
 
+    def traces(self, session: SessionId, numbers: Sequence[int] | None) -> Iterator[Trace]:
+        """Nothing but the log and the pages is kept, and no file."""
+        yield Trace("process", True, "the store keeps no file")
+
     def close(self) -> None:
         """Nothing to release: a named store lives on, an unnamed one goes with its last reference."""
 
@@ -187,6 +222,7 @@ class _Sessions:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.items: dict[SessionId, _Session] = {}
+        self.claims: dict[tuple[SessionId, str], tuple[str, float]] = {}
 
     def open(self, session: SessionId) -> _Session:
         return self.items.setdefault(SessionId(*session), _Session())

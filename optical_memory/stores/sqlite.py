@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +14,10 @@ from ..errors import LengthConflict, SessionCorrupted, TurnNotFound
 from ..text.search_terms import terms
 from ..turns.turn import Turn
 from . import sqlite_index
-from .base import SessionId, SessionInfo
+from .base import SessionId, SessionInfo, Trace
 from .codec import blank, decode, digest, encode, from_bytes, to_bytes
 from .local_index import LocalIndexes
+from .sqlite_claims import SqliteClaims
 from .sqlite_file import SqliteFile
 
 __all__ = ["SqliteStore"]
@@ -49,6 +50,7 @@ class SqliteStore:
             index=options.get("index", "auto"),
         )
         self._local = LocalIndexes()
+        self.claims = SqliteClaims(self._file)
 
     @property
     def url(self) -> str:
@@ -210,6 +212,11 @@ class SqliteStore:
             if deleted > 0:
                 db.execute("UPDATE scrub SET asked = asked + 1")
         self._file.scrub()
+
+    def traces(self, session: SessionId, numbers: Sequence[int] | None) -> Iterator[Trace]:
+        """Whether the file still holds bytes of what was deleted. What filesystems and disks keep is out of reach."""
+        left = self._file.unscrubbed()
+        yield Trace("file", not left, left or "it was rewritten after the last deletion; no free page, and no older write-ahead log")
 
     def close(self) -> None:
         """Release the file. The store can be used again afterwards."""

@@ -36,6 +36,10 @@ INSERT INTO scrub VALUES(0, 0);
 """
 
 
+# Added to files of earlier versions when they are opened; versions that do not know it leave it alone.
+_CLAIMS = "CREATE TABLE IF NOT EXISTS claim(key BLOB PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID"
+
+
 class SqliteFile:
     """Connections to one database file, handed out one to a thread at a time.
 
@@ -92,6 +96,22 @@ class SqliteFile:
                 )
             db.execute("UPDATE scrub SET done = max(done, ?)", (asked,))
 
+    def unscrubbed(self) -> str:
+        """Where bytes of deleted rows may still be; empty if nowhere."""
+        with self.read() as db:
+            asked, done = db.execute("SELECT asked, done FROM scrub").fetchone()
+            free = db.execute("PRAGMA freelist_count").fetchone()[0]
+        if asked != done:
+            return (
+                "a deletion is not finished: another connection was reading. It goes on with the next one, or when the file is next opened"
+            )
+        return f"{free} free pages are in the file, and this SQLite does not overwrite them" if free and not self._overwrites() else ""
+
+    def _overwrites(self) -> bool:
+        """Whether SQLite overwrites what it deletes with zeros, so that a free page holds no old bytes."""
+        with self._connection() as db:
+            return bool(db.execute("PRAGMA secure_delete").fetchone()[0])
+
     def close(self) -> None:
         """Close all idle connections. The file can be used again afterwards."""
         pool = self._pool
@@ -135,6 +155,7 @@ class SqliteFile:
                 raise StoreError(f"{str(self.path)!r} is another program's database; name a file of its own for the memory")
             elif version > SCHEMA_VERSION:
                 raise StoreError(f"{str(self.path)!r} has schema {version}; this version knows {SCHEMA_VERSION}. Upgrade optical-memory")
+            db.execute(_CLAIMS)
             return sqlite_index.prepare(db)
 
 

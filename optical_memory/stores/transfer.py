@@ -28,6 +28,14 @@ FORMAT = 1
 READ_AT_ONCE, STORED_AT_ONCE, CACHED_AT_ONCE = 1_000, 500, 16  # turns, turns, entries of the cache
 LONGEST_BATCH = 16_000_000  # characters of lines: turns may hold pictures
 
+MOST_ERASED = 1_000_000  # turns: each costs a placeholder, so a few lines could claim hours of work
+
+# The names of what this library derives from turns. Others are a framework's own keys, of any form.
+_CACHE_NAME = re.compile(
+    r"run/[^/]+/\d+-\d+-\d+-\d+-\d+|picture/[^/]+/[^/]+|verified/[^/]+/[^/]+/\d+/(?:passed|refused)|plan/.+"
+    r"|(?!run/|picture/|verified/|plan/).*",
+    re.DOTALL,
+)
 _SEALED = re.compile(r'(.*),"sum":"([0-9a-f]{16})"\}', re.DOTALL)
 _FOREIGN = "line {} does not begin the export of a session, or was changed. Pass a file that `optical-memory export` wrote"
 _AGAIN = "Export the session again and import that; what is stored already stays"
@@ -142,6 +150,8 @@ def _opened(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any], int]]:
 def _header(entry: dict[str, Any], at: int) -> tuple[SessionId, int]:
     match entry:
         case {"optical_memory": 1, "kind": "session", "session": str(name), "tenant": str(tenant), "length": int(length)} if length > 0:
+            if not name:
+                raise ValueError(f"line {at} names its session '': a session's name is a non-empty string. Export it under another name")
             return SessionId(name, tenant), length
         case {"optical_memory": int(version)} if version > FORMAT:
             raise ValueError(f"line {at}: an export of format {version}, and this release knows {FORMAT}. Upgrade optical-memory")
@@ -158,7 +168,7 @@ class _Item(NamedTuple):  # a turn (None: erased) with its number, or an entry o
 
 
 def _items(lines: Iterable[tuple[int, dict[str, Any], int]], length: int) -> Iterator[_Item]:
-    due = 1
+    due, erased = 1, 0
     for at, entry, size in lines:
         match entry:
             case {"number": int(first), "pinned": bool(pinned), "turn": dict(record)}:
@@ -168,8 +178,12 @@ def _items(lines: Iterable[tuple[int, dict[str, Any], int]], length: int) -> Ite
                 except StoreError as exc:
                     raise ValueError(f"line {at}: turn #{first} cannot be read here. Upgrade optical-memory, or export again") from exc
             case {"erased": [int(first), int(last)]}:
-                turn = None
+                turn, erased = None, erased + last - first + 1
+                if erased > MOST_ERASED:  # each takes a number in the target, one by one
+                    raise ValueError(f"line {at} makes it {erased:,} erased turns; an import takes {MOST_ERASED:,} at most")
             case {"cache": str(name), "data": str(data)} if due > length:
+                if not _CACHE_NAME.fullmatch(name):
+                    raise ValueError(f"line {at}: {name[:80]!r} is not a name that this library gives to what it caches. {_AGAIN}")
                 yield _Item(at, size, 0, name=name, data=base64.b64decode(data))
                 continue
             case _:

@@ -1,10 +1,9 @@
-"""The lint for confusable strings: how much of a string is in doubt for a reader who sees it, but cannot tell its signs from their twins.
+"""Lint for confusable strings: how ambiguous a string is for a reader that cannot tell confusable characters apart.
 
-A picture shows a sign's shape; which of two signs of nearly one shape it is, the word around it has to tell. *Doubt* is what the word
-leaves open: log2(signs in the group) bits for each sign with twins, 0 for those inside what is spelled as a word or is plainly a number.
-So `Illinois` and `2015` have none, `AI` has the doubt of its I, and `lO0k` that of l, O and 0. The groups are signs that OCR engines and
-people take for each other (Unicode Technical Standard 39 calls them confusable) and pairs that were misread by measurement
-(docs/experiments.md). Every character is looked at a bounded number of times.
+In an image, only the word around them tells confusable characters apart. *Doubt* is the ambiguity that remains: log2(size of the group)
+bits for each confusable character, 0 inside a spelled word or a number. So `Illinois` and `2015` have none, `AI` has the doubt of its I,
+and `lO0k` that of l, O and 0. The groups are characters that OCR engines and people confuse (Unicode Technical Standard 39) and pairs
+that were misread in measurements (docs/experiments.md). The time is linear in the length of the string.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ import re
 __all__ = ["doubt"]
 
 TWINS = ("Il1|", "O0", "S5", "B8", "Z2", "G6")
-PAIRS = ("rn", "cl", "vv")  # taken for m, d and w
+PAIRS = ("rn", "cl", "vv")  # confused with m, d and w
 CYRILLIC = dict(zip("аеорсухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅԌԚԜ", "aeopcyxijshdqwABEKMHOPCTYXIJSGQW", strict=True))
 GREEK = dict(zip("ονΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ovABEZHIKMNOPTYX", strict=True))
 HOMOGLYPHS = CYRILLIC | GREEK  # letters of another script -> the Latin letter that is drawn alike
-TWO_SCRIPTS = 16.0  # bits; that one word holds both is what no reader looks for, however often the word stands on a page
+TWO_SCRIPTS = 16.0  # bits; readers do not expect both scripts in one word, even if it occurs often
 
 _BITS = {sign: math.log2(len(group)) for group in TWINS for sign in group}
 _RUN = re.compile(r"[^\W_]+")
@@ -29,16 +28,16 @@ _FOREIGN = re.compile(f"[{''.join(HOMOGLYPHS)}]")
 _PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[A-Z]|\d+|[^A-Za-z\d]+")
 _PAIR = re.compile("|".join(PAIRS))
 _VOWEL = re.compile("[aeiouyAEIOUY]")
-SHORTEST_WORD = 3  # letters; in fewer, or without a vowel, the spelling tells nothing
+SHORTEST_WORD = 3  # letters; fewer, or without a vowel, do not disambiguate
 
 
 def doubt(string: str) -> float:
-    """Bits that are in doubt, see above; 0 for a string of words and numbers."""
+    """Return the doubt of a string in bits, see above; 0 for words and numbers."""
     return sum(map(_run_doubt, _RUN.findall(string)))
 
 
 def _run_doubt(run: str) -> float:
-    """Of letters and digits without a gap. Latin letters among lookalikes of another script may be of either."""
+    """Return the doubt of adjacent letters and digits. Latin letters among homoglyphs of another script may be of either."""
     if _LATIN.search(run) and (foreign := len(_FOREIGN.findall(run))):
         return TWO_SCRIPTS + foreign + sum(char in _LOOKALIKES for char in run)
     if run.isdecimal():
@@ -48,9 +47,9 @@ def _run_doubt(run: str) -> float:
 
 
 def _piece_doubt(piece: str, *, alone: bool) -> float:
-    """Of a piece that case and kind set apart: `get` and `Id` in `getId`, `a`, `17` and `b` in `a17b`.
+    """Return the doubt of a piece split by case and kind: `get` and `Id` in `getId`, `a`, `17` and `b` in `a17b`.
 
-    Letters by themselves (`In`, `OK`, `API`) are read as a word of one case, which leaves the I among capitals: a small l looks like one.
+    Letters alone (`In`, `OK`, `API`) are read as a word of one case, which leaves an I among capitals in doubt: a small l has its shape.
     """
     if _is_word(piece):
         return 0.0

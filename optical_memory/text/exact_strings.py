@@ -1,10 +1,10 @@
 """The sidecar: a page's exact strings as text beside it.
 
-A reader of a picture repairs prose and guesses ids. So what cannot be guessed travels as text: ids, hashes, amounts, dates, addresses,
-paths, versions, flags, constants, and whatever else may be taken for another string because its signs have twins (`confusables`).
+A reader of an image corrects prose and guesses ids. So what cannot be guessed is sent as text: ids, hashes, amounts, dates, addresses,
+paths, versions, flags, constants, and other strings with confusable characters (`confusables`).
 
-Content is hostile: every pattern starts only where a run of its characters starts, takes it possessively or bounded, and demands nothing
-behind it, so that each looks at a character a bounded number of times.
+Content is hostile: every pattern starts only where a run of its characters starts, takes it possessively or bounded, and requires nothing
+after it, so that the time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .confusables import doubt
 
 __all__ = ["exact_strings", "sidecar_of"]
 
-LONGEST = 200  # characters; a longer string costs more tokens beside the page than it is worth, and recall gives it back
-ENOUGH_BITS = 60.0  # nobody guesses this; more does not make a string more worth keeping
-LEAST_BITS = 7.0  # what is guessed as easily as that is not worth its tokens
+LONGEST = 200  # characters; a longer string costs more tokens than it is worth, and recall returns it
+ENOUGH_BITS = 60.0  # impossible to guess; more bits add no value
+LEAST_BITS = 7.0  # easier to guess than this is not worth the tokens
 WORD_BITS, YEAR_BITS = 3.0, 4.0
-SEPARATOR_TOKENS = 1  # what stands between two strings of a sidecar
+SEPARATOR_TOKENS = 1  # between two strings of a sidecar
 
 _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?"
@@ -52,25 +52,25 @@ _COMMON_SHORT = frozenset(_SHORT_WORDS.split())
 _LOWER, _UPPER = r"[A-Z]?[a-z]++(?![^\W\d_A-Za-z])", r"[A-Z]+(?![^\W\d_A-Z])"  # the humps of a name in camel case
 _RUNS = re.compile(rf"\d+|{_LOWER}|{_UPPER}|[^\W\d_]+?(?=[A-Z\W\d_]|$)|[\W_]")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|s)")
-LEAST_DOUBT = 3.0  # bits; of a short string with digits in it: two signs with twins at least
+LEAST_DOUBT = 3.0  # bits, for a short string with digits: two confusable characters at least
 _FILE = re.compile(rf"\.(?:{'|'.join(_FILE_TYPES.split())})(?::\d+)?", re.IGNORECASE)
 _W = r"\w\u00c0-\u024f\u0370-\u052f"  # \w is ASCII below, as Chinese sets no space before a path; these letters stand in names too
 
 
 def _is_code(string: str) -> bool:
-    """Letters and digits in one string; not `3rd`, `top-10`, `20-year-old`."""
+    """Whether a string has letters and digits; not `3rd`, `top-10`, `20-year-old`."""
     mixed = any(map(str.isalpha, string)) and any(map(str.isdigit, string))
     return mixed and len(string) >= 4 and not _ORDINAL.fullmatch(string) and not re.fullmatch(r"[a-zA-Z]+-\d{1,2}|\d{1,2}-[a-z-]+", string)
 
 
 def _is_name(string: str) -> bool:
-    """A constant, a snake-case name, an environment variable, or a name with digits and mixed case."""
+    """Whether a string is a constant, a snake-case name, an environment variable, or a name with digits and mixed case."""
     inner = string.strip("_$")
     return "_" in inner or string[0] == "$" or (any(map(str.isdigit, inner)) and not inner.islower() and len(inner) > 3)
 
 
 def _is_blob(string: str) -> bool:
-    """Base64 and its like: digits and letters of both cases; a path has more slashes."""
+    """Whether a string is like base64: digits and letters of both cases; a path has more slashes."""
     return all(any(map(kind, string)) for kind in (str.isdigit, str.isupper, str.islower)) and string.count("/") < 4
 
 
@@ -79,18 +79,18 @@ def _is_relative_path(string: str) -> bool:
 
 
 def _is_dotted(string: str) -> bool:
-    """A file's name, or a dotted name with an underscore or a digit in it."""
+    """Whether a string is a file's name, or a dotted name with an underscore or a digit in it."""
     named = not string[0].isdigit() and any(char.isdigit() or char == "_" for char in string)
     return named or _FILE.fullmatch(string[string.rfind(".") :]) is not None
 
 
 def _is_telling_number(string: str) -> bool:
-    """Three digits or more, or a point: small whole numbers are everywhere."""
+    """Whether a number has three digits or more, or a decimal point: smaller integers are too common."""
     return sum(map(str.isdigit, string)) >= 3 or "." in string
 
 
 def _is_doubtful(string: str) -> bool:
-    """`AI`, `lIl`, `O0`, and `pаypal` with a Cyrillic а: what the lint for confusable strings finds."""
+    """Whether a string is confusable: `AI`, `lIl`, `O0`, and `pаypal` with a Cyrillic а."""
     least = LEAST_DOUBT if any(map(str.isdigit, string)) else 1.0
     return doubt(string) >= least and not _ORDINAL.fullmatch(string)
 
@@ -139,7 +139,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = tuple(
 
 
 def exact_strings(text: str) -> list[str]:
-    """Every string in `text` that must not be misread, in order of appearance, each once; where two overlap, the longer.
+    """Return the strings in `text` that must not be misread, in order of appearance, each once; of overlapping ones the longer.
 
     Strings of more than 200 characters are left out.
     """
@@ -149,15 +149,15 @@ def exact_strings(text: str) -> list[str]:
 def sidecar_of(
     texts: Iterable[str], *, max_tokens: int, count: Callable[[str], int], seen: Mapping[str, int] | None = None
 ) -> tuple[str, ...]:
-    """The exact strings of a page, rarest and least guessable first, as many as `max_tokens` allow.
+    """Return the exact strings of a page, rarest and hardest to guess first, as many as `max_tokens` allow.
 
     Args:
-        texts: the words of the page's turns, in order.
-        max_tokens: what the strings may cost together, one token for what parts two of them included.
+        texts: the texts of the page's turns, in order.
+        max_tokens: most tokens of all strings, including one per separator.
         count: counts tokens.
-        seen: how often strings stand on other pages of the session; what is common there comes later.
+        seen: how often each string occurs on other pages of the session; common ones come later.
 
-    A string inside a kept one is dropped. Of equals the earlier comes first. Same input, same answer.
+    A string inside a kept one is dropped. Of equals the earlier comes first. Deterministic.
     """
     times = Counter(string for text in texts for _, string in _found(text))  # a dict: in order of appearance
     worth = {string: _worth(string, number + (seen or {}).get(string, 0)) for string, number in times.items()}
@@ -179,7 +179,7 @@ def sidecar_of(
 
 
 def _found(text: str) -> list[tuple[int, str]]:
-    """Places and strings, without overlaps: longer ones take their place first."""
+    """Find strings and their offsets, without overlaps: longer ones win."""
     found = {span for pattern, worthy in _PATTERNS for span in _spans(pattern, worthy, text)}
     candidates = sorted(found, key=lambda span: (span[0] - span[1], span[0]))
     taken: list[tuple[int, int]] = []
@@ -199,7 +199,7 @@ def _spans(pattern: re.Pattern[str], worthy: Callable[[str], bool], text: str) -
 
 
 def _trimmed(string: str) -> str:
-    """Without the sentence's punctuation; a closing bracket stays where the string opens it."""
+    """Strip the sentence's punctuation; a closing bracket stays if the string opens it."""
     string = string.rstrip(".,;:!?'\"*_~ ")
     while string and string[-1] in ")]}" and string.count(string[-1]) > string.count("([{"[")]}".index(string[-1])]):
         string = string[:-1].rstrip(".,;:!?'\"*_~ ")
@@ -211,15 +211,13 @@ def _continues(char: str) -> bool:
 
 
 def _worth(string: str, times: int) -> float:
-    """About how many bits a reader lacks who must guess the string, and who sees it but cannot tell its signs from their twins, less
-    what it gains by seeing it again and again.
-    """
+    """Estimate the value of a string in bits: those to guess it, and its doubt (`confusables`), less what its repetitions tell."""
     bits = sum(map(_run_bits, _RUNS.findall(string)))
     return min(bits + doubt(string), ENOUGH_BITS) - 2 * math.log2(times)
 
 
 def _run_bits(run: str) -> float:
-    """Bits of a run of digits, of letters, or of one symbol, roughly: log2(10) a digit, 4 a letter of a code, 3 for a word."""
+    """Estimate the bits of a run of digits, of letters, or of one symbol: log2(10) per digit, 4 per letter of a code, 3 for a word."""
     if run.isdigit():
         telling = len(run.rstrip("0"))
         return YEAR_BITS if re.fullmatch(r"(?:19|20)\d\d", run) else math.log2(10) * telling + 0.5 * (len(run) - telling)

@@ -1,9 +1,9 @@
-"""What matters on a page: sentences, and for each the reasons why it should stay, without a model.
+"""Salience: score the sentences of a page by how much they matter, without a model.
 
-A sentence's worth is the sum of named reasons, so that `why` can tell for each sentence what kept it or dropped it. Weights were fitted by
-hand on two of the evaluation's conversations and measured on others (docs/experiments.md).
+A sentence's score is the sum of named reasons, which `why` returns. Weights were fitted by hand on two of the evaluation's conversations
+and measured on others (docs/experiments.md).
 
-Content is hostile: every pattern takes runs possessively and starts only where a run starts, so that a text is cut in linear time.
+Content is hostile: every pattern takes runs possessively and starts only where a run starts, so that a text is split in linear time.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .search_terms import rarity, terms
 
 __all__ = ["COMMON", "WEIGHTS", "Rarity", "sentences", "why", "worth"]
 
-LONGEST = 240  # characters of a piece; what has no sentences (JSON, logs) is cut at a comma or a space before that
-SHORTEST_CUT = 120  # of a piece that is cut so
-EFFORT = 10  # characters that a sentence costs beside its own: what parts it from its neighbours, and white at a line's end
+LONGEST = 240  # characters of a piece; text without sentences (JSON, logs) is cut at a comma or a space before that
+SHORTEST_CUT = 120  # characters of a piece cut so
+EFFORT = 10  # extra characters that a sentence costs: separators, and the blank rest of a line
 
-_COMMON_WORDS = (  # too common to tell anything, whatever the page
+_COMMON_WORDS = (  # too common to tell anything on any page
     "a about after all also am an and any are as at be been before but by can could did do does for from get go got had has have he her "
     "here him his how i if in into is it its just like me more much my no not now of off on one or our out over really she so some than "
     "that the their them then there these they this those to too up us very was we were what when where which who will with would you your"
@@ -62,7 +62,7 @@ WEIGHTS = {
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Where the sentences of `text` begin and end, in order: together all that is not white. A line's end always ends one."""
+    """Return start and end of the sentences of `text`, in order; they cover all but white space. A line's end always ends one."""
     spans: list[tuple[int, int]] = []
     start = 0
     for stop in [*(match.end() for match in _END.finditer(text) if not _is_abbreviation(text, match)), len(text)]:
@@ -76,7 +76,7 @@ def _is_abbreviation(text: str, match: re.Match[str]) -> bool:
 
 
 def _pieces(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """A sentence without the white around it, cut where it is too long; nothing for white alone."""
+    """Yield a sentence without surrounding white space, cut if it is too long; nothing for white space alone."""
     body = text[start:stop]
     stop = start + len(body.rstrip())
     start += len(body) - len(body.lstrip())
@@ -91,22 +91,22 @@ def _pieces(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 
 class Rarity:
-    """How much the words of a page's turns tell: rare ones more."""
+    """Rarity of the words of a page's turns."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         told = [set(terms(text)) for text in texts]
         self._held, self._texts = Counter(term for found in told for term in found), len(told)
 
     def of(self, text: str) -> float:
-        """The summed rarity of the different words in `text`."""
+        """Return the summed rarity of the different words in `text`."""
         return sum(rarity(self._held[term], self._texts) for term in sorted(set(terms(text)) - COMMON))
 
 
 def why(sentence: str, rare: Rarity, *, importance: float = 0.5) -> dict[str, float]:
-    """The reasons for and against a sentence, by name; those that do not apply are left out.
+    """Return the score of a sentence by reason; reasons that do not apply are left out.
 
     Args:
-        importance: of its turn, 0 to 1; 0.5 is neutral.
+        importance: importance of its turn, 0 to 1; 0.5 is neutral.
     """
     end = sentence.rstrip("\"'”’)]*_ ")[-1:]
     counts = {
@@ -125,5 +125,5 @@ def why(sentence: str, rare: Rarity, *, importance: float = 0.5) -> dict[str, fl
 
 
 def worth(sentence: str, rare: Rarity, *, importance: float = 0.5) -> float:
-    """What a sentence is worth for each character of room that it takes: the greatest go onto a page first."""
+    """Return the score of a sentence per character that it takes; the greatest are put on a page first."""
     return sum(why(sentence, rare, importance=importance).values()) / (len(sentence) + EFFORT)

@@ -1,14 +1,14 @@
-"""Full-text search: what counts as a term, alike for every store, and ranking for stores that have no index of their own.
+"""Full-text search: terms, the same for every store, and ranking for stores without an index of their own.
 
-Both the log and the query are cut by the same rules:
+Log and query are tokenized by the same rules:
 
-- words are casefolded, accents are folded, compatibility forms (full-width letters, ligatures) are made plain;
+- words are casefolded, accents removed, compatibility forms (full-width letters, ligatures) normalised;
 - identifiers, paths, codes and numbers are kept whole and in parts: `QX-77419` gives `qx-77419`, `qx` and `77419`; `getUserName` gives
   `getusername`, `get`, `user` and `name`;
 - scripts without spaces between words (Chinese, Japanese, Korean, Thai, Lao, Burmese, Khmer) give every character and every pair of
   neighbours, so that one, two or many characters of a query find them.
 
-There is no stemming and no list of stop words: rarity decides what matters. Emoji and punctuation are not searched.
+There is no stemming and no stop-word list: terms are weighted by rarity. Emoji and punctuation are not searched.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from itertools import pairwise
 
 __all__ = ["MAX_QUERY_TERMS", "MAX_TERM", "TERM_PUNCTUATION", "TermIndex", "query_terms", "rarity", "terms", "weights"]
 
-MAX_TERM = 64  # characters; nobody types more of a word, and a blob's tail should not fill the index
+MAX_TERM = 64  # characters; queries have no longer words, and the rest of a blob should not fill the index
 MAX_QUERY_TERMS = 64  # a whole page pasted as a query is answered from its first terms
 LARGE_LOG = 1_000  # turns
 TERM_PUNCTUATION = "_-./:@+#"  # the only ASCII characters besides letters and digits that a term may hold
 
-# Scripts written without spaces, letters and marks only. Korean has spaces, but glues particles to its words: pairs find the stem.
+# Scripts written without spaces, letters and marks only. Korean has spaces, but attaches particles to its words: pairs find the stem.
 _UNSPACED = (
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ebd\u0ec0-\u0ece\u1000-\u103f\u1050-\u109f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
     "\u1100-\u11ff\uac00-\ud7a3\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31f0-\u31ff"  # Hangul, kana, Bopomofo
@@ -46,7 +46,7 @@ _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def terms(text: str) -> list[str]:
-    """The terms of a text, repeated as often as they stand there. Lower case; letters, digits and `TERM_PUNCTUATION` only."""
+    """Return the terms of a text, with repetitions. Lower case; letters, digits and `TERM_PUNCTUATION` only."""
     found: list[str] = []
     for piece in _pieces(text):
         found += piece
@@ -56,9 +56,9 @@ def terms(text: str) -> list[str]:
 
 
 def query_terms(query: str) -> list[list[str]]:
-    """What to look for: the terms of a query, each once; then, should nothing match those, a second and looser list.
+    """Return lists of query terms, each term once: a strict one, then a looser one to use if the first matches nothing.
 
-    The first list takes unspaced scripts by pairs of characters, the second by single ones. No list: nothing to look for.
+    The first list has pairs of characters of unspaced scripts, the second single ones. Empty if the query has no terms.
     """
     strict: dict[str, None] = {}
     loose: dict[str, None] = {}
@@ -70,15 +70,15 @@ def query_terms(query: str) -> list[list[str]]:
 
 
 def rarity(matches: int, turns: int) -> float:
-    """How much a term says that `matches` of `turns` turns hold: the inverse document frequency of BM25 in its always positive form."""
+    """Return the rarity of a term in `matches` of `turns` turns: BM25's inverse document frequency in its always positive form."""
     return math.log(1 + (max(turns - matches, 0) + 0.5) / (matches + 0.5))
 
 
 def weights(matches: Mapping[str, int], turns: int) -> dict[str, float]:
-    """The rarity of each term that any of `turns` turns holds, given how many hold it.
+    """Return the rarity of each term, given the number of turns that hold it.
 
-    In a log of more than `LARGE_LOG` turns, what more than half of them hold is left out if there is anything rarer: it decides next to
-    nothing, and would take nearly all of the time.
+    In a log of more than `LARGE_LOG` turns, terms in more than half of them are left out if any is rarer: they hardly change the ranking,
+    and would take nearly all of the time.
     """
     found = {term: count for term, count in matches.items() if count}
     rare = {term: count for term, count in found.items() if turns <= LARGE_LOG or 2 * count <= turns}
@@ -86,7 +86,7 @@ def weights(matches: Mapping[str, int], turns: int) -> dict[str, float]:
 
 
 def _pieces(text: str) -> Iterator[str | list[str]]:
-    """Runs of unspaced script as strings, and the terms of what stands between them as lists."""
+    """Yield runs of unspaced script as strings, and the terms between them as lists."""
     if text.isascii():
         yield _word_terms(text, _ASCII_WORD)
         return
@@ -114,20 +114,20 @@ def _word_terms(text: str, words: re.Pattern[str]) -> list[str]:
 
 
 def _parts(token: str) -> list[str]:
-    """A token whole, by its outer separators, by its inner ones, and by its changes of case and from letters to digits; each once."""
+    """Split a token: whole, at its outer separators, at its inner ones, and at changes of case and of letters to digits; each part once."""
     found = [token]
     for piece in re.split(r"[/:.@+#]+", token):
         found.append(piece)
         for word in re.split(r"[-_]+", piece):
             found.append(word)
             if word.isascii() and not (word.isalpha() and word.islower()):
-                # Single characters here are the crumbs of hashes; those between separators were kept above.
+                # Single characters here are fragments of hashes; those between separators were kept above.
                 found += [part for part in _CAMEL.findall(word) if len(part) > 1]
     return list(dict.fromkeys(part.casefold()[:MAX_TERM] for part in found if part.strip("_")))
 
 
 class TermIndex:
-    """An inverted index in memory: which turn holds which term, how often. Not safe for threads.
+    """An inverted index in memory: the frequency of each term in each turn. Not thread-safe.
 
     Results are ordered by coverage, the summed rarity of the query's terms that a turn holds, so that a turn with all of them comes before
     one with some; then by BM25 (k1 = 1.2, b = 0.75, the values of SQLite's FTS5); then the newer first.
@@ -138,21 +138,21 @@ class TermIndex:
         self._lengths: dict[int, int] = {}
 
     def add(self, number: int, text: str) -> None:
-        """Take in a turn's text. A number must be added once."""
+        """Add a turn's text. Each number must be added only once."""
         found = terms(text)
         self._lengths[number] = len(found)
         for term, count in Counter(found).items():
             self._postings.setdefault(term, {})[number] = count
 
     def remove(self, number: int) -> None:
-        """Forget a turn; an unknown one is fine. Takes time with the size of the vocabulary."""
+        """Remove a turn; an unknown one is ignored. Takes time proportional to the vocabulary."""
         if self._lengths.pop(number, None) is None:
             return
         for term in [term for term, turns in self._postings.items() if turns.pop(number, None) and not turns]:
             del self._postings[term]
 
     def search(self, query: str, limit: int) -> list[int]:
-        """Numbers of the turns that hold any term of `query`, best first, `limit` at most."""
+        """Return the numbers of turns that hold any term of `query`, best first, at most `limit`."""
         for wanted in query_terms(query) if limit > 0 else []:
             if scores := self._scores(wanted):
                 return sorted(scores, key=lambda number: (*scores[number], number), reverse=True)[:limit]

@@ -1,7 +1,7 @@
-"""Where secrets stand in a text: private keys, tokens by their format, passwords in URLs, credentials that a name announces.
+"""Find secrets in a text: private keys, tokens by their format, passwords in URLs, credentials after a name such as `password`.
 
-Content is hostile: every pattern starts at fixed characters or a bounded run, and takes runs possessively or bounded, so that the time
-grows with the length of the text alone.
+Content is hostile: every pattern starts at fixed characters or a bounded run, and takes runs possessively or bounded, so that the time is
+linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONGEST_KEY = 20_000  # characters between the lines BEGIN and END of a private 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A pattern; what its group `s` holds, or all of it, is a secret of a kind if `worthy` says so."""
+    """A pattern; its group `s`, or the whole match, is a secret of a kind if `worthy` returns True."""
 
     kind: str
     pattern: re.Pattern[str]
@@ -48,12 +48,12 @@ def _is_signed(secret: str) -> bool:
 
 
 def _is_mixed(secret: str) -> bool:
-    """Digits and letters of both cases: unlike `task-` and a hash."""
+    """Whether a string has digits and letters of both cases, unlike `task-` and a hash."""
     return all(any(map(kind, secret[3:])) for kind in (str.isdigit, str.isupper, str.islower))
 
 
 def _is_random(piece: str) -> bool:
-    """Unlike a word: it has digits, or capitals behind small letters."""
+    """Whether a string is unlike a word: with digits, or capitals after small letters."""
     return _has_digit(piece) or re.search("[a-z][A-Z]", piece) is not None
 
 
@@ -64,12 +64,12 @@ _PLACEHOLDER = re.compile(
 
 
 def _is_given(secret: str) -> bool:
-    """Not a placeholder, a variable, or the name of a type."""
+    """Whether a value is not a placeholder, a variable, or the name of a type."""
     return _PLACEHOLDER.fullmatch(secret) is None
 
 
 def _is_credential(secret: str) -> bool:
-    """Letters and digits, and neither a path nor dotted names of code."""
+    """Whether a value has letters and digits, and is neither a path nor dotted names of code."""
     mixed = _has_digit(secret) and any(map(str.isalpha, secret)) and "://" not in secret
     return mixed and _is_given(secret) and re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[a-z_]+\d?|[A-Z_]+\d?|\.{0,2}/.*", secret) is None
 
@@ -105,7 +105,7 @@ _TOKENS = _rules(
     ("jwt", r"eyJ[A-Za-z0-9_=-]{8,16384}+(?:\.[A-Za-z0-9_=-]{8,65536}+(?:\.[A-Za-z0-9_=-]{0,16384}+)?)?", _is_signed),
 )
 
-_NAMES = (  # what announces a credential
+_NAMES = (  # names of credentials
     r"(?i:pass(?:word|wd|phrase|code)|passwd|pwd|secret|token|credentials?|(?:api|access|account|auth|client|private|secret|shared|signing|encryption)[_-]?key)s?"
 )
 _ASSIGNED = r"(?![A-Za-z0-9])\\{0,3}[\"'`]?\]?[ \t]{0,4}(?::=|=>|=|:)[ \t]{0,4}"
@@ -137,13 +137,13 @@ _KEY_BODY = re.compile(r"(?:(?:\s|\\[nrt]){0,16}+(?:[A-Za-z-]{1,24}: [^\n\"\\]{0
 
 
 def own_rules() -> str:
-    """All patterns as text, for a fingerprint."""
+    """Return all patterns as text, for a fingerprint."""
     kinds = [f"{rule.kind} {rule.pattern.pattern} {rule.worthy.__name__}" for rule in (*_TOKENS, *_CONTEXT)]
     return "\n".join([*kinds, _KEY_BEGIN.pattern, _KEY_END.pattern, _KEY_BODY.pattern, _PLACEHOLDER.pattern])
 
 
 def own_hits(text: str) -> Iterator[Hit]:
-    """Secrets by the rules of this module."""
+    """Find secrets by the rules of this module."""
     yield from _private_keys(text)
     for rule in _CONTEXT:
         yield from rule.hits(text)
@@ -152,14 +152,14 @@ def own_hits(text: str) -> Iterator[Hit]:
 
 
 def _with_tail(text: str, end: int) -> int:
-    """Where a token ends that reaches the end of its line, if what begins the next line looks like more of it."""
+    """Return the end of a token that reaches the end of its line and may continue on the next."""
     while (tail := _TAIL.match(text, end)) and _is_random(tail["more"]):
         end = tail.end()
     return end
 
 
 def _private_keys(text: str) -> Iterator[Hit]:
-    """Whole blocks; where the end is missing, what looks like a key's lines."""
+    """Find whole blocks; without an END line, all lines like those of a key."""
     done = 0
     for begin in _KEY_BEGIN.finditer(text):
         if begin.start() < done:
@@ -174,8 +174,8 @@ _BREAK = re.compile(r"(?<=[A-Za-z0-9_.-])[ \t]{0,4}\\?\r?\n[ \t]{0,40}(?=[A-Za-z
 
 
 def split_hits(text: str) -> Iterator[Hit]:
-    """Tokens that run over the end of a line."""
-    ends, begins = [0], [0]  # of lines: where they begin in the joined text, and in `text`
+    """Find tokens that continue over the end of a line."""
+    ends, begins = [0], [0]  # where lines begin: in the joined text, and in `text`
     pieces = []
     for gap in _BREAK.finditer(text):
         pieces.append(text[begins[-1] : gap.start()])
@@ -191,8 +191,8 @@ def split_hits(text: str) -> Iterator[Hit]:
                 yield begins[line] + first - ends[line], begins[line_of_end] + last - ends[line_of_end], kind
 
 
-# Of the library's detectors those of fixed formats. Left out: guesses by entropy or by key words alone, public addresses, service names
-# before any value (IBM's), and what the rules above find at a bounded price (JWT, OpenAI, npm, Telegram, URLs, private keys).
+# The library's detectors of fixed formats. Left out: guesses by entropy or by key words alone, public addresses, service names before any
+# value (IBM's), and what the rules above find in linear time (JWT, OpenAI, npm, Telegram, URLs, private keys).
 _LIBRARY = (
     "artifactory.ArtifactoryDetector",
     "aws.AWSKeyDetector",
@@ -212,7 +212,7 @@ _REST = re.compile(r"[A-Za-z0-9_-]{0,512}+")
 
 
 class LibraryRules:
-    """The formats that the library `detect-secrets` knows. Nothing is verified over the network. Raises `ImportError` without it."""
+    """The formats of the library `detect-secrets`, without its verification over the network. Raises `ImportError` without it."""
 
     def __init__(self) -> None:
         self._rules = tuple(rule for path in _LIBRARY for rule in _library_rules(*path.split(".")))
@@ -226,7 +226,7 @@ class LibraryRules:
                     start, end = match.span(group)
                     start += len(match[group]) - len(match[group].lstrip(' \t\r\n=:"'))
                     end -= len(match[group]) - len(match[group].rstrip(' \t\r\n"'))
-                    rest = _REST.match(text, end)  # a format that has grown longer since
+                    rest = _REST.match(text, end)  # newer tokens of the format are longer
                     yield start, rest.end() if rest else end, kind
 
 

@@ -1,9 +1,8 @@
-"""Counting text tokens: exactly where a vocabulary is on this machine, else by a calibrated estimate that errs high. Never a download.
+"""Count text tokens: exactly if a vocabulary is on this machine, else by a calibrated estimate that errs high. Never downloads.
 
-The estimate knows which byte strings are tokens of `o200k_base`, as a Bloom filter of 400 kB (`tools/make_token_filter.py` writes it), cuts
-text as that encoding does, and takes the longest token again and again. That is within 2 % of the true count in most scripts; a margin on
-top makes it err high. For encodings other than o200k's, which are older and need more tokens outside ASCII, something is added for each
-such character (docs/experiments/text-tokens.md).
+The estimate has the tokens of `o200k_base` as a Bloom filter of 400 kB (written by `tools/make_token_filter.py`), splits text as that
+encoding does, and repeatedly takes the longest token. That is within 2 % of the true count in most scripts; a margin makes it err high.
+Older encodings need more tokens outside ASCII, so something is added per such character (docs/experiments/text-tokens.md).
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ __all__ = ["Estimate", "TokenCounter", "bloom_bits", "cached_vocabulary", "open_
 
 DEFAULT_ENCODING = "o200k_base"
 MARGIN = 1.06  # the greedy count is at most 8 % low on any 500 tokens measured; see docs/experiments/text-tokens.md
-FILTER_BITS = 3_200_000  # 16 bits a token: about one false token in a thousand questions
+FILTER_BITS = 3_200_000  # 16 bits per token: about one false positive in a thousand lookups
 FILTER_PROBES = 6
 # Characters encoded at once: tiktoken's regular expression can overflow its stack on very long texts, and bpe-openai refuses more than
 # 200,000 tokens. No character is more than four.
 CHUNK = 50_000
 
-# Where tiktoken's own table of encodings says each vocabulary comes from, and the hash that it must have (tiktoken_ext.openai_public).
-# Only the cache file's name is made of the address; nothing here opens it.
+# URL and hash of each vocabulary in tiktoken's own table of encodings (tiktoken_ext.openai_public). The URL only determines the name of the
+# cache file; it is never opened.
 _VOCABULARIES = {
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
     "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
@@ -45,12 +44,12 @@ _PIECE = re.compile(
     r"|\d{1,3}| ?(?:[^\s\w]|_)+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+|."
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
-LONGEST_TOKEN = 32  # bytes looked at once; longer tokens are runs of one character
+LONGEST_TOKEN = 32  # bytes; longer tokens are runs of one character
 LONGEST_WORD = 15  # bytes of a token that is a word of ASCII letters, or part of one
 LONGEST_IDEOGRAPHS = 13  # four characters of three bytes and a space
 IDEOGRAPH_LEAD = 0xE3  # the first byte of kana, Han and Hangul characters is this or more
 LONGEST_FRAGMENT = 4  # bytes of a token that ends inside a character: a space and three bytes of an emoji
-# What vocabularies older than o200k need more, in tokens a character; measured on cl100k_base (docs/experiments.md).
+# Extra tokens per character of vocabularies older than o200k; measured on cl100k_base (docs/experiments.md).
 _OLDER_EXTRA = (
     (re.compile("[\u00c0-\u024f\u1e00-\u1eff]"), 0.9),
     (re.compile("[\u0370-\u03ff\u0530-\u05ff\u1f00-\u1fff]"), 0.65),
@@ -61,8 +60,8 @@ _OLDER_EXTRA = (
     (re.compile("[\u2e80-\uffff]"), 0.5),
     (re.compile("[\u2000-\u2e7f\U00010000-\U0010ffff]"), 0.5),
 )
-_OLDER_WORDS = 0.06  # and their words without accents, beside ones with
-CACHED_PIECE = 64  # characters; longer pieces do not come twice
+_OLDER_WORDS = 0.06  # for words without accents, in texts that have words with accents
+CACHED_PIECE = 64  # characters; longer pieces rarely repeat
 
 
 class TokenCounter(Protocol):
@@ -70,33 +69,33 @@ class TokenCounter(Protocol):
 
     @property
     def name(self) -> str:
-        """What counts, for `Usage.counted_with`: `tiktoken/o200k_base`, `bpe-openai/o200k_base`, `estimate`."""
+        """Name of the counter, for `Usage.counted_with`: `tiktoken/o200k_base`, `bpe-openai/o200k_base`, `estimate`."""
         ...
 
     def count(self, text: str) -> int:
-        """Tokens of `text`; 0 only for the empty string."""
+        """Count the tokens of `text`; 0 only for the empty string."""
         ...
 
 
 def open_counter(encoding: str | None = None) -> TokenCounter:
-    """An exact counter for a tiktoken encoding if one is at hand, else the estimate. Nothing is ever fetched.
+    """Open an exact counter for a tiktoken encoding if its vocabulary is on this machine, else the estimate. Never downloads.
 
     Args:
-        encoding: a name that tiktoken knows; `o200k_base` if None. For a name without a vocabulary here the estimate answers.
+        encoding: tiktoken's name of it; `o200k_base` if None. Without its vocabulary the estimate is used.
 
-    tiktoken counts if the encoding's file is where it keeps such (`TIKTOKEN_CACHE_DIR`, `DATA_GYM_CACHE_DIR`, the temporary folder). Else
-    `bpe-openai` does, which has the vocabularies in its wheel; it is loaded when something is counted.
+    tiktoken is used if the encoding's file is in its cache (`TIKTOKEN_CACHE_DIR`, `DATA_GYM_CACHE_DIR`, the temporary folder). Else
+    `bpe-openai`, which has the vocabularies in its wheel; it is loaded at the first count.
     """
     name = encoding or DEFAULT_ENCODING
     if util.find_spec("tiktoken") and cached_vocabulary(name):
-        return _Exact("tiktoken", name, load=True)  # before the file can go: without it tiktoken asks the network
+        return _Exact("tiktoken", name, load=True)  # load before the file can be removed: without it tiktoken downloads it
     if name in _VOCABULARIES and util.find_spec("bpe_openai"):
         return _Exact("bpe-openai", name)
     return Estimate(older=not name.startswith("o200k"))
 
 
 def cached_vocabulary(encoding: str) -> Path | None:
-    """The file in which tiktoken keeps an encoding's vocabulary, if it is there and whole: a damaged one makes tiktoken download anew."""
+    """Return tiktoken's cache file of an encoding, if it exists and is intact: tiktoken would download a damaged one again."""
     expected = _VOCABULARIES.get(encoding)
     named = [os.environ[name] for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR") if name in os.environ]
     folder = named[0] if named else os.path.join(tempfile.gettempdir(), "data-gym-cache")
@@ -107,19 +106,19 @@ def cached_vocabulary(encoding: str) -> Path | None:
 
 
 def _encodable(text: str) -> str:
-    """Lone surrogates as U+FFFD, as tokenizers read them."""
+    """Replace lone surrogates by U+FFFD, as tokenizers do."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 @lru_cache
 def _encoder(library: str, encoding: str) -> Callable[[str], list[int]]:
-    """A tokenizer's `encode_ordinary`, for which special tokens are text. Loaded once: bpe-openai would keep its tables once a call."""
+    """Return a tokenizer's `encode_ordinary`, which treats special tokens as text. Cached: bpe-openai keeps its tables once per call."""
     encode: Callable[[str], list[int]] = import_module(library.replace("-", "_")).get_encoding(encoding).encode_ordinary
     return encode
 
 
 class _Exact:
-    """A real tokenizer. Special tokens in content, `<|endoftext|>` and the like, are text."""
+    """A real tokenizer. Special tokens in content, such as `<|endoftext|>`, are text."""
 
     def __init__(self, library: str, encoding: str, *, load: bool = False) -> None:
         self.name = f"{library}/{encoding}"
@@ -128,13 +127,13 @@ class _Exact:
             _encoder(library, encoding)
 
     def count(self, text: str) -> int:
-        """Tokens of `text`; long texts are encoded in chunks, so that a token at each edge may count as two."""
+        """Count the tokens of `text`; long texts are encoded in chunks, so a token at each edge may count as two."""
         text, encode = _encodable(text), _encoder(self._library, self._encoding)
         return sum(len(encode(text[start : start + CHUNK])) for start in range(0, len(text), CHUNK))
 
 
 class Estimate:
-    """Longest-token counting with the Bloom filter, and a margin. `older` adds what vocabularies before o200k need more."""
+    """Longest-token counting with the Bloom filter, and a margin. `older` adds the extra tokens of vocabularies before o200k."""
 
     name = "estimate"
 
@@ -142,7 +141,7 @@ class Estimate:
         self._older = older
 
     def count(self, text: str) -> int:
-        """Tokens of `text`, estimated to err high."""
+        """Estimate the tokens of `text`; errs high."""
         text = _encodable(text)
         tokens = sum(map(_cached_piece_tokens, _PIECE.findall(text)))
         if self._older and not text.isascii():
@@ -155,7 +154,7 @@ def _cached_piece_tokens(piece: str) -> int:
 
 
 def _piece_tokens(piece: str) -> int:
-    """Tokens of one piece: the longest token that begins here, then the longest that begins behind it, and so on."""
+    """Count the tokens of one piece by taking the longest token at each position."""
     data = piece.encode()
     reach = LONGEST_WORD if piece.isascii() and piece[-1].isalnum() else LONGEST_TOKEN
     count = position = 0
@@ -170,12 +169,12 @@ _remembered = lru_cache(maxsize=1 << 14)(_piece_tokens)
 
 
 def _token_end(data: bytes, start: int, end: int) -> int:
-    """The end of the longest token that begins at `start`; only short ones end inside a character."""
+    """Return the end of the longest token that begins at `start`; only short ones end inside a character."""
     table = _filter()
     while end > start + 1:
         if end == len(data) or end - start <= LONGEST_FRAGMENT or data[end] & 0xC0 != 0x80:
             token = data[start:end]
-            bit = crc32(token) % FILTER_BITS  # the first of its bits says no to most
+            bit = crc32(token) % FILTER_BITS  # the first bit rejects most
             if table[bit >> 3] >> (bit & 7) & 1 and _is_token(token):
                 return end
         end -= 1
@@ -183,7 +182,7 @@ def _token_end(data: bytes, start: int, end: int) -> int:
 
 
 def bloom_bits(token: bytes) -> list[int]:
-    """The bits that stand for `token` in the filter."""
+    """Return the bits of `token` in the filter."""
     first, step = crc32(token), adler32(token) * 0x9E3779B1 & 0xFFFFFFFF | 1
     return [(first + probe * step) % FILTER_BITS for probe in range(FILTER_PROBES)]
 

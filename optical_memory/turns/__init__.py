@@ -1,1 +1,1 @@
-"""Turns as values: how they are made from messages, and what belongs together."""
+"""Turns as values, made from messages, and grouped into units and exchanges."""

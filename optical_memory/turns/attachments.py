@@ -1,4 +1,4 @@
-"""The pictures that turns bring along: what they take of a request's limits where the turns are sent as text."""
+"""Images inside turns: what they take of a request's image limits when the turns are sent as text."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .turn import ImageContent, Turn
 
 __all__ = ["NO_IMAGES", "ImageLoad", "image_load", "image_size"]
 
-UNKNOWN_PICTURE = (1024, 1024)  # px assumed for a picture that is only an address, or unreadable
+UNKNOWN_PICTURE = (1024, 1024)  # px assumed for an image that is only a URL, or unreadable
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLoad:
-    """Pictures of turns.
+    """Images of turns.
 
     Attributes:
-        count: how many.
-        bytes: as base64 in a request; 0 for one that is only an address.
-        side: the longest side of any, in pixels; 0 for none.
+        count: number of images.
+        bytes: their size as base64 in a request; 0 for one that is only a URL.
+        side: the longest side of any, in pixels; 0 without images.
     """
 
     count: int = 0
@@ -35,14 +35,14 @@ NO_IMAGES = ImageLoad()
 
 
 def image_load(turns: Iterable[Turn]) -> ImageLoad:
-    """The pictures of `turns`, sent as they are."""
+    """Sum up the images of `turns`, sent unchanged."""
     images = (image for turn in turns for image in turn.images)
     return sum((ImageLoad(1, len(image.data), max(image_size(image))) for image in images), NO_IMAGES)
 
 
 def image_size(image: ImageContent) -> tuple[int, int]:
-    """Width and height in pixels; `UNKNOWN_PICTURE` where they cannot be read."""
-    from PIL import Image  # a turn with a picture is rare, and Pillow is slow to import
+    """Return width and height in pixels; `UNKNOWN_PICTURE` if they cannot be read."""
+    from PIL import Image  # few turns have images, and Pillow is slow to import
 
     try:
         with Image.open(io.BytesIO(image.decode())) as opened:

@@ -1,7 +1,7 @@
-"""Chat files: JSON and JSONL exports of conversations, as messages that can be appended, each with an id that stays the same.
+"""Read chat files (JSON and JSONL exports of conversations) as messages with stable ids.
 
-Read are: a list of messages; an object with `messages` (and Anthropic's `system` beside it); and lines of JSON, each a message or such
-an object. Whether a message can be a turn is not decided here.
+Formats: a list of messages; an object with `messages` (and Anthropic's `system` beside it); lines of JSON, each a message or such an
+object. Messages are not checked here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Message = dict[str, Any]
 
 
 def read_chat(data: bytes, name: str = "the file") -> list[Message]:
-    """The messages of a chat file in order. Raises `InvalidTurn`, with `name` and the place, if it holds anything else or is not UTF-8."""
+    """Return the messages of a chat file in order. Raises `InvalidTurn`, with `name` and the place, for another format or if not UTF-8."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -35,14 +35,14 @@ def read_chat(data: bytes, name: str = "the file") -> list[Message]:
 
 
 def identified(messages: Sequence[Message], stored: Mapping[str, bool]) -> list[Message]:
-    """The messages with ids and a note of their place, so that reading the same file again adds nothing.
+    """Give the messages ids and their place in the file, so that importing the same file again adds nothing.
 
     Args:
-        messages: of one file, in order. Ids in them are noted in the metadata and not relied on: exports repeat them.
+        messages: the messages of one file, in order. Their own ids are kept in the metadata only, since exports repeat them.
         stored: ids of the session's imported turns, and whether each was the last message of its file.
 
-    An id stands for a message and all that came before it in its file. So a file that grew since adds only what is new, while another
-    file that merely opens alike (`Hi!`) is told apart: its first turns are not the end of any file that was read before.
+    An id is a hash of a message and all before it in its file. So a file that has grown adds only its new messages, and another file that
+    begins the same (`Hi!`) is told apart: its first turns are not the end of any file imported before.
     """
     variant = 0
     while True:

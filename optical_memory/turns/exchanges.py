@@ -1,8 +1,8 @@
-"""How turns belong together: units that must not be parted, and exchanges that read as one.
+"""Group turns into units, which must not be split, and exchanges.
 
-A *unit* is a turn alone, or an assistant turn with tool calls and everything up to the last of their results. A provider rejects a request
-that holds one half of a unit, so text and picture meet only between units. An *exchange* is a user turn and all that follows up to the
-next user turn.
+A *unit* is a turn alone, or an assistant turn with tool calls and everything up to the last of their results. Providers reject a request
+with half a unit, so pages and text change over only between units. An *exchange* is a user turn and all that follows up to the next user
+turn.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ Exchange = tuple[Unit, ...]
 
 
 def starts_exchange(turn: Turn) -> bool:
-    """Whether a turn opens a new exchange: a user speaks, and does not merely hand over tool results."""
+    """Whether a turn opens a new exchange: a user's turn with more than tool results."""
     return turn.role == "user" and not any(isinstance(part, ToolResultContent) for part in turn.parts)
 
 
 def units_of(turns: Sequence[Turn]) -> list[Unit]:
-    """Cut turns, in log order, into units. A call without a result in `turns` binds nothing but its own turn."""
+    """Split turns, in log order, into units. A call without a result in `turns` does not extend its unit."""
     last_member = _last_members(turns)
     units: list[Unit] = []
     start = 0
     while start < len(turns):
         end = start
         position = start
-        while position <= end:  # a result may itself sit in a turn that makes calls: follow the chain
+        while position <= end:  # a turn with a result may make calls itself: follow the chain
             end = max(end, last_member.get(position, position))
             position += 1
         units.append(tuple(turns[start : end + 1]))
@@ -39,7 +39,7 @@ def units_of(turns: Sequence[Turn]) -> list[Unit]:
 
 
 def exchanges_of(turns: Sequence[Turn]) -> list[Exchange]:
-    """Group the units of `turns` into exchanges. What stands before the first user turn is an exchange too."""
+    """Group the units of `turns` into exchanges. Turns before the first user turn form one too."""
     exchanges: list[list[Unit]] = []
     for unit in units_of(turns):
         if not exchanges or starts_exchange(unit[0]):
@@ -49,7 +49,7 @@ def exchanges_of(turns: Sequence[Turn]) -> list[Exchange]:
 
 
 def open_calls(turns: Sequence[Turn]) -> list[str]:
-    """Ids of calls in `turns` that no later turn of `turns` answers, in order."""
+    """Return the ids of calls in `turns` that no later turn answers, in order."""
     waiting: list[str] = []
     for turn in turns:
         for call_id in turn.answered_calls:
@@ -60,7 +60,7 @@ def open_calls(turns: Sequence[Turn]) -> list[str]:
 
 
 def _last_members(turns: Sequence[Turn]) -> dict[int, int]:
-    """For each position that makes calls: the position of the last result to one of them.
+    """Return for each position that makes calls the position of the last result of one of them.
 
     Call ids repeat in real logs, so a result answers the nearest earlier call of its id that is still open.
     """

@@ -1,4 +1,4 @@
-"""Chat messages to turns: the shapes of OpenAI (chat and responses), Anthropic and LangChain's plain dicts, and `(role, content)`."""
+"""Convert chat messages to turns: the shapes of OpenAI (chat and responses), Anthropic, LangChain's plain dicts, and `(role, content)`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ROLE_ALIASES = {"human": "user", "ai": "assistant"}
 
 
 def turn_of(message: TurnLike) -> Turn:
-    """The turn that a message stands for. Raises `InvalidTurn` (a `ValueError`) or `TypeError`, with the offending value."""
+    """Convert a message to a turn. Raises `InvalidTurn` (a `ValueError`) or `TypeError`, with the invalid value."""
     if isinstance(message, Turn):
         return message
     if isinstance(message, tuple) and len(message) == 2:
@@ -79,7 +79,7 @@ def _id(value: object) -> str:
 
 
 def _time(value: object) -> datetime | None:
-    """A datetime, seconds since 1970, or text: ISO 8601, e-mail dates, or a written-out date. Without a zone it is taken as UTC."""
+    """Parse a datetime, seconds since 1970, or text: ISO 8601, e-mail dates, or a written-out date. Without a zone it is UTC."""
     if value is None:
         return None
     moment = value if isinstance(value, datetime) else _parsed_time(value)
@@ -192,7 +192,7 @@ def _tool_result(block: Mapping[str, Any]) -> ToolResultContent:
 
 
 def _call(call: Any) -> ToolCall:
-    """A call in OpenAI's shape (`function`), Anthropic's (`input`), LangChain's (`args`), or ours."""
+    """Parse a call in OpenAI's shape (`function`), Anthropic's (`input`), LangChain's (`args`), or ours."""
     if isinstance(call, ToolCall):
         return call
     if not isinstance(call, Mapping):

@@ -1,6 +1,6 @@
-"""Redaction: secrets are masked before anything is drawn, or before it is stored at all.
+"""Mask secrets before turns are drawn, or before they are stored.
 
-Detection is best effort. What no rule knows is drawn, and a picture is not looked into.
+Detection is best effort. Secrets that match no rule are drawn; images are not searched.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from .turn import Content, ImageContent, Part, ReasoningContent, TextContent, To
 
 __all__ = ["Redactor", "Secrets", "redacted_turn", "redactor_of"]
 
-PASSES = 8  # a mask may lay open what stood against a secret; more than that nobody writes by chance
+PASSES = 8  # masking one secret may expose another beside it; longer chains do not occur by chance
 MARK = re.compile(r"\[redacted:[a-z-]{1,60}\]")
-UNREADABLE = '{"redacted": true}'  # in place of JSON that its masks would break
+UNREADABLE = '{"redacted": true}'  # replaces JSON that masking would make invalid
 
 
 @runtime_checkable
 class Redactor(Protocol):
-    """Takes secrets out of texts. Safe to call from any thread."""
+    """Removes secrets from texts. Thread-safe."""
 
     @property
     def name(self) -> str:
@@ -34,11 +34,11 @@ class Redactor(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the same text could come out otherwise. Pages of another fingerprint are other pages."""
+        """Changes whenever the result for a text may change. Pages with another fingerprint are drawn again."""
         ...
 
     def redact(self, text: str) -> str:
-        """`text` without its secrets. The same text always comes out the same, and what came out comes out unchanged."""
+        """Return `text` without its secrets. Must be deterministic and idempotent."""
         ...
 
 
@@ -46,8 +46,8 @@ class Secrets:
     """Masks secrets as `[redacted:kind]`: keys and tokens of known formats, private keys, passwords in URLs and after their names.
 
     Args:
-        patterns: regular expressions of your own; what they match is masked as `[redacted:pattern]`.
-        detector: the library that adds formats to the rules built in, or None. Without it the rules built in work alone, with a warning.
+        patterns: your own regular expressions; matches are masked as `[redacted:pattern]`.
+        detector: the library that adds formats to the built-in rules, or None. If it is not installed, warns and uses those alone.
 
     Raises `ValueError` for a pattern that cannot be compiled or that matches nothing at all, `UnknownName` for another detector.
     """
@@ -65,7 +65,7 @@ class Secrets:
         self.fingerprint = hashlib.sha256(json.dumps(basis).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def redact(self, text: str) -> str:
-        """`text` with every secret masked; the same object if there is none."""
+        """Return `text` with every secret masked; the same object if it has none."""
         for _ in range(PASSES):
             masked = _masked(text, self._hits(text))
             if masked == text:
@@ -87,7 +87,7 @@ class Secrets:
 
 
 def redactor_of(redact: bool | Redactor | None) -> Redactor | None:
-    """What `redact=` stands for: none, `Secrets()`, or a redactor. Raises `TypeError` for anything else."""
+    """Resolve the option `redact`: none, `Secrets()`, or a redactor. Raises `TypeError` for anything else."""
     if redact is None or redact is False:
         return None
     if redact is True:
@@ -101,7 +101,7 @@ _warned: set[str] = set()
 
 
 def _library() -> LibraryRules | None:
-    """The library's rules; None, and one warning, where it is not installed."""
+    """Return the library's rules; None, with one warning, if it is not installed."""
     try:
         return LibraryRules()
     except ImportError:
@@ -125,7 +125,7 @@ def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
 
 
 def _masked(text: str, hits: Iterable[Hit]) -> str:
-    """`text` with a mark in place of every hit; hits that overlap get one, of the kind that begins first and reaches farthest."""
+    """Replace every hit by a mark; overlapping hits get one, of the kind that begins first and is longest."""
     spans = sorted((hit for hit in hits if hit[0] < hit[1]), key=lambda hit: (hit[0], -hit[1]))
     if not spans:
         return text
@@ -153,10 +153,10 @@ def _masked(text: str, hits: Iterable[Hit]) -> str:
 
 
 def redacted_turn(turn: Turn, redactor: Redactor) -> Turn:
-    """A turn without its secrets; the same object if it has none. Ids, numbers and times stay, and so do the bytes of pictures.
+    """Return a turn without its secrets; the same object if it has none. Ids, numbers, times and image bytes stay.
 
-    Masked arguments of a tool call are JSON if they were. A reasoning block with a secret is dropped: its
-    provider would refuse a changed one.
+    Arguments of a tool call stay valid JSON if they were. A reasoning block with a secret is dropped: its provider would reject a
+    changed one.
     """
     redact = redactor.redact
     changes: dict[str, Any] = {
@@ -195,7 +195,7 @@ def _call(call: ToolCall, redact: Callable[[str], str]) -> ToolCall:
 
 
 def _json(text: str, redact: Callable[[str], str]) -> str:
-    """Redacted text that can be parsed if `text` can: first the strings in it, then it as a whole, where a name announces its value."""
+    """Redact text, keeping it valid JSON if it was: first its strings, then the whole, where a name marks a value as secret."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -210,7 +210,7 @@ def _json(text: str, redact: Callable[[str], str]) -> str:
 
 
 def _data(value: Any, redact: Callable[[str], str]) -> Any:
-    """Plain data without secrets; the same object if it has none."""
+    """Return plain data without secrets; the same object if it has none."""
     if not value:
         return value
     inner = _strings(value, redact)

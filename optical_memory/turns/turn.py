@@ -1,7 +1,7 @@
-"""A turn: one message of a conversation, as it is stored and for ever kept.
+"""A turn: one message of a conversation, as it is stored.
 
-Content is kept word for word. What a provider adds to a message beyond the fields named here lives on in `Turn.extra` and in the extra
-fields of parts and calls, so that a recent turn goes back to its model exactly as it came.
+Content is stored word for word. Other fields of a provider's message are stored in `Turn.extra` and in the extra fields of parts and calls,
+so that a recent turn is sent back to its model unchanged.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TextContent(_Part):
 
 
 class ImageContent(_Part):
-    """A picture: its bytes as base64, or an address. An address is never fetched; a page shows it as text."""
+    """An image: its bytes as base64, or a URL. URLs are never fetched; a page shows them as text."""
 
     type: Literal["image"] = "image"
     media_type: str = ""
@@ -59,12 +59,12 @@ class ImageContent(_Part):
         return value
 
     def decode(self) -> bytes:
-        """The picture's bytes; empty where only an address is known."""
+        """Return the image's bytes; empty for a URL."""
         return base64.b64decode(self.data)
 
 
 class ToolResultContent(_Part):
-    """A tool's answer inside a message's content list (Anthropic's shape)."""
+    """A tool result inside a message's content list (Anthropic's shape)."""
 
     type: Literal["tool_result"] = "tool_result"
     tool_call_id: str
@@ -73,7 +73,7 @@ class ToolResultContent(_Part):
 
 
 class ReasoningContent(_Part):
-    """A provider's thinking block, kept as it came. It is never drawn, searched or counted."""
+    """A provider's thinking block, stored unchanged. Never drawn, searched or counted."""
 
     type: Literal["reasoning"] = "reasoning"
     block: dict[str, JsonValue]
@@ -101,14 +101,14 @@ class Turn(BaseModel):
         id: unique in its session; appending the same id again changes nothing.
         role: system, developer, user, assistant or tool.
         content: text, or parts in order.
-        name: the speaker's or tool's name, where the message had one.
+        name: the speaker's or tool's name, if the message had one.
         tool_calls: calls that an assistant made in this message.
-        tool_call_id: the call that a tool message answers.
-        created_at: when it was said, with a time zone; when it was appended, if the message did not say.
-        importance: 0 (may fade sooner) to 1 (is held up longest); 0.5 is neutral.
-        pinned: its page is never demoted below the reader's legible floor.
-        metadata: anything JSON, yours; never shown to a model.
-        extra: fields of the original message that have no name here.
+        tool_call_id: id of the call that a tool message answers.
+        created_at: time of the message, with a time zone; of appending, if the message has none.
+        importance: 0 (demoted soonest) to 1 (demoted last); 0.5 is neutral.
+        pinned: its page is never demoted below the reader's floor tier.
+        metadata: your own JSON data; never sent to a model.
+        extra: other fields of the original message.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -129,14 +129,14 @@ class Turn(BaseModel):
 
     @property
     def parts(self) -> tuple[TextContent | ImageContent | ToolResultContent | ReasoningContent, ...]:
-        """The content as parts; a plain string is one text part, an empty one none."""
+        """Content as parts; a plain string is one text part, an empty one none."""
         if isinstance(self.content, str):
             return (TextContent(text=self.content),) if self.content else ()
         return self.content
 
     @property
     def text(self) -> str:
-        """Everything in this turn that is words: texts, tool calls as `name(arguments)`, and tool results, a line feed between."""
+        """All text of this turn: texts, tool calls as `name(arguments)`, and tool results, joined by line feeds."""
         if isinstance(self.content, str) and not self.tool_calls:
             return self.content
         pieces = [_part_text(part) for part in self.parts]
@@ -145,7 +145,7 @@ class Turn(BaseModel):
 
     @property
     def images(self) -> tuple[ImageContent, ...]:
-        """The pictures of this turn, those inside tool results included."""
+        """Images of this turn, including those inside tool results."""
         found: list[ImageContent] = []
         for part in self.parts:
             inner = part.content if isinstance(part, ToolResultContent) else (part,)
@@ -154,7 +154,7 @@ class Turn(BaseModel):
 
     @property
     def answered_calls(self) -> tuple[str, ...]:
-        """Ids of the calls whose results this turn carries."""
+        """Ids of the calls whose results are in this turn."""
         inline = tuple(part.tool_call_id for part in self.parts if isinstance(part, ToolResultContent))
         return (self.tool_call_id, *inline) if self.tool_call_id else inline
 

@@ -1,4 +1,4 @@
-"""Whether a page can still be read at a tier: asked before its text leaves the context, or it fades."""
+"""Verify that a page is readable at a tier, before its text leaves the context or it is demoted."""
 
 from .base import Verification, Verifier, verifier_of
 

@@ -1,6 +1,6 @@
-"""What a reading got wrong, character by character of the truth, and where in a reading a text stands.
+"""Align a reading with the truth: errors per character, and the position of a text in a reading.
 
-Myers' bit-parallel distance (JACM 46, 1999): a column of the table is two long integers, which makes a page a matter of milliseconds.
+Myers' bit-parallel distance (JACM 46, 1999): a column of the table is two long integers, so a page takes milliseconds.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 
 __all__ = ["LEAST_COVERED", "best_match", "faults"]
 
-LEAST_COVERED = 0.8  # of a reading's length: so much of the truth was surely on the page, however badly it was read
+LEAST_COVERED = 0.8  # of a reading's length: at least this much of the truth is taken to be on the page
 
 
 def faults(truth: str, reading: str, *, whole: bool = False) -> list[int]:
-    """Errors at each character of `truth`, by the alignment with the fewest errors, up to where `reading` ends, or to the end if `whole`.
+    """Count the errors at each character of `truth`, by the best alignment, up to where `reading` ends, or to the end if `whole`.
 
-    An insertion is charged to the character before it.
+    An insertion counts at the character before it.
     """
     columns = [(plus, minus) for plus, minus, _ in _columns(truth, reading, anchored=True)]
     plus, minus = columns[-1] if columns else ((1 << len(truth)) - 1, 0)
@@ -26,14 +26,14 @@ def faults(truth: str, reading: str, *, whole: bool = False) -> list[int]:
 
 
 def best_match(pattern: str, text: str) -> tuple[int, int]:
-    """Where in `text` something stands that is `pattern` with the fewest errors: start and end. (0, 0) where nothing is like it."""
+    """Return start and end of the best approximate match of `pattern` in `text`; (0, 0) without one."""
     end = _nearest_end(pattern, text)
     before = text[max(0, end - 2 * len(pattern)) : end]
     return end - _nearest_end(pattern[::-1], before[::-1]), end
 
 
 def _nearest_end(pattern: str, text: str) -> int:
-    """Where the first of the matches with the fewest errors ends."""
+    """Return the end of the first match with the fewest errors."""
     best = errors = len(pattern)
     end = 0
     for place, (_, _, change) in enumerate(_columns(pattern, text, anchored=False), start=1):
@@ -44,7 +44,7 @@ def _nearest_end(pattern: str, text: str) -> int:
 
 
 def _columns(truth: str, reading: str, *, anchored: bool) -> Iterator[tuple[int, int, int]]:
-    """Each column of the table: where a row has one error more or one less than the row above, and how the last row's errors change.
+    """Yield each column of the table: bit sets of rows with one error more or one less than the row above, and the change in the last row.
 
     If not `anchored`, the truth may begin anywhere in the reading at no cost.
     """
@@ -64,7 +64,7 @@ def _columns(truth: str, reading: str, *, anchored: bool) -> Iterator[tuple[int,
 
 
 def _best_end(plus: int, minus: int, size: int, *, least: int) -> int:
-    """How much of the truth the reading covers: where the last column is lowest, but not before `least`."""
+    """Return how much of the truth the reading covers: the minimum of the last column, not before `least`."""
     best, lowest, here = least, size + 1, 0
     for at in range(size + 1):
         if at >= least and here < lowest:
@@ -74,7 +74,7 @@ def _best_end(plus: int, minus: int, size: int, *, least: int) -> int:
 
 
 def _trace(truth: str, reading: str, columns: Sequence[tuple[int, int]], found: list[int]) -> None:
-    """Walk back from the end and count each error where it happened."""
+    """Trace back from the end and count each error at its character."""
     row, column = len(found), len(reading)
     while row and column:
         if columns[column - 1][0] >> (row - 1) & 1:

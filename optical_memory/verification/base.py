@@ -1,4 +1,4 @@
-"""The seam of verifiers: what says whether a page can still be read at a tier. Found by name."""
+"""The interface of verifiers, which decide whether a page is readable at a tier, and their lookup by name."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a verifier found of a page at a tier. Nothing of what the page says is in it.
+    """A verifier's result for a page at a tier. Holds none of the page's text.
 
     Attributes:
-        key: of the page.
-        tier: at which it was looked at; the verdict holds for every tier whose picture has the same size.
-        verifier: its name.
-        score: 0 to 1, by the verifier's own measure; see there.
-        passed: whether the page may be shown so.
-        strings_asked, strings_read: exact strings that stand on the page and in its sidecar, and those given back exactly.
-        segments_asked, segments_read: parts of turns that were looked for, and those given back.
-        error_rate: wrong characters of those parts, as a share; where nothing was read, as it is expected.
+        key: the page's key.
+        tier: the tier verified; the result holds for every tier with the same image size.
+        verifier: the verifier's name.
+        score: 0 to 1, by the verifier's own measure.
+        passed: whether the page may be used at the tier.
+        strings_asked, strings_read: number of exact strings on the page and in its sidecar, and of those read exactly.
+        segments_asked, segments_read: number of parts of turns checked, and of those read.
+        error_rate: share of wrong characters in those parts; the expected one if nothing was read.
     """
 
     key: str
@@ -46,12 +46,12 @@ class Verification:
     error_rate: float = 0.0
 
     def encode(self) -> bytes:
-        """As bytes for a store."""
+        """Encode for a store."""
         return json.dumps({"v": VERSION, **asdict(self), "tier": self.tier.label}).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Verification | None:
-        """What `encode` made; None for anything else: a page can be verified anew."""
+        """Decode what `encode` made; None for anything else, since a page can be verified again."""
         try:
             fields = json.loads(data)
             if fields.pop("v") != VERSION:
@@ -63,13 +63,13 @@ class Verification:
 
 @runtime_checkable
 class Verifier(Protocol):
-    """Says whether a page can be read. Safe to use from several threads.
+    """Decides whether a page is readable. Must be thread-safe.
 
     Attributes:
-        name: as tables show it.
-        fingerprint: of all that its verdict depends on beside the page. Under another one pages are verified, and plans made, anew.
-        at_once: it costs nothing. It is asked for every page before a plan is made, and a page falls to the faintest tier that passes at
-            once, whatever its age. Otherwise it is asked when a page is about to be shown at a tier.
+        name: short name for tables.
+        fingerprint: hash of everything but the page that its verdict depends on. If it changes, pages are verified and plans made again.
+        at_once: True if verification is free. Then every page is verified before planning, and demoted to the faintest tier that passes
+            regardless of age. Otherwise a page is verified when a plan first uses it at a tier.
     """
 
     @property
@@ -79,7 +79,7 @@ class Verifier(Protocol):
     @property
     def at_once(self) -> bool: ...
     def verify(self, page: Page, turns: Sequence[Turn], tier: Tier) -> Verification:
-        """Look at a page as it is shown at a tier. `turns` are those that stand on it, as they were drawn. May raise anything."""
+        """Verify a page at a tier. `turns` are those on the page, as they were drawn. May raise anything."""
         ...
 
 
@@ -90,7 +90,7 @@ _VERIFIERS = {
 
 
 def verifier_of(verify: bool | str | Verifier | None) -> Verifier | None:
-    """What `verify=` stands for: none, True for `ocr`, a name, or a verifier. Raises `UnknownName`, `TypeError`."""
+    """Resolve the option `verify`: none, True for `ocr`, a name, or a verifier. Raises `UnknownName`, `TypeError`."""
     if verify is None or verify is False:
         return None
     name = "ocr" if verify is True else verify
@@ -106,5 +106,5 @@ def verifier_of(verify: bool | str | Verifier | None) -> Verifier | None:
 
 
 def verifier_id(verifier: Verifier, layout: str) -> str:
-    """A short hash of who looks, and of the layout that says how tokens are counted and what stands beside a page."""
+    """Hash the verifier, and the layout, which determines token counts and sidecars."""
     return hashlib.sha256(json.dumps([verifier.name, verifier.fingerprint, layout]).encode()).hexdigest()[:12]

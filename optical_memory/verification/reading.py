@@ -1,4 +1,4 @@
-"""By reading: a reader transcribes the page as it is shown at a tier, and what it gives back is compared with what was drawn."""
+"""Verify by reading: a reader transcribes the page at a tier, and its text is compared with what was drawn."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ from .words import LARGEST_ERROR, critical_spans, plain, words_of
 
 __all__ = ["FLOOR", "ByReading", "PageReader"]
 
-FLOOR = 0.6  # of the strings and of the segments that are asked for; see docs/experiments/verified-tiers.md
-SAMPLE = 12  # segments of a page that are looked for; reading takes seconds, looking for one milliseconds
-SHORTEST, LONGEST = 16, 1_000  # characters of a probe: a shorter one is found anywhere, a longer one tells no more
-SLICES, SLICE = 4, 200  # of the reading of a page that shows nothing but the middle of a turn, and their characters
-MOST_OF_A_TURN = 1_000_000  # characters of a turn in which such a slice is looked for
-MEASURE = "1"  # what is asked and how it is counted; another measure makes other results
+FLOOR = 0.6  # least share of the strings and of the segments read; see docs/experiments/verified-tiers.md
+SAMPLE = 12  # segments checked per page; reading a page takes seconds, finding a segment milliseconds
+SHORTEST, LONGEST = 16, 1_000  # characters of a probe: a shorter one matches by chance, a longer one adds nothing
+SLICES, SLICE = 4, 200  # number and characters of slices of a reading, for a page with only the middle of a turn
+MOST_OF_A_TURN = 1_000_000  # characters of a turn searched for such a slice
+MEASURE = "1"  # version of what is checked and how it is counted; part of the fingerprint
 
 
 class PageReader(Protocol):
-    """What a reader needs to be able to do: every `readers.base.Reader` can."""
+    """What verification needs of a reader; every `readers.base.Reader` has it."""
 
     @property
     def profile(self) -> ReaderProfile: ...
     def transcribe(self, page: Page, *, tier: Tier | str = Tier.BASE) -> str:
-        """The words of one page shown at a tier, as far as this reader can read them."""
+        """Return the text of a page at a tier, as read by this reader."""
         ...
 
 
 class ByReading:
-    """Passes a page at a tier where a reader gives enough of it back.
+    """Passes a page at a tier if a reader reads enough of it.
 
-    Asked for are the strings of the sidecar that surely stand on the page, each to be exact, and a sample of its segments, the same at
+    Checked are the strings of the sidecar that are known to be on the page, each to be exact, and a sample of its segments, the same at
     every tier: each with at most 5 % wrong characters and every critical word (numbers, names, paths) exact, unless the sidecar has it.
-    White space does not count: rows break words. `score` is the lesser of the two shares that are given back: the strings
-    alone vouch for nothing, since they stand beside the page as text. A page without words has nothing to lose, and passes.
+    White space is ignored, since rows break words. `score` is the lesser of the two shares read: strings alone prove little, since they
+    are also sent as text. A page without text passes.
 
     Args:
-        reader: transcribes pages; Tesseract with its English data if None, looked for when the first page is read.
+        reader: transcribes pages; None for Tesseract with its English data, opened when the first page is read.
         floor: the least score that passes, 0 to 1.
-        name: tells readers apart whose profiles are the same; the profile's name by default.
+        name: distinguishes readers with the same profile; the profile's name by default.
     """
 
     at_once = False
@@ -64,7 +64,7 @@ class ByReading:
         self.fingerprint = hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:16]
 
     def verify(self, page: Page, turns: Sequence[Turn], tier: Tier) -> Verification:
-        """Read the page and count. Raises what the reader raises: `ReaderError`, `RenderError`."""
+        """Read the page and compare. Raises the reader's errors: `ReaderError`, `RenderError`."""
         if self._reader is None:
             self._reader = open_reader("tesseract")
         drawn = {turn.number: _Drawn.of(turn) for turn in turns}
@@ -93,7 +93,7 @@ class ByReading:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """A turn's words as they are drawn, without white space, and where its critical words stand."""
+    """A turn's text as drawn, without white space, and the positions of its critical words."""
 
     text: str
     critical: tuple[tuple[int, int], ...]
@@ -110,7 +110,7 @@ class _Drawn:
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """Words that stand on the page, and the errors of its reading at each of their characters."""
+    """A text on the page, and the reading's errors at each of its characters."""
 
     truth: str
     wrong: Sequence[int]
@@ -130,7 +130,7 @@ class _Probe:
 
 
 def _probes(page: Page, drawn: dict[int, _Drawn], reading: str) -> Iterator[_Probe]:
-    """A sample of what must stand on the page, as it was read."""
+    """Yield a sample of the texts on the page, aligned with the reading."""
     area = sum(map(_area, page.segments))
     spans = [(segment, _span(segment, drawn[segment.turn].text, page.text_tokens * _area(segment) // area)) for segment in page.segments]
     known = [(segment, span) for segment, span in spans if span]
@@ -145,9 +145,9 @@ def _probes(page: Page, drawn: dict[int, _Drawn], reading: str) -> Iterator[_Pro
 
 
 def _span(segment: Segment, text: str, tokens: int) -> tuple[int, int] | None:
-    """Which of a turn's characters are looked for in a segment, if it is known which stand there.
+    """Return the range of a turn's characters to check in a segment; None if it is not known which are there.
 
-    Of a turn that goes on elsewhere so many are surely here as it has tokens here: no text has fewer characters than tokens.
+    Of a turn that continues elsewhere, at least as many characters as tokens are here: no text has fewer characters than tokens.
     """
     length = min(LONGEST, len(text))
     if segment.continued or segment.continues:
@@ -158,7 +158,7 @@ def _span(segment: Segment, text: str, tokens: int) -> tuple[int, int] | None:
 
 
 def _slices(drawn: _Drawn, reading: str, tokens: int) -> Iterator[_Probe]:
-    """The middle of a long turn: where in it a page begins is not known, so pieces of the reading are looked for in the turn."""
+    """Yield probes for a page in the middle of a long turn. Its offset is unknown, so slices of the reading are searched in the turn."""
     text = drawn.text[:MOST_OF_A_TURN]
     for place in range(SLICES):
         start = place * len(reading) // SLICES
@@ -168,7 +168,7 @@ def _slices(drawn: _Drawn, reading: str, tokens: int) -> Iterator[_Probe]:
 
 
 def _surely_on(page: Page, string: str, drawn: dict[int, _Drawn]) -> bool:
-    """Whether a string is drawn in a turn that stands on the page as a whole. An address behind a link, say, is not drawn at all."""
+    """Whether a string is drawn in a turn that is entirely on the page. The URL of a link, for example, is not drawn."""
     whole = (segment for segment in page.segments if not segment.continued and not segment.continues)
     return any(string in drawn[segment.turn].text for segment in whole)
 

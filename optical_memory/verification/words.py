@@ -1,4 +1,4 @@
-"""The words of a turn as they are drawn, and which of them one wrong character spoils."""
+"""The text of a turn as it is drawn, and its critical words, which one wrong character makes useless."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["LARGEST_ERROR", "TYPOGRAPHIC", "content_words", "critical_spans", "p
 
 LARGEST_ERROR = 0.05  # character errors, as a share, up to which a turn counts as legible
 TYPOGRAPHIC = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "…": "...", "\u00a0": " "})
-EDGES = ".,;:!?()[]{}\"'`*"  # around a word, and no part of it
+EDGES = ".,;:!?()[]{}\"'`*"  # stripped from the ends of a word
 WORD = re.compile(r"\w++(?:[.,:'/-]\w++)*+")
-TELLING = "/\\_@#"  # what paths, addresses and identifiers are made of
+TELLING = "/\\_@#"  # signs of paths, addresses and identifiers
 
 
 def words_of(blocks: Iterable[Block]) -> str:
-    """The words of blocks, a line for each."""
+    """Return the text of blocks, one line each."""
     return "\n".join(_words(blocks))
 
 
@@ -47,25 +47,25 @@ def _text(spans: Iterable[Span]) -> str:
 
 
 def plain(text: str) -> str:
-    """Words with single spaces, without what an OCR engine cannot know: line-end marks, kinds of quotes and dashes, breaks at hyphens."""
+    """Normalise text: single spaces, no line-end marks, and one kind of quotes, dashes and hyphenation: OCR cannot tell them apart."""
     return " ".join(re.sub(r"-\n(?=\S)", "-", text.replace(JOIN_MARK, " ").translate(TYPOGRAPHIC)).split())
 
 
 def word_spans(text: str, wanted: Collection[str]) -> list[tuple[int, int]]:
-    """Where words stand; `wanted` is casefolded, as `content_words` gives them."""
+    """Return the positions of words; `wanted` is casefolded, as from `content_words`."""
     return [match.span() for match in WORD.finditer(text) if match[0].casefold() in wanted]
 
 
 def content_words(text: str) -> frozenset[str]:
-    """The words that tell something, casefolded; all of them where none does."""
+    """Return the content words, casefolded; all words if there are none."""
     found = frozenset(match[0].casefold() for match in WORD.finditer(plain(text)))
     return (found - COMMON) or found
 
 
 def critical_spans(text: str) -> list[tuple[int, int]]:
-    """Where the words stand that one wrong character spoils: with a digit, a capital letter, or what paths and identifiers are made of.
+    """Return the positions of critical words: with a digit, a capital letter, or a sign of paths and identifiers.
 
-    A single letter is none: that an engine takes the word I for a bar spoils nothing.
+    Single letters are not critical: an engine that reads the word I as a bar does no harm.
     """
     spans = []
     for match in re.finditer(r"\S+", text):

@@ -9,13 +9,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 
 pytest.importorskip("llama_index.core.memory", reason="llama-index-core is not installed")
 
@@ -40,10 +38,7 @@ from pydantic import Field
 
 from optical_memory import OpticalMemory, WaterMarks
 from optical_memory.adapters.llama_index import OpticalMemoryBlock
-from optical_memory.errors import BudgetTooSmall
-from optical_memory.stores.in_memory import MemoryStore
 from tests.adapters.wire import Wire
-from tests.histories import histories
 from tests.support import RuledRenderer
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "llama_index_memory.py"
@@ -306,82 +301,7 @@ def test_turns_that_something_else_appended() -> None:
 # -- whole histories --------------------------------------------------------------------------------------------------------------------
 
 
-def converted(history: Sequence[dict[str, Any]]) -> list[ChatMessage]:
-    messages = []
-    for message in history:
-        calls = [
-            ToolCallBlock(tool_call_id=c["id"], tool_name=c["function"]["name"], tool_kwargs=c["function"]["arguments"])
-            for c in message.get("tool_calls") or ()
-        ]
-        answered = {"tool_call_id": message["tool_call_id"]} if message["role"] == "tool" else {}
-        blocks = [TextBlock(text=message["content"] or ""), *calls]
-        messages.append(ChatMessage(role=message["role"], blocks=blocks, additional_kwargs=answered))
-    return messages
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(histories(max_steps=24))
-def test_no_context_ever_holds_half_a_tool_call(history: list[dict[str, Any]]) -> None:
-    one, messages = block(), converted(history)
-    starts = [place for place, message in enumerate(messages) if message.role == MessageRole.USER and place] or [len(messages)]
-    for first, last in pairwise([0, *starts]):
-
-        async def step(first: int = first, last: int = last) -> list[ChatMessage]:
-            await one.aput(messages[first:last], from_short_term_memory=True, session_id="s")
-            return await one.aget(messages[last : last + 1])
-
-        assert_paired([*asyncio.run(step()), *messages[last : last + 1]])
-    assert len(one.memory) == starts[-1]
-
-
-def test_a_replay_of_a_real_trajectory_mostly_appends() -> None:
-    loaded = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"][:200]
-    past = OpticalMemory("s", store="memory://", renderer=RuledRenderer(rows=6_000), reader="gpt-4o")
-    memory, calls = memory_of(OpticalMemoryBlock(memory=past), limit=2_000), []
-
-    async def replay() -> None:
-        for message in converted(loaded):
-            if message.role == MessageRole.ASSISTANT:
-                calls.append(await memory.aget())
-            await memory.aput(message)
-
-    asyncio.run(replay())
-    for sent in calls:
-        assert_paired(sent)
-    assert len(calls) > 80 and len(pictures(calls[-1])) >= 2
-    assert appends([wired(sent) for sent in calls]) >= 0.8
-
-
 # -- what goes wrong --------------------------------------------------------------------------------------------------------------------
-
-
-def test_where_no_page_can_be_drawn_everything_is_text() -> None:
-    one = block(RuledRenderer(broken=True))
-    said = [ChatMessage(question(n)) for n in range(1, 31)]
-    asyncio.run(one.aput(said))
-    with pytest.warns(RuntimeWarning):
-        sent = asyncio.run(one.aget([]))
-    assert [message.content for message in sent] == [question(n) for n in range(1, 31)]
-
-
-def test_a_picture_that_is_lost_for_good_is_text_with_a_warning() -> None:
-    store, renderer = MemoryStore(), RuledRenderer(rows=900)
-    past = OpticalMemory("s", store=store, renderer=renderer, marks=WaterMarks(high=300, low=60))
-    one = OpticalMemoryBlock(memory=past)
-    asyncio.run(one.aput([ChatMessage(question(n)) for n in range(1, 31)]))
-    assert pictures(asyncio.run(one.aget([])))
-    store.discard(past.session, store.names(past.session, "picture/"))
-    renderer.broken = True
-    one.memory = OpticalMemory("s", store=store, renderer=renderer, marks=WaterMarks(high=300, low=60))
-    with pytest.warns(RuntimeWarning, match="text"):
-        assert len(asyncio.run(one.aget([]))) == 30
-
-
-def test_a_budget_that_cannot_be_kept_is_told() -> None:
-    one = block(budget=10)
-    asyncio.run(one.aput([ChatMessage(question(1))]))
-    with pytest.raises(BudgetTooSmall):
-        asyncio.run(one.aget([]))
 
 
 # -- the example ------------------------------------------------------------------------------------------------------------------------

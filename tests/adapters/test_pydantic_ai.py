@@ -10,14 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 pytest.importorskip("pydantic_ai.capabilities", reason="pydantic-ai is not installed")
 
@@ -46,9 +43,7 @@ from pydantic_ai.usage import RunUsage
 
 from optical_memory.adapters.pydantic_ai import OpticalMemoryCapability
 from optical_memory.adapters.pydantic_ai.messages import said_in, turn_of_said
-from optical_memory.errors import BudgetTooSmall
 from optical_memory.planning.triggers import WaterMarks
-from tests.adapters.upset import upset_histories
 from tests.adapters.wire import Call, Wire
 from tests.support import RuledRenderer
 
@@ -183,11 +178,6 @@ def test_the_past_becomes_pages_and_the_messages_stay(way: str) -> None:
     assert appends([wired(sent) for sent in model.sent]) > 0.5
 
 
-def test_a_conversation_without_pages_goes_as_the_objects_that_came() -> None:
-    messages = past(2)
-    assert all(a is b for a, b in zip(shown(optical(), messages), messages, strict=True))
-
-
 def test_kept_messages_are_the_objects_that_came() -> None:
     messages = past(20)
     before = ModelMessagesTypeAdapter.dump_json(messages)
@@ -292,47 +282,6 @@ def assert_paired_on_the_wire(messages: list[dict[str, Any]]) -> None:
 # -- whole histories --------------------------------------------------------------------------------------------------------------------
 
 
-def converted(history: Sequence[dict[str, Any]], *, joined: bool) -> Messages:
-    """The framework's messages. Joined, what stands between two answers is one request, as the framework itself would have it."""
-    messages: Messages = []
-    for message in history:
-        if message["role"] == "assistant":
-            calls = [ToolCallPart(c["function"]["name"], c["function"]["arguments"], c["id"]) for c in message.get("tool_calls") or ()]
-            messages.append(ModelResponse(parts=[*([TextPart(message["content"])] if message["content"] else []), *calls]))
-            continue
-        part: Any = {"user": UserPromptPart, "system": SystemPromptPart}.get(message["role"], UserPromptPart)(message["content"])
-        if message["role"] == "tool":
-            part = ToolReturnPart("look", message["content"], message["tool_call_id"])
-        if joined and messages and isinstance(messages[-1], ModelRequest):
-            parts = sorted([*messages[-1].parts, part], key=lambda one: not isinstance(one, ToolReturnPart))  # results first
-            messages[-1] = ModelRequest(parts=parts)
-        else:
-            messages.append(ModelRequest(parts=[part]))
-    return messages
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(upset_histories(max_steps=30), st.booleans())
-def test_no_request_ever_holds_half_a_tool_call(history: list[dict[str, Any]], joined: bool) -> None:
-    messages, one = converted(history, joined=joined), optical()
-    for end in range(1, len(messages) + 1, 3):
-        sent = shown(one, messages[:end])
-        assert_paired(sent)
-        asked = [part for part in messages[end - 1].parts if isinstance(part, UserPromptPart)]
-        assert not asked or asked[-1] in sent[-1].parts, "the newest words are text"
-
-
-def test_a_replay_of_a_real_trajectory_mostly_appends() -> None:
-    loaded = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"][:200]
-    messages = converted(loaded, joined=True)
-    one = optical(reader="gpt-4o", renderer=RuledRenderer(rows=6_000), marks=None)
-    calls = [shown(one, messages[:end]) for end, message in enumerate(messages) if isinstance(message, ModelResponse) and end]
-    for sent in calls:
-        assert_paired(sent)
-    assert len(calls) > 80 and len(pictures(calls[-1])) >= 2
-    assert appends([wired(sent) for sent in calls]) >= 0.8
-
-
 # -- what only the framework or a provider understands ----------------------------------------------------------------------------------
 
 
@@ -403,12 +352,6 @@ def test_any_content_becomes_a_turn() -> None:
 # -- when there are no pages to be had --------------------------------------------------------------------------------------------------
 
 
-def test_a_model_without_a_reader_gets_text_and_one_warning() -> None:
-    one, messages = OpticalMemoryCapability[None](renderer=RuledRenderer(rows=900), marks=WaterMarks(high=300, low=60)), past(20)
-    with pytest.warns(RuntimeWarning, match="no reader profile"):
-        assert shown(one, messages) == messages
-
-
 def test_a_model_that_takes_no_pictures_gets_text() -> None:
     messages, profile = past(20), ModelProfile(supports_image_input=False)
     assert shown(optical(), messages, FunctionModel(Scripted().answer, profile=profile)) == messages
@@ -423,17 +366,6 @@ def test_a_conversation_that_the_provider_keeps_goes_as_it_is(setting: str) -> N
 def test_a_fallback_model_is_shown_pages_for_its_first() -> None:
     model = FallbackModel(Scripted().model, Scripted().model)
     assert pictures(shown(optical(), past(20), model))
-
-
-def test_where_no_page_can_be_drawn_the_model_gets_text() -> None:
-    with pytest.warns(RuntimeWarning, match="text"):
-        sent = shown(optical(renderer=RuledRenderer(broken=True)), past(20))
-    assert not pictures(sent) and wired(sent) == wired(past(20))
-
-
-def test_a_budget_that_cannot_be_kept_is_told() -> None:
-    with pytest.raises(BudgetTooSmall):
-        Agent(Scripted().model, capabilities=[optical(budget=10)]).run_sync(question(1))
 
 
 # -- the example ------------------------------------------------------------------------------------------------------------------------

@@ -112,3 +112,28 @@ def test_a_replan_that_changes_nothing_on_the_wire_leaves_reasoning_alone() -> N
         idle += same
         assert stale_reasoning(shown.context) == (stale_reasoning(before.context) if same else length)
     assert idle, "some re-plans find that no page pays yet"
+
+
+@pytest.mark.parametrize(("model", "takes_images"), [("llama-3", True), ("mistral-9", True), ("claude-sonnet-4-5", False)])
+@pytest.mark.parametrize("budget", [500, 2_000])
+def test_text_keeps_the_budget_too(model: str, takes_images: bool, budget: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        memory = memories(budget=budget).memory_for(model, takes_images=takes_images)
+    assert memory is not None
+    messages, state = filler(80), None
+    for length in (20, 50, 80):
+        shown = memory.context(messages[:length], state, budget=budget)
+        state = shown.state
+        context = shown.context
+        assert context.usage.prompt_tokens <= budget and not context.pages
+        texts = [turn.number for turn in context.turns]
+        assert texts[-1] == length, "the newest stays"
+        left_out = [number for first, last in context.plan.left_out for number in range(first, last + 1)]
+        assert sorted([*texts, *left_out]) == list(range(1, length + 1)) and context.usage.turns_left_out == len(left_out)
+        assert not left_out or f"#{left_out[0]}" in context.framing
+    assert left_out and memory.recall(messages, [left_out[0]])[0].text == messages[left_out[0] - 1]["content"]
+
+
+def test_without_a_budget_a_model_that_takes_no_images_gets_the_messages_as_they_are() -> None:
+    assert memories().memory_for("claude-sonnet-4-5", takes_images=False) is None

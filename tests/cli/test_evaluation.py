@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from optical_memory.evaluation.harness import load_results
+from tests.commands import run_command
 from tests.evaluation.test_harness import talk
-
-ROOT = Path(__file__).parents[2]
 
 
 def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"}
-    command = [sys.executable, "-m", "optical_memory", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    done = run_command(*arguments, cwd=folder, env={"COLUMNS": "200"})
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done

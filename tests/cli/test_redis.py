@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.commands import run_command
 from tests.stores.redis_servers import DURABLE, Server, redis_server
 
 pytest.importorskip("redis", reason="needs the redis extra")
-ROOT = Path(__file__).parents[2]
 
 
 class Shell:
@@ -24,14 +22,10 @@ class Shell:
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server, self.folder = server, folder
-        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("OPTICAL_MEMORY_")}
-        self.environment |= {"OPTICAL_MEMORY_STORE": server.url(), "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"}
+        self.environment = {"OPTICAL_MEMORY_STORE": server.url(), "COLUMNS": "200"}
 
     def __call__(self, *arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "optical_memory", *arguments]
-        done = subprocess.run(
-            command, capture_output=True, text=True, encoding="utf-8", cwd=self.folder, env=self.environment | environment, check=False
-        )
+        done = run_command(*arguments, cwd=self.folder, env=self.environment | environment, without="OPTICAL_MEMORY_")
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         return done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from optical_memory.pages.tiers import Tier
+from tests.commands import run_command
 
-ROOT = Path(__file__).parents[2]
 CHAT = [
     {"role": "user", "content": "My train to Lyon is the 7:40, booking **QX-77419**."},
     {
@@ -36,12 +36,8 @@ class Shell:
         self.extra: dict[str, str] = {}
 
     def __call__(self, *arguments: str, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("OPTICAL_MEMORY_")}
-        environment |= {"OPTICAL_MEMORY_STORE": self.store, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "NO_COLOR": "1", **self.extra}
-        command = [sys.executable, "-m", "optical_memory", *arguments]
-        done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, encoding="utf-8", cwd=self.folder, env=environment, check=False
-        )
+        environment = {"OPTICAL_MEMORY_STORE": self.store, **self.extra}
+        done = run_command(*arguments, cwd=self.folder, env=environment, stdin=stdin, without="OPTICAL_MEMORY_")
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         return done
@@ -59,9 +55,17 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store into which the chat was imported."""
+    folder = tmp_path_factory.mktemp("imported")
+    Shell(folder)("import", "-", stdin=json.dumps(CHAT))
+    return folder / "memory.sqlite3"
+
+
 @pytest.fixture
-def filled(shell: Shell) -> Shell:
-    shell("import", "-", stdin=json.dumps(CHAT))
+def filled(shell: Shell, imported: Path) -> Shell:
+    shutil.copy(imported, shell.folder)
     return shell
 
 

@@ -16,6 +16,7 @@ pytest.importorskip("torch", reason="the deepseek extra is not installed")
 from optical_memory.deepseek_ocr.hub import REPOSITORIES
 from optical_memory.deepseek_ocr.tiny import make_tiny
 from optical_memory.deepseek_ocr.weights import SINGLE
+from tests.commands import run_command
 
 from .hub_server import COMMIT, Hub
 
@@ -31,9 +32,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 def models(hub: Hub, tmp_path: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """`optical-memory models ...` with a hub cache of its own."""
     place = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    env = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"} | place | more
-    command = [sys.executable, "-m", "optical_memory", "models", *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return run_command("models", *arguments, cwd=tmp_path, env=place | more, without="HF_HUB_OFFLINE")
 
 
 def test_pull_list_and_open(hub: Hub, tmp_path: Path) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,9 @@ from hypothesis import strategies as st
 
 from optical_memory.evaluation.answering import exact_match, read_answers, token_f1
 from optical_memory.evaluation.harness import load_results, spread
+from tests.commands import run_command
 from tests.evaluation.answer_server import AnswerServer
 
-ROOT = Path(__file__).parents[2]
 KEY = "key-7f3a-not-to-be-seen"
 NOUNS = ["river", "stone", "garden", "window", "market", "letter", "bridge", "winter", "castle", "engine", "mirror", "orchard"]
 MODEL = "ocr-eyes"
@@ -52,10 +50,9 @@ def test_questions_are_spread_evenly(count: int, most: int) -> None:
 
 
 def run(folder: Path, *arguments: str, model: str = MODEL, code: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200", "OPTICAL_MEMORY_API_KEY": KEY}
     fixed = ["--policies", POLICIES, "--budgets", "1100", "--renderer", "pillow", "--out", "o", "--questions", "4"]
-    command = [sys.executable, "-m", "optical_memory", "eval", "talk.json", *fixed, "--model", model, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    environment = {"COLUMNS": "200", "OPTICAL_MEMORY_API_KEY": KEY}
+    done = run_command("eval", "talk.json", *fixed, "--model", model, *arguments, cwd=folder, env=environment)
     assert done.returncode == code, done.stderr
     assert KEY not in done.stdout + done.stderr
     return done

@@ -15,7 +15,7 @@ from optical_memory.demo.demo import conversation
 DATA = Path(__file__).parents[1] / "data"
 NAMES = ["airline-agent", *sorted(path.stem for path in DATA.glob("*.json"))]
 BUDGET = 6_000
-STRIDE = 40  # turns between two contexts
+CONTEXTS = 8  # while a conversation grows
 SHORT = 24  # characters; a shorter text of an erased turn may stand in another turn as well
 
 
@@ -49,8 +49,9 @@ def test_every_message_is_kept_word_for_word(memory: OpticalMemory, messages: li
 
 def test_the_context_grows_within_its_budget_and_shows_every_turn_once(messages: list[dict[str, Any]]) -> None:
     with OpticalMemory("real", store="memory://", renderer="pillow") as memory:
-        for start in range(0, len(messages), STRIDE):
-            turns = memory.extend(messages[start : start + STRIDE])
+        stride = -(-len(messages) // CONTEXTS)
+        for start in range(0, len(messages), stride):
+            turns = memory.extend(messages[start : start + stride])
             given = memory.context(budget=BUDGET)
             assert given.usage.prompt_tokens <= BUDGET
             assert given.usage.prompt_tokens <= given.usage.text_tokens

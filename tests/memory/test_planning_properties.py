@@ -19,8 +19,9 @@ from optical_memory.turns.exchanges import units_of
 from tests.histories import histories
 from tests.support import RuledRenderer
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "40"))  # more of them before a release
+EXAMPLES = int(os.environ.get("EXAMPLES", "10"))  # of whole memories; `make test-all` draws more, and a release more still
 quick = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+fewer = settings(quick, max_examples=max(4, EXAMPLES // 2))  # where a context is made at every message
 budgets = st.one_of(st.none(), st.integers(min_value=150, max_value=3_000))
 MARKS = WaterMarks(high=400, low=100)  # low, so that short histories already turn into pages
 
@@ -111,7 +112,7 @@ def test_two_calls_without_new_turns_are_identical(history: list[dict[str, Any]]
         assert to_openai(first) == to_openai(again)
 
 
-@quick
+@fewer
 @given(histories(max_steps=40), budgets)
 def test_within_an_epoch_a_new_turn_leaves_the_prefix_alone(history: list[dict[str, Any]], budget: int | None) -> None:
     memory = memory_of()
@@ -139,7 +140,7 @@ def test_the_need_that_an_error_names_is_enough(history: list[dict[str, Any]], b
         check(memory, memory.context(error.needed), error.needed)
 
 
-@quick
+@fewer
 @given(histories(), budgets)
 def test_requests_never_hold_half_a_tool_pair(history: list[dict[str, Any]], budget: int | None) -> None:
     memory = memory_of()
@@ -258,11 +259,11 @@ def test_every_reader_that_pays_for_pages_gets_some(reader: str) -> None:
         assert context.usage.turns_left_out == 0, "what is over the limit is text"
 
 
-@pytest.mark.parametrize("haste_budget", [600, 900, 1_400, 2_000, 3_000])
-def test_a_smaller_budget_demotes_and_then_leaves_out_the_oldest(haste_budget: int) -> None:
+@pytest.mark.parametrize("budget", [600, 900, 1_400, 2_000, 3_000])
+def test_a_smaller_budget_demotes_and_then_leaves_out_the_oldest(budget: int) -> None:
     memory = memory_of(RuledRenderer(rows=700))
     memory.extend([("user" if n % 2 else "assistant", f"word {n} " * 60) for n in range(80)])
-    context = memory.context(haste_budget)
+    context = memory.context(budget)
     tiers = [part.tier for part in context.pages]
     assert tiers == sorted(tiers)
     assert [part.page.index for part in context.pages] == sorted(part.page.index for part in context.pages)

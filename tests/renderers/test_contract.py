@@ -85,19 +85,25 @@ def check_pages(pages: Sequence[RenderedPage], given: Sequence[Exchange], style:
         assert not after.segments[0].continued or before.last_turn == after.first_turn
 
 
+def dark(inked: Image.Image, row: int) -> int:
+    """How many pixels of a row have ink."""
+    return inked.width - inked.crop((0, row, inked.width, row + 1)).histogram()[0]
+
+
 def without_rules(picture: Image.Image) -> Image.Image:
     """Without the lines that part exchanges: rows of pixels that are dark over a third of the page and more."""
     for row in range(picture.height):
-        if sum(value > 0 for value in picture.crop((0, row, picture.width, row + 1)).tobytes()) > picture.width / 3:
+        if dark(picture, row) > picture.width / 3:
             picture.paste(0, (0, row, picture.width, row + 1))
     return picture
 
 
 def no_line_is_cut(page: RenderedPage, style: PageStyle) -> None:
     """A line cut by the end of its column would leave much ink in the column's last row of pixels; a whole one only tips of letters."""
-    width, height = style.pixel_size
+    _, height = style.pixel_size
     bottom = height - round(style.margin * style.scale)
-    rows = [sum(value > 0 for value in ink(page).crop((0, row, width, row + 1)).tobytes()) for row in range(bottom - 20, height)]
+    inked = ink(page)
+    rows = [dark(inked, row) for row in range(bottom - 20, height)]
     assert rows[19] <= 0.25 * max(rows[:19])
     assert not any(rows[20:])
 
@@ -304,7 +310,9 @@ def _black_blocks(page: RenderedPage) -> int:
     """How many 90 x 90 squares without a light pixel stand on a page, counted once each."""
     from PIL import ImageFilter
 
-    eroded = ink(page).filter(ImageFilter.MinFilter(91))
+    eroded = ink(page)
+    for _ in range(45):  # the same as MinFilter(91), eight times faster
+        eroded = eroded.filter(ImageFilter.MinFilter(3))
     count = 0
     while box := eroded.getbbox():
         eroded.paste(0, (box[0], box[1], box[2], box[1] + 60) if box[2] - box[0] < 60 else (box[0], box[1], box[0] + 60, eroded.height))

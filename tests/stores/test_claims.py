@@ -27,14 +27,14 @@ redis = pytest.importorskip("redis", reason="needs the redis extra")
 ALICE = SessionId("alice")
 MARKS = WaterMarks(high=300, low=60)
 DRAWER = """
-import hashlib, json, sys, time
+import hashlib, json, sys
 sys.path.insert(0, {root!r})
 from tests.stores.test_claims import SlowRenderer, MARKS
 from optical_memory import OpticalMemory
 memory = OpticalMemory("alice", store={url!r}, renderer=SlowRenderer(rows=900), marks=MARKS)
 len(memory)
-while time.time() < {start!r}:
-    time.sleep(0.005)
+print("ready", flush=True)
+sys.stdin.readline()
 context = memory.context()
 pictures = [hashlib.sha256(part.image()).hexdigest() for part in context.pages]
 stats = memory.stats()
@@ -58,29 +58,43 @@ def fill(url: str) -> OpticalMemory:
 
 def draw_at_once(url: str, processes: int) -> list[list[Any]]:
     """What each of some processes did that asked for the context at the same moment."""
-    program = DRAWER.format(root=str(Path(__file__).parents[2]), url=url, start=time.time() + 4)
-    running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(processes)]
+    program = DRAWER.format(root=str(Path(__file__).parents[2]), url=url)
+    running = [
+        subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    for process in running:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     outputs = [process.communicate(timeout=120)[0] for process in running]
     assert [process.returncode for process in running] == [0] * processes
     return [json.loads(output) for output in outputs]
 
 
-def test_ten_processes_draw_each_page_once(clean_redis: str) -> None:
+at_once = pytest.mark.parametrize("processes", [4, pytest.param(10, marks=pytest.mark.endurance)])
+
+
+@at_once
+def test_processes_draw_each_page_once(clean_redis: str, processes: int) -> None:
     memory = fill(clean_redis)
-    done = draw_at_once(clean_redis, 10)
+    done = draw_at_once(clean_redis, processes)
     pages = len(memory.pages())
     assert pages > 5
-    assert sorted(sealed for sealed, *_ in done) == [0] * 9 + [pages]
-    assert sorted(replans for _, replans, *_ in done) == [0] * 9 + [1]
+    assert sorted(sealed for sealed, *_ in done) == [0] * (processes - 1) + [pages]
+    assert sorted(replans for _, replans, *_ in done) == [0] * (processes - 1) + [1]
     assert len({plan for *_, plan, _, _ in done}) == 1 and len({tuple(pictures) for *_, pictures, _ in done}) == 1
 
 
-def test_ten_processes_draw_an_evicted_picture_once(clean_redis: str) -> None:
+@at_once
+def test_processes_draw_an_evicted_picture_once(clean_redis: str, processes: int) -> None:
     memory = fill(clean_redis)
     shown = memory.context().pages
     store = open_store(clean_redis)
     store.discard(ALICE, [name for name in store.names(ALICE) if name.startswith("picture/")])
-    done = draw_at_once(clean_redis, 10)
+    done = draw_at_once(clean_redis, processes)
     assert sum(redrawn for *_, redrawn in done) <= len(memory.pages())
     assert {len(pictures) for *_, pictures, _ in done} == {len(shown)}
 
@@ -91,6 +105,7 @@ def _hold(url: str, ready: Any) -> None:
         time.sleep(600)
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_holder_that_died_or_hangs_delays_nobody_for_long(clean_redis: str, end: signal.Signals) -> None:
     context = multiprocessing.get_context("spawn")
@@ -112,8 +127,8 @@ def test_a_holder_that_died_or_hangs_delays_nobody_for_long(clean_redis: str, en
     assert waited < LEASE + 2
 
 
-def test_a_claim_excludes_others_and_is_given_back(clean_redis: str) -> None:
-    store, inside, most = open_store(clean_redis), 0, 0
+def test_a_claim_excludes_others_and_is_given_back(store_url: str) -> None:
+    store, inside, most = open_store(store_url), 0, 0
     lock = threading.Lock()
 
     def work() -> None:
@@ -135,11 +150,14 @@ def test_a_claim_excludes_others_and_is_given_back(clean_redis: str) -> None:
     assert most == 1
     with contextlib.suppress(ZeroDivisionError), claimed(store, ALICE, "work"):
         raise ZeroDivisionError
-    assert isinstance(store, RedisStore) and store.wire.scan("*claim*") == []
+    if isinstance(store, RedisStore):
+        assert store.wire.scan("*claim*") == []
+    claims = claims_of(store)
+    assert claims is not None and claims.claim(ALICE, "work", "me", 1), "a claim is given back where the work failed"
 
 
-def test_a_claim_that_was_lost_is_not_given_back_for_another(clean_redis: str) -> None:
-    claims = claims_of(open_store(clean_redis))
+def test_a_claim_that_was_lost_is_not_given_back_for_another(store_url: str) -> None:
+    claims = claims_of(open_store(store_url))
     assert claims is not None
     assert claims.claim(ALICE, "work", "first", 0.05)
     time.sleep(0.1)
@@ -149,8 +167,8 @@ def test_a_claim_that_was_lost_is_not_given_back_for_another(clean_redis: str) -
     assert claims.claim(SessionId("bob"), "work", "third", 10) and claims.claim(ALICE, "other work", "third", 10)
 
 
-def test_a_plan_is_put_in_place_of_the_one_that_was_read(clean_redis: str) -> None:
-    claims, store = claims_of(open_store(clean_redis)), open_store(clean_redis)
+def test_a_plan_is_put_in_place_of_the_one_that_was_read(store_url: str) -> None:
+    claims, store = claims_of(open_store(store_url)), open_store(store_url)
     assert claims is not None
     assert claims.swap(ALICE, "plan", None, b"1") and not claims.swap(ALICE, "plan", None, b"2")
     assert claims.swap(ALICE, "plan", b"1", b"2") and not claims.swap(ALICE, "plan", b"1", b"3")
@@ -159,9 +177,9 @@ def test_a_plan_is_put_in_place_of_the_one_that_was_read(clean_redis: str) -> No
     assert store.get(ALICE, ["plan"]) == {}
 
 
-def test_a_session_replanned_by_two_at_once_has_one_plan(clean_redis: str) -> None:
+def test_a_session_replanned_by_two_at_once_has_one_plan(store_url: str) -> None:
     """One whose claim was lost, since it hung, must not put its old plan over the newer one."""
-    slow, quick = fill(clean_redis), OpticalMemory("alice", store=clean_redis, renderer=RuledRenderer(rows=900), marks=MARKS)
+    slow, quick = fill(store_url), OpticalMemory("alice", store=store_url, renderer=RuledRenderer(rows=900), marks=MARKS)
     builder: Any = slow._builder
     moment = builder._read_state()  # where it stood when it hung
     newer = quick.context().plan
@@ -198,8 +216,6 @@ def test_a_page_is_encoded_once_for_all_that_share_a_store(clean_redis: str) -> 
     assert sorted(encoded) == [0, 1, 2]
 
 
-def test_stores_that_nobody_shares_have_no_claims(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/x.db")
-    assert claims_of(store) is None
-    with claimed(store, ALICE, "work") as shared:
+def test_a_store_without_claims_is_worked_on_at_once() -> None:
+    with claimed(object(), ALICE, "work") as shared:
         assert shared is False

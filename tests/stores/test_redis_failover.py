@@ -17,6 +17,8 @@ from tests.stores.redis_servers import HOST, Load, check_load, opened, redis_clu
 
 redis = pytest.importorskip("redis", reason="needs the redis extra")
 
+pytestmark = pytest.mark.endurance
+
 ALICE = SessionId("alice")
 PATIENT = "replicas=1&retry_for=30&socket_timeout=1"
 

@@ -25,7 +25,6 @@ from tests.support import RuledRenderer
 redis = pytest.importorskip("redis", reason="needs the redis extra")
 
 ALICE = SessionId("alice")
-WRITERS, EACH = 16, 500
 
 
 def turn(id: str) -> Turn:
@@ -35,27 +34,28 @@ def turn(id: str) -> Turn:
 # -- cut connections -----------------------------------------------------------------------------------------------------------------
 
 
-def test_answers_that_are_lost_store_nothing_twice(tmp_path: Path) -> None:
-    """Sixteen processes behind a proxy that cuts: requests that never arrive, and answers of appends that were carried out."""
+@pytest.mark.parametrize(("writers", "each", "every"), [(3, 200, 12), pytest.param(16, 500, 100, marks=pytest.mark.endurance)])
+def test_answers_that_are_lost_store_nothing_twice(tmp_path: Path, writers: int, each: int, every: int) -> None:
+    """Processes behind a proxy that cuts: requests that never arrive, and answers of appends that were carried out."""
     context = multiprocessing.get_context("spawn")
-    with redis_server(tmp_path) as server, CuttingProxy(server.port, every=100, seed=1) as proxy:
+    with redis_server(tmp_path) as server, CuttingProxy(server.port, every=every, seed=1) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}?retry_for=20"
-        processes = [context.Process(target=write_alone, args=(url, writer), daemon=True) for writer in range(WRITERS)]
+        processes = [context.Process(target=write_alone, args=(url, writer, each), daemon=True) for writer in range(writers)]
         for process in processes:
             process.start()
         for process in processes:
             process.join()
-        assert [process.exitcode for process in processes] == [0] * WRITERS
-        assert proxy.lost_requests > 20 and proxy.lost_answers > 20
+        assert [process.exitcode for process in processes] == [0] * writers
+        assert proxy.lost_requests > 15 and proxy.lost_answers > 15
         stored = open_store(server.url()).read(ALICE)
-    assert [each.number for each in stored] == list(range(1, WRITERS * EACH + 1))
-    for writer in range(WRITERS):
-        assert [each.id for each in stored if each.name == f"w{writer}"] == [f"{writer} {place}" for place in range(EACH)]
+    assert [turn.number for turn in stored] == list(range(1, writers * each + 1))
+    for writer in range(writers):
+        assert [turn.id for turn in stored if turn.name == f"w{writer}"] == [f"{writer} {place}" for place in range(each)]
 
 
-def write_alone(url: str, writer: int) -> None:
+def write_alone(url: str, writer: int, each: int) -> None:
     store, before = opened(url), 0
-    for place in range(EACH):
+    for place in range(each):
         (stored,) = store.append(ALICE, [Turn(id=f"{writer} {place}", role="user", name=f"w{writer}", content="x")])
         assert stored.number > before
         before = stored.number
@@ -115,6 +115,10 @@ PAGE = bytes(range(256)) * 235  # 60 kB
 SESSIONS, ROUNDS = [SessionId("alice", f"tenant {place}") for place in range(40)], 30
 
 
+def endured(policy: str) -> Any:
+    return pytest.param(policy, marks=pytest.mark.endurance)
+
+
 def crowded(folder: Path, policy: str) -> Server:
     return Server(folder, "--maxmemory", "20mb", "--maxmemory-policy", policy)
 
@@ -136,7 +140,7 @@ def fill(store: RedisStore) -> tuple[dict[SessionId, list[str]], list[Exception]
     return told, list(raised.values())
 
 
-@pytest.mark.parametrize("policy", ["noeviction", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"])
+@pytest.mark.parametrize("policy", ["noeviction", "volatile-lru", *map(endured, ("volatile-lfu", "volatile-random", "volatile-ttl"))])
 def test_a_full_server_throws_no_turn_away(tmp_path: Path, policy: str) -> None:
     server = crowded(tmp_path, policy)
     try:
@@ -159,7 +163,7 @@ def test_a_full_server_throws_no_turn_away(tmp_path: Path, policy: str) -> None:
         server.kill()
 
 
-@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
+@pytest.mark.parametrize("policy", ["allkeys-lru", *map(endured, ("allkeys-lfu", "allkeys-random"))])
 def test_a_server_that_throws_anything_away_never_gives_a_part_of_a_session(tmp_path: Path, policy: str) -> None:
     """Whole, or `SessionCorrupted`. The hash of a tenant's sessions is a key like others: without it, a session that is gone altogether is
     one that never was. So only sessions that are still named there may not be empty; each has a tenant of its own, or all names would go at
@@ -212,6 +216,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.endurance
 def test_clocks_of_writers_do_not_matter(clean_redis: str) -> None:
     """One writer lives a year ahead, the other a year behind; a session of two seconds ends two seconds after the last append."""
     year = timedelta(days=365)

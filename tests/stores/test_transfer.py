@@ -137,7 +137,7 @@ def test_the_lines_say_what_they_hold(source: Store) -> None:
 
 def test_odd_names_come_back() -> None:
     source, target = MemoryStore(), MemoryStore()
-    ids = [SessionId(name, tenant) for name in ODD_NAMES for tenant in ("", "a:b", "\ud800")]
+    ids = [SessionId(name, tenant) for name in ODD_NAMES if name for tenant in ("", "a:b", "\ud800")]
     for place, session in enumerate(ids):
         fill(source, session, [turn(f"said {place}")])
         assert import_session(target, as_text(exported(source, session))).session == session
@@ -157,7 +157,7 @@ any_name = st.text(st.characters(), max_size=8).map(lambda name: name.encode("ut
 
 drawn_sessions = st.fixed_dictionaries(
     {
-        "id": st.builds(SessionId, any_name, any_name),
+        "id": st.builds(SessionId, any_name.filter(bool), any_name),
         "turns": st.lists(any_turn | st.sampled_from(FULL_TURNS), min_size=1, max_size=12),
         "erased": st.sets(st.integers(1, 12)),
         "cache": st.dictionaries(any_name, st.binary(max_size=20), max_size=20),
@@ -281,6 +281,21 @@ ONE = {"number": 1, "pinned": False, "turn": {"v": 1, "id": "a", "role": "user"}
         (forged(ONE, {"reaction": "+1"}), "line 3 is not what"),
         (forged(ONE, {"number": 2, "pinned": False, "turn": {"v": 1, "id": "a", "role": "user"}}), "line 2 and on"),
         (forged(ONE | {"turn": {"v": 1, "id": "optical-memory/erased/2", "role": "user"}}, {"erased": [2, 2]}), "line 2 and on"),
+        (forged({"erased": [1, 10**9]}, length=10**9), "line 2 makes it 1,000,000,000 erased turns; an import takes 1,000,000"),
+        (forged(*({"erased": [1 + n * 10**6, (n + 1) * 10**6]} for n in range(2)), length=2 * 10**6), "line 3 makes it 2,000,000"),
+        (forged(ONE, session="", length=1), "line 1 names its session ''"),
+        *(
+            (forged(ONE, {"cache": name, "data": ""}, length=1), "line 3: .* is not a name")
+            for name in (
+                "run/x",
+                "run/a/1-2",
+                "run/a/b/1-2-3-4-5",
+                "picture/k",
+                "verified/k/v/tall/passed",
+                "verified/k/v/640/maybe",
+                "plan/",
+            )
+        ),
         ([], "the file ends after line 0"),
     ],
 )

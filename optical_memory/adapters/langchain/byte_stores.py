@@ -1,4 +1,4 @@
-"""LangChain's byte stores: pages kept in any of them, and our stores as one of them.
+"""LangChain's byte stores: store pages in any of them, or use our stores as one.
 
 OpticalMemoryMiddleware(cache=ByteStorePages(LocalFileStore("pages")))
 CacheBackedEmbeddings.from_bytes_store(embeddings, OpticalByteStore("redis://localhost"))
@@ -19,16 +19,18 @@ except ImportError as exc:
 
 __all__ = ["ByteStorePages", "OpticalByteStore"]
 
-ENDING = ".bin"  # no folder's name has a dot, so that in a store of files no name stands in the way of another
+ENDING = ".bin"  # names of folders have no dot, so that in a store of files no file has the name of a folder
 ESCAPED = re.compile(r"_([0-9a-f]+)_")
 
 
 class ByteStorePages:
-    """A place for pages, `AdapterSettings(cache=ByteStorePages(byte_store))`, in any of LangChain's byte stores.
+    """Stores pages in any of LangChain's byte stores: `AdapterSettings(cache=ByteStorePages(byte_store))`.
 
     Args:
-        byte_store: its keys get letters, digits and `-_/.` only, which every store takes, files among them.
-        prefix: what all keys start with, so that the store may hold other things as well: letters, digits and `-`.
+        byte_store: the store. Keys consist of letters, digits and `-_/.`, which every store accepts, also one of files.
+        prefix: prefix of all keys, for a store that holds other data too: letters, digits and `-`.
+
+    Raises `ValueError` for another prefix.
     """
 
     def __init__(self, byte_store: BaseStore[str, bytes], prefix: str = "optical-memory") -> None:
@@ -37,7 +39,7 @@ class ByteStorePages:
         self._store, self._prefix = byte_store, prefix
 
     def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:
-        """Those of `names` that are there."""
+        """Return the items of `names` that exist."""
         found = self._store.mget([self._key(session, name) for name in names]) if names else []
         return {name: data for name, data in zip(names, found, strict=True) if data is not None}
 
@@ -47,16 +49,16 @@ class ByteStorePages:
             self._store.mset([(self._key(session, name), data) for name, data in items.items()])
 
     def names(self, session: SessionId, prefix: str = "") -> list[str]:
-        """Names that start with `prefix`, sorted."""
+        """Return names that start with `prefix`, sorted."""
         home = self._home(session)
         folder, slash, _ = prefix.rpartition("/")
-        # Stores of files look into whole folders, so that is what they are asked for.
+        # Stores of files can list whole folders only.
         keys = self._store.yield_keys(prefix=home + (f"{_escaped(folder)}/" if slash else ""))
         names = (_plain(str(key).replace("\\", "/").removeprefix(home).removesuffix(ENDING)) for key in keys)
         return sorted(name for name in names if name.startswith(prefix))
 
     def discard(self, session: SessionId, names: Sequence[str]) -> None:
-        """Remove; absent names are fine."""
+        """Remove; absent names are ignored."""
         if names:
             self._store.mdelete([self._key(session, name) for name in names])
 
@@ -68,11 +70,11 @@ class ByteStorePages:
 
 
 class OpticalByteStore(BaseStore[str, bytes]):
-    """A store of ours, `memory://`, `sqlite:///...` or `redis://...`, as LangChain's `ByteStore`. Its async methods use worker threads.
+    """One of our stores, `memory://`, `sqlite:///...` or `redis://...`, as LangChain's `ByteStore`. Its async methods use worker threads.
 
     Args:
         store: a store, or its URL.
-        namespace: keys of different namespaces never meet, nor do they meet sessions.
+        namespace: separates keys from those of other namespaces and of sessions.
     """
 
     def __init__(self, store: str | DerivedCache, namespace: str = "default") -> None:
@@ -80,7 +82,7 @@ class OpticalByteStore(BaseStore[str, bytes]):
         self._home = SessionId(namespace, "byte-store")
 
     def mget(self, keys: Sequence[str]) -> list[bytes | None]:
-        """The values of `keys`, None for one that is not there."""
+        """Return the values of `keys`; None for an absent key."""
         found = self._cache.get(self._home, list(dict.fromkeys(keys)))
         return [found.get(key) for key in keys]
 
@@ -89,25 +91,25 @@ class OpticalByteStore(BaseStore[str, bytes]):
         self._cache.put(self._home, dict(key_value_pairs))
 
     def mdelete(self, keys: Sequence[str]) -> None:
-        """Remove; absent keys are fine."""
+        """Remove; absent keys are ignored."""
         self._cache.discard(self._home, list(keys))
 
     def yield_keys(self, *, prefix: str | None = None) -> Iterator[str]:
-        """Keys that start with `prefix`, sorted."""
+        """Yield keys that start with `prefix`, sorted."""
         yield from self._cache.names(self._home, prefix or "")
 
 
 def _escaped(name: str) -> str:
-    """A name in characters that every store takes. Different names stay different."""
+    """Escape a name, injectively, to characters that every store accepts."""
     return "/".join(map(_segment, name.split("/")))
 
 
 def _segment(text: str) -> str:
     escaped = "".join(char if char.isascii() and (char.isalnum() or char == "-") else f"_{ord(char):x}_" for char in text)
-    return escaped or "_"  # an empty name is no file's
+    return escaped or "_"  # a file's name cannot be empty
 
 
 def _plain(escaped: str) -> str:
-    """The inverse of `_escaped`."""
+    """Invert `_escaped`."""
     parts = ("" if part == "_" else ESCAPED.sub(lambda match: chr(int(match[1], 16)), part) for part in escaped.split("/"))
     return "/".join(parts)

@@ -1,16 +1,16 @@
-"""Optical memory for LangChain's chains of old: `ConversationChain`, `LLMChain`, and whatever else takes a `BaseChatMemory`.
+"""Optical memory for LangChain's classic chains: `ConversationChain`, `LLMChain`, and all that take a `BaseChatMemory`.
 
-The classes of `langchain_classic` are deprecated and go with LangChain 2. New code has `OpticalMemoryMiddleware`.
+The classes of `langchain_classic` are deprecated and end with LangChain 2. New code should use `OpticalMemoryMiddleware`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from ...errors import MissingExtra
 from ...memory.optical_memory import OpticalMemory
+from ...worker_threads import in_thread
 
 try:
     from langchain_classic.memory.chat_memory import BaseChatMemory
@@ -31,20 +31,20 @@ NO_TEXT = (
 
 
 class OpticalConversationMemory(BaseChatMemory):
-    """In place of `ConversationBufferMemory`, `ConversationSummaryBufferMemory` and their like.
+    """Replaces `ConversationBufferMemory`, `ConversationSummaryBufferMemory` and similar classes.
 
         ConversationChain(llm=model, prompt=prompt, memory=OpticalConversationMemory("alice", store="sqlite:///chats.db"))
 
-    The prompt is a chat prompt with `MessagesPlaceholder("history")`. The log keeps what was said word for word; the chain gets pages of
+    The prompt must be a chat prompt with `MessagesPlaceholder("history")`. The log stores messages word for word; the chain gets pages of
     the past and recent messages.
 
     Args:
         memory: an `OpticalMemory`, or the name of a session.
         memory_key: the placeholder's name in the prompt.
-        input_key, output_key: which input and output of the chain are stored, where there are several.
-        return_messages: True; False raises, since text has no pictures.
-        budget: tokens of the past and of the input at most, in the reader's tokens.
-        dialect, detail: how pictures are written; see `as_runnable`.
+        input_key, output_key: which input and output of the chain are stored, if it has several.
+        return_messages: must be True; False raises `ValueError`, since text cannot hold pages.
+        budget: most tokens of the past and the input, counted as the reader counts.
+        dialect, detail: format of images; see `as_runnable`.
         options: with a session's name, the other arguments of `OpticalMemory`.
     """
 
@@ -81,30 +81,30 @@ class OpticalConversationMemory(BaseChatMemory):
 
     @property
     def memory_variables(self) -> list[str]:
-        """What the memory adds to the inputs of the chain."""
+        """Names of the inputs that the memory adds to the chain."""
         return [self.memory_key]
 
     def load_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Pages of the past and recent messages. Raises `BudgetTooSmall`, `StoreUnavailable`."""
+        """Return pages of the past and recent messages. Raises `BudgetTooSmall`, `StoreUnavailable`."""
         now = self._asked(inputs)
         seen = view(self.memory, [now], budget=self.budget, dialect=self.dialect, detail=self.detail)
-        return {self.memory_key: _Messages(self.memory_key, seen[:-1])}  # the prompt says itself what is asked now
+        return {self.memory_key: _Messages(self.memory_key, seen[:-1])}  # the prompt itself holds the newest message
 
     async def aload_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Pages of the past and recent messages, made in a worker thread."""
-        return await asyncio.to_thread(self.load_memory_variables, inputs)
+        """Return pages of the past and recent messages, made in a worker thread."""
+        return await in_thread(self.load_memory_variables, inputs)
 
     def _asked(self, inputs: Mapping[str, Any]) -> HumanMessage:
-        """The chain's input as the message that follows the past; it counts against the budget."""
+        """Return the chain's input as the message after the past; it counts against the budget."""
         try:
             said = inputs[self.input_key or get_prompt_input_key(dict(inputs), self.memory_variables)]
-        except (KeyError, ValueError):  # asked for by hand, or a chain of several inputs: saving will say what is missing
+        except (KeyError, ValueError):  # called directly, or a chain of several inputs: saving will raise for what is missing
             said = ""
         return HumanMessage(said.text if isinstance(said, BaseMessage) else str(said))
 
 
 class _Messages(list[BaseMessage]):
-    """Messages that a prompt of plain text cannot take for text: it would send the pictures' bytes as words."""
+    """Messages that raise when a plain text prompt formats them, since it would send the images' bytes as text."""
 
     def __init__(self, key: str, messages: list[BaseMessage]) -> None:
         super().__init__(messages)

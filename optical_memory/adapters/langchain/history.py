@@ -1,14 +1,13 @@
-"""LangChain's chat message history on the turn log, and the optical view of it as a runnable.
+"""LangChain's chat message history on the turn log, and its context as a runnable.
 
     RunnableWithMessageHistory(as_runnable() | model, chat_histories(store="sqlite:///chats.db"))
 
-The history gives back every message as it was said: LangChain counts them. What the model is to see instead comes from the runnable,
-which stands right before the model. LangChain itself advises `create_agent` for new code: see `OpticalMemoryMiddleware`.
+The history returns every message unchanged, since LangChain counts them. The runnable, placed right before the model, replaces them with
+the context. LangChain advises `create_agent` for new code: see `OpticalMemoryMiddleware`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import threading
 import warnings
@@ -27,6 +26,7 @@ from ...profiles.pricing import Pricing
 from ...stores.base import Store, open_store
 from ...text.token_count import open_counter
 from ...turns.turn import Turn
+from ...worker_threads import in_thread
 from .log import messages_of, to_log
 from .messages import Dialect, key_of, render
 
@@ -40,17 +40,17 @@ except ImportError as exc:
 
 __all__ = ["OpticalChatMessageHistory", "as_runnable", "chat_histories", "view"]
 
-REMEMBERED = 1_000  # sessions of one `chat_histories` whose plan and pages are at hand
+REMEMBERED = 1_000  # sessions of one `chat_histories` whose plan and pages are cached
 
 
 class OpticalChatMessageHistory(BaseChatMessageHistory):
-    """The messages of a session, word for word, with all that LangChain keeps in them.
+    """The messages of a session, word for word, with all of LangChain's fields.
 
     Args:
         memory: an `OpticalMemory`, or the name of a session.
         options: with a name, the other arguments of `OpticalMemory`.
 
-    `memory` gives recall, pins, pages and statistics of the same session.
+    `memory` offers recall, pins, pages and statistics of the same session.
     """
 
     def __init__(self, memory: OpticalMemory | str = "default", **options: Any) -> None:
@@ -66,38 +66,38 @@ class OpticalChatMessageHistory(BaseChatMessageHistory):
 
     async def aget_messages(self) -> list[BaseMessage]:
         """All messages, oldest first."""
-        return await asyncio.to_thread(lambda: self.messages)
+        return await in_thread(lambda: self.messages)
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
-        """Store messages in one step. One whose id the session holds is not stored again, unless it says something else.
+        """Store messages atomically. A message with a stored id is not stored again, unless its content differs.
 
-        Raises `InvalidTurn`, `StoreUnavailable`; nothing is stored then.
+        Raises `InvalidTurn`, `StoreUnavailable`, and stores nothing.
         """
         turns = [to_log(message) for message in messages]
         stored = self.memory.extend(turns)
-        # Some servers give all their answers one id. No answer may be lost for that.
+        # Some servers give all their answers the same id. All must be stored.
         others = [turn for turn, kept in zip(turns, stored, strict=True) if turn.id and not _erased(kept) and _said(turn) != _said(kept)]
         self.memory.extend(turn.model_copy(update={"id": f"{turn.id}/{_said(turn)}"}) for turn in others)
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
-        """Store messages in one step; see `add_messages`."""
-        await asyncio.to_thread(self.add_messages, messages)
+        """Store messages atomically; see `add_messages`."""
+        await in_thread(self.add_messages, messages)
 
     def clear(self) -> None:
-        """Erase the session for good, with its pages."""
+        """Erase the session and its pages."""
         self.memory.erase()
 
     async def aclear(self) -> None:
-        """Erase the session for good, with its pages."""
+        """Erase the session and its pages."""
         await self.memory.aerase()
 
     def as_runnable(self, **options: Any) -> Runnable[Any, list[BaseMessage]]:
-        """The optical view of this session, to stand before the model; see `as_runnable`."""
+        """Return the context of this session as a runnable, to be placed before the model; see `as_runnable`."""
         return as_runnable(self.memory, **options)
 
 
 def chat_histories(store: str | Store | None = None, **options: Any) -> Callable[[str], OpticalChatMessageHistory]:
-    """A `get_session_history` for `RunnableWithMessageHistory`: one history for each session id, all in one store.
+    """Make a `get_session_history` for `RunnableWithMessageHistory`: one history per session id, all in one store.
 
     Args:
         store: a store, or its URL, as for `OpticalMemory`.
@@ -121,27 +121,27 @@ def chat_histories(store: str | Store | None = None, **options: Any) -> Callable
 def as_runnable(
     memory: OpticalMemory | None = None, *, budget: int | None = None, dialect: Dialect | None = None, detail: str | None = None
 ) -> Runnable[Any, list[BaseMessage]]:
-    """The optical view of a memory as a runnable from messages to messages, to stand before the model.
+    """Return the context of a memory as a runnable from messages to messages, to be placed before the model.
 
-    Where the messages that come in hold those of the session, its context takes their place; else the context stands before them, after
-    their system prompt. What is not in the log yet is sent as it is. Nothing is stored.
+    The context replaces the session's messages in the input; if the input has none of them, it is inserted after the system prompt.
+    Messages not in the log yet are sent unchanged. Stores nothing.
 
     Args:
         memory: None for the session that `RunnableWithMessageHistory` has opened for the call.
-        budget: tokens of the context and of the messages after it at most, in the reader's tokens.
-        dialect: how pictures are written: `openai`, `anthropic` or `standard`. None goes by the memory's reader.
-        detail: how large OpenAI's models look at the pages; as each page was counted if None.
+        budget: most tokens of the context and the messages after it, counted as the reader counts.
+        dialect: format of images: `openai`, `anthropic` or `standard`. None goes by the memory's reader.
+        detail: OpenAI's image detail of the pages; None for what each page was counted at.
 
-    Pages that cannot be had are sent as text, with a warning. Raises `BudgetTooSmall`, `StoreUnavailable`.
+    If pages cannot be drawn, the conversation is sent as text, with a warning. Raises `BudgetTooSmall`, `StoreUnavailable`.
     """
 
     def seen(given: Any, config: RunnableConfig) -> list[BaseMessage]:
-        asked = _opened(config) if memory is None else memory  # an empty one is false
+        asked = _opened(config) if memory is None else memory  # not `memory or ...`: an empty memory is false
         leading, following = _around(_messages(given), asked)
         return [*leading, *view(asked, following, budget=budget, dialect=dialect, detail=detail)]
 
     async def aseen(given: Any, config: RunnableConfig) -> list[BaseMessage]:
-        return await asyncio.to_thread(seen, given, config)
+        return await in_thread(seen, given, config)
 
     return RunnableLambda(seen, aseen, name="optical_memory")
 
@@ -154,7 +154,7 @@ def view(
     dialect: Dialect | None = None,
     detail: str | None = None,
 ) -> list[BaseMessage]:
-    """The context of `memory` and, after it, messages that are not in its log; calls and results are paired over both.
+    """Return the context of `memory` followed by messages that are not in its log; calls and results are paired over both.
 
     The arguments are those of `as_runnable`.
     """
@@ -173,7 +173,7 @@ def view(
 
 
 def _context(memory: OpticalMemory, budget: int | None, new: Sequence[Turn]) -> Context:
-    """The context in what `new` leaves of the budget."""
+    """Return the context within the budget that `new` leaves."""
     if budget is None:
         return memory.context()
     taken = Pricing(memory.profile, _counter(memory.profile.encoding)).total(new)
@@ -183,11 +183,11 @@ def _context(memory: OpticalMemory, budget: int | None, new: Sequence[Turn]) -> 
         raise BudgetTooSmall(budget, exc.needed + taken) from None
 
 
-_counter = cache(open_counter)  # a tokenizer's tables take long to build
+_counter = cache(open_counter)  # a tokenizer's tables are slow to build
 
 
 def _followed(context: Context, new: tuple[Turn, ...]) -> Context:
-    """A context whose last turns are `new`."""
+    """Append the turns `new` to a context."""
     *before, last = context.parts or (TextPart((), 0),)
     if isinstance(last, TextPart):
         joined = TextPart((*last.turns, *new), last.tokens)
@@ -198,7 +198,7 @@ def _followed(context: Context, new: tuple[Turn, ...]) -> Context:
 def _rendered(context: Context, following: Sequence[BaseMessage], dialect: Dialect, detail: str | None) -> list[BaseMessage]:
     turns = context.turns
     originals: list[Any] = [None] * (turns[-1].number if turns else 0)
-    several: dict[int, list[BaseMessage]] = {}  # by identity of the message that stands for them
+    several: dict[int, list[BaseMessage]] = {}  # by identity of the message that represents them
     old = turns[: len(turns) - len(following)]
     for turn in old:
         messages = messages_of(turn)
@@ -235,7 +235,7 @@ def _messages(given: Any) -> list[BaseMessage]:
 
 
 def _around(messages: list[BaseMessage], memory: OpticalMemory) -> tuple[list[BaseMessage], list[BaseMessage]]:
-    """What stands before the log in `messages`, and after it."""
+    """Return the messages before those of the log, and after them."""
     asked = [key_of(message) for message in messages]
     system = next((place for place, message in enumerate(messages) if not isinstance(message, SystemMessage)), len(messages))
     start, stop = _whole(asked, memory) or _newest(asked, memory, system) or (system, system)
@@ -243,7 +243,7 @@ def _around(messages: list[BaseMessage], memory: OpticalMemory) -> tuple[list[Ba
 
 
 def _whole(asked: Sequence[Hashable], memory: OpticalMemory) -> tuple[int, int] | None:
-    """Where the log stands in `asked`, by its first and last message and its length: it is not read for this."""
+    """Find the log in `asked` (start, stop) by its first and last message and its length, without reading the rest."""
     length = len(memory)
     edges = [key for turn in (*memory.turns(1, 2), *memory.turns(length, length + 1)) for key in _keys(turn)] if length else []
     if len(edges) < 2:
@@ -253,7 +253,7 @@ def _whole(asked: Sequence[Hashable], memory: OpticalMemory) -> tuple[int, int] 
 
 
 def _newest(asked: Sequence[Hashable], memory: OpticalMemory, system: int) -> tuple[int, int] | None:
-    """Where the newest messages of the log stand in `asked`: all of them, or what was left of them after the system prompt."""
+    """Find the newest messages of the log in `asked` (start, stop): all of them, or those left after the system prompt."""
     held = [key for turn in memory.turns() for key in _keys(turn)]
     for stop in range(len(asked), 0, -1):
         pairs = zip(reversed(asked[:stop]), reversed(held), strict=False)
@@ -268,11 +268,11 @@ def _keys(turn: Turn) -> list[Hashable]:
 
 
 def _said(turn: Turn) -> str:
-    """Hash of what a turn says."""
+    """Hash the content of a turn."""
     said = turn.model_dump_json(include={"role", "content", "name", "tool_calls", "tool_call_id"})
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _erased(turn: Turn) -> bool:
-    """Whether `turn` stands for one that was erased: every other has the time at which it was stored."""
+    """Whether `turn` is the placeholder of an erased one: every other has a time."""
     return turn.created_at is None

@@ -1,7 +1,7 @@
-"""LangChain's messages in the turn log, and back as they went in.
+"""Convert LangChain's messages to turns of the log, and back without loss.
 
-A turn says what a message says. What else LangChain keeps in the message stands in `Turn.metadata`, where no model sees it: ids, usage,
-provider's fields. What the turn holds already is not written twice.
+The turn holds the message's content. LangChain's other fields (ids, usage, the provider's) are in `Turn.metadata`, which is never sent to a
+model. Long strings that the turn holds are not stored twice.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ KINDS: dict[str, type[BaseMessage]] = {
     "function": FunctionMessage,
     "chat": ChatMessage,
 }
-HELD = "$turn"  # the only key of a mapping that stands for a long string which the turn holds: [place of its part, field, what is before]
-LONG = 200  # characters; a shorter string is written where it is
+HELD = "$turn"  # only key of a mapping that refers to a long string in the turn: [index of its part, field, prefix]
+LONG = 200  # characters; shorter strings are stored in place
 
 Block = dict[str, Any]
 
 
 def to_log(message: BaseMessage) -> Turn:
-    """The turn that keeps all of a message; its id is the message's.
+    """Convert a message to a turn that keeps all of it, with the same id.
 
-    Values inside a message that JSON does not have come back as what stands for them there (a time as text, a tuple as a list), and an
-    object that nothing stands for by the name of its type. Raises `InvalidTurn`.
+    Values that JSON lacks come back as their JSON form (a time as text, a tuple as a list), other objects as the name of their type.
+    Raises `InvalidTurn`.
     """
     if isinstance(message, BaseMessageChunk):
         message = message_chunk_to_message(message)
@@ -74,7 +74,7 @@ def to_log(message: BaseMessage) -> Turn:
 
 
 def messages_of(turn: Turn) -> list[BaseMessage]:
-    """The message that a turn keeps. A turn that came another way is one message, or several where it holds results of several calls."""
+    """Return the message stored in a turn. A turn appended otherwise is one message, or several if it holds results of several calls."""
     kept = turn.metadata.get(PLACE)
     if isinstance(kept, Mapping) and kept.get("v") == 1:
         try:
@@ -94,11 +94,11 @@ def _restored(turn: Turn, kept: Mapping[str, Any]) -> BaseMessage:
     return KINDS[kept["type"]](**data)
 
 
-# -- long strings, pictures above all, once and not twice ---------------------------------------------------------------------------------
+# -- long strings, mostly images: stored once ---------------------------------------------------------------------------------------------
 
 
 def _long_strings(turn: Turn) -> dict[str, list[Any]]:
-    """Where a turn holds which long string."""
+    """Map each long string of a turn to its place."""
     found: dict[str, list[Any]] = {}
     for place, part in enumerate(turn.parts):
         if isinstance(part, TextContent) and len(part.text) >= LONG:
@@ -118,7 +118,7 @@ def _leaner(value: Any, held: Mapping[str, list[Any]]) -> Any:
     if not isinstance(value, dict):
         return value
     leaner = {key: _leaner(item, held) for key, item in value.items()}
-    return {HELD: leaner} if list(value) == [HELD] else leaner  # it only looks like a place: wrapped, so that it is not taken for one
+    return {HELD: leaner} if list(value) == [HELD] else leaner  # user data in the form of a reference: wrapped, so that it is not resolved
 
 
 def _filled(value: Any, turn: Turn) -> Any:
@@ -134,7 +134,7 @@ def _filled(value: Any, turn: Turn) -> Any:
     return {key: _filled(item, turn) for key, item in value.items()}
 
 
-# -- turns that came another way ----------------------------------------------------------------------------------------------------------
+# -- turns appended otherwise -------------------------------------------------------------------------------------------------------------
 
 
 def _made(turn: Turn) -> list[BaseMessage]:

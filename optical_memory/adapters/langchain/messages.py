@@ -1,7 +1,7 @@
-"""LangChain's messages: what turn each stands for, and pages as messages.
+"""Convert LangChain's messages to turns, and pages to messages.
 
-A message that is still shown as text is sent as the object that came, so whatever a provider's package keeps in it survives. Only bound
-reasoning is taken out, from a copy, where the prompt before it has changed.
+A message sent as text is the caller's own object, with all of its provider's fields. Only reasoning bound to a changed prompt is removed,
+from a copy.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Dialect = Literal["openai", "anthropic", "standard"]
 Block = dict[str, Any]
 
 REASONING = ("thinking", "redacted_thinking", "reasoning")
-CALLS = ("tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "function_call", "input_json_delta")  # stand in `tool_calls` too
+CALLS = ("tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "function_call", "input_json_delta")  # also in `tool_calls`
 ROLES = {"system": "system", "developer": "developer", "assistant": "assistant", "ai": "assistant"}
 
 
 def dialect_of(provider: str | None) -> Dialect:
-    """The shape of picture blocks that a provider's package passes on with all it says, by LangChain's name for the provider."""
+    """Return the image format that a provider's package passes on unchanged, by LangChain's name of the provider."""
     name = (provider or "").lower()
     if name.startswith(("openai", "azure")):
         return "openai"
@@ -43,7 +43,7 @@ def dialect_of(provider: str | None) -> Dialect:
 
 
 def key_of(message: BaseMessage) -> Hashable:
-    """What determines a message's turn. Texts go in as they are: nothing is copied."""
+    """Return a hashable key that determines a message's turn. Texts are not copied."""
     content = message.content
     said = content if isinstance(content, str) else _frozen(content)
     if isinstance(message, AIMessage):
@@ -55,7 +55,7 @@ def key_of(message: BaseMessage) -> Hashable:
 
 
 def _frozen(value: object) -> Hashable:
-    """A hashable twin; equal ones mean the same JSON, so that `1`, `1.0` and `True` differ."""
+    """Convert JSON data to a hashable value; equal values mean the same JSON, so `1`, `1.0` and `True` differ."""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
@@ -66,10 +66,10 @@ def _frozen(value: object) -> Hashable:
 
 
 def turn_of_message(message: BaseMessage) -> Turn:
-    """The turn that a message stands for. What is neither words nor a picture is named in brackets."""
+    """Convert a message to a turn. What is neither text nor an image becomes `[type]`."""
     try:
         return turn_of(_mapping(message, pictures=True))
-    except InvalidTurn:  # a picture that is none: the model gets it while the message is text, a page cannot show it
+    except InvalidTurn:  # an invalid image: sent while the message is text, but a page cannot show it
         return turn_of(_mapping(message, pictures=False))
 
 
@@ -99,7 +99,7 @@ def _role(message: BaseMessage) -> str:
 
 
 def _blocks(block: str | Mapping[str, Any], pictures: bool) -> Iterator[Block]:
-    """A content block in a shape that turns know; nothing for reasoning, and for calls, which a message holds elsewhere as well."""
+    """Yield a content block in a turn's format; nothing for reasoning, and for calls, which are also in `tool_calls`."""
     if isinstance(block, str):
         yield {"type": "text", "text": block}
         return
@@ -121,7 +121,7 @@ def _blocks(block: str | Mapping[str, Any], pictures: bool) -> Iterator[Block]:
 
 
 def _picture(block: Mapping[str, Any]) -> Block | None:
-    """A picture in any of the shapes that LangChain has had; None for a file that only the provider knows."""
+    """Convert an image block of any LangChain version; None for a provider's file id."""
     if "source" in block or block.get("image_url"):
         return {key: block[key] for key in ("type", "image_url", "detail", "source") if key in block}
     data = block.get("base64") or (block.get("data") if block.get("source_type") == "base64" else None)
@@ -134,14 +134,14 @@ def _picture(block: Mapping[str, Any]) -> Block | None:
 
 
 def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: Dialect, *, detail: str | None = None) -> list[BaseMessage]:
-    """Messages for `pieces`, with the originals themselves where they are kept.
+    """Convert `pieces` to messages; kept ones are the original objects.
 
     Args:
         originals: the messages that the pieces number, from 1.
-        dialect: how pictures are written.
-        detail: how large OpenAI's models look at the pages; as each page was counted if None.
+        dialect: format of images.
+        detail: OpenAI's image detail of the pages; None for what each page was counted at.
 
-    Raises `RenderError` if a page's picture was lost and cannot be drawn again.
+    Raises `RenderError` if a page's image was lost and cannot be redrawn.
     """
     order = list(pieces)
     last_pages = next((piece for piece in reversed(order) if isinstance(piece, Pages) and piece.pages), None)
@@ -166,7 +166,7 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
 
 
 def picture_block(data: str, dialect: Dialect, detail: str) -> Block:
-    """A PNG, as base64 text, in a block of content."""
+    """Wrap a PNG, as base64 text, in a content block."""
     if dialect == "openai":
         return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}", "detail": detail}}
     if dialect == "anthropic":
@@ -179,9 +179,9 @@ def _data(page: PagePart) -> str:
 
 
 def without_reasoning(message: BaseMessage) -> BaseMessage:
-    """The message, or a copy without the reasoning in it.
+    """Return the message, or a copy without its reasoning.
 
-    OpenAI ties the items of an answer to the reasoning before them by their ids, so these go too.
+    Item ids are removed too: OpenAI ties the items of an answer to the reasoning before them by id.
     """
     content = message.content
     bound = isinstance(content, list) and any(isinstance(block, dict) and block.get("type") in REASONING for block in content)
@@ -191,7 +191,7 @@ def without_reasoning(message: BaseMessage) -> BaseMessage:
     if isinstance(content, list):
         left = [_unbound(block) for block in content if not (isinstance(block, dict) and block.get("type") in REASONING)]
     if not left and not message.tool_calls:
-        left = "(empty)"  # providers refuse an answer without content
+        left = "(empty)"  # providers reject an answer without content
     kwargs = {key: value for key, value in message.additional_kwargs.items() if key not in ("reasoning", "__openai_function_call_ids__")}
     return message.model_copy(update={"content": left, "additional_kwargs": kwargs})
 

@@ -1,13 +1,12 @@
 """Optical memory for LangChain's `create_agent`, as middleware.
 
-What the model is sent changes; the messages of the agent do not. They stay in its checkpoints as they were said, and beside them, in one
-private key, a small plan without a pixel. So whatever happens to the messages (time travel, a fork, an edit, `RemoveMessage`) happens to
-the plan with them, and what no longer fits is made anew.
+Only the request to the model changes; the agent's messages do not. Its checkpoints hold the messages unchanged and, in one private key, a
+small plan without images. So time travel, forks, edits and `RemoveMessage` apply to the plan too; a plan that no longer matches is made
+again.
 """
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -16,6 +15,7 @@ from typing import Annotated, Any, NotRequired, cast
 from ...context.messages.request_outline import outline
 from ...errors import InvalidTurn, MissingExtra, OpticalMemoryError
 from ...memory.message_list import MessageListMemory
+from ...worker_threads import in_thread
 from ..settings import AdapterSettings, ModelMemories
 from .messages import Dialect, dialect_of, key_of, picture_block, render, turn_of_message
 
@@ -33,7 +33,7 @@ except ImportError as exc:
 __all__ = ["OpticalMemoryMiddleware", "OpticalMemoryState"]
 
 STATE = "_optical_memory"
-ANY_READER = "deepseek-ocr"  # turns are found in the same way for every reader
+ANY_READER = "deepseek-ocr"  # recall is the same for every reader
 
 Request = ModelRequest[Any]
 Answer = ModelResponse[Any] | AIMessage | ExtendedModelResponse[Any]
@@ -41,13 +41,13 @@ State = dict[str, Any]
 
 
 class OpticalMemoryState(AgentState[Any]):
-    """The agent's state and the plan of its memory: plain JSON, checkpointed, in neither input nor output."""
+    """The agent's state and its memory's plan: plain JSON, checkpointed, in neither input nor output."""
 
     _optical_memory: NotRequired[Annotated[dict[str, Any], PrivateStateAttr]]
 
 
 def _trace_policy() -> Any:
-    """Keeps messages and pictures out of the hook's own trace, where LangChain can."""
+    """Return a policy that keeps messages and images out of the hook's trace, if LangChain has one."""
     try:
         from langchain.agents.middleware.types import TracePolicy, omit_payload
     except ImportError:
@@ -56,19 +56,19 @@ def _trace_policy() -> Any:
 
 
 class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
-    """Shows the model an agent's past as pages, and its recent turns as they are.
+    """Sends the model an agent's past as pages, and its recent turns unchanged.
 
-    Middleware that chooses the model or repeats the call (fallback, retry), or takes something out of the messages (PII), stands before
-    this one in the list; after it only prompt caching. A wrong order is warned of where it can be seen.
+    In the list of middleware, put those that choose the model, repeat the call (fallback, retry) or edit messages (PII) before this one;
+    only prompt caching after it. A wrong order warns where it can be detected.
 
     Args:
-        dialect: how pictures are written: `openai`, `anthropic` or `standard`. None goes by the model behind each request.
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None.
+        dialect: format of images: `openai`, `anthropic` or `standard`. None goes by the model of each request.
+        detail: OpenAI's image detail of the pages: `low`, `high` or `auto`; None for what each page was counted at.
         offer_tools: give the agent `recall_memory` and `zoom`.
         settings: the fields of `AdapterSettings`: `reader`, `budget`, `renderer`, `cache`, ...
 
-    A model whose LangChain profile takes no pictures, or that no reader profile is known for, gets text. So does every model where pages
-    cannot be made, with a warning. A call whose newest turns do not fit the budget raises `BudgetTooSmall`.
+    A model without image input in its LangChain profile, or without a reader profile, gets text. So does every model, with a warning, if
+    pages cannot be drawn. A call whose newest turns exceed the budget raises `BudgetTooSmall`.
     """
 
     state_schema = OpticalMemoryState
@@ -82,24 +82,24 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         self.tools: Sequence[BaseTool] = memory_tools(self._memory_of, STATE) if offer_tools else ()
 
     def wrap_model_call(self, request: Request, handler: Callable[[Request], ModelResponse[Any]]) -> Answer:
-        """Send pages in place of the past."""
+        """Replace the past with pages."""
         shown, state = self._show(request)
         return _with_state(handler(shown), request, state)
 
     async def awrap_model_call(self, request: Request, handler: Callable[[Request], Awaitable[ModelResponse[Any]]]) -> Answer:
-        """Send pages in place of the past. They are made in a worker thread."""
-        shown, state = await asyncio.to_thread(self._show, request)
+        """Replace the past with pages, made in a worker thread."""
+        shown, state = await in_thread(self._show, request)
         return _with_state(await handler(shown), request, state)
 
     def _show(self, request: Request) -> tuple[Request, State | None]:
-        """The request as it is to be sent, and the state to keep, if there is a new one."""
+        """Return the request to send, and the new state, if it changed."""
         model = _Model.behind(request)
         if "cache_control" in request.model_settings:
             self._warn_once("prompt caching stands before OpticalMemoryMiddleware in the list of middleware; it belongs after it")
         if model.keeps_conversation:
             self._warn_once("the provider keeps this conversation itself (use_previous_response_id), so none of it is sent as pages")
             return request, None
-        memory = self._memories.memory_for(model.name) if model.sees else None
+        memory = self._memories.memory_for(model.name, takes_images=model.sees)
         if memory is None:
             if any(zoomed(message) for message in request.messages):
                 return _with_messages(request, with_words(request.messages, request.messages)), None
@@ -112,7 +112,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         return _watched(_with_messages(request, messages)), state
 
     def _seen(self, request: Request, memory: MessageListMemory[BaseMessage], model: _Model) -> tuple[list[BaseMessage], State]:
-        before: State | None = request.state.get(STATE)  # type: ignore[assignment]  # a key of ours, unknown to the request's type
+        before: State | None = request.state.get(STATE)  # type: ignore[assignment]  # our key is not in the request's type
         shown = memory.context(request.messages, before, budget=self._settings.budget)
         dialect = self._dialect or dialect_of(model.provider)
         messages = render(outline(shown.context), request.messages, dialect, detail=self._detail)
@@ -122,7 +122,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         return messages, shown.state
 
     def _memory_of(self, state: Mapping[str, Any] | None) -> MessageListMemory[BaseMessage] | None:
-        """The memory that a state was made with; one for every reader if there is no state."""
+        """Return the memory that a state was made with; `ANY_READER`'s without a state."""
         plans = (state or {}).get("plans") or ()
         return self._memories.memory_for(next((name.removeprefix("plan/") for name in plans), ANY_READER))
 
@@ -144,7 +144,7 @@ def _with_state(answer: ModelResponse[Any], request: Request, state: State | Non
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """What must be known of the model behind a request. What its profile does not say, it can do."""
+    """Facts about the model of a request. A capability missing in its profile counts as present."""
 
     name: str | None
     provider: str | None
@@ -156,7 +156,7 @@ class _Model:
     @classmethod
     def behind(cls, request: Request) -> _Model:
         model = request.model
-        told = model._get_ls_params()  # LangChain's only name for a provider that all its packages share
+        told = model._get_ls_params()  # the only name of the provider that is the same in all LangChain packages
         profile = getattr(model, "profile", None) or {}
         return cls(
             name=told.get("ls_model_name"),
@@ -168,15 +168,15 @@ class _Model:
         )
 
     def sees_results(self, dialect: Dialect) -> bool:
-        """Whether results of tools may hold pictures. In OpenAI's chat completions they may not, whatever a profile says."""
+        """Whether tool results may hold images. In OpenAI's chat completions they may not, even if a profile says so."""
         return self.results_with_pictures and (dialect != "openai" or self.responses)
 
 
 class _Watched(ModelRequest[Any]):
-    """A request that notices when middleware further in sends it to another model."""
+    """A request that warns when inner middleware sends it to another model."""
 
     def override(self, **overrides: Any) -> ModelRequest[Any]:
-        """A request with `overrides`; see `ModelRequest.override`."""
+        """Return a request with `overrides`; see `ModelRequest.override`."""
         if overrides.get("model", self.model) is not self.model:
             warnings.warn(
                 "middleware after OpticalMemoryMiddleware sends the request to another model than its pages were made for. "

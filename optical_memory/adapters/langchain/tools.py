@@ -1,6 +1,6 @@
-"""Tools that an agent has for its own past: turns word for word, and a page at full size.
+"""Tools that give an agent its own past: turns word for word, and a page at full size.
 
-A zoomed page is in the agent's messages by name alone. Its picture is put in on the way to the model, so none is ever checkpointed.
+The agent's messages hold a zoomed page by name only. Its image is inserted into the request, so no image is checkpointed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ except ImportError as exc:
 
 __all__ = ["Zoomed", "memory_tools", "with_pictures", "with_words", "zoomed"]
 
-RECALLED = 5  # turns that one search gives back
+RECALLED = 5  # most turns returned by one search
 RECALL, ZOOM = "recall_memory", "zoom"
 MARK = "optical_memory_page"  # in the artifact of a result of `zoom`
 PICTURES = "Pictures for the tool results above:"
@@ -35,11 +35,11 @@ Zoomed = Mapping[str, Any]  # key, first and last turn of a page
 
 
 def memory_tools(memory: Callable[[Mapping[str, Any] | None], MessageListMemory[BaseMessage] | None], state_key: str) -> list[BaseTool]:
-    """`recall_memory` and `zoom`.
+    """Make the tools `recall_memory` and `zoom`.
 
     Args:
-        memory: the memory that a state was made with.
-        state_key: where the state stands in the agent's.
+        memory: returns the memory that a state was made with.
+        state_key: key of the state in the agent's state.
     """
 
     def recall_memory(runtime: ToolRuntime, query: str = "", numbers: list[int] | None = None) -> str:
@@ -53,7 +53,8 @@ def memory_tools(memory: Callable[[Mapping[str, Any] | None], MessageListMemory[
             except TurnNotFound as exc:
                 return str(exc)
         turns = looking.turns(messages)
-        now = max((turn.number for turn in turns if starts_exchange(turn)), default=len(turns) + 1)  # the question matches itself best
+        now = max((turn.number for turn in turns if starts_exchange(turn)), default=len(turns) + 1)
+        # Search before the question only, since it is its own best match.
         found = looking.recall(messages[: now - 1], query, 3 * RECALLED)
         answers = [turn for turn in found if not (turn.role == "tool" and turn.name in (RECALL, ZOOM))]
         return _said(answers[:RECALLED]) or f"No earlier turn matches {query!r}."
@@ -82,7 +83,7 @@ def memory_tools(memory: Callable[[Mapping[str, Any] | None], MessageListMemory[
 
 
 def _pages_shown(state: Mapping[str, Any] | None) -> dict[int, Zoomed]:
-    """The pages that a state's plan shows, by index."""
+    """Return the pages of a state's plan, by index."""
     items = [item for entry in ((state or {}).get("plans") or {}).values() for item in entry["plan"]["items"]]
     return {item["index"]: {name: item[name] for name in ("key", "first", "last")} for item in items if item["kind"] == "page"}
 
@@ -92,13 +93,13 @@ def _said(turns: Sequence[Turn]) -> str:
 
 
 def zoomed(message: BaseMessage) -> Zoomed | None:
-    """What a result of `zoom` refers to."""
+    """Return the page that a result of `zoom` refers to; None for other messages."""
     artifact = message.artifact if isinstance(message, ToolMessage) else None
     return artifact.get(MARK) if isinstance(artifact, Mapping) else None
 
 
 def with_words(messages: Sequence[BaseMessage], conversation: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """Results of `zoom` with the words of their turns, for a model that takes no pictures."""
+    """Fill results of `zoom` with the text of their turns, for a model without image input."""
     return [_with_words(message, found, conversation) if (found := zoomed(message)) else message for message in messages]
 
 
@@ -111,12 +112,12 @@ def _with_words(message: BaseMessage, found: Zoomed, conversation: Sequence[Base
 def with_pictures(
     messages: Sequence[BaseMessage], pages: Mapping[str, Page], picture: Callable[[str], Block], *, inside: bool
 ) -> list[BaseMessage]:
-    """Results of `zoom` with the pictures of their pages.
+    """Fill results of `zoom` with the images of their pages.
 
     Args:
-        pages: by key; a page that is not among them is gone, and so is its picture.
-        picture: writes base64 data as a block.
-        inside: the provider takes pictures in results of tools. Otherwise they follow in a user's message.
+        pages: by key; a page that is not among them no longer exists.
+        picture: converts base64 data to a content block.
+        inside: whether the provider accepts images in tool results. Otherwise they follow in a user's message.
     """
     sent: list[BaseMessage] = []
     waiting: list[Block] = []
@@ -143,5 +144,5 @@ def _follow_up(pictures: list[Block]) -> HumanMessage:
 
 
 def _sealed(page: Page) -> Tier:
-    """The faintest tier that shows all there is of a page."""
+    """Return the faintest tier that has the page's full resolution."""
     return min((tier for tier in Tier if max(page.size(tier)) >= max(page.width, page.height)), default=max(Tier))

@@ -1,4 +1,4 @@
-"""Pydantic AI: a capability that shows the past of a run as pages."""
+"""Pydantic AI: a capability that replaces a run's past with pages."""
 
 from .capability import OpticalMemoryCapability
 

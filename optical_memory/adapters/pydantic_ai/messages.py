@@ -1,8 +1,7 @@
-"""Pydantic AI's messages: what turns they hold, and pages as messages.
+"""Convert Pydantic AI's messages to turns, and pages to messages.
 
-A request of the framework may hold words of several speakers: the system's, a user's, results of tools. Each is a turn of its own, so
-that a result may go to a page together with its call while the question beside it stays. What is still shown whole is sent as the object
-that came.
+A request of the framework may hold several speakers: system, user, tool results. Each is a turn of its own, so that a result can move to a
+page with its call while the question beside it stays text. A message sent whole is the caller's own object.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ __all__ = ["Said", "key_of", "render", "said_in", "turn_of_said"]
 
 Block = dict[str, Any]
 
-# Who speaks in the parts of a request. What a part of any other kind says holds from there on (instructions, tools revealed): no turn is
-# made of it. Feedback of the framework is not the user's: it does not begin an exchange.
+# The speaker of each kind of part. Other kinds apply from there on (instructions, tools revealed), so they are not turns. The framework's
+# feedback is not the user's, so it does not begin an exchange.
 ROLES = {
     "system-prompt": "system",
     "user-prompt": "user",
@@ -40,13 +39,13 @@ ROLES = {
     "retry-prompt": "tool",
     "retry-feedback": "developer",
 }
-REVEALING = ("tool-search", "capability-load")  # kinds of tools whose results the framework reads in every request anew
-UNBOUND = ("openai", "azure", "google")  # providers whose reasoning holds whatever stood before it
+REVEALING = ("tool-search", "capability-load")  # kinds of tools whose results the framework reads again in every request
+UNBOUND = ("openai", "azure", "google")  # providers whose reasoning is not bound to what is before it
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one speaker says in the message at `place`: the part at `index` of a request, or a whole response."""
+    """One speaker's part of the message at `place`: the part at `index` of a request, or a whole response."""
 
     place: int
     index: int
@@ -59,7 +58,7 @@ class Said:
 
 
 def said_in(messages: Sequence[ModelMessage]) -> list[Said]:
-    """What is said in `messages`, but for the system prompt, and for what the framework itself has to find in them."""
+    """List the parts of `messages` that become turns: all but the system prompt, and parts that the framework itself reads."""
     found: list[Said] = []
     for place, message in enumerate(messages):
         if isinstance(message, ModelResponse):
@@ -71,19 +70,19 @@ def said_in(messages: Sequence[ModelMessage]) -> list[Said]:
 
 
 def _opening(place: int, message: ModelMessage) -> int:
-    """How many system prompts the conversation begins with."""
+    """Count the system prompts that the conversation begins with."""
     return sum(1 for _ in takewhile(lambda part: part.part_kind == "system-prompt", message.parts)) if place == 0 else 0
 
 
 def _stands(part: Any) -> bool:
-    """Whether a part of a request holds from there on, or for this request alone, wherever the words around it are."""
+    """Whether a part applies from there on, or to this request only, even if its neighbours move to a page."""
     if part.part_kind == "system-prompt":
         return bool(getattr(part, "context_id", None)) or getattr(part, "scope", "conversation") == "request"
     return part.part_kind not in ROLES
 
 
 def _parts(message: ModelMessage) -> Sequence[Any]:
-    """The parts of a message, whatever kinds the installed release knows."""
+    """Return the parts of a message, of any kind in the installed release."""
     return message.parts
 
 
@@ -91,7 +90,7 @@ def _parts(message: ModelMessage) -> Sequence[Any]:
 
 
 def key_of(said: Said) -> Hashable:
-    """What determines a turn. Texts go in as they are: nothing is copied."""
+    """Return a hashable key that determines a turn. Texts are not copied."""
     if isinstance(said.message, ModelRequest):
         return _key(said.message.parts[said.index])
     return ("response", *[_key(part) for part in said.message.parts if part.part_kind != "thinking"])
@@ -121,7 +120,7 @@ def _item_key(item: Any) -> Hashable:
 
 
 def turn_of_said(said: Said) -> Turn:
-    """The turn that stands for `said`. What is neither words nor a picture is named in brackets."""
+    """Convert `said` to a turn. What is neither text nor an image becomes `[type]`."""
     part = said.part
     if part is None:
         parts = _parts(said.message)
@@ -139,7 +138,7 @@ def _call(part: Any) -> dict[str, Any]:
 
 
 def _request(part: Any) -> Iterator[Block]:
-    """Blocks of a part of a request."""
+    """Yield the blocks of a part of a request."""
     kind = part.part_kind
     if kind == "tool-return":
         yield _text(part.model_response_str())
@@ -156,7 +155,7 @@ def _request(part: Any) -> Iterator[Block]:
 
 
 def _response(part: Any) -> Iterator[Block]:
-    """Blocks of a part of a response that is neither reasoning nor a call of a tool."""
+    """Yield the blocks of a part of a response that is neither reasoning nor a tool call."""
     kind = part.part_kind
     if kind == "builtin-tool-call":
         yield _text(f"[{part.tool_name}({part.args_as_json_str()})]")
@@ -171,7 +170,7 @@ def _response(part: Any) -> Iterator[Block]:
 
 
 def _block(item: Any) -> Block:
-    """A block for an item of a user's content."""
+    """Convert an item of a user's content to a block."""
     if isinstance(item, str):
         return _text(item)
     if isinstance(item, BinaryContent):
@@ -190,7 +189,7 @@ def _text(text: str) -> Block:
 
 
 def _plain(blocks: Iterable[Block]) -> str | list[Mapping[str, Any]]:
-    """Content of a turn. A text alone is a string."""
+    """Return blocks as the content of a turn; a single text as a string."""
     known = [*blocks]
     return known[0]["text"] if len(known) == 1 and known[0]["type"] == "text" else readable(known)
 
@@ -199,9 +198,9 @@ def _plain(blocks: Iterable[Block]) -> str | list[Mapping[str, Any]]:
 
 
 def render(pieces: Iterable[Piece], said: Sequence[Said], messages: Sequence[ModelMessage], detail: str | None) -> list[ModelMessage]:
-    """The messages to send for `pieces`, which number `said`.
+    """Return the messages to send for `pieces`, which number `said`.
 
-    What only the framework reads, and what holds until it says otherwise, stands right after the pages if its message has gone to one.
+    Parts that only the framework reads, or that still apply, come right after the pages if their message has moved to one.
     """
     order = list(pieces)
     shown = {said[piece.number - 1].place for piece in order if isinstance(piece, Kept)}
@@ -225,7 +224,7 @@ def render(pieces: Iterable[Piece], said: Sequence[Said], messages: Sequence[Mod
 
 
 def _holding(messages: Sequence[ModelMessage], gone: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """What still holds of messages that are gone: places, and indices of parts."""
+    """Yield (place, part index) of parts that still apply, of messages that moved to pages."""
     found = [
         (place, index, part)
         for place in gone
@@ -234,7 +233,7 @@ def _holding(messages: Sequence[ModelMessage], gone: Sequence[int]) -> Iterator[
     ]
     newest = {context: at for at, (_, _, part) in enumerate(found) if (context := getattr(part, "context_id", None))}
     for at, (place, index, part) in enumerate(found):
-        if newest.get(getattr(part, "context_id", None), at) == at:  # such a prompt replaces its earlier self
+        if newest.get(getattr(part, "context_id", None), at) == at:  # a newer prompt replaces earlier ones of its context
             yield place, index
 
 
@@ -246,7 +245,7 @@ def _holds(message: ModelMessage, part: Any) -> bool:
 
 @dataclass(slots=True)
 class _Some:
-    """Parts of the original at `place`, by index."""
+    """Some parts of the original at `place`, by index."""
 
     place: int
     indices: set[int]
@@ -254,7 +253,7 @@ class _Some:
 
 
 class _Sending:
-    """Messages as they are put together: parts of originals, of which neighbours become one message again, and messages made here."""
+    """Collects the messages to send: parts of originals, merged again if adjacent, and new messages."""
 
     def __init__(self, originals: Sequence[ModelMessage]) -> None:
         self._originals = originals
@@ -274,7 +273,7 @@ class _Sending:
         self._out.append(self._originals[place])
 
     def piece(self, piece: Piece, said: Sequence[Said], detail: str | None) -> None:
-        """Add what a piece says."""
+        """Add the content of a piece."""
         match piece:
             case Kept(number, stale):
                 self._keep(said[number - 1], stale)
@@ -298,7 +297,7 @@ class _Sending:
             self.add(one.place, [index for index in range(_opening(one.place, one.message), len(parts)) if _stands(parts[index])])
 
     def messages(self) -> list[ModelMessage]:
-        """What was added, in order."""
+        """Return what was added, in order."""
         built = [self._built(one) if isinstance(one, _Some) else one for one in self._out]
         return [message for message in built if message is not None]
 
@@ -309,7 +308,7 @@ class _Sending:
             parts = [part for part in parts if not _is_bound(part)]
         if len(parts) == len(message.parts):
             return message
-        return replace(message, parts=parts) if parts else None  # type: ignore[arg-type]  # parts of its own
+        return replace(message, parts=parts) if parts else None  # type: ignore[arg-type]  # the same type of parts
 
 
 def _pages(group: Pages, detail: str | None) -> Iterator[UserContent]:
@@ -321,5 +320,5 @@ def _pages(group: Pages, detail: str | None) -> Iterator[UserContent]:
 
 
 def _is_bound(part: Any) -> bool:
-    """Whether a part is reasoning that its provider refuses once what stood before it has changed."""
+    """Whether a part is reasoning that its provider rejects after the messages before it have changed."""
     return part.part_kind == "thinking" and not str(part.provider_name or "").startswith(UNBOUND)

@@ -1,4 +1,4 @@
-"""A context as contents for Google's Gemini API, as plain JSON: the client `google-genai` takes it, and so does the REST interface."""
+"""Convert a context to contents of Google's Gemini API: plain JSON for the client `google-genai` and the REST API."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Part = dict[str, Any]
 
 
 def to_gemini(context: Context) -> list[dict[str, Any]]:
-    """Contents for `generate_content`: roles `user` and `model`, results in the content right after their calls.
+    """Return contents for `generate_content`: roles `user` and `model`, tool results in the content right after their calls.
 
-    System turns of the log come out as user text that says so; Gemini takes the system instruction apart from the contents.
+    System turns become user text marked as such; Gemini takes the system instruction apart from the contents.
 
-    For Gemini 3 each page asks for the `media_resolution` that it was counted at, which the API takes in version `v1alpha` (August 2026).
+    For Gemini 3 each page requests the `media_resolution` that it was counted at, which needs API version `v1alpha` (August 2026).
 
-    Raises `RenderError` if a page's picture was lost and cannot be drawn again.
+    Raises `RenderError` if a page's image was lost and cannot be redrawn.
     """
     contents: list[dict[str, Any]] = []
     for group in grouped(context):
@@ -78,10 +78,10 @@ def _call(call: ToolCall) -> Part:
         arguments = json.loads(call.arguments)
     except ValueError:
         arguments = None
-    if not isinstance(arguments, dict):  # a model may write anything; the API takes objects only
+    if not isinstance(arguments, dict):  # a model may write invalid JSON; the API takes objects only
         arguments = {"arguments": call.arguments}
     part: Part = {"function_call": {"id": call.id, "name": call.name, "args": arguments}}
-    signature = (call.model_extra or {}).get("thought_signature")  # Gemini 3 refuses a call that comes back without it
+    signature = (call.model_extra or {}).get("thought_signature")  # Gemini 3 rejects a call without it
     return part | {"thought_signature": signature} if signature else part
 
 
@@ -92,7 +92,7 @@ def _result(result: Result, names: dict[str, str]) -> Part:
 
 
 def _join(contents: list[dict[str, Any]], role: str, parts: list[Part]) -> None:
-    """Add parts to the last content if it has the same role. Results stay with their calls: they come first in theirs."""
+    """Append parts to the last content if it has the same role, else as a new one. Tool results stay first in theirs."""
     if contents and contents[-1]["role"] == role:
         contents[-1]["parts"] += parts
     else:

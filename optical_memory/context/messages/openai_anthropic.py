@@ -1,8 +1,8 @@
-"""A context as chat messages, for OpenAI's API and everything that speaks it, and for Anthropic's.
+"""Convert a context to chat messages of OpenAI's API (and compatible servers) and of Anthropic's.
 
-Pages become user messages: the framing text, then each page's label and sidecar before its picture. Turns that are text come out as they
-went in. A provider rejects a request in which tool calls and results do not pair, so what cannot pair any more is said in words: a result
-whose call has moved to a page becomes a user's note, and a call that was never answered gets a result that says so.
+Pages become user messages: the framing text, then each page's label and sidecar before its image. Turns sent as text are unchanged.
+Providers reject requests with unpaired tool calls or results. So a result whose call has moved to a page becomes a user's note, and a call
+that was never answered gets a result that says so.
 
 Identical plans give identical bytes.
 """
@@ -25,13 +25,13 @@ Block = dict[str, Any]
 
 
 def to_openai(context: Context, *, detail: str | None = None) -> list[dict[str, Any]]:
-    """Messages for OpenAI's chat completions, and for every server that speaks it.
+    """Return messages for OpenAI's chat completions and compatible servers.
 
     Args:
-        detail: how large OpenAI's models look at the pages: `low`, `high` or `auto`; as each page was counted if None. Others
+        detail: OpenAI's image detail of the pages: `low`, `high` or `auto`; None for what each page was counted at. Other servers
             ignore it.
 
-    Raises `RenderError` if a page's picture was lost and cannot be drawn again.
+    Raises `RenderError` if a page's image was lost and cannot be redrawn.
     """
     messages: list[dict[str, Any]] = []
     for group in grouped(context):
@@ -44,14 +44,14 @@ def to_openai(context: Context, *, detail: str | None = None) -> list[dict[str, 
 
 
 def to_anthropic(context: Context, *, cache: bool = False) -> list[dict[str, Any]]:
-    """Messages for Anthropic's API: roles alternate, results stand first in the user message after their calls.
+    """Return messages for Anthropic's API: roles alternate, tool results come first in the user message after their calls.
 
-    System turns of the log come out as user text that says so; Anthropic takes the system prompt apart from the messages.
+    System turns become user text marked as such; Anthropic takes the system prompt apart from the messages.
 
     Args:
-        cache: mark the end of the stable prefix with `cache_control`, so that the provider keeps it.
+        cache: mark the end of the stable prefix with `cache_control`, so that the provider caches it.
 
-    Raises `RenderError` if a page's picture was lost and cannot be drawn again.
+    Raises `RenderError` if a page's image was lost and cannot be redrawn.
     """
     messages: list[dict[str, Any]] = []
     for group in grouped(context):
@@ -163,7 +163,7 @@ def _anthropic_call(call: ToolCall) -> Block:
         arguments = json.loads(call.arguments)
     except ValueError:
         arguments = None
-    if not isinstance(arguments, dict):  # a model may write anything; the API takes objects only
+    if not isinstance(arguments, dict):  # a model may write invalid JSON; the API takes objects only
         arguments = {"arguments": call.arguments}
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments, **(call.model_extra or {})}
 
@@ -177,7 +177,7 @@ def _anthropic_result(result: Result) -> Block:
 
 
 def _join(messages: list[dict[str, Any]], role: str, blocks: Sequence[Block]) -> None:
-    """Add blocks to the last message if it has the same role, else as a message of their own."""
+    """Append blocks to the last message if it has the same role, else as a new message."""
     if messages and messages[-1]["role"] == role:
         messages[-1]["content"] += blocks
     else:
@@ -185,7 +185,7 @@ def _join(messages: list[dict[str, Any]], role: str, blocks: Sequence[Block]) ->
 
 
 def _mark_only(messages: list[dict[str, Any]]) -> None:
-    """Put the cache breakpoint on the last block so far, and nowhere else: a provider allows four, and one is enough."""
+    """Move the cache breakpoint to the last block so far. The provider allows four; one is enough."""
     for message in messages:
         for block in message["content"]:
             block.pop("cache_control", None)

@@ -1,7 +1,7 @@
-"""A context as an order of things to send, in terms of the caller's own messages.
+"""Outline a request in terms of the caller's own messages.
 
-What a framework gave comes back untouched, by number. Between it stand pages, and what has to be said so that a provider takes the request:
-a result whose call has moved to a page is a note, and a call that was given up gets a result that says so.
+A framework's messages are referred to by number and sent unchanged. Between them come pages, and what providers require: a note for a
+result whose call has moved to a page, and a result for a call that was never answered.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Kept", "MissingResult", "Note", "Pages", "Piece", "grouped", "is_new
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The caller's message `number`, from 1, as it is; its reasoning no longer holds if `stale`."""
+    """The caller's message `number`, from 1, unchanged; without its reasoning if `stale`."""
 
     number: int
     stale: bool = False
@@ -27,7 +27,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Pages that follow each other; `framing` stands before the first of all."""
+    """Adjacent pages; `framing` precedes the first pages of a context."""
 
     pages: tuple[PagePart, ...]
     framing: str = ""
@@ -35,7 +35,7 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A user's message in place of result(s) in message `number` that no call in sight waits for."""
+    """A user's message in place of results in message `number` whose calls are not sent."""
 
     number: int
     text: str
@@ -43,7 +43,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class MissingResult:
-    """The result of a call of message `number` that was never answered."""
+    """A substitute result for a call of message `number` that was never answered."""
 
     number: int
     call_id: str
@@ -54,18 +54,18 @@ Piece = Kept | Pages | Note | MissingResult
 
 
 def stale_reasoning(context: Context) -> int:
-    """Messages up to this number were written before the prefix last changed.
+    """Return the number of the last message written before the prefix last changed.
 
-    Providers bind reasoning blocks to everything before them (Anthropic's preserved thinking) and reject what was bound to something else.
+    Providers bind reasoning blocks to everything before them (Anthropic's preserved thinking) and reject blocks bound to another prefix.
     """
     return context.plan.changed_at
 
 
 def outline(context: Context, *, followed: bool = False) -> Iterator[Piece]:
-    """What to send, in order.
+    """Yield what to send, in order.
 
     Args:
-        followed: a message that is not in the context, and answers none of its calls, comes right after it.
+        followed: whether a message outside the context, which answers none of its calls, comes right after it.
     """
     stale = stale_reasoning(context)
     sent: set[int] = set()
@@ -78,7 +78,7 @@ def outline(context: Context, *, followed: bool = False) -> Iterator[Piece]:
 
 
 def _pieces(message: Message, stale: int, sent: set[int]) -> Iterator[Piece]:
-    """The pieces of a message; a turn in `sent` has come already: one that answers a call and says more is one message still."""
+    """Yield the pieces of a message, except turns in `sent`: a turn that answers a call and says more is still one message."""
     turn = message.turn
     if turn is None:
         return
@@ -97,7 +97,7 @@ def _pieces(message: Message, stale: int, sent: set[int]) -> Iterator[Piece]:
 
 
 def grouped(context: Context) -> Iterator[Sequence[Turn] | Pages]:
-    """Texts and pictures in order; pages that follow each other are together, the framing stands after the system's opening words."""
+    """Yield texts and pages in order, adjacent pages grouped; the framing comes after the opening system turns."""
     opening, parts = _opening(context)
     if opening:
         yield opening
@@ -115,7 +115,7 @@ def grouped(context: Context) -> Iterator[Sequence[Turn] | Pages]:
 
 
 def _opening(context: Context) -> tuple[Sequence[Turn], Sequence[TextPart | PagePart]]:
-    """The system turns that a session begins with, and the parts after them."""
+    """Split off the system turns that a session begins with."""
     first, *rest = context.parts or (TextPart((), 0),)
     if not isinstance(first, TextPart):
         return (), context.parts
@@ -125,6 +125,6 @@ def _opening(context: Context) -> tuple[Sequence[Turn], Sequence[TextPart | Page
 
 
 def is_newest(turns: Sequence[Turn], context: Context) -> bool:
-    """Whether nothing follows `turns`, so that their last calls may still be answered."""
+    """Whether `turns` end the context, so that their last calls may still be answered."""
     last = context.parts[-1]
     return isinstance(last, TextPart) and turns[-1] is last.turns[-1]

@@ -1,4 +1,4 @@
-"""Turns to messages in which every tool call stands before its results and no result stands alone."""
+"""Convert turns to messages in which every tool call precedes its results and every result has its call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_RESULT = "[no result was recorded]"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A tool's answer, whichever shape it came in."""
+    """A tool result, from either shape (OpenAI's message, Anthropic's block)."""
 
     call_id: str
     content: str | tuple[Inner, ...]
@@ -38,7 +38,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A turn without its results, and the results that answer its calls."""
+    """A turn without its own tool results, and the results of its calls."""
 
     turn: Turn | None
     content: str | tuple[Inner | ReasoningContent, ...]
@@ -46,10 +46,9 @@ class Message:
 
 
 def paired(turns: Sequence[Turn], *, newest: bool = True) -> Iterator[Message]:
-    """Messages for `turns`, in order. Results move up to their call; strays become notes; calls left open get a result that says so.
-
+    """Yield messages for `turns`, in order. Results move to their call, or become notes; unanswered calls get a substitute result.
     Args:
-        newest: nothing follows `turns`, so that the results of the last calls may still be to come.
+        newest: whether `turns` end the context, so that results of the last calls may still come.
     """
     matched, answers = _match(turns)
     strays = [[result for result in _results(turn) if (turn.number, result.call_id) not in matched] for turn in turns]
@@ -67,9 +66,9 @@ def paired(turns: Sequence[Turn], *, newest: bool = True) -> Iterator[Message]:
 
 
 def _match(turns: Sequence[Turn]) -> tuple[set[tuple[int, str]], dict[int, dict[str, Result]]]:
-    """Which results have a call (turn number, call id), and for each calling position its results by call id.
+    """Match results to calls. Returns the matched (turn number, call id), and for each calling position its results by call id.
 
-    A result answers the nearest earlier call of its id that is still open; a second answer to one call is a stray.
+    A result answers the nearest earlier call of its id that is still open; a second result of one call is unmatched.
     """
     open_at: dict[str, list[int]] = {}
     matched: set[tuple[int, str]] = set()
@@ -85,7 +84,7 @@ def _match(turns: Sequence[Turn]) -> tuple[set[tuple[int, str]], dict[int, dict[
 
 
 def _answers(turn: Turn, results: dict[str, Result], *, went_on: bool) -> Iterator[Result]:
-    """The results of a turn's calls, in the order of the calls. A call is open as long as nothing but results of calls follows it."""
+    """Yield the results of a turn's calls, in the order of the calls. A call is open while only tool results follow it."""
     for call in turn.tool_calls:
         if call.id in results:
             yield results[call.id]
@@ -105,19 +104,19 @@ def _results(turn: Turn) -> list[Result]:
 
 
 def _speaks(turn: Turn) -> bool:
-    """Whether a turn is more than tool results."""
+    """Whether a turn holds more than tool results."""
     return turn.role != "tool" and (not _results(turn) or bool(_own_content(turn)))
 
 
 def _own_content(turn: Turn) -> str | tuple[Inner | ReasoningContent, ...]:
-    """What a turn says beside tool results."""
+    """Return a turn's content without tool results."""
     if isinstance(turn.content, str):
         return turn.content
     return tuple(part for part in turn.content if not isinstance(part, ToolResultContent))
 
 
 def _note(result: Result) -> Message:
-    """A result without its call, as a user's note."""
+    """Convert a result without its call to a user's note."""
     head = f"[result of an earlier tool call{f' of {result.name}' if result.name else ''}, turn #{result.turn}]\n"
     turn = Turn(number=result.turn, role="user", content=head)
     return Message(turn, (TextContent(text=head + result.text), *result.images))

@@ -1,9 +1,9 @@
-"""One Chromium for the process, on one thread of its own.
+"""One Chromium per process, on its own thread.
 
-Callers on any thread, inside an event loop or not, hand a coroutine over and wait for its result. The browser starts on first use, is
-started again if it dies, and ends with the process. A forked child starts its own.
+Callers on any thread, inside an event loop or not, submit a coroutine and wait for its result. The browser starts on first use, restarts
+if it dies, and ends with the process. A forked child starts its own.
 
-How it is started, so that nothing leaves it, is in `launching`.
+`launching` starts it isolated from the network.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ __all__ = ["Engine", "Session", "Tab", "TabLost", "release_engine", "shared_engi
 T = TypeVar("T")
 
 MOST_TABS = 4  # a capture waits half of its time, so two tabs keep a core busy; a tab holds 30 to 60 MB
-ANSWER_LIMIT = 60.0  # s; a browser or tab that has not answered by then is taken for dead
+ANSWER_LIMIT = 60.0  # s; a browser or tab without an answer by then counts as dead
 LAUNCH_LIMIT = 70.0  # s; the driver gives the browser 60 to start
 STOP_LIMIT = 5.0  # s; for a browser to end by itself
 _log = logging.getLogger(__name__)
 
 
 class TabLost(Exception):
-    """The tab, or the browser under it, is gone. What it was doing can be done again in another one."""
+    """The tab, or its browser, ended. Its work can be repeated in another one."""
 
 
 class Tab:
@@ -56,19 +56,19 @@ class Tab:
         self._document = ""
         self._functions = ""
         page.on("crash", lambda _: self._lose())
-        page.on("close", lambda _: self._lose())  # comes for every page when the browser dies
+        page.on("close", lambda _: self._lose())  # sent for every page when the browser dies
 
     @property
     def lost(self) -> bool:
-        """Whether it is closed, has crashed, or did not answer."""
+        """Whether it was closed, has crashed, or did not answer."""
         return self._gone.done()
 
     async def prepare(self, document: str, size: tuple[int, int], slots: int) -> None:
-        """Show `document`, an empty page without content, in a viewport of `size` pixels. Cheap if it is there already."""
+        """Load `document`, a page without content, in a viewport of `size` pixels. Cheap if it is loaded already."""
         if document == self._document:
             return
         if self._document:
-            await self._send("Page.navigate", {"url": "about:blank"})  # the policy of the page before would hold for this one too
+            await self._send("Page.navigate", {"url": "about:blank"})  # else the policy of the previous page would apply to this one too
         self._document = ""
         metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
         await self._send("Emulation.setDeviceMetricsOverride", metrics)
@@ -81,7 +81,7 @@ class Tab:
         self._document = document
 
     async def call(self, name: str, *arguments: object) -> Any:
-        """The result of a function of `layout.js`, as plain JSON."""
+        """Call a function of `layout.js`; return its result as plain JSON."""
         parameters = {
             "functionDeclaration": f"function(...given) {{ return this.{name}(...given); }}",
             "objectId": self._functions,
@@ -91,12 +91,12 @@ class Tab:
         return _result(await self._send("Runtime.callFunctionOn", parameters)).get("value")
 
     async def capture(self) -> bytes:
-        """A PNG of the viewport, in colour."""
+        """Take a PNG of the viewport, in colour."""
         answer = await self._send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
         return base64.b64decode(answer["data"])
 
     async def close(self) -> None:
-        """Close the page; no answer is awaited for longer than Playwright does."""
+        """Close the page; waits no longer than Playwright does."""
         await self._page.close()
 
     def _lose(self) -> None:
@@ -129,7 +129,7 @@ class Session:
 
     @classmethod
     async def start(cls, loop: DriverLoop, setting: str | None) -> Session:
-        """Raises `BrowserNotFound` if there is none or it does not start, `DriverNotStarted`, `TabLost` if one of them ends right after."""
+        """Start driver and browser. Raises `BrowserNotFound` if there is none or it does not start, `DriverNotStarted`, `TabLost`."""
         found = require_browser(setting)
         playwright = await start_driver(loop)
         folder = font_configuration()
@@ -154,18 +154,18 @@ class Session:
 
     @property
     def alive(self) -> bool:
-        """Whether the browser and the driver still run, and answer."""
+        """Whether browser and driver still run and answer."""
         return self._loop.has_driver and self._browser.is_connected() and not self._ended.done()
 
     @asynccontextmanager
     async def tab(self) -> AsyncIterator[Tab]:
-        """A tab for oneself; waits until one is free. A lost tab is not used again."""
+        """Take a free tab for exclusive use; waits for one. A lost tab is not used again."""
         async with self._room:
             tab = self._idle.pop() if self._idle else await self._new_tab()
             try:
                 yield tab
             except BaseException:
-                tab._lose()  # whatever state it is in, nobody should build on it
+                tab._lose()  # its state is unknown, so it is not used again
                 raise
             finally:
                 if tab.lost:
@@ -174,18 +174,18 @@ class Session:
                     self._idle.append(tab)
 
     async def stop(self) -> None:
-        """End the browser, and Playwright with it; waits a few seconds at most for each."""
+        """End the browser and Playwright; waits a few seconds at most for each."""
         await _within(STOP_LIMIT, self._browser.close())
         await _end_driver(self._loop, self._playwright)
         _remove(self._folder)
 
     async def _new_tab(self) -> Tab:
-        """Playwright never answers a request for a page that the browser was killed over, hence the signal of its end beside it."""
+        """Open a tab. Also waits for the browser's end, since Playwright never answers the request if the browser is killed meanwhile."""
         try:
             page = await _answer("a new tab", self._context.new_page(), self._ended)
             return Tab(page, await _answer("a new tab", self._context.new_cdp_session(page), self._ended))
         except TabLost:
-            _give(self._ended)  # a browser that cannot open a tab is of no more use
+            _give(self._ended)  # a browser that cannot open a tab is unusable
             raise
 
 
@@ -204,7 +204,7 @@ class Engine:
         self.users: set[int] = set()
 
     def run(self, task: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
-        """The result of `task(self)`, awaited on the browser's thread while this one waits."""
+        """Run `task(self)` on the browser's thread, and wait for its result."""
         future = asyncio.run_coroutine_threadsafe(task(self), self._loop)
         try:
             return future.result()
@@ -213,7 +213,7 @@ class Engine:
             raise
 
     async def session(self) -> Session:
-        """The running session; a new one if there is none or its browser died."""
+        """Return the running session; start a new one if there is none or its browser died."""
         async with self._starting:
             if self._session and not self._session.alive:
                 _log.warning("the browser ended unexpectedly; starting it again")
@@ -224,7 +224,7 @@ class Engine:
             return self._session
 
     async def _start(self) -> Session:
-        """A driver that did not start is tried again after a while only: it may take its whole time each time."""
+        """Start a session. Retries a driver that did not start only after a while, since each try may take its whole time limit."""
         if self._refused and time.monotonic() < self._wait_until:
             raise DriverNotStarted(self._refused.node, self._refused.why, self._refused.advice)
         try:
@@ -251,12 +251,12 @@ class Engine:
 
 
 _engines: dict[str | None, Engine] = {}
-_inherited: list[Engine] = []  # of the parent process: kept, so that nothing of it is torn down here
+_inherited: list[Engine] = []  # engines of the parent process: referenced, so that the child does not finalise them
 _guard = threading.Lock()
 
 
 def shared_engine(setting: str | None, user: int) -> Engine:
-    """The process's engine for a browser setting; `user` holds it until `release_engine`."""
+    """Return the process's engine for a browser setting; `user` holds it until `release_engine`."""
     with _guard:
         if setting not in _engines:
             _engines[setting] = Engine(setting)
@@ -265,7 +265,7 @@ def shared_engine(setting: str | None, user: int) -> Engine:
 
 
 def release_engine(setting: str | None, user: int) -> None:
-    """Give the engine back; the last user ends it."""
+    """Release the engine; ends it after its last user."""
     with _guard:
         engine = _engines.get(setting)
         if engine is None or user not in engine.users:
@@ -316,7 +316,7 @@ def _give(signal: asyncio.Future[None]) -> None:
 
 
 async def _answer(request: str, work: Coroutine[Any, Any, T], end: asyncio.Future[None]) -> T:
-    """What the browser answers. Raises `TabLost` if it refuses, if `end` comes first, or after ANSWER_LIMIT."""
+    """Await the browser's answer. Raises `TabLost` if it refuses, if `end` comes first, or after ANSWER_LIMIT."""
     answer = asyncio.ensure_future(work)
     try:
         either: set[asyncio.Future[Any]] = {answer, end}
@@ -338,7 +338,7 @@ async def _end_driver(loop: DriverLoop, playwright: Playwright) -> None:
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
-    """Await the end of something that may be dead already."""
+    """Await the end of something that may have ended already."""
     try:
         await asyncio.wait_for(work, seconds)
     except Exception as exc:

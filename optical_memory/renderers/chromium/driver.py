@@ -1,4 +1,4 @@
-"""Playwright's driver: the Node.js between this process and the browser. Whether it starts, and what is missing where it does not."""
+"""Playwright's driver: the Node.js process between this process and the browser. Start it, and diagnose why it does not start."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DriverNotStarted, MissingExtra
+from ...worker_threads import in_thread
 
 if TYPE_CHECKING:
     from playwright.async_api import Playwright
 
 __all__ = ["ASKED_AGAIN", "DRIVER_VARIABLE", "DriverLoop", "driver_silent", "require_driver", "start_driver", "try_driver"]
 
-DRIVER_VARIABLE = "PLAYWRIGHT_NODEJS_PATH"  # Playwright's own: a Node.js to use instead of the one that it carries
-VERSION_LIMIT = 15.0  # s for Node.js to say its version, which takes a twentieth of one
-START_LIMIT = 30.0  # s for the driver to start, which takes one on a busy machine
-ASKED_AGAIN = 60  # s; an answer counts for so long, so that a library installed meanwhile is noticed, and a hanging driver hangs few calls
+DRIVER_VARIABLE = "PLAYWRIGHT_NODEJS_PATH"  # Playwright's own: a Node.js to use instead of the bundled one
+VERSION_LIMIT = 15.0  # s for Node.js to print its version, which usually takes 0.05 s
+START_LIMIT = 30.0  # s for the driver to start, which takes about 1 s on a busy machine
+ASKED_AGAIN = 60  # s; TTL of an answer: notices a library installed meanwhile, and a hanging driver delays few calls
 LONGEST = 65_536  # bytes of an answer
 PACKAGES = {
     "libatomic.so.1": "libatomic1",
@@ -47,7 +48,7 @@ else:
 
 
 class DriverLoop(_Loop):
-    """An event loop that knows the processes started on it: Playwright keeps the driver's to itself, also one that does not answer."""
+    """An event loop that tracks the processes started on it: Playwright does not expose its driver's, so a hanging one cannot be ended."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,14 +67,14 @@ class DriverLoop(_Loop):
         return any(transport.get_returncode() is None for transport in self._started)
 
     def kill_driver(self) -> None:
-        """End a driver that does not end by itself."""
+        """Kill a driver that does not end by itself."""
         for transport in self._started:
-            transport.close()  # which kills it, and lets go of the pipes that a child of it may hold open
+            transport.close()  # kills it, and closes the pipes that its child may hold open
         self._started.clear()
 
 
 def _noted(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Playwright looks at no more of its futures once the driver has ended; what they held is no news."""
+    """Ignore exceptions of futures that Playwright abandons once the driver has ended."""
     if str(context.get("message")).endswith("never retrieved"):
         _log.debug("after the driver's end: %r", context.get("exception"))
     else:
@@ -81,7 +82,7 @@ def _noted(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def require_driver() -> str:
-    """The version of the driver's Node.js, which is asked for it: a twentieth of a second, VERSION_LIMIT at most; once a minute.
+    """Run the driver's Node.js for its version, and return it. Takes 0.05 s, at most VERSION_LIMIT; cached for a minute.
 
     Raises `DriverNotStarted` with what is missing, `MissingExtra` without Playwright.
     """
@@ -93,11 +94,11 @@ def require_driver() -> str:
 
 
 def try_driver() -> str:
-    """Like `require_driver`, but starts the driver in full and ends it again, which takes a second."""
+    """Like `require_driver`, but starts the whole driver and ends it again, which takes a second."""
     version = require_driver()
     node, script = _files()
     try:
-        code, said = _answer([node, script, "run-driver"], START_LIMIT)  # it ends with its input, which is empty
+        code, said = _answer([node, script, "run-driver"], START_LIMIT)  # it ends at the end of its input, which is empty
     except (OSError, TimeoutError) as exc:
         raise DriverNotStarted(node, str(exc), _advice("")) from exc
     if code:
@@ -106,8 +107,8 @@ def try_driver() -> str:
 
 
 async def start_driver(loop: DriverLoop) -> Playwright:
-    """Playwright with its driver running, on the running `loop`. Raises `DriverNotStarted` after START_LIMIT at most, `MissingExtra`."""
-    await asyncio.to_thread(require_driver)  # says what is missing, where Playwright only sees that an answer is
+    """Start Playwright and its driver on the running `loop`. Raises `DriverNotStarted` after START_LIMIT at most, `MissingExtra`."""
+    await in_thread(require_driver)  # tells what is missing; Playwright only notices a missing answer
     from playwright.async_api import async_playwright
 
     try:
@@ -120,12 +121,12 @@ async def start_driver(loop: DriverLoop) -> Playwright:
 
 
 def driver_silent(seconds: float) -> DriverNotStarted:
-    """The error for a driver that runs and does not answer."""
+    """Return the error for a driver that runs but does not answer."""
     return DriverNotStarted(_files()[0], f"no answer in {seconds:.0f} s", _advice(""))
 
 
 def _files() -> tuple[str, str]:
-    """Node.js, and the script that it runs."""
+    """Return the paths of Node.js and of the driver's script."""
     try:
         from playwright._impl._driver import compute_driver_executable
     except ImportError as exc:
@@ -138,7 +139,7 @@ def _files() -> tuple[str, str]:
 
 
 def _state(node: str) -> tuple[int, int] | None:
-    """Size and time of Node.js's file: they tell it from the one that an update puts in its place."""
+    """Return size and time of Node.js's file, which change with an update."""
     found = shutil.which(node)
     state = os.stat(found) if found else None
     return (state.st_size, state.st_mtime_ns) if state else None
@@ -146,11 +147,11 @@ def _state(node: str) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=8)
 def _version(node: str, script: str, state: tuple[int, int] | None, minute: int) -> tuple[str, str, str]:
-    """The version of Node.js; or why it does not start, and what to do. `state` and `minute` only say how long this counts."""
+    """Return the version of Node.js; or why it does not start, and what to do. `state` and `minute` are only keys of the cache."""
     if not Path(script).is_file():
         return "", f"its script {script!r} is not there", _advice("")
     try:
-        # Not --version: that is answered before the engine for JavaScript starts, which limits on memory may forbid.
+        # Not --version: it is answered before the JavaScript engine starts, which a memory limit may prevent.
         code, said = _answer([node, "-p", "process.version"], VERSION_LIMIT)
     except (OSError, TimeoutError) as exc:
         return "", str(exc), _advice("")
@@ -164,7 +165,7 @@ def _version(node: str, script: str, state: tuple[int, int] | None, minute: int)
 
 
 def _least_version(script: Path) -> int:
-    """The oldest Node.js that Playwright says it runs on; 0 if it says none."""
+    """Return the oldest Node.js version that Playwright supports; 0 if unknown."""
     try:
         engines = json.loads(script.with_name("package.json").read_text("utf-8"))["engines"]["node"]
         return int(re.findall(r"\d+", engines)[0])
@@ -173,7 +174,7 @@ def _least_version(script: Path) -> int:
 
 
 def _why(code: int, said: str) -> str:
-    """What is wrong with a Node.js that left with `code` and printed `said`."""
+    """Describe why Node.js ended with exit code `code` and output `said`."""
     if missing := MISSING_LIBRARY.search(said):
         return f"the shared library {missing[1]} is missing"
     gist = repr(said.strip()[:150]) if said.strip() else "nothing"
@@ -181,7 +182,7 @@ def _why(code: int, said: str) -> str:
 
 
 def _advice(said: str) -> str:
-    """What to do about it."""
+    """Return advice for an output."""
     if missing := MISSING_LIBRARY.search(said):
         package = PACKAGES.get(Path(missing[1]).name)
         return f"apt install {package}" if package else f"install the package that has {missing[1]}"
@@ -191,12 +192,12 @@ def _advice(said: str) -> str:
 
 
 def _answer(command: Sequence[str], limit: float) -> tuple[int, str]:
-    """The exit code of a program, and what it printed. Nothing that it started is left. Raises `OSError`, `TimeoutError` after `limit`."""
+    """Run a program; return its exit code and output. Ends its children. Raises `OSError`, `TimeoutError` after `limit` seconds."""
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, bufsize=0
     )
     said = bytearray()
-    # On a thread of its own: a program's child that lives on may hold the pipe open for ever.
+    # On a thread of its own: a surviving child of the program may hold the pipe open for ever.
     reader = threading.Thread(target=_read, args=(process, said), daemon=True)
     reader.start()
     until = time.monotonic() + limit

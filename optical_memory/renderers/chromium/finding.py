@@ -1,4 +1,4 @@
-"""Finding a Chromium on this machine, without starting it."""
+"""Find a Chromium on this machine, without starting it."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ OWN_PATTERNS = (  # of Playwright's folder of browsers, the light shell before t
 
 @dataclass(frozen=True, slots=True)
 class BrowserFound:
-    """A browser's file, and where it was found: `setting`, `environment`, `playwright` or `path`."""
+    """A browser's executable, and the source of its path: `setting`, `environment`, `playwright` or `path`."""
 
     path: Path
     source: str
 
 
 def find_browser(setting: str | None = None) -> BrowserFound | None:
-    """The browser to draw with, or None. Looks at files only, in well under a millisecond.
+    """Return the browser to draw with, or None. Checks files only, in well under a millisecond.
 
-    A `setting`, or else the variable OPTICAL_MEMORY_BROWSER, names it: a path, or a command on PATH; nothing else is tried then. Without
-    one: Playwright's own download, then the usual commands on PATH, then the usual places of applications.
+    A `setting`, or else the variable OPTICAL_MEMORY_BROWSER, names it: a path, or a command on PATH; then nothing else is tried. Without
+    either: Playwright's own download, then the usual commands on PATH, then the usual application folders.
     """
     named = setting or os.environ.get(BROWSER_VARIABLE)
     if named:
@@ -79,14 +79,14 @@ def require_browser(setting: str | None = None) -> BrowserFound:
 
 
 def named_in_vain(setting: str | None = None) -> str:
-    """What is wrong with the browser that was named, where `find_browser` finds none; empty if none was named."""
+    """Describe why the named browser was not found; empty if none was named."""
     named = setting or os.environ.get(BROWSER_VARIABLE)
     source = "" if setting else f", {BROWSER_VARIABLE},"
     return f"the browser named{source} {named!r} is no executable" if named else ""
 
 
 def browser_version(path: Path) -> str:
-    """What `--version` prints, such as `Chromium 156.0.8078.79`; asked once for each file."""
+    """Return the output of `--version`, such as `Chromium 156.0.8078.79`; cached per file."""
     real = path.resolve()
     state = real.stat()
     return _version(real, state.st_size, state.st_mtime_ns)
@@ -94,7 +94,7 @@ def browser_version(path: Path) -> str:
 
 @lru_cache(maxsize=8)
 def _version(path: Path, size: int, modified: int) -> str:
-    """`size` and `modified` tell a file from the one that an update puts in its place."""
+    """Run `--version`. `size` and `modified` are keys of the cache that change with an update."""
     if sys.platform == "win32":  # a browser there opens a window instead of answering
         return f"{path.name} {size}"
     try:
@@ -120,7 +120,7 @@ def _candidates() -> Iterator[BrowserFound]:
 
 
 def _own_folder() -> Path:
-    """Where Playwright keeps its browsers (its documentation, "Managing browser binaries")."""
+    """Return Playwright's folder of browsers (its documentation, "Managing browser binaries")."""
     if named := os.environ.get("PLAYWRIGHT_BROWSERS_PATH"):
         return Path(named)
     home = Path.home()

@@ -1,7 +1,7 @@
-"""Blocks to HTML: every string escaped, every element from the list in this file, no attribute that could name an address.
+"""Convert blocks to HTML: every string escaped, every element from the list in this file, no attribute that could hold a URL.
 
-Lengths are device pixels. The page is laid out at the size at which it is captured, so that a rectangle that the browser reports is the
-segment's box as it stands, at any scale.
+Lengths are device pixels. The page is laid out at the size at which it is captured, so that the browser's rectangles are the segments'
+boxes at any scale.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["has_emoji", "unit_html"]
 
 _ELEMENTS: dict[Kind, str] = {"strong": "b", "comment": "i", "string": "s"}  # the style sheet makes `<s>` a grey
 _UNFIT = re.compile("[\0-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-_EMOJI = re.compile(  # what Unicode's emoji-data.txt lists as Emoji, in whole stretches
+_EMOJI = re.compile(  # ranges that contain the Emoji of Unicode's emoji-data.txt
     "[\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]"
 )
 _LONG_WORD = re.compile(r"\S{25}")  # a path, a hash or minified JSON: fills its row instead of moving to the next
@@ -54,7 +54,7 @@ def has_emoji(html: str) -> bool:
 
 
 def unit_html(exchange: Exchange, canvas: Canvas) -> list[str]:
-    """One HTML fragment for each unit of `exchange`. One that opens an exchange is marked, wherever the given part of it begins."""
+    """Return one HTML fragment per unit of `exchange`. The unit that opens the exchange is marked, if it is in the given part."""
     labels = iter(head_labels(exchange))
     units: list[str] = []
     for unit in exchange:
@@ -71,7 +71,7 @@ def _turn(turn: Turn, label: str, canvas: Canvas) -> str:
 
 
 def _headed(head: str, blocks: Sequence[Block], canvas: Canvas) -> str:
-    """The head runs into the first block where that is text; before anything else it is a line of its own."""
+    """Put the head into the first block if that is text; else on a line of its own."""
     if blocks and isinstance(blocks[0], Paragraph | Heading):
         strong = isinstance(blocks[0], Heading)
         words = _spans(blocks[0].spans)
@@ -142,7 +142,7 @@ def _(block: Table, canvas: Canvas, depth: int) -> str:
 
 
 def _records(rows: tuple[tuple[Spans, ...], ...]) -> str:
-    """A table too wide for a column: the header once, then one paragraph a row, cells parted by bars."""
+    """Format a table too wide for a column: the header once, then one paragraph per row, cells separated by bars."""
     lines = [" | ".join(_spans(cell) for cell in row) for row in rows]
     return f'<p class="r"><b>{lines[0]}</b></p>' + "".join(f'<p class="r" dir="auto">{line}</p>' for line in lines[1:])
 
@@ -193,12 +193,12 @@ def _text(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without what HTML cannot carry: control characters, lone surrogates, non-characters. Documents show them as pictures already."""
+    """Remove what HTML cannot hold: control characters, lone surrogates, non-characters. Blocks already show them as control pictures."""
     return _UNFIT.sub("\ufffd", text)
 
 
 def _language(text: str) -> str:
-    """A `lang` attribute where the characters tell the language: it chooses between the Chinese, Japanese and Korean forms of a sign."""
+    """Return a `lang` attribute if the characters tell the language; it selects Chinese, Japanese or Korean glyphs."""
     if text.isascii():
         return ""
     if _KANA.search(text):

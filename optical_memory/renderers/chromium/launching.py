@@ -1,7 +1,7 @@
-"""How the browser is started: fonts, sandbox, and everything that keeps hostile content inside.
+"""Start the browser: fonts, sandbox, and isolation of hostile content.
 
-No scripts, no names resolved, a proxy that does not exist, every request aborted, the context offline; the page's own policy
-(`stylesheet.document`) and the escaping (`html`) stand before all that.
+No scripts, no name resolution, a proxy that does not exist, every request aborted, the context offline; in addition to the page's own
+policy (`stylesheet.document`) and the escaping (`html`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["font_configuration", "launch", "launch_failure", "sealed_context", "was_killed"]
 
-KILLED = ("exitCode=137", "signal=SIGKILL")  # in Playwright's account of a launch; the first one by way of a shell
+KILLED = ("exitCode=137", "signal=SIGKILL")  # in Playwright's log of a launch; the first one if started by a shell
 SANDBOX_VARIABLE = "OPTICAL_MEMORY_NO_SANDBOX"
 ARGUMENTS = (
     "--proxy-server=http://nowhere.invalid:1",
-    "--proxy-bypass-list=<-loopback>",  # loopback goes to the proxy that does not exist, too
+    "--proxy-bypass-list=<-loopback>",  # loopback uses the non-existent proxy too
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--disable-background-networking",
     "--disable-component-update",
@@ -35,7 +35,7 @@ ARGUMENTS = (
     "--disable-lcd-text",
     "--lang=en-US",
 )
-# Letters on whole pixels: a third fewer bytes, and half the errors in code (docs/experiments.md). Only these fonts are hinted by hand.
+# Letters on whole pixels: a third fewer bytes, and half the errors in code (docs/experiments.md). Only these fonts have manual hints.
 FULL_HINTING = "".join(
     f'<match target="font"><test name="family" compare="contains"><string>{family}</string></test>'
     '<edit name="hinting" mode="assign"><bool>true</bool></edit><edit name="hintstyle" mode="assign"><const>hintfull</const></edit>'
@@ -62,7 +62,7 @@ async def launch(playwright: Playwright, path: Path, fonts: Path | None) -> Brow
 
 
 async def sealed_context(browser: Browser) -> BrowserContext:
-    """A context without scripts and without a network."""
+    """Open a context without scripts and without a network."""
     context = await browser.new_context(
         java_script_enabled=False,
         offline=True,
@@ -84,18 +84,18 @@ async def _abort(route: Route) -> None:
 
 
 def _sandboxed() -> bool:
-    """Chromium refuses to run with its sandbox as root."""
+    """Whether to use the sandbox: Chromium refuses it as root."""
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return not as_root and not os.environ.get(SANDBOX_VARIABLE)
 
 
 def was_killed(account: str) -> bool:
-    """Whether Playwright's account of a launch says that the browser was killed, by the out-of-memory killer for example."""
+    """Whether Playwright's log of a launch says that the browser was killed, for example by the out-of-memory killer."""
     return any(sign in account for sign in KILLED)
 
 
 def launch_failure(path: Path, reason: str) -> str:
-    """What to tell a user of a browser that does not start."""
+    """Return the error text for a browser that does not start."""
     lines = [line.strip() for line in reason.splitlines() if line.strip()]
     said = next((line for line in lines if "ERROR" in line or "FATAL" in line or "error while loading" in line), lines[0] if lines else "")
     hint = f" If this machine allows no user namespaces, set {SANDBOX_VARIABLE}=1." if _sandboxed() else ""
@@ -103,7 +103,7 @@ def launch_failure(path: Path, reason: str) -> str:
 
 
 def font_configuration() -> Path | None:
-    """A folder with a fontconfig file: the system's fonts, and before them those that the library carries."""
+    """Make a folder with a fontconfig file: the bundled fonts before the system's."""
     if sys.platform in ("win32", "darwin"):
         return None
     system = os.environ.get("FONTCONFIG_FILE", "/etc/fonts/fonts.conf")

@@ -1,7 +1,7 @@
-"""TeX to MathML that is safe to put on a page.
+"""Convert TeX to safe MathML.
 
-The converter passes a good deal of its input through: `\\href` becomes a link, `\\class` and `\\style` become attributes. So its tree is
-never printed as it is: it is rebuilt from a short list of elements and attributes, and everything in it is escaped.
+The converter passes input through: `\\href` becomes a link, `\\class` and `\\style` become attributes. So its tree is rebuilt from a short
+list of elements and attributes, with everything escaped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 __all__ = ["to_mathml"]
 
-LONGEST_TEX = 2000  # characters; longer sources are shown as they are
+LONGEST_TEX = 2000  # characters; longer sources are shown unconverted
 DEEPEST = 60
 
 _ELEMENTS = re.compile(
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 @lru_cache(maxsize=512)
 def to_mathml(tex: str, *, display: bool = False) -> str:
-    """MathML of a TeX formula, or its escaped source in `<code>` if it cannot be converted."""
+    """Return the MathML of a TeX formula, or its escaped source in `<code>` if it cannot be converted."""
     source = f'<code dir="ltr">{escape(tex)}</code>'
     if len(tex) > LONGEST_TEX:
         return source
@@ -42,7 +42,7 @@ def to_mathml(tex: str, *, display: bool = False) -> str:
     try:
         tree = convert_to_element(tex)
         body = "".join(_safe(child, 0) for child in tree)
-    except Exception as exc:  # the converter fails in whatever way the source provokes; the source itself is the answer then
+    except Exception as exc:  # the converter raises many types; show the source then
         _log.debug("no MathML for %r: %r", tex[:80], exc)
         return source
     shape = "block" if display else "inline"
@@ -55,7 +55,7 @@ def _safe(element: Element, depth: int) -> str:
     inner = _text(element.text) + "".join(_safe(child, depth + 1) + _text(child.tail) for child in element)
     name = element.tag.rpartition("}")[2]
     if not _ELEMENTS.fullmatch(name):
-        return f"<mrow>{inner}</mrow>"  # mphantom and maction would hide words, the others are not ours to draw
+        return f"<mrow>{inner}</mrow>"  # mphantom and maction would hide words; others are unknown
     kept = {key: value for key, value in element.attrib.items() if key in _ATTRIBUTES and _ATTRIBUTES[key].fullmatch(value)}
     return f"<{name}{''.join(f' {key}={chr(34)}{escape(value)}{chr(34)}' for key, value in kept.items())}>{inner}</{name}>"
 

@@ -1,7 +1,7 @@
-"""Runs of pages: what is drawn together, planned from heights and corrected by what the browser really did.
+"""Runs of pages that are drawn together: planned from heights, and corrected by the browser's layout.
 
-A *run* is what stands from one forced page start to the next: one page, or several where a unit is longer than a page. Every decision looks
-only at what comes after the run's start and not beyond the unit at hand, so a run drawn alone has the same pixels.
+A *run* is everything from one forced page start to the next: one page, or several if a unit is longer than a page. Every decision depends
+only on what is between the run's start and the current unit, so a run drawn alone has the same pixels.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Fragment:
     bottom: float
 
 
-Turns = Sequence[Sequence[Fragment]]  # of one unit: the fragments of each of its turns
+Turns = Sequence[Sequence[Fragment]]  # the fragments of each turn of one unit
 
 
 @dataclass(slots=True)
 class Plan:
-    """Where pages start among `units`, and what was learnt about them when they were laid out."""
+    """Where pages start among `units`, and corrections from laying them out."""
 
     units: Sequence[Measured]
     canvas: Canvas
@@ -42,7 +42,7 @@ class Plan:
     heights: dict[int, float] = field(default_factory=dict)
 
     def starts(self) -> list[int]:
-        """Indices of the units that begin a page. Each decision is taken as if its run stood alone."""
+        """Return the indices of the units that begin a page. Each decision is made as if its run were alone."""
         units = [unit._replace(height=self.heights.get(index, unit.height)) for index, unit in enumerate(self.units)]
         starts = [0]
         while starts[-1] < len(units):
@@ -52,10 +52,10 @@ class Plan:
         return starts[:-1]
 
     def correct(self, starts: Sequence[int], laid_out: Sequence[Turns]) -> bool:
-        """Compare the plan with the layout. True if something had to be corrected: lay out again.
+        """Compare the plan with the layout, and correct it. True if it changed, so that it must be laid out again.
 
-        A unit that was meant for the page but spilled begins a page of its own; so does one that happens to stand at a page's top. A unit
-        that cannot be moved counts as much as it really takes.
+        A unit that was planned for a page but spilled begins a page of its own; so does one that happens to be at a page's top. A unit that
+        cannot be moved counts with its actual height.
         """
         return any(self._correct_run(begin, end, laid_out) for begin, end in pairwise([*starts, len(self.units)]))
 
@@ -83,7 +83,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class PageDraft:
-    """A page that is laid out and waits to be captured: which columns of its slot it shows, and what stands on it."""
+    """A page laid out, but not captured: its columns of the slot, and its content."""
 
     first_column: int
     columns: int
@@ -92,14 +92,14 @@ class PageDraft:
 
 
 def fragments_of(rects: Sequence[float], canvas: Canvas) -> list[Fragment]:
-    """Fragments from the flat list of rectangles that the browser reports for a turn."""
+    """Convert the browser's flat list of rectangles of a turn to fragments."""
     quads = [rects[at : at + 4] for at in range(0, len(rects), 4)]
     drawn = [quad for quad in quads if quad[3] - quad[1] > 0.5] or quads[:1]
     return [Fragment(max(0, math.floor((left + 1) / canvas.pitch)), left, top, right, bottom) for left, top, right, bottom in drawn]
 
 
 def drafts_of(numbers: Sequence[int], turns: Turns, canvas: Canvas) -> list[PageDraft]:
-    """The pages of a run, from the numbers of its turns and their fragments."""
+    """Return the pages of a run, from the numbers of its turns and their fragments."""
     per_page = canvas.style.columns
     base = turns[0][0].column
     pages: dict[int, list[tuple[int, list[Fragment], int, int]]] = {}
@@ -126,7 +126,7 @@ def _draft(origin: int, page: int, entries: Sequence[tuple[int, list[Fragment], 
 
 
 def _box(fragment: Fragment, origin: int, canvas: Canvas) -> Box:
-    """In whole pixels of the page, outwards, and never past its column or the page."""
+    """Return a fragment's box in whole pixels of the page, rounded outwards, within its column and the page."""
     left = max(0, math.floor(fragment.left - origin * canvas.pitch))
     right = min(math.ceil(fragment.right - origin * canvas.pitch), canvas.page_size[0] - 2 * canvas.margin)
     top, bottom = max(0, math.floor(fragment.top)), min(math.ceil(fragment.bottom), canvas.height)

@@ -1,4 +1,4 @@
-"""The main renderer: pages laid out and drawn by a headless Chromium."""
+"""The main renderer: lays out and draws pages with a headless Chromium."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ...errors import MissingExtra, RenderError
 from ...pages.page import PageStyle
 from ...pages.pagination import Measured
 from ...turns.exchanges import Exchange
+from ...worker_threads import in_thread
 from ..base import RenderedPage
 from ..fingerprint import fingerprint_of
 from ..geometry import Canvas
@@ -31,10 +32,10 @@ from .stylesheet import TINTS, document
 __all__ = ["ChromiumRenderer"]
 
 SLOTS = len(TINTS)
-ATTEMPTS = 3  # a browser that dies is started again this often
+ATTEMPTS = 3  # starts of a browser that dies while drawing
 BATCH = 90_000  # characters of HTML laid out at a time: about a dozen pages
-PICTURE_WAIT = 0.005  # s between two looks at whether the pictures of a batch are decoded
-FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc", ".pfb", ".pcf", ".gz")  # what a browser draws with, bitmap fonts too
+PICTURE_WAIT = 0.005  # s between checks whether the images of a batch are decoded
+FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc", ".pfb", ".pcf", ".gz")  # fonts that a browser uses, also bitmap fonts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class ChromiumRenderer:
     Args:
         browser: a path or command, instead of OPTICAL_MEMORY_BROWSER and the usual places.
 
-    Raises `BrowserNotFound` or `MissingExtra` at once, not at the first page.
+    Raises `BrowserNotFound` or `MissingExtra` here, not at the first page.
     """
 
     name = "chromium"
@@ -65,23 +66,23 @@ class ChromiumRenderer:
 
     @property
     def fingerprint(self) -> str:
-        """Of this library's layout code, the browser's version, and the fonts that it may use."""
+        """Hash of this library's layout code, the browser's version, and the available fonts."""
         return fingerprint_of(browser_version(self._path), _font_state())
 
     def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
-        """See `Renderer.render`. The pages of a run come back together: with `seal_last` false, all but those of the last run."""
+        """See `Renderer.render`. A run's pages are returned together: if not `seal_last`, all but those of the last run."""
         canvas = Canvas(style)
         canvas.check()
         job = _Job(exchanges, canvas, seal_last)
         return shared_engine(self._setting, id(self)).run(job.run)
 
     def close(self) -> None:
-        """Let go of the browser; it ends if no other renderer of this process uses it."""
+        """Release the browser; it ends if no other renderer of this process uses it."""
         release_engine(self._setting, id(self))
 
 
 class _Job:
-    """One call of `render`: batches are laid out one after the other, and captured at the same time."""
+    """One call of `render`: batches are laid out one after the other, and captured in parallel."""
 
     def __init__(self, exchanges: Sequence[Exchange], canvas: Canvas, seal_last: bool) -> None:
         self._exchanges = exchanges
@@ -91,8 +92,8 @@ class _Job:
         self._missing: dict[int, int] = {}  # turn -> characters that no font can draw
 
     async def run(self, engine: Engine) -> list[RenderedPage]:
-        """All pages, on the engine's loop. Raises `RenderError` if the browser is lost again and again."""
-        making = asyncio.ensure_future(asyncio.to_thread(self._units))  # a browser that has to start does so meanwhile
+        """Draw all pages, on the engine's loop. Raises `RenderError` if the browser is lost `ATTEMPTS` times."""
+        making = asyncio.ensure_future(in_thread(self._units))  # the browser may start meanwhile
         for attempt in range(ATTEMPTS):
             try:
                 session = await engine.session()
@@ -120,7 +121,7 @@ class _Job:
                 closed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
                 drawings.append(asyncio.ensure_future(self._draw(session, units[begin:end], end == len(units), closed)))
                 done = await closed
-                size = BATCH if done else 2 * size  # nothing closed: the same run again with more of what follows
+                size = BATCH if done else 2 * size  # no run was completed: repeat with more units
                 begin += done
             return [page for pages in await asyncio.gather(*drawings) for page in pages]
         finally:
@@ -129,7 +130,7 @@ class _Job:
             await asyncio.gather(*drawings, return_exceptions=True)
 
     async def _draw(self, session: Session, units: Sequence[_Unit], last: bool, closed: asyncio.Future[int]) -> list[RenderedPage]:
-        """Pages of the runs that `units` close. Their number of units goes to `closed` as soon as it is known."""
+        """Draw the runs completed by `units`. Sets `closed` to their number of units as soon as it is known."""
         try:
             async with session.tab() as tab:
                 starts, slots = await self._lay_out(tab, units, last)
@@ -166,14 +167,14 @@ class _Job:
         return starts, slots
 
     async def _capture(self, tab: Tab, slots: Sequence[Sequence[PageDraft]]) -> list[RenderedPage]:
-        """Capture the n-th page of every slot in one picture, n after n; encode while the next one is captured."""
+        """Capture the n-th page of every slot in one image, for each n; encode one while the next is captured."""
         encoding: list[asyncio.Future[list[bytes]]] = []
         for position in range(max(len(slot) for slot in slots)):
             shown = [slot[position] if position < len(slot) else None for slot in slots]
             await tab.call("show", [draft and self._view(draft) for draft in shown])
             channels = [channel for channel, draft in enumerate(shown) if draft]
             capture = await tab.capture()
-            encoding.append(asyncio.ensure_future(asyncio.to_thread(_encode, capture, channels, self._canvas.style.grey_levels)))
+            encoding.append(asyncio.ensure_future(in_thread(_encode, capture, channels, self._canvas.style.grey_levels)))
         pictures = [dict(zip(_present(slots, at), pngs, strict=True)) for at, pngs in enumerate(await asyncio.gather(*encoding))]
         return [self._page(draft, pictures[at][channel]) for channel, slot in enumerate(slots) for at, draft in enumerate(slot)]
 
@@ -192,16 +193,16 @@ def _present(slots: Sequence[Sequence[PageDraft]], position: int) -> list[int]:
 
 
 def _encode(capture: bytes, channels: Sequence[int], levels: int) -> list[bytes]:
-    """The pages that stand in the colour channels of a capture."""
+    """Encode the pages in the colour channels of a capture."""
     with Image.open(BytesIO(capture), formats=("PNG",)) as image:
         bands = image.convert("RGB").split()
     return [encode_grey(bands[channel], levels) for channel in channels]
 
 
 def _batch_end(units: Sequence[_Unit], begin: int, size: int) -> int:
-    """Where a batch of about `size` characters ends: with an exchange, or inside one that surely is longer than a page.
+    """Return the end of a batch of about `size` characters: the end of an exchange, or inside one that is surely longer than a page.
 
-    A unit counts as half of `size` at most: what follows an overlong one closes its last page, and it is not laid out in vain.
+    A unit counts as half of `size` at most: what follows a longer one fills its last page, which avoids laying it out twice.
     """
     end, taken, exchange = begin, 0, 0
     while end < len(units):
@@ -215,7 +216,7 @@ def _batch_end(units: Sequence[_Unit], begin: int, size: int) -> int:
 
 
 def _balanced(weights: Sequence[float]) -> list[int]:
-    """Bounds that cut `weights` into SLOTS stretches of about the same sum; what is less than one page stays together."""
+    """Return bounds that split `weights` into SLOTS ranges of about the same sum; less than one page stays together."""
     total, bounds, passed = sum(weights), [0], 0.0
     for index, weight in enumerate(weights):
         if len(bounds) < SLOTS and index > bounds[-1] and passed + weight / 2 > total * len(bounds) / SLOTS:
@@ -230,7 +231,7 @@ def _share_of(run: int, shares: Sequence[int]) -> int:
 
 @lru_cache(maxsize=1)
 def _font_state() -> str:
-    """Names and sizes of the font files in the usual folders and the library's own."""
+    """Return names and sizes of the font files in the usual folders and of the bundled ones."""
     folders = (Path(__file__).parents[1] / "fonts", *font_folders())
     files = (path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in FONT_SUFFIXES)
-    return repr(sorted({(path.name, path.stat().st_size) for path in files if path.is_file()}))  # a link may lead nowhere
+    return repr(sorted({(path.name, path.stat().st_size) for path in files if path.is_file()}))  # a link may be dangling

@@ -1,4 +1,4 @@
-"""The empty page that Chromium fills: its markup, its style sheet, and the policy under which nothing else may load.
+"""The empty page that Chromium fills: its markup, its style sheet, and the policy that forbids loading anything else.
 
 Lengths are device pixels, as in `Canvas`.
 """
@@ -16,12 +16,12 @@ __all__ = ["TINTS", "document", "style_sheet"]
 
 SANS = '"Optical Memory Sans", "DejaVu Sans", "Noto Sans", sans-serif'
 MONO = '"DejaVu Sans Mono", "Noto Sans Mono", monospace'
-TINTS = ("#0ff", "#f0f", "#ff0")  # one a slot, see `_slots`
-DEEPEST_INDENT = 6  # levels; a list item inside more stands no further to the right
+TINTS = ("#0ff", "#f0f", "#ff0")  # one per slot, see `_slots`
+DEEPEST_INDENT = 6  # levels; deeper list items are not indented further
 
 
 def document(canvas: Canvas) -> str:
-    """The empty page: three slots, the style sheet, and a policy under which nothing but it and pictures inside the page may load."""
+    """Return the empty page: three slots, the style sheet, and a policy that allows only it and embedded images."""
     sheet = style_sheet(canvas)
     digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; form-action 'none'; base-uri 'none'"
@@ -33,17 +33,16 @@ def document(canvas: Canvas) -> str:
 
 
 def style_sheet(canvas: Canvas) -> str:
-    """CSS for the canvas."""
+    """Return the CSS for the canvas."""
     hair = max(1, round(canvas.scale))
     return _slots(canvas, hair) + _turns(canvas, hair) + _blocks(canvas, hair)
 
 
 def _slots(canvas: Canvas, hair: int) -> str:
-    """The page and its slots.
+    """Return the CSS of the page and its slots.
 
-    Three pages are captured in one picture, one in each of its colour channels: a slot is drawn in black and white, lightened by a tint
-    that leaves it in one channel, and the slots are multiplied. That gives each page back to the last bit, and takes half the time of
-    three captures (docs/experiments.md).
+    Three pages are captured in one image, one per colour channel: a slot is drawn in black and white, lightened by a tint that leaves it in
+    one channel, and the slots are multiplied. That reproduces each page exactly, in half the time of three captures (docs/experiments.md).
     """
     width, height = canvas.page_size
     tints = "".join(f"#s{n}::after{{background:{tint}}}" for n, tint in enumerate(TINTS))
@@ -62,7 +61,7 @@ column-fill:auto;column-rule:{hair}px solid {css(COLUMN_RULE)}}}
 
 
 def _turns(canvas: Canvas, hair: int) -> str:
-    """Text at large, exchanges and turns, and the heads of turns."""
+    """Return the CSS of text, exchanges, turns and their heads."""
     style, px = canvas.style, canvas.scale
     em = style.font_size * px
     return f"""
@@ -87,7 +86,7 @@ pre code{{font-size:1em}}
 
 
 def _blocks(canvas: Canvas, hair: int) -> str:
-    """Everything else that stands in a turn."""
+    """Return the CSS of all other blocks of a turn."""
     indents = "".join(f".l{n}{{margin-left:{min(n, DEEPEST_INDENT) * 0.9:g}em}}" for n in range(1, MOST_INDENTS + 1))
     return f"""
 p,h1,h2,h3,h4,h5,h6,td,th{{unicode-bidi:plaintext;text-align:start}}

@@ -1,1 +1,1 @@
-"""A turn as blocks: what the renderers draw, before it has a place."""
+"""A turn as blocks: what the renderers draw, before layout."""

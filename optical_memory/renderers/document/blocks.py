@@ -1,4 +1,4 @@
-"""The blocks that a page is made of. Every renderer draws them, and there is none that could hold markup."""
+"""The blocks of a page, drawn by every renderer. No block can hold markup."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WIDEST_TABLE = 10  # columns; a wider table is written as records, for its cells
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A run of inline text of one look. `maths` holds TeX source, `code` literal text; "\\n" inside `text` is a hard line break."""
+    """A run of inline text of one style. `maths`: TeX source, `code`: literal text; "\\n" inside `text` is a hard line break."""
 
     text: str
     bold: bool = False
@@ -42,7 +42,7 @@ Spans = tuple[Span, ...]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Words that flow."""
+    """Inline text, wrapped to the column."""
 
     spans: Spans
 
@@ -57,7 +57,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class ListItem:
-    """One item; `marker` is what stands before it: a bullet, `3.`, or a box for a task. `depth` counts from 0."""
+    """One item; `marker` precedes it: a bullet, `3.`, or a box for a task. `depth` counts from 0."""
 
     depth: int
     marker: str
@@ -66,14 +66,14 @@ class ListItem:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Blocks that were said elsewhere: a bar stands beside them."""
+    """Quoted blocks, with a bar beside them."""
 
     blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Preformatted text, compacted already. `language` is a Pygments name or empty; `title` stands before it in its first row."""
+    """Preformatted text, already compacted. `language` is a Pygments name or empty; `title` precedes it in its first row."""
 
     text: str
     language: str = ""
@@ -97,7 +97,7 @@ class Math:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture's bytes, sniffed to be a raster image."""
+    """Bytes of an image, checked to be a raster format."""
 
     data: bytes
     media_type: str
@@ -105,7 +105,7 @@ class Picture:
 
     @property
     def note(self) -> str:
-        """What stands in its place if it cannot be drawn."""
+        """Text that replaces it if it cannot be drawn."""
         return f"[picture that cannot be drawn: {self.media_type}, {len(self.data)} bytes] {self.alt}"
 
 

@@ -1,7 +1,6 @@
-"""What stands on a page, before anyone draws it: a turn as a list of blocks.
+"""Convert a turn to a list of blocks.
 
-Every renderer draws from these blocks, so all of them show the same words in the same order. Raw HTML is text here, and so it stays:
-there is no block that could hold markup.
+Every renderer draws these blocks, so all show the same words in the same order. Raw HTML stays text: no block can hold markup.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from .markdown import markdown_blocks
 
 __all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table", "blocks_of"]
 
-FLOWING = ("", "yaml", "xml", "html")  # what is printed, not programmed: its lines may begin anywhere in a row
+FLOWING = ("", "yaml", "xml", "html")  # program output: its lines may begin anywhere in a row
 RUN_IN_ROWS = 4  # rows of arguments that still follow a tool's name in its own paragraph
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"))
 _DATA_ADDRESS = re.compile(r"data:([^,]{0,100}),.*", re.DOTALL)
@@ -24,13 +23,13 @@ _YAML_LINE = re.compile(r"\s*(?:- )?[\w.-]+:(?: .*)?|\s*- .*|\s*#.*|---")
 
 
 def blocks_of(turn: Turn, *, row_width: int = ROW_WIDTH) -> tuple[Block, ...]:
-    """The blocks of a turn, its tool calls and results included, compacted for the page.
+    """Return the blocks of a turn, with its tool calls and results, compacted for the page.
 
     Args:
         turn: any turn; one without words or pictures gives no blocks.
         row_width: characters of a row of code, for joining short lines.
 
-    Never raises: text that is no sensible Markdown becomes plain paragraphs.
+    Never raises: invalid Markdown becomes plain paragraphs.
     """
     blocks: list[Block] = []
     for part in turn.parts:
@@ -59,7 +58,7 @@ def _result_blocks(part: ToolResultContent, width: int) -> list[Block]:
 
 
 def _call_blocks(call: ToolCall, width: int) -> list[Block]:
-    """The name and the arguments behind it, so that neither takes a row of its own: as a paragraph if they are short, else as code."""
+    """Return the name followed by the arguments, so that neither takes a row of its own: as a paragraph if short, else as code."""
     name = visible(call.name).replace("\n", " ")
     arguments = compact_code(minify_json(call.arguments), width)
     title = (Span(name, bold=True),)
@@ -71,7 +70,7 @@ def _call_blocks(call: ToolCall, width: int) -> list[Block]:
 
 
 def _is_output(text: str) -> bool:
-    """Whether a message is a program's output and no prose, though a person's role says it: tagged from the first character, or JSON."""
+    """Whether a message of a person's role is program output: tagged from the first character, or JSON."""
     return bool(re.match(r"\s*<([a-zA-Z_][\w-]*)>[\s\S]*</\1>", text)) or _language_of(text) == "json"
 
 
@@ -82,7 +81,7 @@ def _output_blocks(text: str, width: int) -> list[Block]:
 
 
 def _language_of(text: str) -> str:
-    """A cheap guess at what a program printed: json, diff, pytb, xml, html, yaml, or nothing."""
+    """Guess the format of program output: json, diff, pytb, xml, html, yaml, or an empty string."""
     start = text.lstrip()[:2000]
     if start[:1] in ("{", "[") and is_json(text):
         return "json"
@@ -111,7 +110,7 @@ def _picture(part: ImageContent) -> Block:
 
 
 def _sniff(data: bytes) -> str:
-    """The raster type that the first bytes tell, or nothing: SVG is text, and never drawn."""
+    """Return the raster format by the first bytes, or an empty string. SVG is text, and never drawn."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return next((kind for magic, kind in _MAGIC if data.startswith(magic)), "")

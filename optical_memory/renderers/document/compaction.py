@@ -1,8 +1,8 @@
-"""Making text dense without making it ambiguous: pages must be full, since a page costs the same empty or full.
+"""Compact text without making it ambiguous, since a page costs the same empty or full.
 
-Everything here changes only what is drawn; the turn log keeps the original. The visible marks:
+This changes only what is drawn; the turn log keeps the original. The visible marks:
 
-- `↵` (U+21B5) stands for a line end inside a row. A `↵` of the text itself is written twice, and a line that begins or ends with one is
+- `↵` (U+21B5) is a line end inside a row. A `↵` of the text itself is written twice, and a line that begins or ends with one is
   never joined; so a single mark is always a line end, and a pair always one character of the text.
 - Control characters appear as control pictures (U+2400 and on); invisible ones without a picture, bidirectional overrides among
   them, as `‹U+202E›`.
@@ -31,7 +31,7 @@ __all__ = [
 JOIN_MARK = "↵"
 ROW_WIDTH = 59  # monospace characters of 14 px in one of two columns of about 500 px: the default page
 TAB_WIDTH = 4
-SHOWN_LEVEL = 2  # spaces that one level of indentation keeps: still seen by an OCR reader, half of the usual four
+SHOWN_LEVEL = 2  # spaces per level of indentation: half of the usual four, and still visible to an OCR reader
 
 _JSON_STRING_OR_SPACE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+')
 _JSON_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
@@ -40,7 +40,7 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 
 
 def visible(text: str) -> str:
-    """Show what cannot be seen: control characters as pictures, bidi controls as `‹U+202E›`, lone surrogates as U+FFFD.
+    """Make invisible characters visible: control characters as control pictures, bidi controls as `‹U+202E›`, lone surrogates as U+FFFD.
 
     Line feeds and tabs stay; a carriage return, alone or before a line feed, is a line feed.
     """
@@ -71,7 +71,7 @@ def is_json(text: str) -> bool:
 
 
 def minify_json(text: str) -> str:
-    """JSON without the spaces between its tokens; anything else as it is.
+    """Remove spaces between the tokens of JSON; return anything else unchanged.
 
     Numbers keep their spelling, objects the order of their keys and any repeated ones. Escapes of printable characters outside ASCII are
     written as the characters.
@@ -95,16 +95,16 @@ def _readable_escape(match: re.Match[str]) -> str:
 
 
 def collapse_blank_runs(text: str) -> str:
-    """Trailing spaces dropped, blank lines at both ends too, and runs of blank lines inside made one."""
+    """Strip trailing spaces and blank lines at both ends; reduce runs of blank lines inside to one."""
     lines = [line.rstrip() for line in text.split("\n")]
     kept = [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
     return "\n".join(kept).strip("\n")
 
 
 def cut_indentation(text: str) -> str:
-    """Indentation in levels of two spaces, where all lines are indented by multiples of something larger.
+    """Reduce indentation to two spaces per level, if all lines are indented by multiples of something larger.
 
-    The level is the greatest common divisor of all indentations, so that no two depths become one.
+    The level is the greatest common divisor of all indentations, so that different depths stay different.
     """
     lines = text.split("\n")
     depths = [len(line) - len(line.lstrip(" ")) for line in lines]
@@ -115,9 +115,9 @@ def cut_indentation(text: str) -> str:
 
 
 def join_short_lines(text: str, width: int, *, flows: bool = False) -> str:
-    """Consecutive lines joined with `↵`, as many as fit a row of `width` character cells; longer lines are left to be wrapped.
+    """Join consecutive lines with `↵`, as many as fit a row of `width` character cells; longer lines are wrapped later.
 
-    With `flows`, a line that does not fit begins on the row before all the same, where that is half empty. A row that ends
+    With `flows`, a line that does not fit still begins on the row before, if that is half empty. A row that ends
     with the mark ends with an empty line. Indentation follows the mark. A `↵` of the text is doubled.
     """
     rows: list[str] = []
@@ -136,16 +136,16 @@ def join_short_lines(text: str, width: int, *, flows: bool = False) -> str:
 
 
 def compact_code(text: str, width: int = ROW_WIDTH, *, flows: bool = False) -> str:
-    """Preformatted text, ready to be drawn in rows of `width` characters: every step of this module in its order.
+    """Compact preformatted text for rows of `width` characters, with every step of this module.
 
-    `flows` is for what a program printed, where full rows matter more than where a line begins.
+    `flows` is for program output, where full rows matter more than where a line begins.
     """
     text = visible(_COLOUR.sub("", text)).expandtabs(TAB_WIDTH)
     return join_short_lines(cut_indentation(collapse_blank_runs(text)), width, flows=flows)
 
 
 def cell_count(text: str) -> int:
-    """Columns that text takes in a monospace font: two for East Asian wide characters, none for combining ones."""
+    """Count the columns of text in a monospace font: two for East Asian wide characters, none for combining ones."""
     if text.isascii():
         return len(text)
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)

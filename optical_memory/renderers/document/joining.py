@@ -1,12 +1,12 @@
-"""Short blocks run together on a row, since a block that takes a row of its own leaves most of it white.
+"""Join short blocks on a row, since a short block on a row of its own leaves most of it blank.
 
-Only what is drawn changes, and it stays plain what was what:
+Only what is drawn changes, and it remains unambiguous:
 
-- Paragraphs and headings are parted by the visible line end ` ↵ `. A heading stays bold, and begins a row.
-- The items of a list follow each other, each behind its own marker in bold. A deeper bullet is `◦` or `‣`, a deeper number stands behind
-  `›`. A line end closes the list.
-- A list is left as it is where a reader could mistake its items: if one has line ends or further blocks of its own, or words that
-  look like a marker, or is written from right to left.
+- Paragraphs and headings are separated by the visible line end ` ↵ `. A heading stays bold, and begins a row.
+- The items of a list follow each other, each after its marker in bold. A deeper bullet is `◦` or `‣`, a deeper number follows `›`. A
+  line end closes the list.
+- A list is not joined if its items could be confused: if one has line ends or further blocks, or words that resemble a marker, or is
+  written from right to left.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .compaction import JOIN_MARK, ROW_WIDTH, cell_count
 
 __all__ = ["run_in"]
 
-SHORT = 2.0  # rows; of two neighbours one must be shorter to share a row, so that long paragraphs still begin at the margin
-SHORT_ITEM = 2.0  # rows, the mean of a list; longer items stand below each other, where their markers are found at once
+SHORT = 2.0  # rows; one of two neighbours must be shorter to share a row, so that long paragraphs still begin at the margin
+SHORT_ITEM = 2.0  # rows, the mean of a list; longer items stay on rows of their own, where their markers are easy to find
 LINE_END = Span(f" {JOIN_MARK} ")
 BULLETS = "•◦‣"
 _BULLET = re.compile(rf"(?:^|\s)[{BULLETS}☐☑](?=\s|$)")
@@ -31,13 +31,13 @@ _NUMBER = re.compile(r"(?:^|\s)›*\d{1,3}[.)](?=\s|$)")
 
 
 def run_in(blocks: Sequence[Block], width: int = ROW_WIDTH) -> tuple[Block, ...]:
-    """Blocks with short ones joined to paragraphs; those inside list items and quotes too.
+    """Join short blocks to paragraphs, also inside list items and quotes.
 
     Args:
         blocks: of one turn, or of one block.
         width: character cells of a row.
 
-    Words keep their order; everything that is no paragraph, heading or list comes back as it is.
+    Words keep their order; blocks other than paragraphs, headings and lists are returned unchanged.
     """
     done: list[_Piece] = []
     for piece in _pieces(blocks, width):
@@ -53,11 +53,11 @@ class _Piece:
     """A block, and how it may be joined.
 
     Attributes:
-        block: what stands on the page if nothing joins it.
-        first, last: cells of the parts that would meet a neighbour.
-        tail: the words behind which a neighbour would stand, if they are no list.
-        markers: of a list, what its markers look like.
-        is_fixed: nothing joins it.
+        block: the block if it is not joined.
+        first, last: cells of the parts next to a neighbour.
+        tail: the text before a following neighbour, if it is not a list.
+        markers: a list's depth and kind of markers; see `_list_kind`.
+        is_fixed: whether it must not be joined.
     """
 
     block: Block
@@ -98,7 +98,7 @@ def _pieces(blocks: Sequence[Block], width: int) -> Iterator[_Piece]:
 
 
 def _list_kind(block: Block) -> tuple[int, bool] | None:
-    """What parts two lists that follow each other: their depth, and whether they count. None is no list."""
+    """Return what distinguishes adjacent lists: depth, and whether they are numbered. None if not a list."""
     return (block.depth, _markers(block) is _NUMBER) if isinstance(block, ListItem) else None
 
 
@@ -117,13 +117,13 @@ def _piece(block: Block, width: int) -> _Piece:
 
 
 def _flowing(block: Paragraph | Heading) -> Paragraph | Heading:
-    """Hard line breaks as marks."""
+    """Replace hard line breaks by marks."""
     spans = tuple(replace(span, text=LINE_END.text.join(span.text.split("\n"))) if "\n" in span.text else span for span in block.spans)
     return replace(block, spans=spans)
 
 
 def _list(items: Sequence[ListItem], width: int) -> Iterator[_Piece]:
-    """A list as one piece, or its items one by one."""
+    """Yield a list as one piece, or its items one by one."""
     joined = [replace(item, blocks=run_in(item.blocks, width)) for item in items]
     spans = [_item_spans(item) for item in joined]
     sizes = [cell_count(_text(found)) for found in spans]
@@ -135,7 +135,7 @@ def _list(items: Sequence[ListItem], width: int) -> Iterator[_Piece]:
 
 
 def _item_spans(item: ListItem) -> Spans:
-    """An item as it stands in a row, or nothing if it is more than one line of words."""
+    """Return an item's spans in a row, or () if it is more than one line of text."""
     if item.depth >= len(BULLETS) or len(item.blocks) != 1 or not isinstance(item.blocks[0], Paragraph):
         return ()
     spans = item.blocks[0].spans
@@ -147,7 +147,7 @@ def _item_spans(item: ListItem) -> Spans:
 
 
 def _is_mistakable(item: ListItem) -> bool:
-    """Whether its own words, or those of an item inside it, look like a marker."""
+    """Whether its text, or that of an item inside it, resembles a marker."""
     inner = (block for block in item.blocks if isinstance(block, ListItem))
     own = (block for block in item.blocks if isinstance(block, Paragraph))
     return any(_markers(item).search(_text(block.spans)) for block in own) or any(map(_is_mistakable, inner))

@@ -1,9 +1,9 @@
-"""Chat Markdown to blocks.
+"""Convert chat Markdown to blocks.
 
-CommonMark with tables, strikethrough, task lists and maths. Four departures, each so that no word is lost or misread:
+CommonMark with tables, strikethrough, task lists and maths. Four differences, so that no word is lost or misread:
 
-- Raw HTML and link reference definitions are plain text. Links show their address, pictures are named and never fetched.
-- Emphasis marks inside a word (`2*3*4`, `__init__`) and dollars that border on one (`$HOME/$USER`) stay as they are.
+- Raw HTML and link reference definitions are plain text. Links show their URL, images are named and never fetched.
+- Emphasis marks inside a word (`2*3*4`, `__init__`) and dollars next to one (`$HOME/$USER`) are literal.
 - A table row with more cells than its header turns the whole table into code.
 - A paragraph's line ends: a paragraph that was wrapped by an editor flows; other line ends are shown as ` ↵ `.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["markdown_blocks"]
 
-MAX_NESTING = 40  # deeper structure is an accident or an attack: shown as plain text
+MAX_NESTING = 40  # deeper structure is shown as plain text: an accident or an attack
 MANY_BRACKETS = 500
 BRACKET_WORK = 20_000_000  # brackets times characters of a paragraph: about 0.1 s of parsing
 WRAPPED_LINE = 50  # characters; an editor wraps at more than this
@@ -38,7 +38,7 @@ _LOOKS_LIKE_MATHS = re.compile(r"[\\^_={}+<>0-9]|^\s*\w\s*$")
 
 
 def markdown_blocks(text: str, *, row_width: int = ROW_WIDTH) -> list[Block]:
-    """Blocks of a Markdown text. Never raises; what cannot be parsed comes back as plain paragraphs."""
+    """Return the blocks of a Markdown text. Never raises; what cannot be parsed becomes plain paragraphs."""
     text = visible(text)
     if _is_costly(text):
         return _plain(text)
@@ -52,7 +52,7 @@ def markdown_blocks(text: str, *, row_width: int = ROW_WIDTH) -> list[Block]:
 
 
 def _is_costly(text: str) -> bool:
-    """Whether some paragraph has so many opening brackets that looking for the other end of each would take seconds."""
+    """Whether a paragraph has so many opening brackets that matching them would take seconds."""
     if text.count("[") < MANY_BRACKETS:
         return False
     paragraphs = re.split(r"\n[ \t]*\n", text)
@@ -71,12 +71,12 @@ def _parser() -> MarkdownIt:
     parser.use(tasklists_plugin).use(amsmath_plugin)
     parser.use(dollarmath_plugin, allow_labels=False, allow_space=False, allow_digits=False, double_inline=True)
     parser.inline.ruler.before("escape", "bracket_maths", _bracket_maths)
-    parser.normalizeLink = lambda url: url  # type: ignore[method-assign]  # addresses are shown as they were typed
+    parser.normalizeLink = lambda url: url  # type: ignore[method-assign]  # show URLs as typed
     return parser
 
 
 def _bracket_maths(state: StateInline, silent: bool) -> bool:
-    r"""`\( ... \)` and `\[ ... \]`, which language models write and CommonMark reads as escaped brackets."""
+    r"""Parse `\( ... \)` and `\[ ... \]`, which language models write and CommonMark reads as escaped brackets."""
     opening = state.src[state.pos : state.pos + 2]
     closing = _BRACKET_MATHS.get(opening)
     end = state.src.find(closing, state.pos + 2, state.pos + 4000) if closing else -1
@@ -95,7 +95,7 @@ def _plain(text: str) -> list[Block]:
 
 
 def _line_end(content: str) -> str:
-    """What a paragraph's line ends become: a space if an editor wrapped it, that is, no line had room for the next one's first word."""
+    """Return a paragraph's line end: a space if an editor wrapped it, that is, no line had room for the first word of the next."""
     lines = content.split("\n")
     widest = max(map(len, lines))
     pairs = pairwise(lines)
@@ -113,7 +113,7 @@ class _Reader:
         self._depth = 0
 
     def blocks(self, end: str = "") -> list[Block]:
-        """Blocks up to the token of type `end`."""
+        """Read blocks up to the token of type `end`."""
         found: list[Block] = []
         for token in self._tokens:
             if token.type == end:
@@ -218,7 +218,7 @@ _READERS: dict[str, Callable[[_Reader, Token], Iterator[Block]]] = {
 
 
 def _cell_count(line: str) -> int:
-    """Cells of a table's source line; a pipe behind a backslash does not count."""
+    """Count the cells of a table's source line; escaped pipes do not count."""
     inner = line.strip().removeprefix("|")
     inner = inner[:-1] if inner.endswith("|") and not inner.endswith("\\|") else inner
     return len(re.findall(r"(?<!\\)\|", inner)) + 1
@@ -229,14 +229,14 @@ def _spans(inline: Token) -> Spans:
 
 
 def _merged(spans: Iterator[Span]) -> Iterator[Span]:
-    """Neighbours of one look as one span; empty ones dropped, and the spaces at both ends."""
+    """Merge adjacent spans of one style; drop empty ones, and spaces at both ends."""
     waiting: Span | None = None
     for span in spans:
         if not span.text:
             continue
-        look = (span.bold, span.italic, span.strike, span.code, span.maths)
-        if waiting is not None and look == (waiting.bold, waiting.italic, waiting.strike, waiting.code, waiting.maths) and not span.maths:
-            waiting = Span(waiting.text + span.text, *look)
+        style = (span.bold, span.italic, span.strike, span.code, span.maths)
+        if waiting is not None and style == (waiting.bold, waiting.italic, waiting.strike, waiting.code, waiting.maths) and not span.maths:
+            waiting = Span(waiting.text + span.text, *style)
             continue
         if waiting is not None:
             yield waiting
@@ -309,7 +309,7 @@ class _InlineReader:
 
 
 def _literal_marks(tokens: list[Token]) -> set[int]:
-    """Indices of emphasis marks that were meant as characters: inside a word, or the underscores of a Python name."""
+    """Return the indices of literal emphasis marks: inside a word, or the underscores of a Python name."""
     literal: set[int] = set()
     opened: list[int] = []
     for index, token in enumerate(tokens):

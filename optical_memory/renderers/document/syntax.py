@@ -1,6 +1,6 @@
-"""What the pieces of a listing are: keywords, comments, strings. Pygments decides, and every renderer draws the kinds in its own way.
+"""Classify the pieces of a listing with Pygments: keywords, comments, strings. Every renderer draws the kinds in its own way.
 
-Kinds are shown in weights and greys, which survive a grey page where colours would not.
+Kinds are drawn in weights and greys, since pages are grey.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ __all__ = ["Kind", "pieces_of"]
 
 Kind = Literal["plain", "strong", "comment", "string"]
 
-LONGEST = 40_000  # characters; a longer listing is plain, for a lexer takes about a millisecond per 500 characters, and some are quadratic
-# Their structure shows already what a lexer would mark.
+LONGEST = (
+    40_000  # characters; longer listings are plain, since a lexer takes about a millisecond per 500 characters, and some are quadratic
+)
+# Their structure already shows what a lexer would mark.
 UNMARKED = frozenset({"", "json", "text", "plain", "txt", "output", "xml", "html", "yaml", "toml", "ini", "csv"})
 STRONG = ("Token.Keyword", "Token.Name.Function", "Token.Name.Class", "Token.Generic.Inserted", "Token.Generic.Heading")
 STRING = ("Token.Literal.String", "Token.Generic.Deleted")
@@ -31,7 +33,7 @@ _JOINED = re.compile(f"(?<!{JOIN_MARK}){JOIN_MARK}(?!{JOIN_MARK})")
 
 
 def pieces_of(text: str, language: str) -> Iterator[tuple[str, Kind]]:
-    """The text in pieces, each with its kind; put together they are `text`, whatever a lexer makes of it.
+    """Yield the text in pieces with their kinds; joined they are always equal to `text`.
 
     Args:
         text: a listing, its short lines joined: a comment ends where its line did.
@@ -56,7 +58,7 @@ def _classified(text: str, name: str) -> Iterator[tuple[str, Kind]]:
 
 
 def _tokens(lexer: Lexer, text: str) -> list[tuple[str, str]]:
-    """Names and texts of tokens. Some lexers never end, with one empty token after another: no text needs more tokens than characters."""
+    """Return names and texts of tokens, at most one per character: some lexers yield empty tokens without end."""
     return [(str(token), piece) for _, token, piece in islice(lexer.get_tokens_unprocessed(text), len(text) + 1)]
 
 
@@ -73,7 +75,7 @@ def _lexer(name: str) -> Lexer | None:
 
 @lru_cache(maxsize=512)
 def _kind(token: str) -> Kind:
-    """Of a token type, by the name that Pygments gives it: `Token.Keyword.Constant`."""
+    """Return the kind of a token type by its Pygments name: `Token.Keyword.Constant`."""
     if token.startswith(STRONG):
         return "strong"
     if token.startswith("Token.Comment"):

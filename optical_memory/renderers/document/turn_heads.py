@@ -1,4 +1,4 @@
-"""The run-in head of a turn: `#42 user`, with the tool's name where a tool speaks. The same on every renderer's pages."""
+"""The run-in head of a turn: `#42 user`, with the tool's name for a tool's turn. The same for every renderer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME_LENGTH = 60  # characters of a speaker's or tool's name that are drawn; the
 
 
 def head_labels(exchange: Exchange) -> list[str]:
-    """What stands behind the number of each turn of `exchange`, in order: the role, and who or what speaks if that is known."""
+    """Return the text after the number of each turn of `exchange`, in order: the role, and the speaker's or tool's name if known."""
     return [_label(turn, unit) for unit in exchange for turn in unit]
 
 
@@ -24,7 +24,7 @@ def _label(turn: Turn, unit: Sequence[Turn]) -> str:
 
 
 def _called_tool(turn: Turn, unit: Sequence[Turn]) -> str:
-    """The tool whose call a tool turn answers: chat formats name it at the call only."""
+    """Return the tool whose call a tool turn answers: chat formats name it at the call only."""
     if turn.role != "tool" or not turn.tool_call_id:
         return ""
     return next((call.name for other in unit for call in other.tool_calls if call.id == turn.tool_call_id), "")

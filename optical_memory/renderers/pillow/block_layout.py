@@ -1,4 +1,4 @@
-"""Blocks to rows: the way of one turn from its document to a column of rows, before anyone decides where a page ends."""
+"""Lay out the blocks of a turn as rows of a column, before pages are broken."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..document.syntax import Kind, pieces_of
 from ..embedded_images import fit_picture
 from ..geometry import Canvas
 from ..greys import COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING
-from ..typography.word_masks import Look, Word
+from ..typography.word_masks import TextStyle, Word
 from .linear_tex import linear_tex
 from .tables import table_rows
 from .typesetting import Bar, LineBox, Mark, Row, Typesetter
@@ -20,38 +20,38 @@ from .typesetting import Bar, LineBox, Mark, Row, Typesetter
 __all__ = ["Flow"]
 
 TOP_HEADING = 1.12  # of the text size, for level 1; deeper levels are bold only
-NARROWEST = 8  # text sizes; lists and quotes nested deeper than that leave no narrower column
-BASELINE = 0.31  # of the text size, below a line's middle: where DejaVu Sans sits centred
+NARROWEST = 8  # text sizes; nested lists and quotes never make a column narrower
+BASELINE = 0.31  # of the text size, below a line's middle: centres DejaVu Sans
 
 NO_WORD = Word(0.0, (), 0)
 
-Run = tuple[str, Look]
+Run = tuple[str, TextStyle]
 
 
 class Flow:
-    """Sets turns in rows of one column's width."""
+    """Lays out turns in rows of one column's width."""
 
     def __init__(self, typesetter: Typesetter, canvas: Canvas) -> None:
         self._set = typesetter
         self._canvas = canvas
         self._size = canvas.style.font_size * canvas.scale
         self._hair = max(1, round(canvas.scale))
-        self._text = Look(self._size)
-        self._code = Look(canvas.style.code_size * canvas.scale, "mono")
-        self._kinds: dict[Kind, Look] = {
+        self._text = TextStyle(self._size)
+        self._code = TextStyle(canvas.style.code_size * canvas.scale, "mono")
+        self._kinds: dict[Kind, TextStyle] = {
             "plain": self._code,
             "strong": replace(self._code, style="monobold"),
             "comment": replace(self._code, grey=COMMENT, italic=True),
             "string": replace(self._code, grey=STRING),
         }
-        self._number = Look(canvas.style.number_size * canvas.scale, "bold")
+        self._number = TextStyle(canvas.style.number_size * canvas.scale, "bold")
 
     def turn_rows(self, turn: Turn, label: str) -> list[Row]:
-        """The rows of a turn: its head, and its blocks behind and below it. At least one.
+        """Return the rows of a turn: its head, and its blocks after and below it. At least one.
 
         Args:
-            turn: with its number.
-            label: what stands behind the number.
+            turn: the turn; its number is set.
+            label: text after the number.
         """
         blocks = blocks_of(turn, row_width=self._canvas.row_width)
         head = [(f"#{turn.number}", self._number), (" ", self._text), (label, replace(self._text, style="bold")), (" ", self._text)]
@@ -68,7 +68,7 @@ class Flow:
         return self._stacked(rows, blocks[1:], 0)
 
     def gap(self, *, exchange: bool) -> Row:
-        """The white before a turn; before an exchange it holds a rule."""
+        """Return the blank row before a turn; before an exchange it has a rule."""
         bars = (Bar(0, self._hair, self._canvas.column_width, self._hair, EXCHANGE_RULE),) if exchange else ()
         return Row((4 if exchange else 2) * self._hair, bars=bars, space=True)
 
@@ -78,7 +78,7 @@ class Flow:
         return LineBox(left, self._canvas.column_width - left, line, round(line / 2 + BASELINE * size), preformatted=code)
 
     def _stacked(self, rows: list[Row], blocks: Iterable[Block], left: int, depth: int = 0) -> list[Row]:
-        """Blocks below rows, a gap between any two."""
+        """Append blocks below rows, with a gap between any two."""
         for block in blocks:
             below = self._block(block, left, depth)
             if rows and below and not isinstance(block, ListItem):
@@ -92,8 +92,8 @@ class Flow:
             case Paragraph(spans):
                 return self._set.rows(self._runs(spans, self._text), box)
             case Heading(level, spans):
-                look = replace(self._text, style="bold", size=self._size * (TOP_HEADING if level <= 1 else 1.0))
-                return _kept(self._set.rows(self._runs(spans, look), box))
+                text_style = replace(self._text, style="bold", size=self._size * (TOP_HEADING if level <= 1 else 1.0))
+                return _kept(self._set.rows(self._runs(spans, text_style), box))
             case ListItem():
                 return self._item(block, left, depth)
             case Quote(blocks):
@@ -116,11 +116,11 @@ class Flow:
         rows = self._set.rows(listing, box, [*head, *title])
         return [_lowered(rows[0], self._canvas.line - box.line), *rows[1:]] if head or title else rows
 
-    def _runs(self, spans: Sequence[Span], look: Look) -> list[Run]:
-        """Spans as runs of text with the look that each asks for."""
-        return [(linear_tex(span.text) if span.maths else span.text, self._look(span, look)) for span in spans]
+    def _runs(self, spans: Sequence[Span], text_style: TextStyle) -> list[Run]:
+        """Convert spans to runs of text with their text styles."""
+        return [(linear_tex(span.text) if span.maths else span.text, self._style_of(span, text_style)) for span in spans]
 
-    def _look(self, span: Span, base: Look) -> Look:
+    def _style_of(self, span: Span, base: TextStyle) -> TextStyle:
         if span.code:
             return replace(base, size=self._code.size, style="mono", strike=span.strike)
         style = "bold" if span.bold else base.style
@@ -130,7 +130,7 @@ class Flow:
         marker = self._set.words.word(item.marker, self._text) if item.marker else NO_WORD
         space = 0.4 * self._size
         hang = max(round(1.1 * self._size), round(marker.width + space))
-        outer = max(0, min(item.depth, MOST_INDENTS) - depth)  # levels that the item names but does not stand in
+        outer = max(0, min(item.depth, MOST_INDENTS) - depth)  # levels of the item beyond its nesting
         inner = self._box(left + hang + round(0.9 * self._size * outer)).left
         rows = self._stacked([], item.blocks, inner, depth + 1) or [Row(self._canvas.line)]
         start = max(0, inner - hang)
@@ -153,10 +153,10 @@ class Flow:
 
 
 def _lowered(row: Row, by: int) -> Row:
-    """A row with white above it: a turn's head is higher than a line of code."""
+    """Add blank space above a row: a turn's head is higher than a line of code."""
     return row._replace(height=row.height + by, marks=tuple(mark._replace(y=mark.y + by) for mark in row.marks))
 
 
 def _kept(rows: list[Row]) -> list[Row]:
-    """Rows that stand with what follows them: heads and headings."""
+    """Keep rows (heads and headings) in one column with what follows them."""
     return [row._replace(keep=True) for row in rows]

@@ -1,7 +1,7 @@
-"""Rows to pages: filling columns from the top, and finding where a run of pages ends.
+"""Distribute rows over pages: fill columns from the top, and find where a run of pages ends.
 
-A *run* is what stands from one forced page start to the next. Nothing in it depends on what comes after it, so a run drawn alone from
-its own turns gives the same pixels.
+A *run* is everything from one forced page start to the next. It does not depend on what comes after it, so a run drawn alone from its own
+turns has the same pixels.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .typesetting import Row
 
 __all__ = ["Draft", "TurnRows", "UnitRows", "drafts_of"]
 
-WINDOW = 64  # units looked at to find a run's end; doubled until it is found
-ROUNDS = 4  # of measuring what a run's units really take; two are enough but for pictures
+WINDOW = 64  # units searched for a run's end; doubled until it is found
+ROUNDS = 4  # rounds of measuring a run's units as laid out; two are enough without images
 
 
 @dataclass(frozen=True, slots=True)
 class TurnRows:
-    """A turn's rows, and the gap before them, which is dropped at a column's top."""
+    """A turn's rows, and the gap before them, dropped at a column's top."""
 
     number: int
     gap: Row
@@ -32,14 +32,14 @@ class TurnRows:
 
 @dataclass(frozen=True, slots=True)
 class UnitRows:
-    """The turns of a unit, and the exchange that it belongs to."""
+    """The turns of a unit, and its exchange."""
 
     exchange: int
     turns: list[TurnRows]
 
     @property
     def height(self) -> int:
-        """In pixels, gaps included, as if no column ended."""
+        """Height in pixels with gaps, as in one endless column."""
         return sum(turn.gap.height + sum(row.height for row in turn.rows) for turn in self.turns)
 
 
@@ -54,7 +54,7 @@ class Placed(NamedTuple):
 
 @dataclass(slots=True)
 class Draft:
-    """A page that is laid out and waits to be drawn: rows with their places, columns counted from the page's first one."""
+    """A page laid out, but not drawn: rows with their positions, columns counted from the page's first one."""
 
     rows: list[Placed] = field(default_factory=list)
     segments: tuple[Segment, ...] = ()
@@ -62,7 +62,7 @@ class Draft:
 
 
 def drafts_of(units: Sequence[UnitRows], canvas: Canvas) -> Iterator[list[Draft]]:
-    """The runs of pages that `units` fill, one list of pages for each."""
+    """Yield the runs of pages that `units` fill, each as a list of pages."""
     begin = 0
     while begin < len(units):
         end, placed = _run(units, begin, canvas)
@@ -71,10 +71,10 @@ def drafts_of(units: Sequence[UnitRows], canvas: Canvas) -> Iterator[list[Draft]
 
 
 def _run(units: Sequence[UnitRows], begin: int, canvas: Canvas) -> tuple[int, list[Placed]]:
-    """Where the run that starts at `begin` ends, and its rows.
+    """Return the end of the run that starts at `begin`, and its rows.
 
-    The first decision is made from bare heights. Rows that stand together leave white at a column's end, so the units are then counted with
-    what they really took, until the decision stands.
+    The first decision uses plain heights. Rows kept together leave blank space at a column's end, so the units are then measured as laid
+    out, until the decision is stable.
     """
     taken: list[int] = []
     end = begin
@@ -102,14 +102,14 @@ def _run_end(units: Sequence[UnitRows], begin: int, taken: Sequence[int], canvas
 
 
 def _exchange_end(units: Sequence[UnitRows], stop: int) -> int:
-    """A page's end depends on the whole exchange at hand, so none is cut."""
+    """Extend `stop` to the end of its exchange, since a page's end depends on the whole exchange."""
     while 0 < stop < len(units) and units[stop].exchange == units[stop - 1].exchange:
         stop += 1
     return stop
 
 
 def _fill(units: Sequence[UnitRows], canvas: Canvas) -> tuple[list[Placed], list[int]]:
-    """Rows in columns, and for each unit the height that it took, white at column ends included."""
+    """Place rows in columns; return them and each unit's height, with the blank space at column ends."""
     placed: list[Placed] = []
     taken: list[int] = []
     column, top, before = 0, 0, 0
@@ -133,7 +133,7 @@ def _fill(units: Sequence[UnitRows], canvas: Canvas) -> tuple[list[Placed], list
 
 
 def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Rows that stand in one column: a row and those before it that keep with it."""
+    """Yield groups of rows that stay in one column: a row and the rows before it that are kept with it."""
     group: list[Row] = []
     for row in rows:
         group.append(row)
@@ -167,7 +167,7 @@ def _pages(placed: Sequence[Placed], canvas: Canvas) -> list[Draft]:
 
 
 def _boxes(rows: Sequence[Placed], canvas: Canvas) -> dict[int, tuple[Box, ...]]:
-    """The boxes of each turn, one for each column that it touches, in pixels of the page."""
+    """Return the boxes of each turn, one per column, in pixels of the page."""
     spans: dict[tuple[int, int], list[int]] = {}
     for turn, row, column, top in rows:
         if row.space:

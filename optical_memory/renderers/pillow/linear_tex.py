@@ -1,7 +1,7 @@
-"""TeX maths as one readable line of Unicode: for renderers that cannot stack fractions.
+"""Convert TeX maths to one readable line of Unicode, for renderers that cannot stack fractions.
 
-`\\frac{a}{b}` becomes `a/b`, `x^2` becomes `x²`, commands become their characters where there is one; what is unknown keeps its name. It is
-read, never evaluated: no macro is expanded, and the work is linear in the length of the source.
+`\\frac{a}{b}` becomes `a/b`, `x^2` becomes `x²`, commands become their characters if there is one; unknown ones keep their name. No macro
+is expanded, and the time is linear in the length of the source.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 __all__ = ["linear_tex"]
 
 _TOKEN = re.compile(r"\\[a-zA-Z]+\*?|\\.|[{}^_&~]|\s+|[^\\{}^_&~\s]+|\\", re.DOTALL)
-_DEPTH_LIMIT = 60  # braces nested deeper than that are nonsense: the source is shown as it is
+_DEPTH_LIMIT = 60  # deeper nested braces are nonsense: the source is shown unchanged
 
 _NAMES = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "zeta": "ζ", "eta": "η",
@@ -56,7 +56,7 @@ _LOWERED = str.maketrans("0123456789+-=()aeioruvxn", "₀₁₂₃₄₅₆₇�
 
 
 def linear_tex(source: str) -> str:
-    """A formula on one line. Source whose braces do not match comes back as it is."""
+    """Return a formula on one line. Source with unmatched braces is returned unchanged."""
     tokens = _TOKEN.findall(source)
     if not _is_balanced(tokens):
         return " ".join(source.split())
@@ -81,7 +81,7 @@ class _Reader:
         self._place = 0
 
     def sequence(self) -> str:
-        """Everything up to the closing brace, or the end."""
+        """Read everything up to the closing brace, or the end."""
         pieces: list[str] = []
         while self._place < len(self._tokens) and self._tokens[self._place] != "}":
             pieces.append(self._piece())
@@ -120,7 +120,7 @@ class _Reader:
         return name if not name.isalpha() else f"{name} "
 
     def _argument(self) -> str:
-        """A group in braces, or the next character."""
+        """Read a group in braces, or the next character."""
         while self._place < len(self._tokens) and self._tokens[self._place].isspace():
             self._place += 1
         if self._place >= len(self._tokens) or self._tokens[self._place] == "}":
@@ -137,7 +137,7 @@ class _Reader:
         return token[0]
 
     def _command_alone(self) -> str:
-        """A command as an argument without braces, as in `\\frac\\mathbf{a}2`: kept shallow, by taking a silent one's group only."""
+        """Read a command as an argument without braces, as in `\\frac\\mathbf{a}2`: shallow, with the group of a silent one only."""
         name = self._next()[1:].rstrip("*")
         following = self._tokens[self._place] if self._place < len(self._tokens) else ""
         return self._piece() if name in _SILENT and following == "{" else f"{name} "

@@ -1,7 +1,7 @@
-"""The embedded renderer: pages drawn in process by Pillow, where there is no browser.
+"""The embedded renderer: draws pages in process with Pillow, without a browser.
 
-Same words in the same reading order as the Chromium pages, on the same canvas, with the same boxes' meaning. Maths stands on one line,
-syntax colours are weights and greys, and Thai, Lao, Khmer and Burmese break between clusters.
+Same words, reading order, canvas and meaning of boxes as in the Chromium renderer. Maths is set on one line, syntax is marked by weights
+and greys, and Thai, Lao, Khmer and Burmese break between clusters.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ LIBRARIES = ("freetype2", "raqm", "harfbuzz", "fribidi", "zlib")  # of Pillow's 
 
 
 class PillowRenderer:
-    """Draws pages with Pillow alone. Safe to use from many threads.
+    """Draws pages with Pillow alone. Thread-safe.
 
     Args:
-        fonts: font files beyond the bundled ones; None takes what the machine has, `()` none, for pages that are the same on every machine.
+        fonts: font files beyond the bundled ones; None for the machine's fonts, `()` for none, so that pages are the same on every machine.
     """
 
     name = "pillow"
@@ -46,16 +46,16 @@ class PillowRenderer:
     def __init__(self, *, fonts: Sequence[Path] | None = None) -> None:
         self._fonts = FontBook(fonts)
         self._words = WordBook(self._fonts)
-        self._lock = threading.Lock()  # FreeType faces are shared; two pages at once would gain nothing under one interpreter lock
+        self._lock = threading.Lock()  # FreeType faces are shared; drawing two pages at once gains nothing under the interpreter lock
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of this library's layout code, Pillow and what it draws with, and the fonts that it may use."""
+        """Hash of this library's layout code, Pillow with its libraries, and the available fonts."""
         libraries = [f"{name} {features.version(name)}" for name in LIBRARIES]
         return fingerprint_of(*libraries, self._fonts.identity)
 
     def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
-        """See `Renderer.render`. The pages of a run come back together: with `seal_last` false, all but those of the last run."""
+        """See `Renderer.render`. A run's pages are returned together: if not `seal_last`, all but those of the last run."""
         canvas = Canvas(style)
         canvas.check()
         try:
@@ -67,7 +67,7 @@ class PillowRenderer:
             raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {exc!r}") from exc
 
     def close(self) -> None:
-        """Forget the words drawn so far."""
+        """Clear the cache of drawn words."""
         with self._lock:
             self._words = WordBook(self._fonts)
 
@@ -109,7 +109,7 @@ def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
 
 
 def _rule_columns(image: Image.Image, draft: Draft, canvas: Canvas) -> None:
-    """A hairline before every column but the first, as far as columns are used."""
+    """Draw a hairline before every used column but the first."""
     hair = max(1, round(canvas.scale))
     for column in range(1, 1 + max(placed.column for placed in draft.rows)):
         left = canvas.margin + column * canvas.pitch - (canvas.gutter + hair) // 2

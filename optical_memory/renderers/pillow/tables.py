@@ -1,4 +1,4 @@
-"""Tables: columns as wide as their cells need, rows that break between lines only where they must."""
+"""Lay out tables: columns as wide as their cells need, rows that break between lines only if they must."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from itertools import accumulate
 
 from ..document.blocks import WIDEST_TABLE, Spans, Table
 from ..greys import TABLE_LINE
-from ..typography.word_masks import Look
+from ..typography.word_masks import TextStyle
 from .typesetting import Bar, LineBox, Mark, Row, Typesetter
 
 __all__ = ["table_rows"]
 
 NARROWEST_CELL = 2.5  # text sizes; the same for a table in a narrow place
-WHOLE_LINES = 12  # a table row of up to so many lines stays in one column
+WHOLE_LINES = 12  # a table row of at most this many lines stays in one column
 LEAST_LINE = 5  # pixels
 
-Cell = list[tuple[str, Look]]
+Cell = list[tuple[str, TextStyle]]
 
 
-def table_rows(table: Table, typesetter: Typesetter, box: LineBox, look: Look, runs: Callable[[Spans, Look], Cell]) -> list[Row]:
-    """The rows of a table set in `box`. `runs` turns a cell's spans into text with looks."""
+def table_rows(
+    table: Table, typesetter: Typesetter, box: LineBox, text_style: TextStyle, runs: Callable[[Spans, TextStyle], Cell]
+) -> list[Row]:
+    """Return the rows of a table set in `box`. `runs` converts a cell's spans to text with text styles."""
     count = max((len(row) for row in table.rows), default=0)
     if not count:
         return []
-    head, body = replace(look, style="bold"), look
+    head, body = replace(text_style, style="bold"), text_style
     cells = [[runs(spans, body if number else head) for spans in row] for number, row in enumerate(table.rows)]
-    if count > WIDEST_TABLE or box.width < count * NARROWEST_CELL * look.size:
-        return _records(cells, typesetter, box, look)
-    hair = max(1, round(look.size / 14))
+    if count > WIDEST_TABLE or box.width < count * NARROWEST_CELL * text_style.size:
+        return _records(cells, typesetter, box, text_style)
+    hair = max(1, round(text_style.size / 14))
     pad = 3 * hair
-    widths = _widths(cells, count, typesetter, box.width - count * (2 * pad + hair) - hair, look)
+    widths = _widths(cells, count, typesetter, box.width - count * (2 * pad + hair) - hair, text_style)
     edges = list(accumulate((width + 2 * pad + hair for width in widths), initial=box.left))
     line = max(LEAST_LINE, box.line - hair)
     rows: list[Row] = []
@@ -53,18 +55,18 @@ def _align(aligns: Sequence[str], column: int) -> str:
     return aligns[column] if column < len(aligns) else ""
 
 
-def _records(cells: list[list[Cell]], typesetter: Typesetter, box: LineBox, look: Look) -> list[Row]:
-    """The header once, then one paragraph a row, cells parted by bars."""
+def _records(cells: list[list[Cell]], typesetter: Typesetter, box: LineBox, text_style: TextStyle) -> list[Row]:
+    """Set the header once, then one paragraph per row, cells separated by bars."""
     rows: list[Row] = []
     for row in cells:
-        parted = [piece for cell in row for piece in ((" | ", look), *cell)]
-        rows += typesetter.rows(parted[1:], box)  # broken between words: of "2 | 15" in two halves nobody knows the number
+        parted = [piece for cell in row for piece in ((" | ", text_style), *cell)]
+        rows += typesetter.rows(parted[1:], box)  # broken between words only: "2 | 15" must not be cut inside a number
     return rows
 
 
-def _widths(cells: list[list[Cell]], count: int, typesetter: Typesetter, room: int, look: Look) -> list[int]:
-    """Column widths: what the cells ask for, if there is room; else their longest words, and a fair share of what is left."""
-    least, most = [look.size] * count, [look.size] * count
+def _widths(cells: list[list[Cell]], count: int, typesetter: Typesetter, room: int, text_style: TextStyle) -> list[int]:
+    """Return column widths: what the cells need, if there is room; else their longest words, and a fair share of the rest."""
+    least, most = [text_style.size] * count, [text_style.size] * count
     for row in cells:
         for column, cell in enumerate(row):
             word, line = typesetter.width(cell)
@@ -79,7 +81,7 @@ def _widths(cells: list[list[Cell]], count: int, typesetter: Typesetter, room: i
 
 
 def _framed(columns: list[list[Row]], edges: list[int], line: int, hair: int) -> list[Row]:
-    """The lines of one table row: cells side by side, a rule above, rules between."""
+    """Return the lines of one table row: cells side by side, a rule above, rules between."""
     count = max([1, *(len(rows) for rows in columns)])
     framed: list[Row] = []
     for number in range(count):

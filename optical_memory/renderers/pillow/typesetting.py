@@ -1,7 +1,7 @@
-"""Text to rows: cutting into words, breaking into lines, and putting each line's words in visual order.
+"""Typeset text: split it into words, break lines, and put each line's words in visual order.
 
-Lines break at spaces, between ideographs, and inside what is too long for a line or no natural word; never inside a cluster, and not before
-closing punctuation. Thai, Lao, Khmer and Burmese need a dictionary to find their words: they break between clusters.
+Lines break at spaces, between ideographs, and inside words that are too long for a line or not natural; never inside a cluster or before
+closing punctuation. Thai, Lao, Khmer and Burmese break between clusters, since finding their words needs a dictionary.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import NamedTuple
 from PIL import Image
 
 from ..typography.bidi import base_level, has_rtl, levels_of, visual_order
-from ..typography.word_masks import Look, Word, WordBook, clusters_of, is_ignorable
+from ..typography.word_masks import TextStyle, Word, WordBook, clusters_of, is_ignorable
 
 __all__ = ["Bar", "LineBox", "Mark", "Row", "Typesetter"]
 
-LONG_WORD = 24  # characters; what is longer is a path, a hash or minified JSON, and fills its line instead of moving to the next
+LONG_WORD = 24  # characters; longer words are paths, hashes or minified JSON, and fill their line instead of moving to the next
 
-HUGE_WORD = 300  # characters; what is longer never fits a line, and is cut without being drawn whole
+HUGE_WORD = 300  # characters; longer words never fit a line, and are cut without being drawn whole
 
 _CJK = "\u2e80-\u303f\u3040-\u30ff\u3100-\u312f\u31a0-\u9fff\uf900-\ufaff\uff00-\uff60\U00020000-\U0003ffff"
 _OPENING = "（「『《〈【〔“‘［｛"
@@ -38,7 +38,7 @@ NO_BREAK = "\u00a0"
 
 
 class Mark(NamedTuple):
-    """A mask to be inked at a place of its row; `grey` is 0 for black."""
+    """A mask drawn at a position of its row; `grey` is 0 for black."""
 
     x: int
     y: int
@@ -57,14 +57,14 @@ class Bar(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What is never cut: a line of text, a line of a table, a picture.
+    """A row that is never cut: a line of text, a line of a table, an image.
 
     Attributes:
         height: in pixels.
-        marks, bars, pictures: what is drawn, relative to the column's left edge and the row's top; a picture is a mark with its own greys.
-        keep: it stands in one column with the row after it, where that can be.
-        space: it is only a gap, and dropped at a column's edge.
-        missing: characters in it that no font could draw.
+        marks, bars, pictures: drawn relative to the column's left edge and the row's top; a picture is a mark with its own greys.
+        keep: whether it stays in one column with the next row, if possible.
+        space: whether it is only a gap, dropped at a column's edge.
+        missing: number of characters that no font could draw.
     """
 
     height: int
@@ -78,59 +78,59 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LineBox:
-    """Where lines are set: left edge and width within the column, the height of a line and its baseline from its top, in pixels."""
+    """The box of a paragraph: left edge and width in the column, line height, and baseline from the line's top, in pixels."""
 
     left: int
     width: int
     line: int
     baseline: int
     align: str = ""
-    preformatted: bool = False  # spaces at the start of a line stay
+    preformatted: bool = False  # keep spaces at the start of a line
     fills: bool = False  # break anywhere
 
 
 class Token(NamedTuple):
-    """A word, a space or a line break of the text, with its look."""
+    """A word, a space or a line break of the text, with its style."""
 
     text: str
-    look: Look
+    text_style: TextStyle
     level: int = 0
 
 
 class _Placed(NamedTuple):
     word: Word
-    look: Look
+    text_style: TextStyle
     level: int
-    gap: float  # white before it
-    white: int = 0  # the level of that white
-    binds: bool = False  # it stands in one line with what follows
+    gap: float  # blank space before it
+    white: int = 0  # bidi level of that space
+    binds: bool = False  # no line break after it
 
 
 _HUGE = Word(float("inf"), (), 0)
 
 
 class Typesetter:
-    """Sets runs of text in rows."""
+    """Typesets runs of text in rows."""
 
     def __init__(self, words: WordBook) -> None:
         self.words = words
 
-    def rows(self, runs: Iterable[tuple[str, Look]], box: LineBox, head: Iterable[tuple[str, Look]] = ()) -> list[Row]:
-        """The rows of one paragraph, each `box.line` high; none for no text.
+    def rows(self, runs: Iterable[tuple[str, TextStyle]], box: LineBox, head: Iterable[tuple[str, TextStyle]] = ()) -> list[Row]:
+        """Return the rows of one paragraph, each `box.line` high; none without text.
 
-        `head` is set before it, as a text by itself whose direction is left to right, and has no say in the paragraph's.
+        `head` is set before it from left to right, and does not affect the paragraph's direction.
         """
-        runs = [(text, look) for text, look in runs if text]
+        runs = [(text, text_style) for text, text_style in runs if text]
         whole = "".join(text for text, _ in runs)
         base = base_level(whole) if has_rtl(whole) else 0
         tokens = [token._replace(level=2 * base + token.level) for token in _levelled_tokens(list(head), 0)]
         tokens += _levelled_tokens(runs, base)
         return [self._row(line, box, base) for line in self._lines(tokens, box)]
 
-    def width(self, runs: Iterable[tuple[str, Look]]) -> tuple[float, float]:
-        """Widths of a text in pixels: of its longest word that stays whole, and of its longest line."""
+    def width(self, runs: Iterable[tuple[str, TextStyle]]) -> tuple[float, float]:
+        """Return a text's widths in pixels: of its longest unbreakable word, and of its longest line."""
         longest, widest, line = 0.0, 0.0, 0.0
-        for token in _tokens([(text, look) for text, look in runs]):
+        for token in _tokens([(text, text_style) for text, text_style in runs]):
             if token.text == "\n":
                 line = 0.0
                 continue
@@ -143,21 +143,21 @@ class Typesetter:
 
     def _space(self, token: Token) -> float:
         wide = token.text.count(_IDEOGRAPHIC_SPACE)
-        return wide * token.look.size + (len(token.text) - wide) * self.words.word(" ", token.look).width
+        return wide * token.text_style.size + (len(token.text) - wide) * self.words.word(" ", token.text_style).width
 
     def _extent(self, token: Token) -> float:
         if len(token.text) > HUGE_WORD:
-            return len(token.text) * token.look.size
-        return self.words.word(token.text, token.look).width
+            return len(token.text) * token.text_style.size
+        return self.words.word(token.text, token.text_style).width
 
     def _lines(self, tokens: Iterable[Token], box: LineBox) -> Iterator[list[_Placed]]:
-        """Greedy line breaking."""
+        """Break lines greedily."""
         line: list[_Placed] = []
         used = gap = 0.0
         white = 0
         touched = False
         for token in tokens:
-            text, look, level = token
+            text, text_style, level = token
             touched = True
             if text == "\n":
                 yield line
@@ -169,16 +169,16 @@ class Typesetter:
                 continue
             if not line and not box.preformatted:
                 gap = 0.0
-            gap = min(gap, box.width / 2)  # an indentation deeper than that would leave no room
-            word = self.words.word(text, look, bool(level & 1)) if len(text) <= HUGE_WORD else _HUGE
+            gap = min(gap, box.width / 2)  # a deeper indentation would leave no room
+            word = self.words.word(text, text_style, bool(level & 1)) if len(text) <= HUGE_WORD else _HUGE
             if used + gap + word.width <= box.width:
-                line.append(_Placed(word, look, level, gap, white, text[-1] == NO_BREAK))
+                line.append(_Placed(word, text_style, level, gap, white, text[-1] == NO_BREAK))
                 used, gap = used + gap + word.width, 0.0
                 continue
             if line and not self._is_cut(token, word, box):
                 line, below = _parted(line, box.width - word.width)
                 yield line
-                line, gap = [*below, _Placed(word, look, level, 0.0)], 0.0
+                line, gap = [*below, _Placed(word, text_style, level, 0.0)], 0.0
                 used = sum(placed.gap + placed.word.width for placed in line)
                 continue
             for piece in self._cut(token, box, used + gap):
@@ -186,7 +186,7 @@ class Typesetter:
                     yield line
                     line, used, gap = [], 0.0, 0.0
                     continue
-                line.append(_Placed(piece, look, level, gap, white))
+                line.append(_Placed(piece, text_style, level, gap, white))
                 used, gap = used + gap + piece.width, 0.0
         if line or touched:
             yield line
@@ -195,10 +195,10 @@ class Typesetter:
         return box.fills or word.width > box.width or len(token.text) > LONG_WORD or bool(_NO_DICTIONARY_WORD.match(token.text))
 
     def _cut(self, token: Token, box: LineBox, used: float) -> Iterator[Word | None]:
-        """A long word in pieces that fill the lines; None stands for a line's end. The first line has `used` pixels taken."""
+        """Yield a long word in pieces that fill the lines; None is a line's end. `used` pixels of the first line are taken."""
         rtl = bool(token.level & 1)
         clusters = clusters_of(token.text)
-        widths = [self.words.word(cluster, token.look, rtl).width for cluster in clusters]
+        widths = [self.words.word(cluster, token.text_style, rtl).width for cluster in clusters]
         start, room = 0, box.width - used
         while start < len(clusters):
             end, total = start, 0.0
@@ -210,10 +210,10 @@ class Typesetter:
                 room = box.width
                 continue
             end = max(end, start + 1)
-            word = self.words.word("".join(clusters[start:end]), token.look, rtl)
-            while word.width > room and end > start + 1:  # shaped together, letters may need more than one by one
+            word = self.words.word("".join(clusters[start:end]), token.text_style, rtl)
+            while word.width > room and end > start + 1:  # letters shaped together may be wider than one by one
                 end -= 1
-                word = self.words.word("".join(clusters[start:end]), token.look, rtl)
+                word = self.words.word("".join(clusters[start:end]), token.text_style, rtl)
             yield word
             start, room = end, room - word.width
             if start < len(clusters):
@@ -221,7 +221,7 @@ class Typesetter:
                 room = box.width
 
     def _row(self, line: list[_Placed], box: LineBox, base: int) -> Row:
-        """One line, its words from left to right."""
+        """Return one line, its words from left to right."""
         if any(placed.level for placed in line):
             line = _visual(line)
         slack = box.width - sum(placed.gap + placed.word.width for placed in line)
@@ -229,9 +229,9 @@ class Typesetter:
         pen = box.left + (max(0.0, slack) if right else max(0.0, slack / 2) if box.align == "center" else 0.0)
         marks: list[Mark] = []
         missing = 0
-        for word, look, _, gap, *_ in line:
+        for word, text_style, _, gap, *_ in line:
             pen += gap
-            x, grey = round(pen), look.grey
+            x, grey = round(pen), text_style.grey
             marks += [Mark(x + left, box.baseline + top, mask, grey) for left, top, mask in word.inks]
             missing += word.missing
             pen += word.width
@@ -239,21 +239,21 @@ class Typesetter:
 
 
 def _parted(line: list[_Placed], room: float) -> tuple[list[_Placed], list[_Placed]]:
-    """A full line without a last word that binds, and that word, which goes down to the next where it has `room`."""
+    """Split off a full line's last words if no break is allowed after them and they have `room` on the next line."""
     *before, last = line
     return (before, [last._replace(gap=0.0)]) if before and last.binds and last.word.width <= room else (line, [])
 
 
-def _tokens(runs: Iterable[tuple[str, Look]]) -> list[Token]:
+def _tokens(runs: Iterable[tuple[str, TextStyle]]) -> list[Token]:
     tokens: list[Token] = []
-    for text, look in runs:
+    for text, text_style in runs:
         pattern = _SIMPLE_TOKEN if _SIMPLE.fullmatch(text) else _TOKEN
-        tokens += [Token(piece, look) for piece in pattern.findall(text)]
+        tokens += [Token(piece, text_style) for piece in pattern.findall(text)]
     return tokens
 
 
-def _levelled_tokens(runs: Sequence[tuple[str, Look]], base: int) -> list[Token]:
-    """Tokens of one level each; what is invisible stays with its neighbour."""
+def _levelled_tokens(runs: Sequence[tuple[str, TextStyle]], base: int) -> list[Token]:
+    """Split runs into tokens of one bidi level each; invisible characters stay with their neighbour."""
     whole = "".join(text for text, _ in runs)
     if not has_rtl(whole):
         return _tokens(runs)
@@ -265,20 +265,20 @@ def _levelled_tokens(runs: Sequence[tuple[str, Look]], base: int) -> list[Token]
         cut = start
         for place in range(start + 1, end + 1):
             if place == end or (levels[place] != levels[cut] and not is_ignorable(whole[place])):
-                tokens.append(Token(whole[cut:place], token.look, levels[cut]))
+                tokens.append(Token(whole[cut:place], token.text_style, levels[cut]))
                 cut = place
         start = end
     return tokens
 
 
 def _visual(line: list[_Placed]) -> list[_Placed]:
-    """Words in visual order; white before a word in reading order lies on its reading-order side."""
+    """Return words in visual order; the space before a word in reading order is on its reading-order side."""
     items: list[_Placed | float] = []
     levels: list[int] = []
     for index, placed in enumerate(line):
         if placed.gap:
             items.append(placed.gap)
-            # The least of the three, since the white behind a head is the head's own, and stands between it and the text.
+            # The least of the three: the space after a head belongs to the head, and is between it and the text.
             levels.append(min(line[max(index - 1, 0)].level, placed.white, placed.level))
         items.append(placed._replace(gap=0.0))
         levels.append(placed.level)

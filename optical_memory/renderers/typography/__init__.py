@@ -1,1 +1,1 @@
-"""Fonts, and which of their glyphs write a text."""
+"""Fonts, and the selection of their glyphs for a text."""

@@ -1,6 +1,6 @@
 """Embedding levels and visual order of mixed left-to-right and right-to-left text: the Unicode bidirectional algorithm, by python-bidi.
 
-Explicit embeddings, overrides and isolates count as nothing, so that a hostile override cannot reorder a page.
+Explicit embeddings, overrides and isolates are ignored, so that a hostile override cannot reorder a page.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 # Blocks whose letters have the classes R and AL (DerivedBidiClass.txt): Hebrew to Arabic Extended-A, presentation forms, plane 1.
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
-_UNHEARD = re.compile("[\u202a-\u202e\u2066-\u2069\ud800-\udfff]")  # explicit formats; and lone surrogates, which no library takes
-_NOTHING = "\u200b"  # of the class BN: it has no say, and the level of what stands before it
+_UNHEARD = re.compile("[\u202a-\u202e\u2066-\u2069\ud800-\udfff]")  # explicit formats; and lone surrogates, which libraries reject
+_NOTHING = "\u200b"  # of the class BN: ignored, with the level of the character before it
 _SEPARATORS = "\t\n\x0b\r\x1c\x1d\x1e\x1f\x85\u2029"  # the classes S and B
 _LINE_ENDS = re.compile("[\n\r\x1c-\x1e\x85\u2029]")  # the class B
 _MIRRORED = str.maketrans(MIRRORED)
@@ -32,13 +32,13 @@ def has_rtl(text: str) -> bool:
 
 
 def base_level(text: str) -> int:
-    """The paragraph's direction: 1 if its first strong character runs right to left (rules P2, P3), else 0. Line ends do not end it."""
+    """Return the paragraph's direction: 1 if its first strong character runs right to left (rules P2, P3), else 0. Ignores line ends."""
     flat = _LINE_ENDS.sub(" ", _UNHEARD.sub(_NOTHING, text))
     return int(get_base_level(flat)) if flat else 0
 
 
 def levels_of(text: str, base: int) -> list[int]:
-    """The embedding level of every character of one paragraph, before rule L1 of each line; an odd level runs right to left."""
+    """Return the embedding level of every character of one paragraph, before rule L1 of each line; odd levels run right to left."""
     pieces = _PIECE.findall(_UNHEARD.sub(_NOTHING, text))
     firsts = "".join(piece[0] for piece in pieces)
     levels = [base if first in _SEPARATORS else level for first, level in zip(firsts, _resolved(firsts, base), strict=True)]
@@ -46,7 +46,7 @@ def levels_of(text: str, base: int) -> list[int]:
 
 
 def _resolved(text: str, base: int) -> list[int]:
-    """What python-bidi resolves. It tells levels in its debugging output only, one for every byte, behind the text and the classes."""
+    """Return python-bidi's levels. They are in its debugging output only, one per byte, after the text and the classes."""
     dump: str = get_display(text, base_dir="LR"[base], debug=True)
     listed = dump.rpartition("\n    levels: [\n")[2].partition("\n    ],")[0] if text else ""
     levels = [int(word[:-1]) for word in listed.split()[1::3]]  # "Level(", "1,", "),", "Level(" ...
@@ -54,13 +54,13 @@ def _resolved(text: str, base: int) -> list[int]:
 
 
 def mirrored(text: str) -> str:
-    """Brackets and the like turned round (rule L4), for text that runs right to left and is drawn glyph by glyph."""
+    """Mirror brackets and similar characters (rule L4), for right-to-left text that is drawn glyph by glyph."""
     return text.translate(_MIRRORED)
 
 
 def visual_order(items: Sequence[T], levels: Sequence[int]) -> list[T]:
-    """Items of one line from left to right (rule L2): from the highest level down to the lowest odd one, runs are turned round."""
-    # Not by python-bidi: it puts characters in order, and a line here is words, after they were broken into lines.
+    """Return items of one line from left to right (rule L2): from the highest level down to the lowest odd one, runs are reversed."""
+    # Not by python-bidi: it orders characters, and these are words, already broken into lines.
     ordered = list(zip(items, levels, strict=True))
     odd = [level for level in levels if level & 1]
     for threshold in range(max(levels, default=0), min(odd, default=1) - 1, -1):

@@ -1,8 +1,8 @@
-"""Which font draws what: four bundled faces first, then the machine's own fonts by what they cover.
+"""Select the font for each character: four bundled faces first, then the machine's own fonts by coverage.
 
-Four faces come with the package (see `fonts/`), so Latin, Greek, Cyrillic, symbols and much more look alike on every machine: DejaVu Sans
-Mono and its bold, and Optical Memory Sans and its bold, which are DejaVu Sans with an I, an l and a 0 without twins (tools/make_fonts.py).
-Other scripts need a font of the machine; `renderers.bitmap` stands in where there is none.
+Four faces come with the package (see `fonts/`), so Latin, Greek, Cyrillic, symbols and more are the same on every machine: DejaVu Sans Mono
+and its bold, and Optical Memory Sans and its bold, which are DejaVu Sans with unambiguous I, l and 0 (tools/make_fonts.py). Other scripts
+need a font of the machine; without one, `unifont` is used.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ BUNDLED = {
 SUFFIXES = {".ttf", ".otf", ".ttc", ".otc"}
 FC_LIST_SECONDS = 10.0  # fontconfig may have to build its cache on a fresh machine
 
-# Fonts that claim every character and draw boxes, and the outline twin of our own last resort.
+# Fonts that map every character to a box, and the outline version of our own last resort.
 USELESS = ("lastresort", "adobeblank", "unifont", "fallback-boxes")
-# The first match decides. Upright sans regular faces come first; what is set for other ends follows.
+# The first match decides. Upright regular sans faces come first; special-purpose fonts follow.
 PENALTIES = (
     ("bold", 40), ("black", 40), ("italic", 40), ("oblique", 40), ("thin", 40), ("light", 40), ("condensed", 30), ("narrow", 30),
     ("serif", 20), ("mono", 15), ("rashi", 15), ("nastaliq", 15), ("kufi", 15), ("looped", 15), ("unjoined", 15), ("display", 10),
     ("supplement", 10), ("cjk", 5), ("emoji", 4), ("notosans", 0), ("noto", 2),
 )  # fmt: skip
 OTHER_PENALTY = 8
-COLLECTION_ORDER = (" SC", " JP", " KR", " TC", " HK")  # which face of a CJK collection writes Han
+COLLECTION_ORDER = (" SC", " JP", " KR", " TC", " HK")  # order of a CJK collection's faces for Han
 _EAST_ASIAN = re.compile("[\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff]")
 _EAST_ASIAN_NAME = re.compile(
     r"CJK|SourceHan|WenQuanYi|wqy|PingFang|Hiragino|YaHei|msyh|simsun|yugoth|malgun|NotoSans(SC|TC|JP|KR|HK)", re.IGNORECASE
 )
-FACES_KEPT = 50_000  # answers; a page has a few hundred
+FACES_KEPT = 50_000  # cached lookups; a page has a few hundred
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face that can be loaded: a file, a face's index in it, and whether its glyphs are pictures of a fixed size."""
+    """A face that can be loaded: a file, the face's index in it, and whether its glyphs are bitmaps of a fixed size."""
 
     path: Path
     index: int = 0
@@ -59,7 +59,7 @@ class Face:
 
 
 def find_system_fonts() -> tuple[Path, ...]:
-    """The machine's font files, sorted by path: those that fontconfig lists where it is installed, else those in the usual folders."""
+    """Return the machine's font files, sorted by path: those listed by fontconfig if installed, else those in the usual folders."""
     listed = _listed_by_fontconfig()
     paths = listed if listed else _in_folders(font_folders())
     return tuple(sorted(path for path in paths if path.suffix.lower() in SUFFIXES and not _is_useless(path)))
@@ -72,12 +72,12 @@ def _listed_by_fontconfig() -> list[Path]:
     try:
         done = subprocess.run([command, "--format", "%{file}\n"], capture_output=True, text=True, timeout=FC_LIST_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return []  # the folders are looked at instead
+        return []  # search the folders instead
     return [Path(line) for line in set(done.stdout.splitlines()) if line]
 
 
 def font_folders() -> list[Path]:
-    """Where this kind of machine keeps its fonts; the folders need not exist."""
+    """Return this platform's font folders; they need not exist."""
     home = Path.home()
     if sys.platform == "darwin":
         return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
@@ -107,16 +107,16 @@ def _collection_rank(family: str) -> int:
 
 @lru_cache(maxsize=512)
 def _faces_of(path: Path) -> tuple[tuple[Face, Coverage], ...]:
-    """The faces of a file, the one to be preferred first; read once in the process."""
+    """Return the faces of a file, preferred ones first; cached per process."""
     infos = sorted(read_faces(path), key=lambda info: (_collection_rank(info.family), info.index))
     return tuple((Face(path, info.index, info.has_strikes), info.coverage) for info in infos)
 
 
 class FontBook:
-    """Answers which face draws a cluster of characters.
+    """Selects the face for a cluster of characters.
 
     Args:
-        extra: font files beyond the bundled ones, in any order; None takes what the machine has, `()` nothing.
+        extra: font files beyond the bundled ones, in any order; None for the machine's fonts, `()` for none.
     """
 
     def __init__(self, extra: Sequence[Path] | None = None) -> None:
@@ -125,33 +125,33 @@ class FontBook:
 
     @cached_property
     def extra(self) -> tuple[Path, ...]:
-        """The font files beyond the bundled ones, in the order in which they are asked."""
+        """Font files beyond the bundled ones, in order of preference."""
         paths = find_system_fonts() if self._given is None else self._given
         return tuple(sorted(paths, key=lambda path: (_penalty(path), path.name, str(path))))
 
     @cached_property
     def _east_asian_first(self) -> tuple[Path, ...]:
-        """Many fonts hold a few East Asian signs, each in its own place in the square: all are to come from one font."""
+        """Return the fonts with East Asian fonts first: many other fonts have a few such characters, placed differently in the square."""
         return tuple(sorted(self.extra, key=lambda path: not _EAST_ASIAN_NAME.search(path.stem)))
 
     @cached_property
     def identity(self) -> str:
-        """A hash of every font that may be used: the name and size of each, and of the machine's own also the time of its last change."""
+        """Hash of every available font: name and size, and for the machine's own also the time of the last change."""
         lines = [f"{path.name}|{path.stat().st_size}" for path in BUNDLED.values()]
         for path in self.extra:
             try:
                 status = path.stat()
             except OSError:
-                continue  # listed, but gone: it cannot be used either
+                continue  # listed, but missing, so not usable
             lines.append(f"{path.name}|{status.st_size}|{status.st_mtime_ns}")
         return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def face_for(self, codes: Sequence[int], style: str) -> Face | None:
-        """The first face that maps all of `codes`, or None.
+        """Return the first face that maps all of `codes`, or None.
 
         Args:
-            codes: code points that must stand together.
-            style: `sans`, `bold`, `mono` or `monobold`, the bundled face that is asked first.
+            codes: code points of one cluster.
+            style: `sans`, `bold`, `mono` or `monobold`: the bundled face to try first.
         """
         key = ("".join(map(chr, codes)), style)
         if key in self._chosen:
@@ -174,7 +174,7 @@ class FontBook:
 
 
 def _bold_sibling(face: Face, codes: Sequence[int]) -> Face:
-    """The same face in bold where it lies beside, else the face itself."""
+    """Return the bold face of the same folder, else the face itself."""
     path = face.path.with_name(face.path.name.replace("Regular", "Bold"))
     if path == face.path or not path.is_file():
         return face

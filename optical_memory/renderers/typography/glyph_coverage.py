@@ -1,4 +1,4 @@
-"""Which characters no font at hand can draw. A browser does not tell; the fonts' own tables do."""
+"""Count characters that no available font can draw, by the fonts' own tables, since a browser does not report them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .word_masks import is_ignorable
 __all__ = ["count_missing"]
 
 ALWAYS_THERE = 0x24F  # the end of Latin Extended-B, which the bundled fonts cover
-UNDRAWN = ("Cc", "Cs", "Zs", "Zl", "Zp")  # controls and surrogates are shown by another sign, spaces by none
+UNDRAWN = ("Cc", "Cs", "Zs", "Zl", "Zp")  # controls and surrogates are replaced, spaces have no glyph
 
 
 def count_missing(text: str) -> int:
-    """How many characters of `text` have a glyph in no font that Chromium finds; it draws a box for each."""
+    """Count the characters of `text` without a glyph in Chromium's fonts; it draws a box for each."""
     if text.isascii():
         return 0
     return sum(times for char, times in Counter(text).items() if ord(char) > ALWAYS_THERE and not _is_drawn(char))

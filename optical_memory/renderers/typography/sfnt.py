@@ -1,5 +1,5 @@
-"""Reads what a font file says it can draw: its table names, its family name and its character map. Nothing else is read, so that 300 fonts
-cost tens of milliseconds and a CJK collection of 20 MB no more than the others.
+"""Read a font file's coverage: its table names, family name and character map only, so that 300 fonts take tens of milliseconds and a CJK
+collection of 20 MB no more than others.
 
 Layouts are those of the OpenType specification: `ttcf` header, table directory, `name` version 0, `cmap` formats 4, 6, 12 and 13.
 """
@@ -17,7 +17,7 @@ from typing import BinaryIO
 __all__ = ["Coverage", "FaceInfo", "read_faces"]
 
 TTC_TAG = b"ttcf"
-UNICODE_SUBTABLES = ((3, 10), (0, 6), (0, 4), (3, 1), (0, 3), (0, 2), (0, 1), (0, 0))  # platform and encoding, the widest first
+UNICODE_SUBTABLES = ((3, 10), (0, 6), (0, 4), (3, 1), (0, 3), (0, 2), (0, 1), (0, 0))  # platform and encoding, the largest repertoire first
 FAMILY_NAME = 1
 OUTLINES = {b"glyf", b"CFF ", b"CFF2"}
 STRIKES = {b"CBDT", b"sbix"}
@@ -49,10 +49,10 @@ class FaceInfo:
     """One face of a font file.
 
     Attributes:
-        index: its place in a collection, 0 in a plain file.
-        family: its family name; empty if the file does not say.
+        index: its index in a collection, 0 in a plain file.
+        family: its family name; empty if missing.
         coverage: the characters that it maps.
-        has_strikes: its glyphs are pictures of fixed sizes (colour emoji), not outlines.
+        has_strikes: whether its glyphs are bitmaps of fixed sizes (colour emoji), not outlines.
     """
 
     index: int
@@ -62,7 +62,7 @@ class FaceInfo:
 
 
 def read_faces(path: Path) -> list[FaceInfo]:
-    """The faces of a font file that FreeType can draw; none if the file is no font, or broken."""
+    """Return the faces of a font file that FreeType can draw; none if it is not a valid font."""
     try:
         with path.open("rb") as file:
             faces = [_read_face(file, index, offset) for index, offset in enumerate(_face_offsets(file))]
@@ -100,7 +100,7 @@ def _read(file: BinaryIO, place: tuple[int, int]) -> bytes:
 
 
 def _has_layered_paint(file: BinaryIO, tables: dict[bytes, tuple[int, int]]) -> bool:
-    """COLR version 1: its plain outlines are empty, and FreeType alone does not paint the layers."""
+    """Whether a font uses COLR version 1: its plain outlines are empty, and FreeType alone does not paint the layers."""
     if b"COLR" not in tables or STRIKES & tables.keys():
         return False
     return _read(file, (tables[b"COLR"][0], 2)) == b"\0\1"
@@ -135,7 +135,7 @@ def _subtable_ranges(cmap: bytes, start: int) -> list[tuple[int, int]]:
 
 
 def _segment_ranges(cmap: bytes, start: int) -> list[tuple[int, int]]:
-    """Format 4. A segment that goes through the glyph array may have holes, so its glyphs are looked at one by one."""
+    """Return the ranges of format 4. Segments with a glyph array may have holes, so their glyphs are checked one by one."""
     (doubled,) = struct.unpack_from(">6xH", cmap, start)
     count = doubled // 2
     ends, starts, offsets_at = start + 14, start + 16 + doubled, start + 16 + 3 * doubled

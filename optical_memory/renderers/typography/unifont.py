@@ -1,7 +1,7 @@
 """Last-resort glyphs: 16-pixel bitmaps of GNU Unifont for nearly every assigned character, and a hex box for the rest.
 
-They make a page complete on a machine without any font of a script. They neither join nor reorder, so Arabic and the Indic scripts are
-spelled rather than written; install a font for those (`optical-memory doctor` says which).
+They complete a page on a machine without a font of a script. They neither join nor reorder, so Arabic and the Indic scripts appear as
+separate letters; install a font for those (`optical-memory doctor` says which).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GLYPH_HEIGHT = 16  # pixels; Unifont's cell
 GLYPH_BASELINE = 14  # pixels from the top of the cell to the baseline (the font's own ascent)
 PACKED = Path(__file__).parents[1] / "fonts" / "lastresort.xz"
 
-# Hex digits of 3 x 5 pixels, one octal digit a row: the smallest that can be told apart.
+# Hex digits of 3 x 5 pixels, one octal digit per row: the smallest legible size.
 _SHAPES = "75557 26227 71747 71717 55711 74717 74757 71222 75757 75717 25755 65656 34443 65556 74647 74644"
 HEX_DIGITS = dict(zip("0123456789ABCDEF", _SHAPES.split(), strict=True))
 
@@ -41,12 +41,12 @@ class _Packed:
         self._data = data
 
     def run_of(self, code: int) -> int | None:
-        """The index of the run that holds `code`."""
+        """Return the index of the run that holds `code`."""
         run = bisect_right(self._first, code) - 1
         return run if run >= 0 and code < self._first[run] + self._length[run] else None
 
     def find(self, code: int) -> tuple[int, bytes] | None:
-        """Kind and rows of a glyph."""
+        """Return kind and rows of a glyph."""
         run = self.run_of(code)
         if run is None:
             return None
@@ -56,7 +56,7 @@ class _Packed:
 
 
 def glyph_size(kind: int) -> int:
-    """Bytes of a glyph that is `kind` pixels wide; a mark (0) takes 16."""
+    """Return the bytes of a glyph of `kind` pixels width; a mark (0) takes 16."""
     return (kind or 16) * GLYPH_HEIGHT // 8
 
 
@@ -71,10 +71,10 @@ def bitmap_covers(code: int) -> bool:
 
 
 def bitmap_glyph(code: int, size: float) -> tuple[int, int, int, Image.Image] | None:
-    """A glyph for a font of `size` pixels.
+    """Return a glyph for a font of `size` pixels.
 
     Returns advance, left edge relative to the pen, top relative to the baseline (in pixels), and a mask of mode L; None if there is none.
-    Whole scales keep the pixels crisp; only below 14 px, where a whole cell would not fit the line, is the glyph shrunk.
+    Scales by whole numbers, for crisp pixels; below 14 px, where a cell would not fit the line, the glyph is shrunk.
     """
     found = _packed().find(code)
     if found is None:
@@ -89,7 +89,7 @@ def bitmap_glyph(code: int, size: float) -> tuple[int, int, int, Image.Image] | 
 
 
 def hex_box(code: int, size: float) -> Image.Image:
-    """A box of about `size` pixels with the code point in hexadecimal, as a mask of mode L: what is drawn for a glyph that nobody has."""
+    """Draw a box of about `size` pixels with the code point in hexadecimal, as a mask of mode L, for a character without a glyph."""
     digits = f"{code:04X}" if code < 0x10000 else f"{code:06X}"
     columns = len(digits) // 2
     pixel = max(1, int(size) // 15)

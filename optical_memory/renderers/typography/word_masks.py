@@ -1,4 +1,4 @@
-"""Words: the smallest pieces that are measured and drawn, each once, and kept.
+"""Words: the smallest pieces that are measured and drawn, once each, and cached.
 
 A page repeats most of its words, so their masks are cached and a page costs little more than pasting them. A word is cut into clusters (a
 base with its marks, an emoji sequence), each cluster finds its font, and neighbours of one font are shaped together.
@@ -21,11 +21,11 @@ from .bidi import mirrored
 from .fonts import BUNDLED, Face, FontBook
 from .unifont import bitmap_glyph, hex_box
 
-__all__ = ["Ink", "Look", "Word", "WordBook", "clusters_of"]
+__all__ = ["Ink", "TextStyle", "Word", "WordBook", "clusters_of"]
 
 WORDS_KEPT = 20_000  # masks of about one kilobyte each
-CLUSTER_LIMIT = 24  # code points; a longer pile of marks is cut, so that shaping stays linear
-ASCENT, DESCENT = 1.3, 0.6  # of the font size: no ink goes further from the baseline, lest one line deface another
+CLUSTER_LIMIT = 24  # code points; a longer stack of marks is cut, so that shaping stays linear
+ASCENT, DESCENT = 1.3, 0.6  # of the font size: ink is clipped beyond, so that lines do not overlap
 STRIKE_SIZES = (109, 136, 160, 128, 96, 72, 64, 32)  # pixel sizes of colour emoji fonts: Noto's first, then Apple's
 SLANT = 0.2  # shear of the drawn italics
 SHAPED = bool(features.check("raqm"))
@@ -41,12 +41,12 @@ _IGNORABLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe0
 _VISIBLE_FORMATS = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
 _log = logging.getLogger(__name__)
 _ZWJ = "\u200d"
-_KEYCAP = "\u20e3"  # colour fonts draw the digit white on blue, which is lost in grey: digit and frame are drawn one by one
+_KEYCAP = "\u20e3"  # colour fonts draw a white digit on blue, invisible in grey: digit and frame are drawn one by one
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a word looks. `size` is in pixels of the picture; `grey` is 0 for black."""
+class TextStyle:
+    """Size, face and decoration of a word. `size` is in pixels of the image; `grey` is 0 for black."""
 
     size: float
     style: str = "sans"
@@ -56,7 +56,7 @@ class Look:
 
 
 class Ink(NamedTuple):
-    """A mask and where its upper left corner stands, relative to the word's start on the baseline."""
+    """A mask and the position of its upper left corner, relative to the word's start on the baseline."""
 
     left: int
     top: int
@@ -64,7 +64,7 @@ class Ink(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A measured and drawn word: its advance in pixels, its ink, and how many of its characters no font could draw."""
+    """A measured and drawn word: its advance in pixels, its ink, and the number of characters that no font could draw."""
 
     width: float
     inks: tuple[Ink, ...]
@@ -77,7 +77,7 @@ def is_ignorable(char: str) -> bool:
 
 
 def clusters_of(text: str) -> list[str]:
-    """Text cut so that nothing that is drawn as one is parted: marks, joiners, variation selectors, skin tones, flags."""
+    """Split text into clusters that are drawn as one: with marks, joiners, variation selectors, skin tones, flags."""
     clusters: list[str] = []
     for char in text:
         if clusters and len(clusters[-1]) < CLUSTER_LIMIT and _extends(clusters[-1], char):
@@ -100,72 +100,72 @@ def _extends(cluster: str, char: str) -> bool:
 
 
 class WordBook:
-    """Measures and draws words. Safe to use from many threads."""
+    """Measures and draws words. Thread-safe."""
 
     def __init__(self, fonts: FontBook) -> None:
         self.fonts = fonts
-        self._words: dict[tuple[Look, bool], dict[str, Word]] = {}
+        self._words: dict[tuple[TextStyle, bool], dict[str, Word]] = {}
         self._count = 0
-        self._lock = threading.RLock()  # Pillow's font objects are not promised to be safe for two threads at once
+        self._lock = threading.RLock()  # Pillow's font objects are not documented as thread-safe
 
-    def shelf(self, look: Look, rtl: bool = False) -> dict[str, Word]:
-        """The words of one look that are known already, for callers that look up many."""
-        return self._words.setdefault((look, rtl), {})
+    def shelf(self, text_style: TextStyle, rtl: bool = False) -> dict[str, Word]:
+        """Return the cached words of one text style, for callers that need many."""
+        return self._words.setdefault((text_style, rtl), {})
 
-    def word(self, text: str, look: Look, rtl: bool = False) -> Word:
-        """The word of `text`, which holds no line break."""
-        found = self.shelf(look, rtl).get(text)
-        return found if found is not None else self._add(text, look, rtl)
+    def word(self, text: str, text_style: TextStyle, rtl: bool = False) -> Word:
+        """Return the word of `text`, which must not contain a line break."""
+        found = self.shelf(text_style, rtl).get(text)
+        return found if found is not None else self._add(text, text_style, rtl)
 
-    def _add(self, text: str, look: Look, rtl: bool) -> Word:
+    def _add(self, text: str, text_style: TextStyle, rtl: bool) -> Word:
         with self._lock:
             if self._count >= WORDS_KEPT:
                 self._count = 0
                 for shelf in self._words.values():
                     shelf.clear()
-            word = self._draw(text, look, rtl)
-            self.shelf(look, rtl)[text] = word
+            word = self._draw(text, text_style, rtl)
+            self.shelf(text_style, rtl)[text] = word
             self._count += 1
             return word
 
-    def _draw(self, text: str, look: Look, rtl: bool) -> Word:
+    def _draw(self, text: str, text_style: TextStyle, rtl: bool) -> Word:
         if _ASCII.fullmatch(text):
             text = mirrored(text[::-1]) if rtl else text
-            return _styled(_draw_run(text, Face(BUNDLED[look.style]), look.size, shaped=False, rtl=False), look)
-        pieces = [piece for run, face in self._runs(text, look.style) for piece in self._draw_piece(run, face, look, rtl)]
-        return _styled(_joined(pieces[::-1] if rtl else pieces), look)
+            return _styled(_draw_run(text, Face(BUNDLED[text_style.style]), text_style.size, shaped=False, rtl=False), text_style)
+        pieces = [piece for run, face in self._runs(text, text_style.style) for piece in self._draw_piece(run, face, text_style, rtl)]
+        return _styled(_joined(pieces[::-1] if rtl else pieces), text_style)
 
     def _runs(self, text: str, style: str) -> list[tuple[str, Face | None]]:
         faced = [piece for cluster in clusters_of(text) for piece in self._faced(cluster, style)]
         return [("".join(cluster for cluster, _ in run), face) for face, run in groupby(faced, key=lambda pair: pair[1])]
 
     def _faced(self, cluster: str, style: str) -> list[tuple[str, Face | None]]:
-        """A cluster with its face; character by character where no font has all of it."""
+        """Return a cluster with its face; character by character if no font has all of it."""
         seen = [ord(char) for char in cluster if not is_ignorable(char)]
         face = self.fonts.face_for(seen or [0x20], style)
         if (face is not None and _KEYCAP not in cluster) or len(cluster) == 1:
             return [(cluster, face)]
         return [(char, self.fonts.face_for([ord(char)], style)) for char in cluster if not is_ignorable(char)]
 
-    def _draw_piece(self, run: str, face: Face | None, look: Look, rtl: bool) -> list[Word]:
+    def _draw_piece(self, run: str, face: Face | None, text_style: TextStyle, rtl: bool) -> list[Word]:
         if face is None:
-            return [_last_resort(char, look.size) for char in run]
+            return [_last_resort(char, text_style.size) for char in run]
         if face.has_strikes:
-            return [_draw_strike(cluster, face, look.size) for cluster in clusters_of(run)]
+            return [_draw_strike(cluster, face, text_style.size) for cluster in clusters_of(run)]
         shaped = SHAPED and not _PLAIN.fullmatch(run)
         if not shaped:
             run = "".join(char for char in run if not is_ignorable(char))
             run = mirrored("".join(reversed(clusters_of(run)))) if rtl else run  # HarfBuzz mirrors by itself
         try:
-            return [_draw_run(run, face, look.size, shaped=shaped, rtl=rtl)]
-        except OSError as exc:  # a font that claims the characters, and that FreeType cannot read
+            return [_draw_run(run, face, text_style.size, shaped=shaped, rtl=rtl)]
+        except OSError as exc:  # a font that maps the characters, but FreeType cannot read it
             _log.warning("the font %s cannot be drawn with: %s", face.path, exc)
-            return [_last_resort(char, look.size) for char in run]
+            return [_last_resort(char, text_style.size) for char in run]
 
 
 @lru_cache(maxsize=256)
 def load_font(face: Face, size: float, shaped: bool) -> ImageFont.FreeTypeFont:
-    """A face at a pixel size, laid out by HarfBuzz (`shaped`) or glyph by glyph."""
+    """Load a face at a pixel size, laid out by HarfBuzz (`shaped`) or glyph by glyph."""
     engine = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
     return ImageFont.truetype(face.path, size, index=face.index, layout_engine=engine)
 
@@ -204,7 +204,7 @@ def _strike_font(face: Face) -> ImageFont.FreeTypeFont | None:
 
 
 def _draw_strike(cluster: str, face: Face, size: float) -> Word:
-    """A colour glyph, brought to grey and to the height of the text."""
+    """Draw a colour glyph in grey, scaled to the height of the text."""
     font = _strike_font(face)
     side = max(1, round(1.15 * size))
     box = font.getbbox(cluster) if font is not None else (0, 0, 0, 0)
@@ -218,7 +218,7 @@ def _draw_strike(cluster: str, face: Face, size: float) -> Word:
 
 
 def _joined(pieces: list[Word]) -> Word:
-    """Pieces side by side. A mark from another font than its letter stands over the letter's middle, and never out of the word."""
+    """Join pieces side by side. A mark from another font than its letter is centred on the letter, inside the word."""
     inks: list[Ink] = []
     pen = before = 0.0
     for piece in pieces:
@@ -230,17 +230,17 @@ def _joined(pieces: list[Word]) -> Word:
     return Word(pen, tuple(inks), sum(piece.missing for piece in pieces))
 
 
-def _styled(word: Word, look: Look) -> Word:
-    """Slanted and struck through, as the look says."""
-    inks = tuple(_slanted(ink) for ink in word.inks) if look.italic else word.inks
-    if look.strike and word.width >= 1:
-        line = Image.new("L", (round(word.width), max(1, round(look.size / 14))), 255)
-        inks = (*inks, Ink(0, -round(0.28 * look.size), line))
+def _styled(word: Word, text_style: TextStyle) -> Word:
+    """Slant and strike through a word by its text style."""
+    inks = tuple(_slanted(ink) for ink in word.inks) if text_style.italic else word.inks
+    if text_style.strike and word.width >= 1:
+        line = Image.new("L", (round(word.width), max(1, round(text_style.size / 14))), 255)
+        inks = (*inks, Ink(0, -round(0.28 * text_style.size), line))
     return Word(word.width, inks, word.missing)
 
 
 def _slanted(ink: Ink) -> Ink:
-    """A sheared mask; what lies on the baseline stays where it is."""
+    """Shear a mask about the baseline."""
     mask, above = ink.mask, -ink.top
     lean = round(SLANT * above)
     fall = round(SLANT * max(0, mask.height - above))

@@ -99,8 +99,7 @@ end
 
 # ARGV: a new generation, or '' if the session must be there; the length expected, or ''; ttl of pages in ms, or ''; ttl of a new
 # session in ms, or ''; its mode; then for each turn: digest, record, '1' if pinned, number of calls, digests of calls. Answers with the
-# number of the first turn if all are new; otherwise for each turn with its number, 1 if it is pinned, and the record if it was there
-# before.
+# number of the first turn if all are new; else for each turn with its number, 1 if it is pinned, and the record if it was there before.
 APPEND = _script(
     _STATE.replace("$FIELD", "ARGV[6]")
     + """

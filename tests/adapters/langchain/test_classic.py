@@ -9,7 +9,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +90,6 @@ def test_an_llm_chain_with_several_inputs(model: tuple[Wire, Any]) -> None:
     forgetful = LLMChain(llm=chat, prompt=prompt, memory=memory_of(memory_key="past"))
     with pytest.raises(ValueError, match="One input key expected"):
         forgetful.invoke({"question": "why?", "style": "briefly"})
-
-
-def test_most_calls_only_append(model: tuple[Wire, Any]) -> None:
-    wire, chat = model
-    memory = memory_of(marks=WaterMarks(high=2_000, low=400), reader="qwen3-vl", renderer=RuledRenderer(rows=9_000))
-    chain = ConversationChain(llm=chat, prompt=PROMPT, memory=memory)
-    for n in range(100):  # 200 turns
-        chain.predict(input=f"question {n} about flights")
-    bodies = [json.dumps(request.body["messages"])[:-1] for request in wire.requests]
-    appended = sum(later.startswith(sooner) for sooner, later in pairwise(bodies))
-    assert appended >= 0.8 * len(bodies), appended
-    assert images(wire.requests[-1].body)
 
 
 def test_the_memory_by_hand() -> None:

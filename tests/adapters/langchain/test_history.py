@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
-import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +34,6 @@ from optical_memory.adapters.langchain.history import OpticalChatMessageHistory,
 from optical_memory.errors import BudgetTooSmall, InvalidTurn, UnknownToolCall
 from optical_memory.planning.triggers import WaterMarks
 from optical_memory.stores import Store
-from optical_memory.stores.in_memory import MemoryStore
 from tests.adapters.wire import Call, Wire
 from tests.histories import histories
 from tests.support import RuledRenderer
@@ -356,41 +351,11 @@ def test_the_budget_is_for_all_that_is_sent(history: OpticalChatMessageHistory) 
     assert history.as_runnable(budget=raised.value.needed).invoke([new])[-1] == new
 
 
-def test_lost_pages_are_text_again() -> None:
-    renderer, store = RuledRenderer(rows=900), MemoryStore()
-    history_on(store, renderer=renderer).add_messages(questions(20))
-    history = history_on(store, renderer=renderer)
-    seen = history.as_runnable()
-    assert pictures(seen.invoke("now"))
-    context = history.memory.context()
-    renderer.broken = True
-    store.discard(history.memory.session, store.names(history.memory.session, "picture/"))
-    history.memory._builder._composer.forget()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert seen.invoke("now")[:-1] == history.messages
-    assert context.pages and any("as text" in str(each.message) for each in caught)
-
-
 def test_what_is_no_message_is_refused(history: OpticalChatMessageHistory) -> None:
     with pytest.raises(TypeError, match="a dict"):
         history.as_runnable().invoke({"input": "x"})
     with pytest.raises(TypeError, match="Pass the memory"):
         as_runnable().invoke("x")
-
-
-@pytest.mark.parametrize(
-    ("module", "framework", "extra"),
-    [
-        ("langchain.history", "langchain_core", "langchain"),
-        ("langchain.byte_stores", "langchain_core", "langchain"),
-        ("langchain.classic", "langchain_classic", "langchain-classic"),
-    ],
-)
-def test_a_missing_framework_is_named(module: str, framework: str, extra: str) -> None:
-    code = f"import sys; sys.modules[{framework!r}] = None; import optical_memory.adapters.{module}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "MissingExtra" in done.stderr and f"optical-memory[{extra}]" in done.stderr
 
 
 # -- in a chain, over the wire ----------------------------------------------------------------------------------------------------------
@@ -464,33 +429,3 @@ def assert_paired(messages: list[dict[str, Any]]) -> None:
             continue
         assert not waiting, f"message {place} comes before results"
         waiting = [call["id"] for call in message.get("tool_calls", ())]
-
-
-def as_dict(message: BaseMessage) -> dict[str, Any]:
-    calls = [{"id": call["id"]} for call in getattr(message, "tool_calls", ())]
-    result = {"tool_call_id": message.tool_call_id} if isinstance(message, ToolMessage) else {}
-    return {"role": message.type, "content": message.content, **({"tool_calls": calls} if calls else {}), **result}
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(dicts=histories())
-def test_no_request_holds_an_orphan(dicts: list[dict[str, Any]]) -> None:
-    messages = convert_to_messages([{key: item[key] for key in item if key not in ("created_at", "importance")} for item in dicts])
-    history = history_on("memory://")
-    for message in messages:
-        if isinstance(message, HumanMessage):  # each call of the model comes with something new
-            assert_paired([as_dict(each) for each in history.as_runnable().invoke([*history.messages, message])])
-        history.add_messages([message])
-    assert history.messages == messages
-
-
-def test_most_calls_only_append(model: Any) -> None:
-    wire, chat = model
-    sessions = chat_histories("memory://", renderer=RuledRenderer(rows=900), marks=WaterMarks(high=2_000, low=400))
-    chain = RunnableWithMessageHistory(as_runnable() | chat, sessions)
-    for n in range(100):  # 200 turns
-        chain.invoke([HumanMessage(f"question {n} about flights")], config("long"))
-    bodies = [json.dumps(request.body["messages"])[:-1] for request in wire.requests]
-    appended = sum(later.startswith(sooner) for sooner, later in pairwise(bodies))
-    assert appended >= 0.8 * len(bodies), appended
-    assert images(wire.requests[-1].body)

@@ -8,14 +8,12 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from importlib.resources import files
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 
 pytest.importorskip("langchain.agents.middleware", reason="langchain is not installed")
 
@@ -30,10 +28,9 @@ from pydantic import Field
 
 from optical_memory.adapters.langchain import OpticalMemoryMiddleware
 from optical_memory.adapters.langchain.messages import key_of, turn_of_message, without_reasoning
-from optical_memory.errors import BudgetTooSmall, StoreUnavailable
+from optical_memory.errors import StoreUnavailable
 from optical_memory.planning.triggers import WaterMarks
 from optical_memory.stores.in_memory import MemoryStore
-from tests.adapters.upset import upset_histories
 from tests.adapters.wire import Call, Wire
 from tests.support import RuledRenderer
 
@@ -194,20 +191,6 @@ def request_of(messages: list[Any], model: BaseChatModel | None = None, **more: 
     return ModelRequest(model=model or Scripted(), messages=messages, state={"messages": messages}, **more)
 
 
-def test_nothing_changes_inside_a_tool_loop() -> None:
-    script = [AIMessage("ok " * 60) for _ in range(6)]
-    loop = [calling(("look", {"at": n}, f"c{n}a"), ("look", {"at": n + 50}, f"c{n}b")) for n in range(4)]
-    model = Scripted(script=[*script, *loop, AIMessage("done")])
-    one = agent(model)
-    chat(one, 7)
-    loop_calls = [wired(sent) for sent in model.sent[6:]]
-    assert len(loop_calls) == 5 and appends(loop_calls) == 1.0
-    chat(one, 2, first=8)
-    assert any(pictures(sent) for sent in model.sent)
-    for sent in model.sent:
-        assert_paired(sent)
-
-
 THINKING = [{"type": "thinking", "thinking": "hm", "signature": "sig"}, {"type": "text", "text": "I thought about it. " * 12}]
 
 
@@ -235,64 +218,6 @@ def test_an_answer_of_openai_loses_what_ties_it_to_its_reasoning() -> None:
     assert not any("id" in block for block in bare.content)
     assert message.content == content
     assert without_reasoning(AIMessage([THINKING[0]])).content == "(empty)"
-
-
-def converted(history: list[dict[str, Any]]) -> list[AnyMessage]:
-    kinds: dict[str, Callable[[dict[str, Any]], AnyMessage]] = {
-        "user": lambda message: HumanMessage(message["content"]),
-        "system": lambda message: SystemMessage(message["content"]),
-        "tool": lambda message: ToolMessage(message["content"], tool_call_id=message["tool_call_id"]),
-        "assistant": lambda message: calling(*(("look", {"at": 1}, call["id"]) for call in message.get("tool_calls", ()))).model_copy(
-            update={"content": message["content"]}
-        ),
-    }
-    return [kinds[message["role"]](message) for message in history]
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(upset_histories(max_steps=30))
-def test_no_request_ever_holds_half_a_tool_call(history: list[dict[str, Any]]) -> None:
-    messages, state, middleware, before = converted(history), {}, optical(), None
-    for end in range(1, len(messages) + 1, 3):
-        sent: list[Any] = []
-        request = request_of(messages[:end]).override(state={"messages": messages[:end], **state})
-        answer = middleware.wrap_model_call(request, lambda inner, sent=sent: sent.extend(inner.messages) or inner)
-        assert_paired(sent)
-        plan = state
-        if hasattr(answer, "command"):
-            plan = answer.command.update
-        if before is not None and plan == state and pictures(before):
-            stable = 1 + max(place for place, message in enumerate(before) if pictures([message]))
-            assert wired(sent[:stable]) == wired(before[:stable]), "pages hold still for as long as their plan does"
-        state, before = plan, sent
-
-
-def test_a_replay_of_a_real_trajectory_mostly_appends() -> None:
-    messages = trajectory()[:200]
-    middleware, state, calls = optical(reader="gpt-4o", renderer=RuledRenderer(rows=6_000), marks=None), {}, []
-    for end in [place for place, message in enumerate(messages) if message.type == "ai"]:
-        request = request_of(messages[:end]).override(state={"messages": messages[:end], **state})
-        answer = middleware.wrap_model_call(request, lambda inner: calls.append(inner.messages) or inner)
-        state = answer.command.update if hasattr(answer, "command") else state
-        assert_paired(calls[-1])
-    assert len(calls) > 80 and len(pictures(calls[-1])) >= 2
-    assert appends([wired(sent) for sent in calls]) >= 0.8
-
-
-def trajectory() -> list[AnyMessage]:
-    loaded = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"]
-    kinds: dict[str, Callable[[dict[str, Any]], AnyMessage]] = {
-        "user": lambda message: HumanMessage(message["content"]),
-        "tool": lambda message: ToolMessage(message["content"], tool_call_id=message["tool_call_id"], name=message["name"]),
-        "assistant": lambda message: AIMessage(
-            message["content"] or "",
-            tool_calls=[
-                {"name": call["function"]["name"], "args": json.loads(call["function"]["arguments"]), "id": call["id"]}
-                for call in message.get("tool_calls") or ()
-            ],
-        ),
-    }
-    return [kinds[message["role"]](message) for message in loaded]
 
 
 # -- checkpoints --------------------------------------------------------------------------------------------------------------------------
@@ -525,17 +450,6 @@ def test_without_pages_the_conversation_goes_on_as_text() -> None:
     assert len(model.sent[-1]) == 24 and not pictures(model.sent[-1])
 
 
-def test_a_renderer_that_cannot_draw_gives_text() -> None:
-    model = Scripted()
-    chat(agent(model, optical(renderer=RuledRenderer(broken=True))), 6)
-    assert len(model.sent[-1]) == 12 and not pictures(model.sent[-1])
-
-
-def test_a_budget_that_is_too_small_is_said() -> None:
-    with pytest.raises(BudgetTooSmall):
-        chat(agent(Scripted(), optical(budget=20)), 1)
-
-
 def test_a_budget_is_held() -> None:
     model = Scripted()
     one = agent(model, optical(budget=900))
@@ -543,17 +457,6 @@ def test_a_budget_is_held() -> None:
     [entry] = one.get_state(thread()).values[STATE]["plans"].values()
     assert entry["plan"]["budget"] == 900 and 0 < entry["plan"]["prefix_tokens"] < 900
     assert pictures(model.sent[-1]) and len(model.sent[-1]) < 12
-
-
-def test_a_model_without_a_profile_gets_text() -> None:
-    class Stranger(Scripted):
-        def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
-            return {"ls_provider": "x", "ls_model_name": "llama-3"}
-
-    model = Stranger()
-    with pytest.warns(RuntimeWarning, match="llama-3"):
-        chat(agent(model, optical(reader=None)), 8)
-    assert len(model.sent[-1]) == 16
 
 
 def test_a_conversation_that_the_provider_keeps_is_left_alone() -> None:

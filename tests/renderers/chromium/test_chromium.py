@@ -85,7 +85,7 @@ def test_a_killed_browser_is_started_again(renderer: ChromiumRenderer) -> None:
 
 
 @linux_only
-@pytest.mark.parametrize("delay", [0.02, 0.15, 0.4, 0.9])
+@pytest.mark.parametrize("delay", [0.15, *(pytest.param(delay, marks=pytest.mark.endurance) for delay in (0.02, 0.4, 0.9))])
 def test_a_browser_killed_in_the_middle_of_a_job(renderer: ChromiumRenderer, delay: float) -> None:
     """Whatever it was at: opening a tab, laying out, capturing."""
     given = said(*(f"Number {n}. " + "Many words follow here. " * 80 for n in range(200)))
@@ -123,7 +123,7 @@ def test_one_browser_for_all_renderers_and_none_after_the_last() -> None:
     """In a process of its own, since other tests may hold a browser."""
     script = (
         "from optical_memory.renderers.chromium.renderer import BATCH, ChromiumRenderer, _batch_end, _Unit\n"
-        "from tests.renderers.test_chromium import STYLE, browsers, said\n"
+        "from tests.renderers.chromium.test_chromium import STYLE, browsers, said\n"
         "one, other = ChromiumRenderer(), ChromiumRenderer()\n"
         "counts = []\n"
         "for step in (lambda: other.render(said('a'), STYLE), lambda: one.render(said('a'), STYLE), other.close, one.close):\n"

@@ -14,17 +14,17 @@ from optical_memory.renderers.pillow.linear_tex import linear_tex
 from optical_memory.renderers.pillow.tables import table_rows
 from optical_memory.renderers.pillow.typesetting import LineBox, Row, Typesetter
 from optical_memory.renderers.typography.fonts import BUNDLED, FontBook
-from optical_memory.renderers.typography.word_masks import SHAPED, Look, Word, WordBook, clusters_of
+from optical_memory.renderers.typography.word_masks import SHAPED, TextStyle, Word, WordBook, clusters_of
 
-LOOK = Look(16.0)
-MONO = Look(15.0, "mono")
+STYLE = TextStyle(16.0)
+MONO = TextStyle(15.0, "mono")
 BOX = LineBox(left=0, width=300, line=20, baseline=15)
 WORDS = WordBook(FontBook(()))
 SETTER = Typesetter(WORDS)
 
 
-def rows(text: str, look: Look = LOOK, box: LineBox = BOX) -> list[Row]:
-    return SETTER.rows([(text, look)], box)
+def rows(text: str, text_style: TextStyle = STYLE, box: LineBox = BOX) -> list[Row]:
+    return SETTER.rows([(text, text_style)], box)
 
 
 def ink_edges(row: Row) -> tuple[int, int]:
@@ -50,7 +50,7 @@ def test_flags_pair_up() -> None:
 @example("0\u0359", 40)  # a mark that only the last resort can draw, wider than its letter
 @example("i\u0359", 40)
 def test_lines_stay_within_their_box(text: str, width: int) -> None:
-    widest = 2 * LOOK.size  # a single cluster that is wider than the line cannot be cut
+    widest = 2 * STYLE.size  # a single cluster that is wider than the line cannot be cut
     for row in rows(text, box=replace(BOX, width=width)):
         assert all(mark.x >= -4 and mark.x <= width + widest for mark in row.marks)
 
@@ -76,7 +76,7 @@ def test_preformatted_text_keeps_its_indentation() -> None:
 
 
 def test_closing_punctuation_does_not_begin_a_line() -> None:
-    width = round(WORDS.word("中", LOOK).width) * 5
+    width = round(WORDS.word("中", STYLE).width) * 5
     first, second = rows("中文字符号。中", box=replace(BOX, width=width + 2))
     assert len(first.marks) == 4 and len(second.marks) == 3
 
@@ -94,15 +94,15 @@ def test_right_to_left_paragraphs_stand_at_the_right() -> None:
 
 
 def test_mixed_text_is_reordered_on_its_line() -> None:
-    hebrew, latin = WORDS.word("אב", LOOK, True), WORDS.word("abc", LOOK)
+    hebrew, latin = WORDS.word("אב", STYLE, True), WORDS.word("abc", STYLE)
     marks = rows("אב abc")[0].marks
     by_mask = {id(mark.mask): mark.x for mark in marks}
     assert by_mask[id(hebrew.inks[0].mask)] > by_mask[id(latin.inks[0].mask)]
 
 
 def test_a_pair_of_brackets_stands_with_what_it_encloses() -> None:
-    latin, number = WORDS.word("f(n)", LOOK), WORDS.word("3", LOOK)
-    opening, closing = WORDS.word("(", LOOK), WORDS.word(")", LOOK)
+    latin, number = WORDS.word("f(n)", STYLE), WORDS.word("3", STYLE)
+    opening, closing = WORDS.word("(", STYLE), WORDS.word(")", STYLE)
     arabic = rows("\u0627\u0644 f(n) \u0648")[0].marks
     assert [mark.mask for mark in arabic].count(latin.inks[0].mask) == 1, "f(n) is one word, not )f(n"
     marks = {id(mark.mask): mark.x for mark in rows("\u0627\u0644 (3) \u0648")[0].marks}
@@ -114,7 +114,7 @@ def test_a_pair_of_brackets_stands_with_what_it_encloses() -> None:
 
 def mirrored_pair() -> tuple[Word, Word]:
     """Opening and closing bracket, as they are drawn where text runs right to left."""
-    return WORDS.word("(", LOOK, True), WORDS.word(")", LOOK, True)
+    return WORDS.word("(", STYLE, True), WORDS.word(")", STYLE, True)
 
 
 def ink_bytes(word: Word) -> list[bytes]:
@@ -123,15 +123,15 @@ def ink_bytes(word: Word) -> list[bytes]:
 
 @pytest.mark.parametrize(("text", "drawn"), [("):", ":("), ("[{<", ">}]"), ("...", "..."), ("»", "«"), ("(≤", "≥)")])
 def test_signs_that_run_right_to_left_are_turned_round(text: str, drawn: str) -> None:
-    assert ink_bytes(WORDS.word(text, LOOK, True)) == ink_bytes(WORDS.word(drawn, LOOK))
+    assert ink_bytes(WORDS.word(text, STYLE, True)) == ink_bytes(WORDS.word(drawn, STYLE))
 
 
 def test_a_name_in_a_head_runs_its_own_way() -> None:
     def order(text: str, head: str) -> list[int]:
         """The places of the Hebrew words of a head, from left to right, and that of its first word."""
-        row = SETTER.rows([(text, LOOK)], replace(BOX, width=600), [(head, LOOK), (" ", LOOK)])[0]
+        row = SETTER.rows([(text, STYLE)], replace(BOX, width=600), [(head, STYLE), (" ", STYLE)])[0]
         at = {id(mark.mask): mark.x for mark in row.marks}
-        words = [WORDS.word("user", LOOK), WORDS.word("אב", LOOK, True), WORDS.word("גד", LOOK, True)]
+        words = [WORDS.word("user", STYLE), WORDS.word("אב", STYLE, True), WORDS.word("גד", STYLE, True)]
         return [at[id(word.inks[0].mask)] for word in words]
 
     for text in ("plain", "שלום"):
@@ -141,14 +141,14 @@ def test_a_name_in_a_head_runs_its_own_way() -> None:
 
 def test_white_between_words_and_numbers_of_a_kind_goes_with_the_paragraph() -> None:
     at = {id(mark.mask): mark.x for mark in rows("\u0627\u0644 abc \u0663")[0].marks}
-    latin, number = WORDS.word("abc", LOOK), WORDS.word("\u0663", LOOK)
+    latin, number = WORDS.word("abc", STYLE), WORDS.word("\u0663", STYLE)
     assert at[id(number.inks[0].mask)] < at[id(latin.inks[0].mask)], "an Arabic number goes on to the left"
 
 
 @pytest.mark.skipif(not SHAPED, reason="this Pillow has no libraqm")
 def test_arabic_letters_join() -> None:
-    joined = WORDS.word("\u0628\u064a\u062a", Look(40.0), True)
-    isolated = [WORDS.word(char, Look(40.0), True) for char in "\u0628\u064a\u062a"]
+    joined = WORDS.word("\u0628\u064a\u062a", TextStyle(40.0), True)
+    isolated = [WORDS.word(char, TextStyle(40.0), True) for char in "\u0628\u064a\u062a"]
     assert len(joined.inks) == 1
     assert joined.width < 0.8 * sum(word.width for word in isolated)
 
@@ -161,15 +161,15 @@ def test_a_font_that_cannot_be_read_gives_way(tmp_path: Path) -> None:
     assert face is not None
     words = WordBook(book)
     book._chosen["\u4e2d", "sans"] = replace(face, path=tmp_path / "gone.ttf")
-    assert words.word("\u4e2d", LOOK).inks
+    assert words.word("\u4e2d", STYLE).inks
 
 
 def test_known_words_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("optical_memory.renderers.typography.word_masks.WORDS_KEPT", 50)
     words = WordBook(FontBook(()))
     for number in range(200):
-        words.word(str(number), LOOK)
-    assert len(words.shelf(LOOK)) <= 50
+        words.word(str(number), STYLE)
+    assert len(words.shelf(STYLE)) <= 50
 
 
 @pytest.mark.parametrize(
@@ -195,6 +195,6 @@ def test_any_tex_is_read(source: str) -> None:
 
 def test_rows_of_a_table_that_is_too_wide_break_between_words() -> None:
     table = Table(rows=((tuple((Span(str(number)),) for number in range(10_000, 10_040))),), aligns=())
-    lines = table_rows(table, SETTER, BOX, LOOK, lambda spans, look: [(span.text, look) for span in spans])
+    lines = table_rows(table, SETTER, BOX, STYLE, lambda spans, text_style: [(span.text, text_style) for span in spans])
     assert len(lines) > 1
     assert sum(len(row.marks) for row in lines) == 40 + 39, "a mark for each number and each bar"

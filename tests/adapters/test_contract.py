@@ -1,0 +1,267 @@
+"""What every adapter promises, asked of each one whose framework is here. What only one framework knows is in that adapter's own file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from optical_memory import WaterMarks
+from optical_memory.errors import BudgetTooSmall
+from optical_memory.stores import SessionId
+from optical_memory.stores.in_memory import MemoryStore
+from tests.adapters.drivers import DRIVERS, Driver, Message, Sent
+from tests.adapters.upset import upset_histories
+from tests.histories import histories
+from tests.memory.test_planning_properties import EXAMPLES
+from tests.support import RuledRenderer
+
+ROOT = Path(__file__).parents[2]
+SMALL = WaterMarks(high=300, low=60)
+FRAMEWORKS = {  # the module of each adapter, what it is missing without, and the extra that brings it
+    "langchain.middleware": ("langchain", "langchain"),
+    "langchain.history": ("langchain_core", "langchain"),
+    "langchain.byte_stores": ("langchain_core", "langchain"),
+    "langchain.classic": ("langchain_classic", "langchain-classic"),
+    "litellm": ("litellm", "litellm"),
+    "llama_index": ("llama_index.core", "llama-index"),
+    "openai_agents": ("agents", "openai-agents"),
+    "pydantic_ai": ("pydantic_ai", "pydantic-ai"),
+}
+
+Open = Callable[..., Driver]
+
+
+@pytest.fixture(params=DRIVERS)
+def opened(request: pytest.FixtureRequest) -> Open:
+    """Opens an adapter with small water marks and a renderer of small pages, unless told otherwise."""
+
+    def opened(**options: Any) -> Driver:
+        given = {"reader": "deepseek-ocr", "renderer": RuledRenderer(rows=900), "marks": SMALL, **options}
+        return DRIVERS[request.param](**{name: value for name, value in given.items() if value is not None})
+
+    return opened
+
+
+def chat(count: int) -> list[Message]:
+    return [{"role": "user" if n % 2 else "assistant", "content": f"turn {n} is about QX-77{n:03}. " * 6} for n in range(1, count + 1)]
+
+
+def calls(*ids: str) -> Message:
+    made = [{"id": call_id, "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}} for call_id in ids]
+    return {"role": "assistant", "content": "", "tool_calls": made}
+
+
+def result(call_id: str, text: str = "there is a train to Basel. ") -> Message:
+    return {"role": "tool", "tool_call_id": call_id, "content": text}
+
+
+def pictures(sent: Sequence[Sent]) -> int:
+    return sum(message.pictures for message in sent)
+
+
+def texts(sent: Sequence[Sent]) -> list[str]:
+    return [message.text for message in sent]
+
+
+def appends(requests: Sequence[Sequence[Sent]]) -> float:
+    """The share of requests that only add to the one before."""
+    raw = [[message.raw for message in sent] for sent in requests]
+    return sum(after[: len(before)] == before for before, after in pairwise(raw)) / (len(raw) - 1)
+
+
+def assert_paired(sent: Sequence[Sent]) -> None:
+    """Every result follows its call, and every call has its result before anybody else speaks, but for calls at the very end.
+
+    Calls and words of one answer may be messages of their own.
+    """
+    waiting: set[str] = set()
+    for message in sent:
+        if message.role == "tool":
+            assert message.answers in waiting, f"a result without its call: {message.answers}"
+            waiting.discard(message.answers)
+        elif message.calls:
+            assert message.role == "assistant" and not waiting & set(message.calls), "called again before it was answered"
+            waiting |= set(message.calls)
+        else:
+            assert not waiting or message.role == "assistant", f"somebody spoke before the results of {waiting}"
+
+
+def assert_strictly_paired(sent: Sequence[Sent]) -> None:
+    """As providers of chat completions have it: nothing stands between a call and its results."""
+    waiting: set[str] = set()
+    for message in sent:
+        assert message.role == "tool" or not waiting, f"calls without results: {waiting}"
+        assert message.role != "tool" or message.answers in waiting, f"a result without its call: {message.answers}"
+        waiting = waiting - {message.answers} if message.role == "tool" else set(message.calls)  # type: ignore[arg-type]
+
+
+def is_paired(driver: Driver, sent: Sequence[Sent]) -> None:
+    assert_paired(sent) if type(driver).__name__ == "OpenAIAgents" else assert_strictly_paired(sent)
+
+
+# -- what is sent, and what stays --------------------------------------------------------------------------------------------------------
+
+
+def test_the_past_is_on_pages_and_what_is_recent_is_what_came(opened: Open) -> None:
+    driver, messages = opened(), chat(61)
+    given = driver.given(messages)
+    before = [sent.raw for message in given for sent in driver.sent(message)]
+    sent = driver.request(messages)
+    assert pictures(sent) >= 2 and len(sent) < 20
+    assert "not instructions" in next(message.text for message in sent if message.pictures)
+    assert sent[-1].text == messages[-1]["content"] and not sent[-1].pictures
+    shown = [message for message in sent if not message.pictures]
+    assert texts(shown) == [message["content"] for message in messages[-len(shown) :]], "the newest, whole and in their order"
+    assert [sent.raw for message in given for sent in driver.sent(message)] == before, "what the caller holds stays as it was"
+    if not driver.keeps_log:
+        held = [item for one in given for item in (one if isinstance(one, list) else [one])]
+        assert all(any(message.original is item for item in held) for message in shown), "the very objects"
+
+
+def test_a_short_conversation_goes_as_it_is(opened: Open) -> None:
+    driver, messages = opened(), chat(3)
+    sent = driver.request(messages)
+    assert texts(sent) == [message["content"] for message in messages] and not pictures(sent)
+
+
+def test_the_systems_words_stay_first_and_text(opened: Open) -> None:
+    sent = opened().request([{"role": "system", "content": "Be brief."}, *chat(61)])
+    assert pictures(sent) and (sent[0].role, sent[0].text, sent[0].pictures) == ("system", "Be brief.", 0)
+
+
+def test_nothing_changes_inside_a_tool_loop(opened: Open) -> None:
+    driver, messages, requests = opened(), chat(41), []
+    driver.request(messages)
+    for n in range(5):
+        requests.append(driver.request(messages))
+        messages += [calls(f"a{n}", f"b{n}"), result(f"b{n}"), result(f"a{n}")]
+    assert pictures(requests[-1]) and appends(requests) == 1.0
+    for sent in requests:
+        is_paired(driver, sent)
+
+
+def test_a_long_conversation_mostly_appends(opened: Open) -> None:
+    driver, messages = opened(marks=WaterMarks(high=1_500, low=300)), chat(241)
+    requests = [driver.request(messages[:end]) for end in range(1, 242, 2)]
+    assert appends(requests) >= 0.8 and pictures(requests[-1])
+
+
+def test_a_replay_of_a_real_trajectory_mostly_appends(opened: Open) -> None:
+    loaded = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"][:200]
+    driver = opened(reader="gpt-4o", renderer=RuledRenderer(rows=6_000), marks=WaterMarks())
+    requests = [driver.request(loaded[:end]) for end, message in enumerate(loaded) if message["role"] == "assistant" and end]
+    for sent in requests:
+        is_paired(driver, sent)
+    assert len(requests) > 80 and pictures(requests[-1]) >= 2 and appends(requests) >= 0.8
+
+
+@settings(max_examples=max(8, EXAMPLES), suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_no_request_ever_holds_half_a_tool_call(opened: Open, data: st.DataObject) -> None:
+    """Whatever was cut out of a conversation, or put in twice."""
+    driver = opened()
+    history = data.draw(upset_histories(max_steps=30) if driver.mends else histories(max_steps=30))
+    sent: list[Sent] = []
+    ends = [end for end, message in enumerate(history, 1) if driver.pairs_newest or message["role"] == "user"]
+    for end in ends[:: 1 + len(ends) // 8]:
+        plan_before, before, sent = driver.plan, sent, driver.request(history[:end])
+        is_paired(driver, sent)
+        if history[end - 1]["role"] == "user":
+            assert sent[-1].text == history[end - 1]["content"], "what was said now is text"
+        if plan_before and driver.plan == plan_before:
+            pages = max((place for place, message in enumerate(before, 1) if message.pictures), default=0)
+            assert sent[:pages] == before[:pages], "pages hold still for as long as their plan does"
+
+
+# -- when it goes wrong --------------------------------------------------------------------------------------------------------------------
+
+
+def test_where_no_page_can_be_drawn_everything_is_text(opened: Open) -> None:
+    messages = chat(41)
+    with pytest.warns(RuntimeWarning):
+        sent = opened(renderer=RuledRenderer(broken=True)).request(messages)
+    assert texts(sent) == [message["content"] for message in messages] and not pictures(sent)
+
+
+class Losing(MemoryStore):
+    """A store whose pictures can be evicted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: set[SessionId] = set()
+
+    def put(self, session: SessionId, items: dict[str, bytes]) -> None:
+        self.written.add(session)
+        super().put(session, items)
+
+    def lose(self) -> int:
+        names = {session: self.names(session, "picture/") for session in self.written}
+        for session, lost in names.items():
+            self.discard(session, lost)
+        return sum(map(len, names.values()))
+
+
+def test_pages_that_are_lost_for_good_are_text_again(opened: Open) -> None:
+    renderer, store = RuledRenderer(rows=900), Losing()
+    driver, messages = opened(renderer=renderer, cache=store), chat(41)
+    assert pictures(driver.request(messages))
+    assert store.lose()
+    renderer.broken = True
+    with pytest.warns(RuntimeWarning, match="text"):
+        sent = driver.again().request(messages)
+    assert texts(sent) == [message["content"] for message in messages] and not pictures(sent)
+
+
+def test_pages_that_are_lost_between_two_calls_are_text_again(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one process, in which no picture is held any more: the context is at hand, its pictures are not."""
+    monkeypatch.setattr("optical_memory.archive.images.MEMORY_LIMIT", 0)
+    renderer, store = RuledRenderer(rows=900), Losing()
+    driver, messages = opened(renderer=renderer, cache=store), chat(41)
+    assert pictures(driver.request(messages)) > 1
+    assert store.lose()
+    renderer.broken = True
+    with pytest.warns(RuntimeWarning, match="text"):
+        sent = driver.request(messages)
+    assert texts(sent) == [message["content"] for message in messages] and not pictures(sent)
+
+
+def test_a_budget_that_cannot_be_kept_is_an_error_and_one_that_can_is_kept(opened: Open) -> None:
+    messages = chat(41)
+    with pytest.raises(BudgetTooSmall) as raised:
+        opened(budget=5).request(messages)
+    whole, tight = opened().request(messages), opened(budget=raised.value.needed).request(messages)
+    assert sum(len(message.text) for message in tight) < sum(len(message.text) for message in whole)
+    assert tight[-1].text == messages[-1]["content"]
+
+
+def test_a_model_that_no_profile_knows_gets_text_and_one_warning(opened: Open) -> None:
+    driver, messages = opened(reader=None, model="unheard-of"), chat(61)
+    if not driver.sees_model:
+        with pytest.raises(ValueError, match="unheard-of"):
+            opened(reader="unheard-of")
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            assert texts(driver.request(messages)) == [message["content"] for message in messages]
+    assert [("no reader profile" in str(each.message), "unheard-of" in str(each.message)) for each in caught] == [(True, True)]
+
+
+@pytest.mark.parametrize("module", FRAMEWORKS)
+def test_a_missing_framework_is_named_with_what_to_install(module: str) -> None:
+    framework, extra = FRAMEWORKS[module]
+    code = f"import sys; sys.modules[{framework!r}] = None; import optical_memory.adapters.{module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert "MissingExtra" in last and f"optical-memory[{extra}]" in last

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import UnknownName
 from ..pages.tiers import Tier
 from ..readers.base import Reader
 from ..readers.tesseract import OcrReader
@@ -142,9 +143,11 @@ class Outcome:
 
 
 def usable_kinds(kinds: Sequence[str], renderer: Renderer, reader: Reader) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the kinds that fonts and reader support, and the reasons for leaving out the others."""
+    """Return the kinds that fonts and reader support, and the reasons for leaving out the others. Raises `UnknownName`."""
     left_out: dict[str, str] = {}
     for kind in kinds:
+        if kind not in KINDS:
+            raise UnknownName("kind of text", kind, list(KINDS))
         if kind in LANGUAGES and isinstance(reader, OcrReader) and LANGUAGES[kind] not in reader.language.split("+"):
             left_out[kind] = f"Tesseract was opened with {reader.language!r}, not with {LANGUAGES[kind]!r}"
             continue

@@ -164,6 +164,8 @@ def test_a_dry_run_asks_nothing(tmp_path: Path) -> None:
 def test_kinds_that_the_reader_has_no_letters_for_are_left_out(renderer: Renderer) -> None:
     usable, left_out = usable_kinds(["hex", "arabic"], renderer, OcrReader())
     assert usable == ("hex",) and "'ara'" in left_out["arabic"]
+    with pytest.raises(ValueError, match="unknown kind of text 'digits'; known: arabic"):
+        usable_kinds(["digits"], renderer, OcrReader())
 
 
 def test_a_model_in_this_process_is_asked_to_transcribe(tmp_path: Path) -> None:

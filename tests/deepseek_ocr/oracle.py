@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from optical_memory.deepseek_ocr.modeling import DeepseekOcrForConditionalGenera
 TABLES = ("rel_pos_h", "rel_pos_w", "pos_embed", "position_embedding.weight")
 
 # Our names, which are the checkpoint's, to transformers'; experts and CLIP's fused projections are taken apart below.
-RENAMED = [
+RENAMED: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"^model\.sam_model\.patch_embed\.proj\.", "model.vision_tower.sam_encoder.patch_embed.projection."),
     (r"^model\.sam_model\.blocks\.(\d+)\.norm([12])\.", r"model.vision_tower.sam_encoder.layers.\1.layer_norm\2."),
     (r"^model\.sam_model\.blocks\.", "model.vision_tower.sam_encoder.layers."),
@@ -88,7 +89,8 @@ def oracle(model: DeepseekOcrForConditionalGeneration) -> Any:
             "sliding_window": decoder.sliding_window or 128,
         },
     )
-    other = UnlimitedOcrForConditionalGeneration(config).eval().requires_grad_(False)
+    other: Any = UnlimitedOcrForConditionalGeneration(config)
+    other.eval().requires_grad_(False)
     other.load_state_dict(translated(model.state_dict()), strict=True)
     return other
 

@@ -86,7 +86,15 @@ def test_an_erasure_is_proven(shell: Shell) -> None:
     assert whole["turns"] == [2] and whole["proof"]["is_complete"] is True
     local = shell("append", "x", OPTICAL_MEMORY_STORE=f"sqlite:///{shell.folder}/x.db")
     assert local.stdout == "#1\n"
-    unknown = shell("erase", "--all", "--yes", "--proof", code=1, OPTICAL_MEMORY_STORE=f"sqlite:///{shell.folder}/x.db")
+    proven = shell("erase", "--all", "--yes", "--proof", OPTICAL_MEMORY_STORE=f"sqlite:///{shell.folder}/x.db")
+    assert "rewritten" in proven.stdout
+
+
+def test_a_proof_that_cannot_be_had_fails(shell: Shell, tmp_path: Path) -> None:
+    forbidden = [part for command in ("BGREWRITEAOF", "BGSAVE", "CONFIG") for part in ("--rename-command", command, "")]
+    with redis_server(tmp_path, *DURABLE, *forbidden) as server:
+        shell("append", "x", OPTICAL_MEMORY_STORE=server.url())
+        unknown = shell("erase", "--all", "--yes", "--proof", code=1, OPTICAL_MEMORY_STORE=server.url())
     assert "not known" in unknown.stdout
 
 

@@ -283,7 +283,7 @@ def test_a_proof_says_what_it_could_not_look_at(tmp_path: Path) -> None:
     assert [(trace.place, trace.clean) for trace in proof.traces][-2:] == [("append-only file", None), ("snapshot", None)]
     assert "BGREWRITEAOF did not work" in proof.traces[-2].details
     sqlite = OpticalMemory("alice", store=f"sqlite:///{tmp_path}/x.db", renderer=RuledRenderer())
-    assert [trace.clean for trace in sqlite.prove_erased().traces] == [True, True, None]
+    assert [(trace.place, trace.clean) for trace in sqlite.prove_erased().traces] == [("log", True), ("pages", True), ("file", True)]
 
 
 def test_options_beside_a_client(clean_redis: str, client: Any) -> None:

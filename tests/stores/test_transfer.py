@@ -282,7 +282,7 @@ ONE = {"number": 1, "pinned": False, "turn": {"v": 1, "id": "a", "role": "user"}
         (forged(ONE, {"number": 2, "pinned": False, "turn": {"v": 1, "id": "a", "role": "user"}}), "line 2 and on"),
         (forged(ONE | {"turn": {"v": 1, "id": "optical-memory/erased/2", "role": "user"}}, {"erased": [2, 2]}), "line 2 and on"),
         (forged({"erased": [1, 10**9]}, length=10**9), "line 2 makes it 1,000,000,000 erased turns; an import takes 1,000,000"),
-        (forged(*({"erased": [1 + n * 10**6, (n + 1) * 10**6]} for n in range(2)), length=2 * 10**6), "line 3 makes it 2,000,000"),
+        (forged({"erased": [1, 5]}, {"erased": [6, 2 * 10**6]}, length=2 * 10**6), "line 3 makes it 2,000,000"),
         (forged(ONE, session="", length=1), "line 1 names its session ''"),
         *(
             (forged(ONE, {"cache": name, "data": ""}, length=1), "line 3: .* is not a name")

@@ -14,8 +14,8 @@ demo: .venv/ready-demo                  ## a real conversation becomes pages tha
 	$(BIN)/optical-memory demo
 
 test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 5 minutes on two cores
-	@echo 'About 5 minutes on two cores. `make test-all` adds long kills, failovers, hangs and floods, and takes about 12.'
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not endurance' $(PYTEST_ARGS)
+	@echo 'About 5 minutes on two cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes about 12.'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not endurance and not slow' $(PYTEST_ARGS)
 
 test-all: .venv/ready-test              ## all tests, with endurance and more examples: 12 minutes
 	@echo 'About 12 minutes on two cores.'

@@ -114,6 +114,7 @@ def is_left_out(dotted: str) -> bool:
     return framework is not None and find_spec(framework) is None
 
 
+@pytest.mark.slow
 @each([path for path in PAGES if blocks(path, "python") and path.name != "README.md"])
 def test_code_runs_page_by_page(path: Path, tmp_path: Path) -> None:
     code = "\n".join(blocks(path, "python"))

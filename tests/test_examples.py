@@ -28,6 +28,7 @@ def installed(module: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_plain_loop(name: str, tmp_path: Path) -> None:
     if not installed(CLIENTS[name]):
@@ -54,6 +55,7 @@ def blocks(body: dict[str, Any]) -> list[Any]:
     return [block for turn in turns for block in (turn.get("parts") or turn["content"])]
 
 
+@pytest.mark.slow
 def test_deepseek_ocr_without_weights_says_that_it_is_random(tmp_path: Path) -> None:
     if not installed("torch"):
         pytest.skip("the deepseek extra is not installed")

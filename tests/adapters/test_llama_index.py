@@ -307,6 +307,7 @@ def test_turns_that_something_else_appended() -> None:
 # -- the example ------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_example(tmp_path: Path) -> None:
     pytest.importorskip("openai", reason="openai is not installed")
     lines = [f"Line {n}: the parcel QX-77{n:03} of order {n} left Lyon for Hamburg on track {n % 9}. " * 14 for n in range(1, 61)]

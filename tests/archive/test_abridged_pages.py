@@ -84,6 +84,7 @@ def laid_out(drawing: Renderer, memory: OpticalMemory, page: Page) -> list[Turn]
     return watching.turns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pillow", "chromium"])
 def test_a_shaped_page_gives_facts_back_that_a_shrunk_one_does_not(name: str) -> None:
     try:

@@ -78,6 +78,7 @@ def finished(*arguments: str, folder: Path, code: int = 0) -> subprocess.Complet
 # -- with Tesseract ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @needs_tesseract
 def test_the_curve_falls(whole: Path) -> None:
     verdict = verdict_of(read_results(whole)[1], PLAIN)
@@ -89,6 +90,7 @@ def test_the_curve_falls(whole: Path) -> None:
     assert verdict.total.probes == 4 * 24
 
 
+@pytest.mark.slow
 @needs_tesseract
 def test_a_run_that_was_killed_goes_on_and_ends_the_same(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
@@ -107,6 +109,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_the_same(whole: Path, tmp_path: 
     assert "faintest rung of 14-px pages" in shown and "hex" in shown
 
 
+@pytest.mark.slow
 @needs_tesseract
 @pytest.mark.parametrize("at", range(0, 100, 9))
 def test_a_file_cut_anywhere_is_gone_on_with(at: int, whole: Path, tmp_path: Path, renderer: Renderer) -> None:
@@ -146,6 +149,7 @@ def test_bounds_hold_over_all_runs_into_a_file(tmp_path: Path, renderer: Rendere
     assert sum(record.tokens for record in outcome.records) == 546 and "bound of 618 tokens" in outcome.stopped
 
 
+@pytest.mark.slow
 @needs_tesseract
 def test_other_settings_do_not_go_on_with_a_file(whole: Path, renderer: Renderer) -> None:
     with pytest.raises(ValueError, match="other settings or another reader"):
@@ -168,6 +172,7 @@ def test_kinds_that_the_reader_has_no_letters_for_are_left_out(renderer: Rendere
         usable_kinds(["digits"], renderer, OcrReader())
 
 
+@pytest.mark.slow
 def test_a_model_in_this_process_is_asked_to_transcribe(tmp_path: Path) -> None:
     """A tiny DeepSeek-OCR with random weights: it reads nothing, and nothing is what is written down."""
     pytest.importorskip("torch", reason="the deepseek extra is not installed")
@@ -184,6 +189,7 @@ def test_a_model_in_this_process_is_asked_to_transcribe(tmp_path: Path) -> None:
 # -- behind a server -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @needs_tesseract
 def test_a_chat_model_is_asked_over_http(tmp_path: Path, whole: Path) -> None:
     pytest.importorskip("httpx", reason="the serving extra is not installed")

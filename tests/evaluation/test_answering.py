@@ -76,6 +76,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_answers_over_each_policy(folder: Path) -> None:
     with AnswerServer() as server:
         rows = json.loads(run(folder, "--ask", server.url, "--json").stdout)

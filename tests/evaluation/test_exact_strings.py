@@ -24,6 +24,7 @@ MARKS = WaterMarks(high=400, low=100)
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("tier", Tier, ids=lambda tier: tier.label)
 def test_none_is_lost_at_any_tier(path: Path, tier: Tier) -> None:
@@ -48,6 +49,7 @@ def test_what_is_not_named_is_nowhere() -> None:
     assert places_of(memory, context, strings)["nowhere"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["memory://", "sqlite"])
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
 def test_every_one_is_found_by_itself(path: Path, url: str, tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_one_wrong_digit_fails_unless_the_string_stands_beside(drawing: Renderer
     assert not reads(head + turn.text).is_legible(turn, turn.role, [])
 
 
+@pytest.mark.slow
 def test_shares_by_policy(engine: ReadPicture, drawing: Renderer) -> None:
     names = ("full text", "cut the oldest", "all base", "aged + shaped + recall")
     store = open_store("memory://")

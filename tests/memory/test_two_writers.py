@@ -61,6 +61,7 @@ def assert_sound(store: str | Store) -> None:
         assert [turn.number for turn in memory.turns()] == list(range(1, len(memory) + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("back_end", ["sqlite", pytest.param("redis", marks=pytest.mark.endurance)])
 def test_processes(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     url = f"sqlite:///{tmp_path}/s.db" if back_end == "sqlite" else str(request.getfixturevalue("clean_redis"))

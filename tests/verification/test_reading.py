@@ -42,6 +42,7 @@ def first_page(memory: OpticalMemory) -> tuple[Page, list[Turn]]:
     return page, memory.turns(page.first_turn, page.last_turn + 1)
 
 
+@pytest.mark.slow
 def test_random_hexadecimal_is_refused_at_tiny_and_shown_sharper_or_as_text() -> None:
     turns = hexadecimal(14)
     assert {part.tier for part in memory_of(turns).context().pages} == {Tier.TINY}

@@ -511,6 +511,7 @@ def test_equal_keys_mean_equal_turns() -> None:
 # -- the example ---------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_example_runs_on_a_real_trajectory(tmp_path: Path) -> None:
     pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
     root = Path(__file__).parents[3]

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from ..pages.page import Page, PageStyle
 from ..pages.tiers import Tier
 from ..stores.base import Readable, SessionId
-from .page_archive import PageArchive, PagesLost, sealed_name
+from .page_archive import PageArchive, sealed_name
+from .page_runs import PagesLost
 
 __all__ = ["PageImages"]
 

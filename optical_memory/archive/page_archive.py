@@ -10,7 +10,6 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from ..errors import RenderError, SessionCorrupted
@@ -26,41 +25,11 @@ from ..turns.redaction import Redactor, redacted_turn
 from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .codec import decode_pages, encode_pages
+from .page_runs import PageRun, PagesLost, discard_runs, runs_named, without_overlaps
 
-__all__ = ["PageArchive", "PageRun", "PagesLost", "discard_runs", "runs_named", "runs_with", "sealed_name"]
+__all__ = ["PageArchive", "sealed_name"]
 
 CHUNK_TOKENS = 24_000  # text laid out at a time, about a dozen pages: enough to fill the browser's tabs, and small enough for memory
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class PageRun:
-    """A run of pages, as parsed from its name: turns first to last, numbers of pages, turns and text tokens."""
-
-    first: int
-    last: int
-    pages: int
-    turns: int
-    text_tokens: int
-
-    def name(self, layout: str) -> str:
-        return f"run/{layout}/{self.first:09d}-{self.last:09d}-{self.pages}-{self.turns}-{self.text_tokens}"
-
-    @classmethod
-    def parse(cls, name: str) -> PageRun:
-        """The run behind a name in the store. Raises `ValueError` for a name of another form."""
-        numbers = [int(number) for number in name.rpartition("/")[2].split("-")]
-        if len(numbers) != 5 or not 1 <= numbers[0] <= numbers[1] or min(numbers) < 0:
-            raise ValueError(f"{name!r} is not the name of a run: expected run/LAYOUT/FIRST-LAST-PAGES-TURNS-TOKENS")
-        return cls(*numbers)
-
-
-class PagesLost(RenderError):
-    """Records or images of sealed pages are missing or damaged and cannot be restored; the turns of `runs` can be sealed again."""
-
-    def __init__(self, runs: Sequence[PageRun], why: str) -> None:
-        where = f"pages of turns #{min(runs).first} to #{max(runs).last}" if runs else "pages of the plan"
-        super().__init__(f"{where} are lost: {why}")
-        self.runs, self.why = tuple(sorted(set(runs))), why
 
 
 @dataclass(slots=True)
@@ -101,10 +70,10 @@ class PageArchive:
         """Return all runs, in order, without overlaps.
 
         Two processes that seal the same turns at once may store overlapping runs, if one lost its claim. Every process then keeps the same
-        ones, by `_without_overlaps`, and discards the others; a plan with one of their pages is made again.
+        ones, by `without_overlaps`, and discards the others; a plan with one of their pages is made again.
         """
         found = runs_named(self._store.names(self._session, f"run/{self.layout}/"))
-        runs = _without_overlaps(found)
+        runs = without_overlaps(found)
         if len(runs) < len(found):
             self.discard([run for run in found if run not in runs])
         self._drawn_to = max([self._drawn_to, *(run.last for run in runs[-1:])])
@@ -370,49 +339,3 @@ def _whole_runs(rendered: Sequence[RenderedPage], exchanges: Sequence[Exchange])
             first, last = unit_of[group[0].first_turn], unit_of[page.last_turn]
             yield group, [turn for member in units[first : last + 1] for turn in member]
             group = []
-
-
-def runs_with(store: Readable, session: SessionId, numbers: Sequence[int]) -> list[str]:
-    """Return the names of all runs, in any layout, that hold one of the turns `numbers`."""
-    return [name for name in store.names(session, "run/") if _may_hold(name, numbers)]
-
-
-def _may_hold(name: str, numbers: Sequence[int]) -> bool:
-    """Whether the run of this name may hold one of the turns; True for a name that cannot be parsed."""
-    try:
-        run = PageRun.parse(name)
-    except ValueError:
-        return True
-    return any(run.first <= number <= run.last for number in numbers)
-
-
-def runs_named(names: Sequence[str]) -> list[PageRun]:
-    """Parse runs from their names; skips names of another form."""
-    runs = []
-    for name in names:
-        with suppress(ValueError):
-            runs.append(PageRun.parse(name))
-    return runs
-
-
-def _without_overlaps(runs: Sequence[PageRun]) -> list[PageRun]:
-    """Sort runs, and drop those that overlap an earlier one. Of runs with the same first turn, the longest is kept."""
-    kept: list[PageRun] = []
-    for run in sorted(runs, key=lambda run: (run.first, -run.last, run)):
-        if not kept or run.first > kept[-1].last:
-            kept.append(run)
-    return kept
-
-
-def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, also: Sequence[str] = ()) -> int:
-    """Discard runs, the images and verdicts of their pages, and the names `also`; return the number of pages.
-
-    Includes damaged records. One call to the store, since it may rewrite its files to remove the bytes.
-    """
-    pages: list[Page] = []
-    for record in store.get(session, names).values():
-        with suppress(SessionCorrupted):
-            pages += decode_pages(record)
-    of_pages = [name for page in pages for kind in ("picture", "verified") for name in store.names(session, f"{kind}/{page.key}/")]
-    store.discard(session, [*names, *of_pages, *also])
-    return len(pages)

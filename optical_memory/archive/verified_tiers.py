@@ -15,7 +15,8 @@ from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..stores.base import DerivedCache, SessionId
 from ..verification.base import Verification, Verifier, verifier_id
-from .page_archive import PageArchive, PagesLost
+from .page_archive import PageArchive
+from .page_runs import PagesLost
 
 __all__ = ["Floors", "TierVerification", "verifications"]
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..archive.images import PageImages
-from ..archive.page_archive import PageArchive, PagesLost
+from ..archive.page_archive import PageArchive
+from ..archive.page_runs import PagesLost
 from ..context.context import Context, PagePart, TextPart, Usage, tally
 from ..context.plan import PageItem, Plan, TextItem
 from ..context.wording import framing_text, page_text

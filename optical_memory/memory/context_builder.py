@@ -6,7 +6,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..archive.page_archive import ArchiveCounts, PageArchive, PagesLost
+from ..archive.page_archive import ArchiveCounts, PageArchive
+from ..archive.page_runs import PagesLost
 from ..archive.verified_tiers import TierVerification, verifications
 from ..context.context import Context
 from ..context.plan import Plan

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..archive.codec import decode_pages
-from ..archive.page_archive import discard_runs, runs_named, runs_with
+from ..archive.page_runs import discard_runs, runs_named, runs_with
 from ..errors import SessionCorrupted
 from ..stores.base import SessionId, Store, Trace
 

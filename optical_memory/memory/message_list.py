@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ..archive.page_archive import PageRun
+from ..archive.page_runs import PageRun
 from ..context.context import Context
 from ..context.plan import Plan
 from ..errors import TurnNotFound

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..archive.page_archive import PageArchive, PageRun
+from ..archive.page_archive import PageArchive
+from ..archive.page_runs import PageRun
 from ..archive.verified_tiers import Floors
 from ..context.wording import page_text
 from ..pages.page import Page

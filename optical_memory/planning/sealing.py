@@ -7,7 +7,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
-from ..archive.page_archive import PageArchive, PageRun, PagesLost
+from ..archive.page_archive import PageArchive
+from ..archive.page_runs import PageRun, PagesLost
 from ..errors import RenderError
 from ..stores.base import Readable, SessionId
 from ..turns.exchanges import starts_exchange

@@ -16,7 +16,7 @@ import pytest
 
 from optical_memory import OpticalMemory, WaterMarks
 from optical_memory.archive.codec import decode_pages, encode_pages
-from optical_memory.archive.page_archive import PageRun
+from optical_memory.archive.page_runs import PageRun
 from optical_memory.errors import BudgetTooSmall
 from optical_memory.stores import open_store
 from optical_memory.stores.base import Store

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from ..errors import RenderError, SessionCorrupted
-from ..pages.page import Page, PageStyle, run_key
+from ..pages.page import Page, PageStyle, Reference, referents_of, run_key
 from ..profiles.pricing import Pricing
 from ..renderers.base import RenderedPage, Renderer
 from ..stores.base import Readable, SessionId
@@ -22,6 +22,7 @@ from ..text.exact_strings import sidecar_of
 from ..turns.attachments import image_load
 from ..turns.exchanges import Exchange, exchanges_of
 from ..turns.redaction import Redactor, redacted_turn
+from ..turns.repeated import RepeatedTurn, with_references
 from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .codec import decode_pages, encode_pages
@@ -54,6 +55,7 @@ class PageArchive:
         *,
         sidecar_tokens: int,
         redactor: Redactor | None = None,
+        repeats: bool = True,
     ) -> None:
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
         self._pricing, self._sidecar_tokens, self._redactor = pricing, sidecar_tokens, redactor
@@ -62,6 +64,8 @@ class PageArchive:
         if redactor:
             basis.append([redactor.name, redactor.fingerprint])
             self._fingerprint += f" {redactor.name} {redactor.fingerprint}"
+        if not repeats:  # else pages with references would be used
+            basis.append("in full")
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = ArchiveCounts()
         self._drawn_to = 0  # the last turn found on a page so far
@@ -113,11 +117,12 @@ class PageArchive:
         except SessionCorrupted as exc:
             raise PagesLost([run], str(exc)) from exc
 
-    def seal(self, turns: Sequence[Turn], *, seal_last: bool) -> int:
+    def seal(self, turns: Sequence[Turn], *, seal_last: bool, same: Mapping[int, int] | None = None) -> int:
         """Draw and store pages of `turns`; return the number of the first turn that is on no page.
 
         Args:
             seal_last: seal the last page even if it is not full. If False, turns that do not fill a page are left off.
+            same: turns to draw as a reference, each with the number of the turn that has its words; see `planning.repeats`.
 
         Raises `RenderError`, keeping the pages sealed before; `PagesLost` if one of the turns was erased meanwhile.
         """
@@ -125,7 +130,7 @@ class PageArchive:
         while rest:
             exchanges, is_all = self._chunk(rest, chunk)
             try:
-                drawn = self._redacted(exchanges)
+                drawn = self._drawn(exchanges, same or {})
                 rendered = self._render(drawn, seal_last=seal_last and is_all)
             except RenderError:
                 self.counts.render_failures += 1
@@ -149,7 +154,7 @@ class PageArchive:
     def _redrawn(self, run: PageRun, recorded: Sequence[Page]) -> dict[str, bytes]:
         try:
             turns = self._store.read(self._session, run.first, run.last + 1)
-            rendered = self._render(self._redacted(exchanges_of(turns)), seal_last=True)
+            rendered = self._render(self._drawn(exchanges_of(turns), referents_of(recorded)), seal_last=True)
         except RenderError as exc:
             self.counts.render_failures += 1
             raise PagesLost([run], str(exc)) from exc
@@ -174,7 +179,7 @@ class PageArchive:
     def drawn_turns(self, page: Page) -> list[Turn]:
         """Return the turns on a page as they were drawn, redacted. Raises `RenderError`."""
         turns = self._store.read(self._session, page.first_turn, page.last_turn + 1)
-        return [turn for exchange in self._redacted([(tuple(turns),)]) for unit in exchange for turn in unit]
+        return [turn for exchange in self._drawn([(tuple(turns),)], referents_of([page])) for unit in exchange for turn in unit]
 
     def shaped(self, page: Page) -> bytes | None:
         """Draw the abridged page at the size of its sealed image; None if that is not possible. See `abridged_pages`."""
@@ -183,7 +188,7 @@ class PageArchive:
         if len(turns) != run.turns:  # a turn was erased, so the positions of the others are unknown
             return None
         try:
-            drawn = [turn for exchange in self._redacted(exchanges_of(turns)) for unit in exchange for turn in unit]
+            drawn = [turn for exchange in self._drawn(exchanges_of(turns), referents_of(pages)) for unit in exchange for turn in unit]
             rendered = shaped(self._renderer, self._style, page, shares_of(page, pages, drawn))
         except PagesLost:
             raise
@@ -239,13 +244,13 @@ class PageArchive:
         whole = [*near[:-1], near[-1][:-1]]  # the last unit may continue beyond the cut
         return [exchange for exchange in whole if exchange] or self._near(turns, 2 * tokens)
 
-    def _redacted(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """Redact `exchanges` before they are drawn. Raises `RenderError` if the redactor fails."""
-        redactor = self._redactor
+    def _drawn(self, exchanges: Sequence[Exchange], same: Mapping[int, int]) -> list[Exchange]:
+        """Return `exchanges` as they are drawn: with references, and redacted. Raises `RenderError` if the redactor fails."""
+        drawn, redactor = with_references(exchanges, same), self._redactor
         if redactor is None:
-            return list(exchanges)
+            return drawn
         try:
-            return [tuple(tuple(redacted_turn(turn, redactor) for turn in unit) for unit in exchange) for exchange in exchanges]
+            return [tuple(tuple(redacted_turn(turn, redactor) for turn in unit) for unit in exchange) for exchange in drawn]
         except Exception as exc:
             raise RenderError(f"the redactor {redactor.name!r} failed: {type(exc).__name__}") from exc
 
@@ -255,9 +260,11 @@ class PageArchive:
         for rendered, turns in runs:
             pages = self._pages_of(rendered, turns, costs)
             last = turns[-1].number
-            run = PageRun(turns[0].number, last, len(pages), len(turns), sum(page.text_tokens for page in pages))
+            others = set(referents_of(pages).values())
+            run = PageRun(turns[0].number, last, len(pages), len(turns), sum(page.text_tokens for page in pages), max(others, default=0))
             self._store.put(self._session, {**_pictures(pages, rendered), run.name(self.layout): encode_pages(pages)})
-            if len(self._store.read(self._session, run.first, run.last + 1)) != run.turns:
+            are_there = all(self._store.read(self._session, number, number + 1) for number in others)
+            if not are_there or len(self._store.read(self._session, run.first, run.last + 1)) != run.turns:
                 self.discard([run])
                 raise PagesLost([run], "a turn on them was erased while they were drawn")
             if last <= self._drawn_to:  # the store lost its cache
@@ -276,14 +283,17 @@ class PageArchive:
                 area[number] += size
         pages = []
         for place, drawn in enumerate(rendered):
-            tokens, texts = 0, []
+            tokens, texts, same = 0, list[str](), list[Reference]()
             for number, size in _areas(drawn).items():
                 turn, start, end = by_number[number], done[number], done[number] + size
-                tokens += _cut(costs[number], end, area[number]) - _cut(costs[number], start, area[number])
+                cost = _cut(costs[number], end, area[number]) - _cut(costs[number], start, area[number])
+                tokens += cost
+                if isinstance(turn, RepeatedTurn):
+                    same.append(Reference(number, turn.same_as, cost))
                 texts.append(turn.text[_cut(len(turn.text), start, area[number]) : _cut(len(turn.text), end, area[number])])
                 done[number] = end
             sidecar = sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
-            pages.append(_page(f"{key}-{place}", drawn, by_number, tokens, sidecar))
+            pages.append(replace(_page(f"{key}-{place}", drawn, by_number, tokens, sidecar), same_as=tuple(same)))
         return pages
 
 

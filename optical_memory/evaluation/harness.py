@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..memory.optical_memory import OpticalMemory
+from ..pages.page import referents_of
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..renderers.base import Renderer
@@ -144,15 +145,16 @@ class Evaluation:
 
     def _judged(self, policy: Policy, budget: int, offer: Offer, place: int, question: Question, seconds: float) -> Result:
         recalled, tokens = self._within(offer, self._recalled[place])
-        as_text = offer.text
-        legible = {number: number in as_text or self._can_be_read(number, policy, offer) for number in question.evidence}
+        as_text, referents = offer.text, referents_of(page for page, _ in offer.shown)
+        places = {number: referents.get(number, number) for number in question.evidence}  # where its words are
+        legible = {number: place in as_text or self._can_be_read(place, policy, offer) for number, place in places.items()}
         return Result(
             conversation=self.conversation.name,
             policy=policy.name,
             budget=budget,
             question=place,
             tokens=offer.tokens + tokens,
-            as_text=all(number in as_text for number in question.evidence),
+            as_text=all(place in as_text for place in places.values()),
             legible=all(legible.values()),
             recallable=all(number in self._recalled[place] for number in question.evidence),
             offered=all(legible[number] or number in recalled for number in question.evidence),
@@ -181,9 +183,10 @@ class Evaluation:
         return self._verdicts[key]
 
     def _is_told(self, fact: Fact, policy: Policy, offer: Offer, recalled: set[int]) -> bool:
-        if fact.turn in offer.text or fact.turn in recalled:
+        place = referents_of(page for page, _ in offer.shown).get(fact.turn, fact.turn)
+        if place in offer.text or fact.turn in recalled:
             return True
-        turn, label = self._by_number[fact.turn], self._labels[fact.turn]
+        turn, label = self._by_number[place], self._labels[place]
         return self._legibility(policy).tells(turn, label, offer.shown, fact.statement, fact.words)
 
     def _legibility(self, policy: Policy) -> Legibility:

@@ -22,6 +22,7 @@ from ..stores.base import Readable, SessionId
 from .cache_cost import billed, calls_to_come
 from .candidates import Decision, PageCandidate, TextCandidate, text_images
 from .past import PageReading, Past, past_of, ranges_left_out
+from .repeats import unresolved
 from .sealing import Sealing
 from .selection import arrange, items_of, room_target, squeeze
 from .settings import ViewSettings
@@ -74,7 +75,8 @@ class Replanner:
 
     def _attempt(self, length: int, budget: int | None, pins: Sequence[int]) -> _Attempt:
         floors = self.verification.floors() if self.verification else None
-        sealing = Sealing(self.store, self.session, self.archive, length=length, draws=bool(self.pricing.profile.ladder))
+        draws, repeats = bool(self.pricing.profile.ladder), self.settings.repeats
+        sealing = Sealing(self.store, self.session, self.archive, length=length, draws=draws, repeats=repeats)
         newest = next(iter(self.store.read(self.session, sealing.length, sealing.length + 1)), None)
         reading = PageReading(self.archive, self.pricing, self.settings.policy, floors, pins=pins, length=sealing.length, newest=newest)
         return _Attempt(self.settings, self.pricing, sealing, reading, floors, budget)
@@ -82,9 +84,10 @@ class Replanner:
     def _cheapest(self, attempt: _Attempt, plan: Plan, last: Plan) -> Plan:
         """Return the cheapest of: `plan`; the same with pages already sent kept at their tier; the last plan, postponing the change."""
         marks = attempt.marks
-        unchanged = replace(attempt, held={item.key: item.tier for item in last.pages})
-        ways = [unchanged.plan(long_exchange=False, settle=True), plan]
-        if self._text_from(last.tail_from, attempt.length) <= LONG_EXCHANGE * marks.high:
+        unchanged = replace(attempt, held={item.key: item.tier for item in last.pages}).gentlest(long_exchange=False, settle=True)
+        ways = [plan] if attempt.unresolved(*unchanged) else [unchanged[0], plan]
+        is_drawn = not any(run.first <= item.first <= run.last for run in attempt.sealing.redrawn for item in last.pages)
+        if is_drawn and self._text_from(last.tail_from, attempt.length) <= LONG_EXCHANGE * marks.high:
             ways.insert(0, last.model_copy(update={"high_water": last.high_water + (marks.high - marks.low) // 2}))
         prices, calls, shape = self.pricing.profile.cache, calls_to_come(attempt.length), self.settings.shape
 
@@ -125,8 +128,26 @@ class _Attempt:
         return self.settings.marks.within(self.budget)
 
     def plan(self, *, long_exchange: bool, settle: bool) -> Plan:
-        """Return the gentlest plan that fits the budget, leaves no overlong text, and drops no pages while the text is above its mark."""
-        feasible: Plan | None = None
+        """Return the gentlest plan whose references can all be followed; pages of others are drawn again in full.
+
+        Terminates: each round removes all references from at least one run.
+        """
+        found = self.gentlest(long_exchange=long_exchange, settle=settle)
+        while unfollowed := self.unresolved(*found):
+            self.sealing.draw_in_full(unfollowed)
+            found = self.gentlest(long_exchange=long_exchange, settle=settle)
+        return found[0]
+
+    def unresolved(self, plan: Plan, past: Past) -> set[int]:
+        """Return the runs with a reference that cannot be followed; see `repeats`."""
+        return unresolved(plan, past.candidates, past.tail, self.reading.page)
+
+    def gentlest(self, *, long_exchange: bool, settle: bool) -> tuple[Plan, Past]:
+        """Return the gentlest plan that fits the budget, leaves no overlong text, and drops no pages while the text is above its mark.
+
+        With the session as it was split for it. Raises `BudgetTooSmall`.
+        """
+        feasible: tuple[Plan, Past] | None = None
         needed = 0
         for mode in self._modes(long_exchange=long_exchange, settle=settle):
             if feasible and mode is _LAST_RESORT:
@@ -135,7 +156,7 @@ class _Attempt:
             plan, needed = self._fit(past)
             if self.budget is not None and needed > self.budget:
                 continue
-            feasible = plan
+            feasible = plan, past
             if len(plan.pages) > self.pricing.profile.free_places(plan.text_images + past.images):
                 continue  # a later mode leaves fewer turns, and so fewer images, as text
             if past.tail_tokens <= (self.marks.high if plan.squeezed else LONG_EXCHANGE * self.marks.high):

@@ -5,16 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...turns.exchanges import Exchange
+from ...turns.repeated import RepeatedTurn
 from ...turns.turn import Turn
 from .compaction import visible
 
-__all__ = ["head_labels"]
+__all__ = ["head_labels", "reference_to", "speaker_labels"]
 
 NAME_LENGTH = 60  # characters of a speaker's or tool's name that are drawn; the log keeps the rest
 
 
 def head_labels(exchange: Exchange) -> list[str]:
-    """Return the text after the number of each turn of `exchange`, in order: the role, and the speaker's or tool's name if known."""
+    """Return the text after the number of each turn of `exchange`, in order: `tool get_user`, or `same as #41, tool get_user`.
+
+    The reference comes first: a name, which a message may choose, cannot pass for one.
+    """
+    turns = (turn for unit in exchange for turn in unit)
+    return [
+        f"{reference_to(turn.same_as)}, {label}" if isinstance(turn, RepeatedTurn) else label
+        for turn, label in zip(turns, speaker_labels(exchange), strict=True)
+    ]
+
+
+def reference_to(number: int) -> str:
+    """Return what is drawn in place of words that another turn has."""
+    return f"same as #{number}"
+
+
+def speaker_labels(exchange: Exchange) -> list[str]:
+    """Return the speaker of each turn of `exchange`, in order: the role, and the speaker's or tool's name if known."""
     return [_label(turn, unit) for unit in exchange for turn in unit]
 
 

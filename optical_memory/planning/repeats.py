@@ -1,0 +1,102 @@
+"""Repeated words: which turns are drawn as a reference to a later turn with the same words, and whether a plan keeps that turn.
+
+A reference is only as good as the turn that it names, so that turn must be in every context that shows the reference, as text or on pages
+no fainter. Hence references lead forward, to the newest copy known when a page is sealed: pages fade and leave oldest first. And the named
+turn is never a reference itself. Where pins, importance, prices or a verifier reverse that order, `unresolved` finds it, and the pages
+are drawn again in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from ..archive.page_archive import PageArchive
+from ..archive.page_runs import PageRun
+from ..context.plan import Plan, TextItem
+from ..pages.page import Page, referents_of
+from ..pages.tiers import Tier
+from ..turns.repeated import Words, words_of_turn
+from ..turns.turn import Turn
+from .candidates import PageCandidate, TextCandidate
+
+__all__ = ["LEAST_CHARACTERS", "references", "referred_to", "unresolved"]
+
+LEAST_CHARACTERS = 120  # without white space: two rows of a column. A reference takes up to a row itself, and has to be looked up
+
+
+def references(turns: Sequence[Turn], in_full: Collection[int]) -> dict[int, int]:
+    """Map turns to the newest of `turns` with the same words.
+
+    Args:
+        turns: in order.
+        in_full: numbers of turns that must be drawn in full.
+    """
+    newest: dict[Words, int] = {}
+    words: dict[int, Words] = {}
+    for turn in turns:
+        if len(turn.text) >= LEAST_CHARACTERS and (said := words_of_turn(turn)) and _is_long(said):
+            newest[said] = turn.number
+            words[turn.number] = said
+    return {number: newest[said] for number, said in words.items() if newest[said] != number and number not in in_full}
+
+
+def _is_long(words: Words) -> bool:
+    return sum(len(piece) for text, _ in words[1] for piece in text.split()) >= LEAST_CHARACTERS
+
+
+def referred_to(archive: PageArchive, runs: Sequence[PageRun], start: int) -> set[int]:
+    """Return the turns from number `start` on that sealed pages refer to. Raises `PagesLost`."""
+    pages = archive.pages([run for run in runs if run.reach >= start]) if start else []
+    return set(referents_of(pages).values())
+
+
+def unresolved(
+    plan: Plan, candidates: Sequence[PageCandidate | TextCandidate], tail: Sequence[Turn], page_of: Callable[[str], Page]
+) -> set[int]:
+    """Return the runs, by their first turn, of shown pages with a reference that cannot be followed in the plan's context.
+
+    Args:
+        candidates: what the plan chose from.
+        tail: the turns after them.
+        page_of: returns the page of a candidate by key.
+    """
+    shown = {item.key: item.tier for item in plan.pages}
+    found: set[int] = set()
+    sharpness: Mapping[int, Tier | None] | None = None
+    for candidate in candidates:
+        if not isinstance(candidate, PageCandidate) or candidate.key not in shown:
+            continue
+        for reference in page_of(candidate.key).same_as:
+            sharpness = sharpness if sharpness is not None else _sharpness(plan, candidates, tail, page_of)
+            tier = sharpness.get(reference.of)
+            if tier is None or tier < shown[candidate.key]:
+                found.add(candidate.run)
+    return found
+
+
+def _sharpness(
+    plan: Plan, candidates: Sequence[PageCandidate | TextCandidate], tail: Sequence[Turn], page_of: Callable[[str], Page]
+) -> dict[int, Tier | None]:
+    """Return the faintest tier at which each turn's words are shown; the sharpest for text; None if part of them is not shown."""
+    shown = {item.key: item.tier for item in plan.pages}
+    found: dict[int, Tier | None] = {}
+    for candidate in candidates:
+        if isinstance(candidate, PageCandidate):
+            tier = shown.get(candidate.key)
+            elsewhere = {reference.turn for reference in page_of(candidate.key).same_as}
+            for number in candidate.turns:
+                found[number] = _fainter(found.get(number, tier), None if number in elsewhere else tier)
+    return found | dict.fromkeys(_as_text(plan, candidates, tail), max(Tier))
+
+
+def _fainter(one: Tier | None, other: Tier | None) -> Tier | None:
+    return None if one is None or other is None else min(one, other)
+
+
+def _as_text(plan: Plan, candidates: Sequence[PageCandidate | TextCandidate], tail: Sequence[Turn]) -> Iterator[int]:
+    """Yield the turns that are text in the plan's context."""
+    yield from (turn.number for turn in tail)
+    texts = [(item.first, item.last) for item in plan.items if isinstance(item, TextItem)]
+    for number in (number for candidate in candidates for number in candidate.turns):
+        if any(first <= number <= last for first, last in texts):
+            yield number

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from optical_memory.pages.page import Page
 from optical_memory.pages.tiers import Tier
 from optical_memory.planning.settings import ViewOptions, ViewSettings
 from optical_memory.profiles.registry import profile_of
+from optical_memory.renderers.base import open_renderer
 from optical_memory.stores import open_store
 from optical_memory.turns.turn import Turn
 from tests.support import RuledRenderer
@@ -197,18 +200,40 @@ def polling(times: int = 24, every: int = 6) -> list[dict[str, Any]]:
     return messages
 
 
+def airline_agent() -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = json.loads((files("optical_memory.demo") / "airline-agent.json").read_text("utf-8"))["messages"]
+    return messages
+
+
 def test_repeats_take_fewer_pages_and_cost_less() -> None:
-    drawn, plain = memory_of(), memory_of(repeats=False)
+    messages = airline_agent()
+    drawn, plain = (memory_of(repeats=repeats, marks=WaterMarks(), renderer=RuledRenderer(rows=8_000)) for repeats in (True, False))
     for memory in (drawn, plain):
-        memory.extend(polling())
-    context = ask(drawn, None)
-    in_full = ask(plain, None)
+        memory.extend(messages)
+    context, in_full = ask(drawn, None), ask(plain, None)
     assert context is not None and in_full is not None
-    assert sum(len(part.page.same_as) for part in context.pages) >= 15
-    assert len(drawn.pages()) < len(plain.pages())
+    assert sum(len(part.page.same_as) for part in context.pages) >= 30
+    assert len(drawn.pages()) <= 0.9 * len(plain.pages())
     assert context.usage.prompt_tokens < in_full.usage.prompt_tokens
     assert context.usage.text_tokens == in_full.usage.text_tokens, "the log is as long as before"
     assert not any(page.same_as for page in plain.pages())
+
+
+def test_what_a_sealed_page_refers_to_is_later_drawn_in_full_so_that_the_page_stays() -> None:
+    memory = memory_of(marks=WaterMarks(), renderer=RuledRenderer(rows=8_000))
+    shown: list[str] = []
+    in_text = 0
+    for n in range(60):
+        status = {"role": "system", "content": LONG[0] * 3}
+        memory.extend([("user", f"Step {n}, please."), status, ("assistant", f"Step {n} gave {n * 7919} and went on to the next. " * 40)])
+        context = ask(memory, None)
+        assert context is not None
+        keys = [part.page.key for part in context.pages]
+        assert keys[: len(shown)] == shown, "a page was drawn again"
+        shown = keys
+        in_text += any(reference.of >= context.plan.tail_from for part in context.pages for reference in part.page.same_as)
+    assert in_text, "else no page referred to a turn before that was on a page"
+    assert memory.stats().pages_redrawn == 0
 
 
 def test_recall_gives_the_words_of_a_turn_that_is_drawn_as_a_reference() -> None:
@@ -226,7 +251,10 @@ def test_erasing_the_words_draws_the_others_in_full_again() -> None:
     newest = max(reference.of for page in memory.pages() for reference in page.same_as)
     doomed = [turn.number for turn in memory.turns() if turn.text == LONG[0] and turn.number != 7]
     assert newest in doomed
-    memory.erase(doomed)
+    memory.erase(newest)
+    assert newest not in {reference.of for page in memory.pages() for reference in page.same_as}, "it would tell the erased words"
+    ask(memory, None)
+    memory.erase([number for number in doomed if number != newest])
     context = ask(memory, None)
     assert context is not None and not any(part.page.same_as for part in context.pages)
     assert any(segment.turn == 7 for part in context.pages for segment in part.page.segments)
@@ -251,16 +279,40 @@ def test_a_pinned_page_whose_words_leave_is_drawn_in_full() -> None:
 
 
 def test_lost_pictures_come_back_byte_for_byte() -> None:
-    memory = memory_of()
-    memory.extend(polling())
+    renderer = open_renderer("pillow")
+    memory = memory_of(renderer=renderer)
+    memory.extend(polling(60))
     sealed = {part.page.key: part.image() for part in memory.context().pages}
     store = memory._store
     store.discard(memory.session, store.names(memory.session, "picture/"))
-    other = memory_of(store=store)
+    other = memory_of(store=store, renderer=renderer)
     again = other.context()
     assert any(part.page.same_as for part in again.pages)
     assert {part.page.key: part.image() for part in again.pages} == sealed
-    assert other.stats().pages_redrawn > 0
+    assert other.stats().pages_redrawn == len(memory.pages())
+    assert memory.stats().replans == 1 and other.stats().replans == 0, "drawn again from the record, not sealed anew"
+
+
+def test_a_list_whose_newest_messages_change_draws_in_full_what_referred_to_them() -> None:
+    """As in an agent's client that rolls back or edits: the plan still holds, but its reference leads elsewhere."""
+    made = MessageListMemory[dict[str, Any]](
+        ViewSettings.of(profile_of("deepseek-ocr"), marks=MARKS, renderer=RuledRenderer(rows=700)),
+        open_store("memory://"),
+        key=repr,
+        turn=lambda message: message,
+    )
+    messages = polling(16)
+    first = made.context(messages)
+    turns, shown = made.turns(messages), [part.page for part in first.context.pages]
+    assert check_references(first.context, turns, shown)
+    newest = max(reference.of for page in shown for reference in page.same_as)
+    assert newest >= first.context.plan.tail_from, "it is text"
+    edited = [*messages[: newest - 1], {**messages[newest - 1], "content": "gone"}, *messages[newest:]]
+    for changed in (edited, messages[: newest - 1]):
+        after = made.context(changed, first.state).context
+        assert after.pages
+        check_references(after, made.turns(changed), [part.page for part in after.pages])
+        assert all(reference.of != newest for part in after.pages for reference in part.page.same_as)
 
 
 def test_a_session_shared_by_two_readers_and_two_budgets_settles() -> None:

@@ -19,25 +19,52 @@ from ..turns.repeated import Words, words_of_turn
 from ..turns.turn import Turn
 from .candidates import PageCandidate, TextCandidate
 
-__all__ = ["LEAST_CHARACTERS", "references", "referred_to", "unresolved"]
+__all__ = ["LEAST_CHARACTERS", "References", "referred_to", "unresolved"]
 
 LEAST_CHARACTERS = 120  # without white space: two rows of a column. A reference takes up to a row itself, and has to be looked up
 
 
-def references(turns: Sequence[Turn], in_full: Collection[int]) -> dict[int, int]:
-    """Map turns to the newest of `turns` with the same words.
+class References:
+    """Chooses the references of one re-plan.
 
     Args:
-        turns: in order.
-        in_full: numbers of turns that must be drawn in full.
+        owed: returns the turns from a number on that sealed pages refer to, so that they are drawn in full; see `referred_to`.
     """
-    newest: dict[Words, int] = {}
-    words: dict[int, Words] = {}
-    for turn in turns:
-        if len(turn.text) >= LEAST_CHARACTERS and (said := words_of_turn(turn)) and _is_long(said):
-            newest[said] = turn.number
-            words[turn.number] = said
-    return {number: newest[said] for number, said in words.items() if newest[said] != number and number not in in_full}
+
+    def __init__(self, owed: Callable[[int], Collection[int]]) -> None:
+        self._owed, self._in_full = owed, set[int]()
+        self._known_from: int | None = None  # owed turns are known from here on
+        self._words: dict[int, Words | None] = {}
+        self._newest: dict[Words, int] = {}  # of the turns drawn in full so far
+
+    def choose(self, turns: Sequence[Turn], loose: Sequence[Turn]) -> dict[int, int]:
+        """Return which of the `turns` that are drawn next become references, each with the number of the turn that has its words.
+
+        Args:
+            loose: turns that are text. All others that a reference may name were passed as `turns` before, or are among them.
+        """
+        newest = dict(self._newest)
+        for turn in (*turns, *loose):
+            if words := self._words_of(turn):
+                newest[words] = max(turn.number, newest.get(words, 0))
+        said = {turn.number: words for turn in turns if (words := self._words_of(turn))}
+        repeating = {number: newest[words] for number, words in said.items() if newest[words] > number}
+        start = min(repeating, default=None)
+        if start is not None and (self._known_from is None or start < self._known_from):
+            self._in_full.update(self._owed(start))
+            self._known_from = start
+        same = {number: other for number, other in repeating.items() if number not in self._in_full}
+        self._in_full.update(same.values())
+        for number, words in said.items():
+            if number not in same:
+                self._newest[words] = max(number, self._newest.get(words, 0))
+        return same
+
+    def _words_of(self, turn: Turn) -> Words | None:
+        if turn.number not in self._words:
+            words = words_of_turn(turn) if len(turn.text) >= LEAST_CHARACTERS else None
+            self._words[turn.number] = words if words and _is_long(words) else None
+        return self._words[turn.number]
 
 
 def _is_long(words: Words) -> bool:
@@ -46,7 +73,7 @@ def _is_long(words: Words) -> bool:
 
 def referred_to(archive: PageArchive, runs: Sequence[PageRun], start: int) -> set[int]:
     """Return the turns from number `start` on that sealed pages refer to. Raises `PagesLost`."""
-    pages = archive.pages([run for run in runs if run.reach >= start]) if start else []
+    pages = archive.pages([run for run in runs if run.reach >= start])
     return set(referents_of(pages).values())
 
 

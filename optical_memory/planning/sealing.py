@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import takewhile
 
 from ..archive.page_archive import PageArchive
@@ -13,7 +13,7 @@ from ..errors import RenderError
 from ..stores.base import Readable, SessionId
 from ..turns.exchanges import starts_exchange
 from ..turns.turn import Turn
-from .repeats import references, referred_to
+from .repeats import References, referred_to
 
 __all__ = ["Sealing"]
 
@@ -37,9 +37,9 @@ class Sealing:
     def __init__(
         self, store: Readable, session: SessionId, archive: Callable[[], PageArchive], *, length: int, draws: bool, repeats: bool = True
     ) -> None:
-        self._store, self._session, self._archive, self._draws, self._repeats = store, session, archive, draws, repeats
+        self._store, self._session, self._archive, self._draws = store, session, archive, draws
+        self._references = References(lambda start: referred_to(archive(), self.runs, start)) if repeats else None
         self.redrawn: list[PageRun] = []
-        self._same: dict[int, int] | None = None
         self.runs = archive().runs() if store.names(session, "run/") else []
         self.length = max(length, self.end)  # another process may have sealed newer turns meanwhile
         self.loose = _loose_turns(store, session, self.runs, self.length)
@@ -68,11 +68,10 @@ class Sealing:
         if not self._draws:
             return
         end, groups = self.end, self._groups(start)
-        same = self._references() if groups else {}
         last = next((turn for turn in reversed(self.loose) if turn.number < start), None)
         for group in groups:
             open_ended = group is groups[-1] and group[-1].number > end and group[-1] is last
-            self._seal(group, seal_last=partial or not open_ended, same=same)
+            self._seal(group, seal_last=partial or not open_ended)
         if groups and self._draws:
             self._read_runs()
 
@@ -86,19 +85,12 @@ class Sealing:
             turns = self._store.read(self._session, run.first, run.last + 1)
             self.loose = sorted([*self.loose, *turns], key=lambda turn: turn.number)
             if turns:
-                self._seal(turns, seal_last=True, same={})
+                self._seal(turns, seal_last=True, in_full=True)
         self._read_runs()
 
     def _read_runs(self) -> None:
         self.runs = self._archive().runs()
         self.loose = [turn for turn in self.loose if not _is_covered(turn.number, self.runs)]
-
-    def _references(self) -> dict[int, int]:
-        """Return the loose turns to draw as references, found once per re-plan. A turn that a sealed page refers to is drawn in full."""
-        if self._same is None:
-            owed = referred_to(self._archive(), self.runs, self.loose[0].number) if self._repeats and self.loose else set[int]()
-            self._same = references(self.loose, owed) if self._repeats else {}
-        return self._same
 
     def _groups(self, start: int) -> list[list[Turn]]:
         """Group loose turns before `start`, split at pages and at turns that stay text."""
@@ -115,9 +107,10 @@ class Sealing:
             previous_kept = False
         return groups
 
-    def _seal(self, turns: Sequence[Turn], *, seal_last: bool, same: Mapping[int, int]) -> None:
+    def _seal(self, turns: Sequence[Turn], *, seal_last: bool, in_full: bool = False) -> None:
         if not self._draws:
             return
+        same = self._references.choose(turns, self.loose) if self._references and not in_full else {}
         try:
             self._archive().seal(turns, seal_last=seal_last, same=same)
         except PagesLost:

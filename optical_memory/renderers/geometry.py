@@ -8,6 +8,7 @@ from ..pages.page import PageStyle
 
 __all__ = ["Canvas"]
 
+BAR, BEFORE_TEXT, AFTER_TEXT = 1 / 7, 2 / 7, 3 / 14  # em; a bar nearer to a number than that is read as a digit of it at the smallest tier
 MONO_ADVANCE = 0.602  # em; width of a DejaVu Sans Mono character
 
 
@@ -32,13 +33,33 @@ class Canvas:
 
     @property
     def margin(self) -> int:
-        """Blank margin on each of the four sides."""
-        return round(self.style.margin * self.scale)
+        """Margin on each of the four sides; room for a lane at the left and the right."""
+        return max(round(self.style.margin * self.scale), self.lane)
 
     @property
     def gutter(self) -> int:
-        """Blank space between two columns, with a hairline in its middle."""
-        return max(1, round(self.style.gutter * self.scale))
+        """Space between two columns: the right lane of one, with a hairline in it, and the left lane of the next."""
+        return max(round(self.style.gutter * self.scale), self.right_lane + self.hair + self.lane)
+
+    @property
+    def hair(self) -> int:
+        """Thickness of a hairline."""
+        return max(1, round(self.scale))
+
+    @property
+    def bar(self) -> int:
+        """Width of the mark of a head; black at the smallest tier too."""
+        return max(2, round(BAR * self.style.font_size * self.scale))
+
+    @property
+    def lane(self) -> int:
+        """Width of the lane at a column's left: the mark of a head, and white between it and the text."""
+        return self.bar + max(2, round(BEFORE_TEXT * self.style.font_size * self.scale))
+
+    @property
+    def right_lane(self) -> int:
+        """Width of the lane at a column's right, for heads of lines that run from right to left. A hairline stands in it too."""
+        return max(1, round(AFTER_TEXT * self.style.font_size * self.scale)) + self.bar
 
     @property
     def column_width(self) -> int:

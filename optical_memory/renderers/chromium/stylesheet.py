@@ -10,7 +10,7 @@ import hashlib
 
 from ..document.blocks import MOST_INDENTS
 from ..geometry import Canvas
-from ..greys import COLUMN_RULE, COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING, TABLE_LINE, css
+from ..greys import COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING, TABLE_LINE, css
 
 __all__ = ["TINTS", "document", "style_sheet"]
 
@@ -35,10 +35,10 @@ def document(canvas: Canvas) -> str:
 def style_sheet(canvas: Canvas) -> str:
     """Return the CSS for the canvas."""
     hair = max(1, round(canvas.scale))
-    return _slots(canvas, hair) + _turns(canvas, hair) + _blocks(canvas, hair)
+    return _slots(canvas) + _turns(canvas, hair) + _blocks(canvas, hair)
 
 
-def _slots(canvas: Canvas, hair: int) -> str:
+def _slots(canvas: Canvas) -> str:
     """Return the CSS of the page and its slots.
 
     Three pages are captured in one image, one per colour channel: a slot is drawn in black and white, lightened by a tint that leaves it in
@@ -54,7 +54,7 @@ html{{background:#fff;overflow:hidden}}
 .clip{{position:absolute;left:{canvas.margin}px;top:{canvas.margin}px;height:{canvas.height}px;overflow:clip}}
 .grey .clip{{filter:grayscale(1)}}
 .flow{{width:{canvas.column_width}px;height:{canvas.height}px;column-width:{canvas.column_width}px;column-gap:{canvas.gutter}px;
-column-fill:auto;column-rule:{hair}px solid {css(COLUMN_RULE)}}}
+column-fill:auto}}
 .measure{{column-width:auto;column-count:auto;height:auto}}
 .start{{break-before:column}}
 """

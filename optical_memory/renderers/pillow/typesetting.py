@@ -65,6 +65,7 @@ class Row(NamedTuple):
         keep: whether it stays in one column with the next row, if possible.
         space: whether it is only a gap, dropped at a column's edge.
         missing: number of characters that no font could draw.
+        rtl: whether it is a line that runs from right to left, and so begins at its right end.
     """
 
     height: int
@@ -74,6 +75,7 @@ class Row(NamedTuple):
     keep: bool = False
     space: bool = False
     missing: int = 0
+    rtl: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,7 @@ class Typesetter:
             marks += [Mark(x + left, box.baseline + top, mask, grey) for left, top, mask in word.inks]
             missing += word.missing
             pen += word.width
-        return Row(box.line, tuple(marks), missing=missing)
+        return Row(box.line, tuple(marks), missing=missing, rtl=bool(base))
 
 
 def _parted(line: list[_Placed], room: float) -> tuple[list[_Placed], list[_Placed]]:

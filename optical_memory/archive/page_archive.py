@@ -54,6 +54,7 @@ class PageArchive:
         *,
         sidecar_tokens: int,
         redactor: Redactor | None = None,
+        screened: bool = False,
     ) -> None:
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
         self._pricing, self._sidecar_tokens, self._redactor = pricing, sidecar_tokens, redactor
@@ -62,6 +63,8 @@ class PageArchive:
         if redactor:
             basis.append([redactor.name, redactor.fingerprint])
             self._fingerprint += f" {redactor.name} {redactor.fingerprint}"
+        if screened:  # pages sealed without screening may hold what it keeps off them
+            basis.append("screened")
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = ArchiveCounts()
         self._drawn_to = 0  # the last turn found on a page so far

@@ -187,6 +187,7 @@ class ContextBuilder:
                 self.pricing,
                 sidecar_tokens=self.settings.sidecar_tokens,
                 redactor=self.settings.redactor,
+                screened=self.settings.screen,
             )
         return self._archive
 

@@ -74,7 +74,9 @@ class Replanner:
 
     def _attempt(self, length: int, budget: int | None, pins: Sequence[int]) -> _Attempt:
         floors = self.verification.floors() if self.verification else None
-        sealing = Sealing(self.store, self.session, self.archive, length=length, draws=bool(self.pricing.profile.ladder))
+        sealing = Sealing(
+            self.store, self.session, self.archive, length=length, draws=bool(self.pricing.profile.ladder), screen=self.settings.screen
+        )
         newest = next(iter(self.store.read(self.session, sealing.length, sealing.length + 1)), None)
         reading = PageReading(self.archive, self.pricing, self.settings.policy, floors, pins=pins, length=sealing.length, newest=newest)
         return _Attempt(self.settings, self.pricing, sealing, reading, floors, budget)
@@ -202,6 +204,11 @@ class _Attempt:
         decisions = squeeze(past.candidates, room, self.settings.policy, self.pricing.profile, past.images)
         return self._plan_of(past, decisions, squeezed=True)
 
+    def _screened(self, decisions: Sequence[Decision]) -> tuple[int, ...]:
+        """Return the numbers of the turns that ask to be obeyed and are text."""
+        shown = {number for decision in decisions if decision.as_text for number in decision.candidate.turns}
+        return tuple(sorted(shown & self.sealing.screened))
+
     def _framing_tokens(self, plan: Plan) -> int:
         return self.pricing.message(framing_text(plan, self.settings.shape))
 
@@ -223,6 +230,7 @@ class _Attempt:
             pins=self.reading.pins,
             text_images=text_images(decisions),
             tail_images=past.images.count,
+            screened=self._screened(decisions),
         )
         tokens = sum(decision.tokens for decision in decisions) + self._framing_tokens(plan)
         return plan.model_copy(update={"prefix_tokens": tokens})

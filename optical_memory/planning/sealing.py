@@ -11,7 +11,8 @@ from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PageRun, PagesLost
 from ..errors import RenderError
 from ..stores.base import Readable, SessionId
-from ..turns.exchanges import starts_exchange
+from ..text.screening import asks_to_be_obeyed
+from ..turns.exchanges import starts_exchange, units_of
 from ..turns.turn import Turn
 
 __all__ = ["Sealing"]
@@ -24,18 +25,24 @@ class Sealing:
         archive: opens the session's pages; called only when needed, since it may start a browser.
         length: the log's length when the re-plan began; newer turns are read only if they are on pages already.
         draws: False for a reader without usable tiers; nothing is sealed for it.
+        screen: keep the units of turns that ask to be obeyed off pages.
 
     Attributes:
         length: length of the log that the plan covers.
         runs: runs of pages, in order.
         loose: turns that are on no page, oldest first.
+        screened: numbers of the loose turns that ask to be obeyed, if `screen`.
     """
 
-    def __init__(self, store: Readable, session: SessionId, archive: Callable[[], PageArchive], *, length: int, draws: bool) -> None:
+    def __init__(
+        self, store: Readable, session: SessionId, archive: Callable[[], PageArchive], *, length: int, draws: bool, screen: bool = False
+    ) -> None:
         self._archive, self._draws = archive, draws
         self.runs = archive().runs() if store.names(session, "run/") else []
         self.length = max(length, self.end)  # another process may have sealed newer turns meanwhile
         self.loose = _loose_turns(store, session, self.runs, self.length)
+        self.screened = {turn.number for turn in self.loose if _asks(turn)} if screen else set[int]()
+        self._screened_units = {turn.number for unit in units_of(self.loose) if self.screened.intersection(_numbers(unit)) for turn in unit}
 
     @property
     def end(self) -> int:
@@ -71,7 +78,7 @@ class Sealing:
 
     def _groups(self, start: int) -> list[list[Turn]]:
         """Group loose turns before `start`, split at pages and at turns that stay text."""
-        kept, ends = self.kept_off_pages(), [run.first for run in self.runs]
+        kept, ends = self.kept_off_pages() | self._screened_units, [run.first for run in self.runs]
         groups: list[list[Turn]] = []
         previous_kept = True
         for turn in (turn for turn in self.loose if turn.number < start):
@@ -105,6 +112,14 @@ def _loose_turns(store: Readable, session: SessionId, runs: Sequence[PageRun], l
             loose += store.read(session, start, run.first)
         start = max(start, run.last + 1)
     return loose + store.read(session, start, length + 1)
+
+
+def _asks(turn: Turn) -> bool:
+    return turn.role not in ("system", "developer") and asks_to_be_obeyed(f"{turn.name or ''}\n{turn.text}")
+
+
+def _numbers(turns: Sequence[Turn]) -> list[int]:
+    return [turn.number for turn in turns]
 
 
 def _is_covered(number: int, runs: Sequence[PageRun]) -> bool:

@@ -197,7 +197,7 @@ def _base_lines(drops: Sequence[int], nearest: float) -> list[int]:
 
 
 def _is_rule(band: Image.Image, x: int) -> bool:
-    """Whether column `x` of pixels is nowhere white. A mark of a head may be near the rule, so that it is not of one grey in a small picture."""
+    """Whether column `x` of pixels is nowhere white. Not of one grey: in a small picture it takes some from the bars near it."""
     return band.crop((x, 0, x + 1, band.height)).getextrema()[1] < 250  # type: ignore[operator]  # one band, so two numbers
 
 

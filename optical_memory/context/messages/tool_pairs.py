@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...text.labels import label_text
 from ...turns.turn import ImageContent, ReasoningContent, TextContent, ToolResultContent, Turn
 
 __all__ = ["Message", "Result", "paired"]
 
 Inner = TextContent | ImageContent
+NAME_LENGTH = 60  # characters of a tool's name in a note
 NO_RESULT = "[no result was recorded]"
 
 
@@ -149,6 +151,7 @@ def _own_content(turn: Turn) -> str | tuple[Inner | ReasoningContent, ...]:
 
 def _note(result: Result) -> Message:
     """Convert a result without its call to a user's note."""
-    head = f"[result of an earlier tool call{f' of {result.name}' if result.name else ''}, turn #{result.turn}]\n"
+    name = label_text(result.name or "", NAME_LENGTH)
+    head = f"[result of an earlier tool call{f' of {name}' if name else ''}, turn #{result.turn}]\n"
     turn = Turn(number=result.turn, role="user", content=head)
     return Message(turn, (TextContent(text=head + result.text), *result.images))

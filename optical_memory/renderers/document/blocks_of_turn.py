@@ -12,6 +12,7 @@ from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Qu
 from .compaction import ROW_WIDTH, compact_code, is_json, minify_json, visible
 from .joining import run_in
 from .markdown import markdown_blocks
+from .turn_heads import told_apart
 
 __all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table", "blocks_of"]
 
@@ -36,7 +37,7 @@ def blocks_of(turn: Turn, *, row_width: int = ROW_WIDTH) -> tuple[Block, ...]:
         blocks += _part_blocks(part, row_width, verbatim=turn.role == "tool")
     for call in turn.tool_calls:
         blocks += _call_blocks(call, row_width)
-    return run_in(blocks, row_width)
+    return told_apart(run_in(blocks, row_width))
 
 
 def _part_blocks(part: TextContent | ImageContent | ToolResultContent | ReasoningContent, width: int, *, verbatim: bool) -> list[Block]:

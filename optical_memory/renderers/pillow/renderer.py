@@ -106,4 +106,3 @@ def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
     draw_margins(image, 1 + max(placed.column for placed in draft.rows), draft.heads, canvas)
     png = encode_grey(image, canvas.style.grey_levels)
     return RenderedPage(png, image.width, image.height, draft.segments, draft.fill, missing)
-

@@ -16,6 +16,7 @@ import re
 import unicodedata
 
 __all__ = [
+    "CUT_MARK",
     "JOIN_MARK",
     "ROW_WIDTH",
     "cell_count",
@@ -24,11 +25,13 @@ __all__ = [
     "cut_indentation",
     "is_json",
     "join_short_lines",
+    "literal",
     "minify_json",
     "visible",
 ]
 
 JOIN_MARK = "↵"
+CUT_MARK = "⇢"  # drawn by renderers at the end of a line where a word was cut: the bundled fonts have it, and few texts
 ROW_WIDTH = 59  # monospace characters of 14 px in one of two columns of about 500 px: the default page
 TAB_WIDTH = 4
 SHOWN_LEVEL = 2  # spaces per level of indentation: half of the usual four, and still visible to an OCR reader
@@ -56,6 +59,11 @@ def _picture(match: re.Match[str]) -> str:
     if code == 0x7F:
         return "\u2421"
     return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"‹U+{code:04X}›"
+
+
+def literal(text: str) -> str:
+    """Write the marks of this module that the text itself contains twice."""
+    return text.replace(JOIN_MARK, JOIN_MARK * 2).replace(CUT_MARK, CUT_MARK * 2)
 
 
 def is_json(text: str) -> bool:
@@ -124,7 +132,7 @@ def join_short_lines(text: str, width: int, *, flows: bool = False) -> str:
     used = 0
     for line in text.split("\n"):
         touches = line.startswith(JOIN_MARK) or line.endswith(JOIN_MARK)
-        line = line.replace(JOIN_MARK, JOIN_MARK * 2)
+        line = literal(line)
         cells = cell_count(line)
         if rows and not touches and (used + 1 + cells <= width or (flows and 2 * used <= width)):
             rows[-1] += JOIN_MARK + (line or " ")

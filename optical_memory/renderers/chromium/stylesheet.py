@@ -9,7 +9,7 @@ import base64
 import hashlib
 
 from ..document.blocks import MOST_INDENTS
-from ..document.word_breaks import CUT_MARK
+from ..document.compaction import CUT_MARK
 from ..geometry import Canvas
 from ..greys import COLUMN_RULE, COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING, TABLE_LINE, css
 

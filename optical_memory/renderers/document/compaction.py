@@ -4,6 +4,7 @@ This changes only what is drawn; the turn log keeps the original. The visible ma
 
 - `↵` (U+21B5) is a line end inside a row. A `↵` of the text itself is written twice, and a line that begins or ends with one is
   never joined; so a single mark is always a line end, and a pair always one character of the text.
+- `⇢` (U+21E2) at a row's end is where a word was cut that is wider than a row (`word_breaks`). A `⇢` of the text is written twice.
 - Control characters appear as control pictures (U+2400 and on); invisible ones without a picture, bidirectional overrides among
   them, as `‹U+202E›`.
 """
@@ -11,13 +12,15 @@ This changes only what is drawn; the turn log keeps the original. The visible ma
 from __future__ import annotations
 
 import json
-import math
 import re
 import unicodedata
+
+from .folding import fold_repeats, fold_underlines
 
 __all__ = [
     "CUT_MARK",
     "JOIN_MARK",
+    "JSON_STRING_OR_SPACE",
     "ROW_WIDTH",
     "cell_count",
     "collapse_blank_runs",
@@ -27,17 +30,19 @@ __all__ = [
     "join_short_lines",
     "literal",
     "minify_json",
+    "string_of",
     "visible",
 ]
 
 JOIN_MARK = "↵"
 CUT_MARK = "⇢"  # drawn by renderers at the end of a line where a word was cut: the bundled fonts have it, and few texts
-ROW_WIDTH = 59  # monospace characters of 14 px in one of two columns of about 500 px: the default page
 TAB_WIDTH = 4
-SHOWN_LEVEL = 2  # spaces per level of indentation: half of the usual four, and still visible to an OCR reader
+BLANK = -1  # depth of a blank line
+ROW_WIDTH = 59  # monospace characters of 14 px in one of two columns of about 500 px: the default page
 
-_JSON_STRING_OR_SPACE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+')
+JSON_STRING_OR_SPACE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+')
 _JSON_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
+_NUMBER = re.compile(r"(?=.{6}  ) *\d+(?=  )|\d+[:-]")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -84,7 +89,7 @@ def minify_json(text: str) -> str:
     Numbers keep their spelling, objects the order of their keys and any repeated ones. Escapes of printable characters outside ASCII are
     written as the characters.
     """
-    return _JSON_STRING_OR_SPACE.sub(_minified_token, text.strip()) if is_json(text) else text
+    return JSON_STRING_OR_SPACE.sub(_minified_token, text.strip()) if is_json(text) else text
 
 
 def _minified_token(match: re.Match[str]) -> str:
@@ -92,6 +97,11 @@ def _minified_token(match: re.Match[str]) -> str:
     if token[0] != '"':
         return ""
     return _JSON_ESCAPES.sub(_readable_escape, token) if "\\u" in token else token
+
+
+def string_of(token: str) -> str:
+    """Return what a JSON string means."""
+    return str(json.loads(token))
 
 
 def _readable_escape(match: re.Match[str]) -> str:
@@ -109,17 +119,40 @@ def collapse_blank_runs(text: str) -> str:
     return "\n".join(kept).strip("\n")
 
 
-def cut_indentation(text: str) -> str:
-    """Reduce indentation to two spaces per level, if all lines are indented by multiples of something larger.
+def cut_indentation(text: str, *, is_diff: bool = False) -> str:
+    """Draw every depth of indentation one space deeper than the next smaller one, so that common indentation is not drawn.
 
-    The level is the greatest common divisor of all indentations, so that different depths stay different.
+    Deeper lines stay deeper, and equal ones equal, from one line at the margin to the next: all that Python needs. The indentation begins
+    after a line's number, as `cat -n` and `grep -n` print it, and in a diff after its sign.
     """
     lines = text.split("\n")
-    depths = [len(line) - len(line.lstrip(" ")) for line in lines]
-    level = math.gcd(*(depth for depth, line in zip(depths, lines, strict=True) if line.strip()))
-    if level <= SHOWN_LEVEL:
-        return text
-    return "\n".join(" " * (depth // level * SHOWN_LEVEL) + line[depth:] for depth, line in zip(depths, lines, strict=True))
+    margins = [_margin(line, is_diff) for line in lines]
+    depths = [_depth(line[margin:]) for line, margin in zip(lines, margins, strict=True)]
+    outermost = 0 if 0 in depths else min((depth for depth in depths if depth >= 0), default=0)
+    apart = 1 if outermost and not is_diff else 0  # a number stays apart from its line
+    shown: list[str] = []
+    begin = 0
+    while begin < len(lines):
+        end = next((place for place in range(begin + 1, len(lines)) if depths[place] == outermost), len(lines))
+        levels = {depth: level for level, depth in enumerate(sorted({outermost, *depths[begin:end]} - {BLANK}))}
+        for line, margin, depth in zip(lines[begin:end], margins[begin:end], depths[begin:end], strict=True):
+            number = line[:margin].lstrip(" ") or line[:margin]
+            gap = levels.get(depth, 0) + (apart if margin else 0)
+            shown.append(number if depth == BLANK else number + " " * gap + line[margin + depth :])
+        begin = end
+    return "\n".join(shown)
+
+
+def _margin(line: str, is_diff: bool) -> int:
+    if is_diff:
+        return 1 if line[:1] in (" ", "+", "-") else 0
+    number = _NUMBER.match(line)
+    return number.end() if number else 0
+
+
+def _depth(line: str) -> int:
+    words = line.lstrip(" ")
+    return len(line) - len(words) if words else BLANK
 
 
 def join_short_lines(text: str, width: int, *, flows: bool = False) -> str:
@@ -143,13 +176,14 @@ def join_short_lines(text: str, width: int, *, flows: bool = False) -> str:
     return "\n".join(row.rstrip(" ") for row in rows)
 
 
-def compact_code(text: str, width: int = ROW_WIDTH, *, flows: bool = False) -> str:
-    """Compact preformatted text for rows of `width` characters, with every step of this module.
+def compact_code(text: str, width: int = ROW_WIDTH, *, flows: bool = False, is_diff: bool = False) -> str:
+    """Compact preformatted text for rows of `width` characters, with every step of this module and of `folding`.
 
     `flows` is for program output, where full rows matter more than where a line begins.
     """
-    text = visible(_COLOUR.sub("", text)).expandtabs(TAB_WIDTH)
-    return join_short_lines(cut_indentation(collapse_blank_runs(text)), width, flows=flows)
+    lines = collapse_blank_runs(visible(_COLOUR.sub("", text)).expandtabs(TAB_WIDTH)).split("\n")
+    folded = "\n".join(fold_repeats(fold_underlines(lines)))
+    return join_short_lines(cut_indentation(folded, is_diff=is_diff), width, flows=flows)
 
 
 def cell_count(text: str) -> int:

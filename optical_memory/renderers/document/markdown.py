@@ -165,7 +165,7 @@ class _Reader:
         text = token.content if language == info and token.content.strip() else f"{info}\n{token.content}"
         if language.lower() in ("json", "json5", "jsonc", "geojson"):
             text = minify_json(text)
-        drawn = compact_code(text, self._width)
+        drawn = compact_code(text, self._width, is_diff=language.lower() in ("diff", "patch"))
         if drawn:
             yield Code(drawn, language.lower())
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from ..typography.word_masks import clusters_of
 from .compaction import CUT_MARK, JOIN_MARK, cell_count
 
-__all__ = ["CJK", "CUT_MARK", "NO_DICTIONARY", "WHOLE", "cuttable", "parts_of"]
+__all__ = ["CJK", "NO_DICTIONARY", "WHOLE", "cuttable", "parts_of"]
 
 WHOLE = 24  # cells; longer words are paths, hashes or minified JSON, and fill their line instead of moving to the next
 NUMBER = 48  # cells; longer numbers with separators are lists, and may break after them

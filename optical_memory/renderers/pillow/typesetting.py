@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ..document.word_breaks import CJK, CUT_MARK, JOIN_MARK, NO_DICTIONARY, WHOLE, cuttable, parts_of
+from ..document.compaction import CUT_MARK, JOIN_MARK
+from ..document.word_breaks import CJK, NO_DICTIONARY, WHOLE, cuttable, parts_of
 from ..typography.bidi import base_level, has_rtl, levels_of, visual_order
 from ..typography.word_masks import TextStyle, Word, WordBook, is_ignorable
 
@@ -179,9 +180,10 @@ class Typesetter:
                 continue
             is_cut = word.width > box.width or (text > _FIRST_NO_DICTIONARY and _NO_DICTIONARY_WORD.match(text) is not None)
             if line and not is_cut:
+                indent = gap if gap + word.width <= box.width and _ends_joined_line(line[-1].token) else 0.0
                 line, below = self._parted(line, token, box.width - word.width)
                 yield line
-                line, gap = [*below, _Placed(word, token, 0.0)], 0.0
+                line, gap = [*below, _Placed(word, token, indent, white)], 0.0
                 used = sum(placed.gap + placed.word.width for placed in line)
                 continue
             for piece in self._cut(token, box, used + gap):
@@ -273,6 +275,11 @@ class Typesetter:
             missing += word.missing
             pen += word.width
         return Row(box.line, tuple(marks), missing=missing)
+
+
+def _ends_joined_line(token: Token) -> bool:
+    """Whether it ends a line of code that was joined with the next one, so that the space after it is the next one's indentation."""
+    return token.text_style.style.startswith("mono") and (len(token.text) - len(token.text.rstrip(JOIN_MARK))) % 2 == 1
 
 
 def _opened(tokens: Iterable[Token], eager: bool) -> Iterator[Token]:

@@ -66,7 +66,7 @@ def _call_blocks(call: ToolCall, width: int) -> list[Block]:
     """Return the name followed by the arguments, so that neither takes a row of its own: as a paragraph if short, else as code."""
     name = visible(call.name).replace("\n", " ")
     decoded = decoded_json(call.arguments)
-    arguments = compact_code(decoded, width)
+    arguments = compact_code(decoded, width, flows=True)
     title = (Span(name, bold=True),)
     if not arguments:
         return [Paragraph(title)]

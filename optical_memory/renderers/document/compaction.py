@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 
 from .folding import fold_repeats, fold_underlines
 
@@ -37,12 +38,12 @@ __all__ = [
 JOIN_MARK = "↵"
 CUT_MARK = "⇢"  # drawn by renderers at the end of a line where a word was cut: the bundled fonts have it, and few texts
 TAB_WIDTH = 4
-BLANK = -1  # depth of a blank line
+NUMBER_WIDTH = 6  # columns of a line's number, as `cat -n` and `nl` print it
 ROW_WIDTH = 59  # monospace characters of 14 px in one of two columns of about 500 px: the default page
 
 JSON_STRING_OR_SPACE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+')
 _JSON_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
-_NUMBER = re.compile(r"(?=.{6}  ) *\d+(?=  )|\d+[:-]")
+_NUMBER = re.compile(r" {0,5}\d{1,6}(?=  )|\d+[:-]")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -120,39 +121,53 @@ def collapse_blank_runs(text: str) -> str:
 
 
 def cut_indentation(text: str, *, is_diff: bool = False) -> str:
-    """Draw every depth of indentation one space deeper than the next smaller one, so that common indentation is not drawn.
+    """Draw each line one space deeper than the next shallower lines around it, so that common indentation is not drawn.
 
-    Deeper lines stay deeper, and equal ones equal, from one line at the margin to the next: all that Python needs. The indentation begins
-    after a line's number, as `cat -n` and `grep -n` print it, and in a diff after its sign.
+    Of two lines without a shallower one between them, the deeper one stays deeper, and equal ones stay equal: all that Python needs. The
+    indentation begins after a line's number, as `cat -n` and `grep -n` print it, and in a diff after its sign.
     """
     lines = text.split("\n")
     margins = [_margin(line, is_diff) for line in lines]
-    depths = [_depth(line[margin:]) for line, margin in zip(lines, margins, strict=True)]
-    outermost = 0 if 0 in depths else min((depth for depth in depths if depth >= 0), default=0)
-    apart = 1 if outermost and not is_diff else 0  # a number stays apart from its line
-    shown: list[str] = []
-    begin = 0
-    while begin < len(lines):
-        end = next((place for place in range(begin + 1, len(lines)) if depths[place] == outermost), len(lines))
-        levels = {depth: level for level, depth in enumerate(sorted({outermost, *depths[begin:end]} - {BLANK}))}
-        for line, margin, depth in zip(lines[begin:end], margins[begin:end], depths[begin:end], strict=True):
-            number = line[:margin].lstrip(" ") or line[:margin]
-            gap = levels.get(depth, 0) + (apart if margin else 0)
-            shown.append(number if depth == BLANK else number + " " * gap + line[margin + depth :])
-        begin = end
+    bodies = [line[margin:].lstrip(" ") for line, margin in zip(lines, margins, strict=True)]
+    filled = [place for place, body in enumerate(bodies) if body]
+    depths = [len(lines[place]) - margins[place] - len(bodies[place]) for place in filled]
+    apart = 1 if min(depths, default=0) and not is_diff else 0  # a number stays apart from its line
+    shown = [line[:margin] for line, margin in zip(lines, margins, strict=True)]
+    for place, level in zip(filled, _levels(depths), strict=True):
+        number = shown[place].lstrip(" ") or shown[place]
+        shown[place] = number + " " * (level + (apart if number else 0)) + bodies[place]
     return "\n".join(shown)
 
 
 def _margin(line: str, is_diff: bool) -> int:
+    """Return the length of a diff's sign, or of a line's number: right-aligned in six columns, or before a colon or hyphen."""
     if is_diff:
         return 1 if line[:1] in (" ", "+", "-") else 0
     number = _NUMBER.match(line)
-    return number.end() if number else 0
+    return number.end() if number and (number[0][-1] in ":-" or number.end() == NUMBER_WIDTH) else 0
 
 
-def _depth(line: str) -> int:
-    words = line.lstrip(" ")
-    return len(line) - len(words) if words else BLANK
+def _levels(depths: Sequence[int]) -> list[int]:
+    """Return how many steps each depth is below the shallowest: one more than the deeper of its nearest shallower neighbours."""
+    before = _nearest_shallower(depths, range(len(depths)))
+    after = _nearest_shallower(depths, range(len(depths) - 1, -1, -1))
+    levels = [0] * len(depths)
+    for place in sorted(range(len(depths)), key=depths.__getitem__):
+        parents = [parent for parent in (before[place], after[place]) if parent is not None]
+        if parents:
+            levels[place] = levels[max(parents, key=depths.__getitem__)] + 1
+    return levels
+
+
+def _nearest_shallower(depths: Sequence[int], order: Iterable[int]) -> list[int | None]:
+    found: list[int | None] = [None] * len(depths)
+    open_places: list[int] = []
+    for place in order:
+        while open_places and depths[open_places[-1]] >= depths[place]:
+            open_places.pop()
+        found[place] = open_places[-1] if open_places else None
+        open_places.append(place)
+    return found
 
 
 def join_short_lines(text: str, width: int, *, flows: bool = False) -> str:

@@ -31,14 +31,10 @@ def fold_repeats(lines: Sequence[str]) -> list[str]:
     folded: list[str] = []
     place = 0
     while place < len(lines):
-        period, count = _best(lines, runs, place) if lines[place] else (1, 1)
-        if count == 1:
-            folded.append(escaped[place])
-            place += 1
-            continue
-        cycle = [line for line in escaped[place : place + period] if line]
-        folded += [*cycle[:-1], f"{cycle[-1]}{_mark(count, len(cycle))}"]
-        place += period * count
+        period, count, size = _best(lines, runs, place) if lines[place] else (1, 1, 1)
+        cycle = [line for line in escaped[place : place + period] if line or count == 1]
+        folded += [*cycle[:-1], f"{cycle[-1]}{_mark(count, len(cycle)) if count > 1 else ''}"]
+        place += size
     return folded
 
 
@@ -50,19 +46,19 @@ def _run_lengths(ids: Sequence[int], period: int) -> list[int]:
     return lengths
 
 
-def _best(lines: Sequence[str], runs: Sequence[Sequence[int]], place: int) -> tuple[int, int]:
-    """Return the period and count of the repeats at a place that save most, or (1, 1)."""
-    best, most = (1, 1), 0
+def _best(lines: Sequence[str], runs: Sequence[Sequence[int]], place: int) -> tuple[int, int, int]:
+    """Return the period, count and lines of the repeats at a place that save most; (1, 1, 1) if none save anything."""
+    best, most = (1, 1, 1), 0
     for period, run in enumerate(runs, start=1):
-        count = run[place] // period + 1
-        if not lines[min(place + period, len(lines)) - 1] and run[place] % period == period - 1:
-            count += 1  # the last repeat, without the blank line after it
+        count, size = run[place] // period + 1, run[place] + period - run[place] % period
+        if run[place] % period == period - 1 and not lines[place + period - 1]:
+            count, size = count + 1, size + period - 1  # the last repeat, without the blank line after it
         if count < LEAST_REPEATS:
             continue
-        size = sum(len(line) + 1 for line in lines[place : place + period])
-        saved = (count - 1) * size - len(_mark(count, period))
+        length = sum(len(line) + 1 for line in lines[place : place + period])
+        saved = (count - 1) * length - len(_mark(count, period))
         if saved > most:
-            best, most = (period, count), saved
+            best, most = (period, count, size), saved
     return best
 
 

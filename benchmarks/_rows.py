@@ -32,7 +32,9 @@ ROWS_OF_PAGE = """() => {
         if (char.trim() === "") { space = true; text += " "; continue; }
         const range = document.createRange();
         range.setStart(node, at); range.setEnd(node, at + 1);
-        const box = range.getBoundingClientRect();
+        const boxes = range.getClientRects();  // at a soft hyphen, the end of the line before too
+        if (!boxes.length) continue;
+        const box = boxes[boxes.length - 1];
         const middle = (box.top + box.bottom) / 2;
         if (low !== null && middle > low + 9) text += space ? "\\n" : marked ? "\\x02" : "\\x01";
         low = middle; space = false; marked = false;

@@ -32,7 +32,6 @@ from ..document.blocks import (
 from ..document.blocks_of_turn import blocks_of
 from ..document.syntax import Kind, pieces_of
 from ..document.turn_heads import head_labels
-from ..document.word_breaks import WHOLE
 from ..embedded_images import picture_html
 from ..geometry import Canvas
 from .mathml import to_mathml
@@ -46,6 +45,7 @@ _EMOJI = re.compile(  # ranges that contain the Emoji of Unicode's emoji-data.tx
     "[\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]"
 )
 SANS_ROOM = 0.9  # of the cells of a line: about the letters of prose that surely fit it
+CELL_ROOM = 27  # the same in a table, so that a word of `WHOLE` letters is never cut
 INDENT = 4  # cells by which a nested block is narrower, at most
 _KANA = re.compile("[\u3040-\u30ff]")
 _HANGUL = re.compile("[\uac00-\ud7af]")
@@ -139,7 +139,7 @@ def _(block: Table, canvas: Canvas, depth: int) -> str:
     for number, row in enumerate(block.rows):
         cell = "th" if number == 0 else "td"
         aligns = [f' class="{align}"' if align in ("center", "right") else "" for align in (*block.aligns, *[""] * len(row))]
-        cells = [f"<{cell}{align}>{_spans(spans, WHOLE)}</{cell}>" for spans, align in zip(row, aligns, strict=False)]
+        cells = [f"<{cell}{align}>{_spans(spans, CELL_ROOM)}</{cell}>" for spans, align in zip(row, aligns, strict=False)]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return f'<table dir="auto"><tbody>{"".join(rows)}</tbody></table>'
 
@@ -167,7 +167,7 @@ def _(block: Rule, canvas: Canvas, depth: int) -> str:
 
 def _room(canvas: Canvas, depth: int) -> int:
     """Return the cells of a line inside `depth` lists and quotes, about."""
-    return max(WHOLE, canvas.row_width - INDENT * min(depth, MOST_INDENTS))
+    return max(CELL_ROOM, canvas.row_width - INDENT * min(depth, MOST_INDENTS))
 
 
 def _code(block: Code, room: int, head: str = "") -> str:

@@ -38,12 +38,14 @@ __all__ = [
 JOIN_MARK = "↵"
 CUT_MARK = "⇢"  # drawn by renderers at the end of a line where a word was cut: the bundled fonts have it, and few texts
 TAB_WIDTH = 4
+SHOWN_LEVEL = 2  # spaces per step of indentation: half of the usual four, and still visible to an OCR reader
 NUMBER_WIDTH = 6  # columns of a line's number, as `cat -n` and `nl` print it
 ROW_WIDTH = 59  # monospace characters of 14 px in one of two columns of about 500 px: the default page
 
 JSON_STRING_OR_SPACE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+')
 _JSON_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
 _NUMBER = re.compile(r" {0,5}\d{1,6}(?=  )|\d+[:-]")
+_TAG = re.compile(r"</?[A-Za-z][\w-]*>")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -121,12 +123,13 @@ def collapse_blank_runs(text: str) -> str:
 
 
 def cut_indentation(text: str, *, is_diff: bool = False) -> str:
-    """Draw each line one space deeper than the next shallower lines around it, so that common indentation is not drawn.
+    """Draw each line at most two spaces deeper than the next shallower line around it, so that common indentation is not drawn.
 
-    Of two lines without a shallower one between them, the deeper one stays deeper, and equal ones stay equal: all that Python needs. The
-    indentation begins after a line's number, as `cat -n` and `grep -n` print it, and in a diff after its sign.
+    Lines of tags around the rest do not count. Of two lines without a shallower one between them, the deeper one stays deeper, and equal
+    ones stay equal: all that Python needs. The indentation begins after a line's number, as `cat -n` and `grep -n` print it, and in a diff
+    after its sign.
     """
-    lines = text.split("\n")
+    top, lines, bottom = _inside_tags(text.split("\n"))
     margins = [_margin(line, is_diff) for line in lines]
     bodies = [line[margin:].lstrip(" ") for line, margin in zip(lines, margins, strict=True)]
     filled = [place for place, body in enumerate(bodies) if body]
@@ -136,7 +139,14 @@ def cut_indentation(text: str, *, is_diff: bool = False) -> str:
     for place, level in zip(filled, _levels(depths), strict=True):
         number = shown[place].lstrip(" ") or shown[place]
         shown[place] = number + " " * (level + (apart if number else 0)) + bodies[place]
-    return "\n".join(shown)
+    return "\n".join([*top, *shown, *bottom])
+
+
+def _inside_tags(lines: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Part lines of tags at the top and at the bottom from what they enclose, as `<output>` does what a program printed."""
+    first = next((place for place, line in enumerate(lines) if not _TAG.match(line)), len(lines))
+    last = next((place for place in range(len(lines), first, -1) if not _TAG.match(lines[place - 1])), first)
+    return lines[:first], lines[first:last], lines[last:]
 
 
 def _margin(line: str, is_diff: bool) -> int:
@@ -148,14 +158,15 @@ def _margin(line: str, is_diff: bool) -> int:
 
 
 def _levels(depths: Sequence[int]) -> list[int]:
-    """Return how many steps each depth is below the shallowest: one more than the deeper of its nearest shallower neighbours."""
+    """Return the spaces before each line: those of the deeper of its nearest shallower neighbours, and a step."""
     before = _nearest_shallower(depths, range(len(depths)))
     after = _nearest_shallower(depths, range(len(depths) - 1, -1, -1))
     levels = [0] * len(depths)
     for place in sorted(range(len(depths)), key=depths.__getitem__):
         parents = [parent for parent in (before[place], after[place]) if parent is not None]
         if parents:
-            levels[place] = levels[max(parents, key=depths.__getitem__)] + 1
+            parent = max(parents, key=depths.__getitem__)
+            levels[place] = levels[parent] + min(SHOWN_LEVEL, depths[place] - depths[parent])
     return levels
 
 

@@ -175,7 +175,7 @@ def test_tool_calls_are_compact() -> None:
         ('{ "a": [1, 2.50] }', "json", '{"a":[1,2.50]}'),
         ("[1, 2]", "json", "[1,2]"),
         ("diff --git a/x b/x\n+*y*", "diff", "diff --git a/x b/x↵+*y*"),
-        ("Traceback (most recent call last):\n  boom", "pytb", "Traceback (most recent call last):↵ boom"),
+        ("Traceback (most recent call last):\n  boom", "pytb", "Traceback (most recent call last):↵  boom"),
         ("<a>\n*b*</a>", "xml", "<a>↵*b*</a>"),
         ("name: x\nitems:\n- *y*", "yaml", "name: x↵items:↵- *y*"),
         ("# no heading\n*plain*", "", "# no heading↵*plain*"),

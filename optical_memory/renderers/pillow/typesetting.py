@@ -181,28 +181,37 @@ class Typesetter:
             is_cut = word.width > box.width or (text > _FIRST_NO_DICTIONARY and _NO_DICTIONARY_WORD.match(text) is not None)
             if line and not is_cut:
                 indent = gap if gap + word.width <= box.width and _ends_joined_line(line[-1].token) else 0.0
-                line, below = self._parted(line, token, box.width - word.width)
+                line, below = self._parted(line, token, box.width - word.width, box.width - used)
                 yield line
                 line, gap = [*below, _Placed(word, token, indent, white)], 0.0
                 used = sum(placed.gap + placed.word.width for placed in line)
                 continue
+            if line and not token.opens and box.width - used < self._least(token):
+                line, below = self._parted(line, token, box.width / 2, box.width - used)
+                yield line
+                line, used = below, sum(placed.gap + placed.word.width for placed in below)
             for piece in self._cut(token, box, used + gap):
                 if piece is None:
                     yield line
                     line, used, gap = [], 0.0, 0.0
                     continue
-                line.append(_Placed(piece, token, gap, white))
-                used, gap = used + gap + piece.width, 0.0
+                word = self._word(piece)
+                line.append(_Placed(word, piece, gap, white))
+                used, gap = used + gap + word.width, 0.0
         if line or touched:
             yield line
 
     def _word(self, token: Token) -> Word:
         return self.words.word(token.text, token.text_style, bool(token.level & 1))
 
-    def _parted(self, line: list[_Placed], token: Token, room: float) -> tuple[list[_Placed], list[_Placed]]:
+    def _least(self, token: Token) -> float:
+        """Return the width of a word's first letter and a mark."""
+        return self._word(token._replace(text=cuttable(token.text[:HUGE_WORD])[0] + CUT_MARK)).width
+
+    def _parted(self, line: list[_Placed], token: Token, room: float, slack: float) -> tuple[list[_Placed], list[_Placed]]:
         """Split a full line before `token`, or where a line may break before it. If it may nowhere, its last word is cut with a mark.
 
-        `room` is left for what goes to the next line.
+        `slack` pixels of the line are free; `room` is left for what goes to the next one.
         """
         if token.opens:
             return line, []
@@ -210,21 +219,30 @@ class Typesetter:
         below = line[start:]
         if start and sum(placed.gap + placed.word.width for placed in below) - below[0].gap <= room:
             return line[:start], [below[0]._replace(gap=0.0), *below[1:]]
-        *before, last = line
-        pieces = cuttable(last.token.text)
-        mark = self._word(last.token._replace(text=CUT_MARK)).width
-        taken, carried = 0.0, ""
-        while len(pieces) > 1 and taken < mark:
-            carried = pieces[-1] + carried
-            taken += self._word(last.token._replace(text=pieces.pop())).width
-        if not carried or taken > room:
-            return line, []
-        kept = last.token._replace(text="".join(pieces))
-        rest = last.token._replace(text=carried, opens=False)
-        marked = self._word(kept._replace(text=kept.text + CUT_MARK))
-        return [*before, last._replace(word=marked, token=kept)], [_Placed(self._word(rest), rest, 0.0)]
+        return self._marked(line, slack, room)
 
-    def _cut(self, token: Token, box: LineBox, used: float) -> Iterator[Word | None]:
+    def _marked(self, line: list[_Placed], slack: float, room: float) -> tuple[list[_Placed], list[_Placed]]:
+        """Move as many letters to the next line as a mark at this one's end needs; none if there are too few."""
+        kept, carried = list(line), list[_Placed]()
+        needed = self._word(line[-1].token._replace(text=CUT_MARK)).width - slack
+        while needed > 0 and kept:
+            last = kept.pop()
+            pieces, moved = cuttable(last.token.text), ""
+            while pieces and needed > 0:
+                needed -= self._word(last.token._replace(text=pieces[-1])).width
+                moved = pieces.pop() + moved
+            if pieces:
+                kept.append(self._placed(last, "".join(pieces)))
+            carried.insert(0, self._placed(last, moved)._replace(gap=0.0))
+        if not kept or sum(placed.word.width for placed in carried) > room:
+            return line, []
+        return [*kept[:-1], self._placed(kept[-1], kept[-1].token.text + CUT_MARK)], carried
+
+    def _placed(self, placed: _Placed, text: str) -> _Placed:
+        token = placed.token._replace(text=text)
+        return placed._replace(word=self._word(token), token=token)
+
+    def _cut(self, token: Token, box: LineBox, used: float) -> Iterator[Token | None]:
         """Yield a word that must be cut in pieces that fill the lines, each but the last with a mark; None is a line's end.
 
         `used` pixels of the first line are taken. Words of scripts without spaces are cut without marks.
@@ -245,19 +263,16 @@ class Typesetter:
                 room = box.width
                 continue
             end = max(end, start + 1)
-            word = self._piece(token, pieces[start:end], mark if end < len(pieces) else "")
-            while word.width > room and end > start + 1:  # letters shaped together may be wider than one by one
+            piece = token._replace(text="".join(pieces[start:end]) + (mark if end < len(pieces) else ""))
+            while self._word(piece).width > room and end > start + 1:  # letters shaped together may be wider than one by one
                 end -= 1
-                word = self._piece(token, pieces[start:end], mark)
-            yield word
+                piece = token._replace(text="".join(pieces[start:end]) + mark)
+            yield piece
             rest -= sum(widths[start:end])
-            start, room = end, room - word.width
+            start, room = end, room - self._word(piece).width
             if start < len(pieces):
                 yield None
                 room = box.width
-
-    def _piece(self, token: Token, pieces: Sequence[str], mark: str) -> Word:
-        return self._word(token._replace(text="".join(pieces) + mark))
 
     def _row(self, line: list[_Placed], box: LineBox, base: int) -> Row:
         """Return one line, its words from left to right."""

@@ -73,7 +73,7 @@ class PageStyle:
     number_size: float = 17.0
     line_height: float = 1.15
     margin: int = 6
-    gutter: int = 12
+    gutter: int = 10
     grey_levels: int = 4
     faint_levels: int = 16
     crop: bool = False

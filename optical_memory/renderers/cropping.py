@@ -17,7 +17,7 @@ def cropped(page: RenderedPage, style: PageStyle) -> RenderedPage:
     canvas = Canvas(style)
     margin = canvas.margin
     boxes = [box for segment in page.segments for box in segment.boxes]
-    width = min(page.width, max(box.left + box.width for box in boxes) - canvas.right_lane + margin)
+    width = min(page.width, max(box.left + box.width for box in boxes) - canvas.right_lane + canvas.right_margin)
     height = min(page.height, max(box.top + box.height for box in boxes) + margin)
     if (width, height) == (page.width, page.height):
         return page

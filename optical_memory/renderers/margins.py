@@ -38,16 +38,16 @@ class HeadMark(NamedTuple):
 
 def draw_margins(image: Image.Image, columns: int, heads: Iterable[HeadMark], canvas: Canvas) -> None:
     """Clear what is beside the columns of a page, and draw the hairlines between `columns` of them and the marks of `heads`."""
-    lefts = [canvas.margin + column * canvas.pitch for column in range(canvas.style.columns)]
+    lefts = [canvas.left + column * canvas.pitch for column in range(canvas.style.columns)]
     right = 0
     for left in lefts:
         image.paste(WHITE, (right, 0, left, image.height))
-        right = left + canvas.column_width
+        right = left + canvas.text_width
     image.paste(WHITE, (right, 0, image.width, image.height))
     for left in lefts[: max(0, columns - 1)]:
-        rule = left + canvas.column_width + canvas.right_lane - canvas.bar
+        rule = left + canvas.text_width + canvas.right_lane - canvas.bar
         image.paste(COLUMN_RULE, (rule, canvas.margin, rule + canvas.hair, canvas.margin + canvas.height))
     for head in heads:
-        edge = lefts[head.column] + (canvas.column_width + canvas.right_lane - canvas.bar if head.at_right else -canvas.lane)
+        edge = lefts[head.column] + (canvas.text_width + canvas.right_lane - canvas.bar if head.at_right else -canvas.lane)
         top = canvas.margin + max(0, head.top)
         image.paste(BLACK, (edge, top, edge + canvas.bar, min(top + canvas.line, canvas.margin + canvas.height)))

@@ -157,7 +157,7 @@ def _(block: Math, canvas: Canvas, depth: int) -> str:
 
 @_block.register
 def _(block: Picture, canvas: Canvas, depth: int) -> str:
-    return picture_html(block.data, canvas.column_width, canvas.picture_height, canvas.scale) or f"<p>{_text(block.note)}</p>"
+    return picture_html(block.data, canvas.text_width, canvas.picture_height, canvas.scale) or f"<p>{_text(block.note)}</p>"
 
 
 @_block.register

@@ -104,7 +104,7 @@ def head_mark(rect: Sequence[float], canvas: Canvas) -> HeadMark:
     """Return the mark for the browser's rectangle of a head. Its column is counted from the first of the slot."""
     left, top, right, bottom = rect
     column = max(0, math.floor((left + 1) / canvas.pitch))
-    before, after = left - column * canvas.pitch, column * canvas.pitch + canvas.column_width - right
+    before, after = left - column * canvas.pitch, column * canvas.pitch + canvas.text_width - right
     return HeadMark(column, round((top + bottom - canvas.line) / 2), at_right=after < before)
 
 
@@ -142,7 +142,8 @@ def _draft(
 def _box(fragment: Fragment, origin: int, canvas: Canvas) -> Box:
     """Return a fragment's box in whole pixels of the page, rounded outwards, within its column and the page."""
     left = max(0, math.floor(fragment.left - origin * canvas.pitch)) - canvas.lane
-    right = min(math.ceil(fragment.right - origin * canvas.pitch), canvas.page_size[0] - 2 * canvas.margin) + canvas.right_lane
+    edge = (canvas.style.columns - 1) * canvas.pitch + canvas.text_width
+    right = min(math.ceil(fragment.right - origin * canvas.pitch), edge) + canvas.right_lane
     top, bottom = max(0, math.floor(fragment.top)), min(math.ceil(fragment.bottom), canvas.height)
     top = min(top, canvas.height - 1)
-    return Box(left + canvas.margin, top + canvas.margin, max(1, right - left), max(1, bottom - top))
+    return Box(left + canvas.left, top + canvas.margin, max(1, right - left), max(1, bottom - top))

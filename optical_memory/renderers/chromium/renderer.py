@@ -183,7 +183,7 @@ class _Job:
 
     def _view(self, draft: PageDraft) -> tuple[int, int]:
         canvas = self._canvas
-        return draft.first_column * canvas.pitch, draft.columns * canvas.pitch - canvas.gutter
+        return draft.first_column * canvas.pitch, draft.columns * canvas.pitch - canvas.gap
 
     def _page(self, draft: PageDraft, png: bytes) -> RenderedPage:
         width, height = self._canvas.page_size

@@ -52,9 +52,9 @@ def _slots(canvas: Canvas) -> str:
 html{{background:#fff;overflow:hidden}}
 .slot{{position:absolute;left:0;top:0;width:{width}px;height:{height}px;overflow:clip;background:#fff;isolation:isolate;mix-blend-mode:multiply}}
 .slot::after{{content:"";position:absolute;inset:0;mix-blend-mode:lighten}}{tints}
-.clip{{position:absolute;left:{canvas.margin}px;top:{canvas.margin}px;height:{canvas.height}px;overflow:clip}}
+.clip{{position:absolute;left:{canvas.left}px;top:{canvas.margin}px;height:{canvas.height}px;overflow:clip}}
 .grey .clip{{filter:grayscale(1)}}
-.flow{{width:{canvas.column_width}px;height:{canvas.height}px;column-width:{canvas.column_width}px;column-gap:{canvas.gutter}px;
+.flow{{width:{canvas.text_width}px;height:{canvas.height}px;column-width:{canvas.text_width}px;column-gap:{canvas.gap}px;
 column-fill:auto}}
 .measure{{column-width:auto;column-count:auto;height:auto}}
 .start{{break-before:column}}

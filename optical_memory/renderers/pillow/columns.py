@@ -179,8 +179,7 @@ def _boxes(rows: Sequence[Placed], canvas: Canvas) -> dict[int, tuple[Box, ...]]
         span[1] = top + row.height
     found: dict[int, tuple[Box, ...]] = {}
     for (turn, column), (top, bottom) in spans.items():
-        left, width = canvas.margin + column * canvas.pitch - canvas.lane, canvas.lane + canvas.column_width + canvas.right_lane
-        box = Box(left, canvas.margin + top, width, bottom - top)
+        box = Box(canvas.left - canvas.lane + column * canvas.pitch, canvas.margin + top, canvas.column_width, bottom - top)
         found[turn] = (*found.get(turn, ()), box)
     return found
 

@@ -95,7 +95,7 @@ def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
     image = Image.new("L", canvas.page_size, WHITE)
     missing = 0
     for _, row, column, top in draft.rows:
-        left, above = canvas.margin + column * canvas.pitch, canvas.margin + top
+        left, above = canvas.left + column * canvas.pitch, canvas.margin + top
         for x, y, width, height, grey in row.bars:
             image.paste(grey, (left + x, above + y, left + x + width, above + y + height))
         for x, y, mask, _ in row.pictures:

@@ -158,6 +158,11 @@ class PageArchive:
             chunk = CHUNK_TOKENS if last else chunk * 2
         return rest[0].number if rest else turns[-1].number + 1
 
+    def filled(self, turns: Sequence[Turn]) -> float:
+        """Return how many pages turns would fill, 1.5 for one and a half. Stores nothing. Raises `RenderError`."""
+        rendered = self._render(self._redacted(exchanges_of(turns)), seal_last=True)
+        return len(rendered) - 1 + rendered[-1].fill
+
     def redraw(self, page: Page) -> dict[str, bytes]:
         """Redraw the images of a page's run, store and return them by name. Raises `PagesLost` if they differ from the sealed ones."""
         run, recorded = self._run_of(page)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..archive.page_archive import ArchiveCounts, PageArchive
 from ..archive.page_runs import PagesLost
+from ..archive.undrawn import PREFIX as UNDRAWN
 from ..archive.undrawn import page_numbers
 from ..archive.verified_tiers import TierVerification, verifications
 from ..context.context import Context
@@ -206,20 +207,33 @@ class ContextBuilder:
             )
         return self._archive
 
-    def pages(self, *, strict: bool = True) -> list[Page]:
+    def pages(self, *, strict: bool = True, draw: bool = False) -> list[Page]:
         """Return all sealed pages, oldest first, including those that the context leaves out.
 
         Without the renderer they cannot be identified: raises `RenderError`, or returns [] if not `strict`.
+
+        Args:
+            draw: draw first what contexts have left out undrawn.
         """
         with self._lock:
-            if not self._store.names(self._session, "run/"):
+            if not any(self._store.names(self._session, prefix) for prefix in ("run/", UNDRAWN)):
                 return []
             archive = self._open_archive()
             if self._unavailable and strict:
                 raise self._unavailable.error()
+            if draw:
+                with claimed(self._store, self._session, "replan"):
+                    self._draw_rest(archive)
             runs = archive.runs()
             numbers = page_numbers(runs, archive.undrawn(runs, self._store.length(self._session)))
             return [self._composer.bind(page) for page in archive.pages(runs, numbers)]
+
+    def _draw_rest(self, archive: PageArchive) -> None:
+        """Draw all turns that are known not to be drawn, range by range; what was drawn stays if that fails."""
+        for each in archive.undrawn(archive.runs(), self._store.length(self._session)):
+            if turns := self._store.read(self._session, each.first, each.last + 1):
+                archive.seal(turns, seal_last=True)
+        archive.keep_undrawn([])
 
     def verifications(self) -> list[Verification]:
         """Return the results of all verifiers."""

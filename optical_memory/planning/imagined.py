@@ -25,11 +25,12 @@ LABEL = "[page 1234 #123456-123465 2026-01-01]"
 
 @dataclass(frozen=True, slots=True)
 class ImaginedRange:
-    """The pages of one range, newest first, and those of its pinned turns."""
+    """The pages of one range, newest first, and those of its pinned turns; `is_cut` if the policy leaves older ones out anyway."""
 
     range: Undrawn
     pages: tuple[PageCandidate, ...]
     pinned: tuple[PageCandidate, ...] = ()
+    is_cut: bool = False
 
     def wanted(self, items: Iterable[PageItem | TextItem]) -> int:
         """Return how many pages `items` show, counted from the newest to the oldest that is shown."""
@@ -85,7 +86,7 @@ class Imagination:
             if self.policy.tier(age) is None:
                 break
             found.append(replace(page, run=-last - place, first=first, last=last, turns=(first, last), age=age))
-        return ImaginedRange(each, tuple(found), tuple(self._pinned(page, each)))
+        return ImaginedRange(each, tuple(found), tuple(self._pinned(page, each)), is_cut=len(found) < count)
 
     def _pinned(self, page: PageCandidate, each: Undrawn) -> Iterator[PageCandidate]:
         for pin in self.pins:

@@ -185,6 +185,8 @@ class _Attempt:
             past = past_of(self.sealing, self.reading, self.pricing, start if mode.partial else 0)
             plan, needed = self._fit(past)
             wanted = self._wanted(past, plan, partial=mode.partial)
+            if wanted and (self.budget is not None or any(each.is_cut for each in past.imagined)) and self.sealing.gauge():
+                continue  # not all may be shown: the estimate should be a good one
             pins = [page.first for each in past.imagined for page in each.pinned]
             if wanted:
                 self.sealing.draw(wanted, partial=mode.partial)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from itertools import takewhile
 
 from ..archive.page_archive import PageArchive
@@ -25,7 +27,9 @@ from .triggers import LONG_EXCHANGE, WaterMarks
 
 __all__ = ["Sealing", "Wanted"]
 
+GAUGED, GAUGED_TEXT = 0.25, 3_000  # about so many pages of turns, of which so many characters each, tell how a renderer packs
 SMALL_REST = 2.0  # pages; a rest that is this small, or a quarter of what is wanted, is drawn too, so that pages begin where it begins
+LEAST_DENSITY = 0.01
 RECENT = 64  # runs that tell how many pages a text needs
 
 Wanted = Sequence[tuple[Undrawn, int]]  # how many pages to draw of each range, from its newest turn back
@@ -74,6 +78,7 @@ class Sealing:
         self.recorded = archive().undrawn(self.runs, self.length) if draws and store.names(session, PREFIX) else []
         self.undrawn: list[Undrawn] = list(self.recorded)
         self.loose: list[Turn] = []
+        self._gauge = 0.0
         self._open_end = 0  # the last turn that left the text; what fills no page before it may return
         self._read_loose(max(LONG_EXCHANGE * marks.high, budget or 0) if draws else budget)
 
@@ -97,8 +102,20 @@ class Sealing:
         recent = self.runs[-RECENT:]
         tokens = sum(run.text_tokens for run in recent)
         if not tokens or not each.size or not each.text_tokens:
-            return 1.0
+            return self._gauge or 1.0
         return sum(run.pages for run in recent) / tokens * each.text_tokens / each.size
+
+    def gauge(self) -> bool:
+        """Find out how the renderer packs, if no page tells yet, by drawing some of the newest turns; whether that is known only now."""
+        if self.runs or self._gauge or not self.undrawn:
+            return False
+        last = self.undrawn[-1]
+        turns = newest_units(self._read, last.first, last.last + 1, self._sizes.size, GAUGED)
+        short = [Turn(number=turn.number, role=turn.role, content=turn.text[:GAUGED_TEXT]) for turn in turns[-BLOCK:]]
+        self._gauge = 1.0
+        with suppress(RenderError):  # shows again when pages are drawn
+            self._gauge = max(self._archive().filled(short) / self._sizes.tally(short).size, LEAST_DENSITY)
+        return True
 
     def leave_text(self, start: int) -> None:
         """Move loose turns before `start` into ranges that are not drawn, except those that stay text."""
@@ -109,8 +126,7 @@ class Sealing:
         leaving = [turn for turn in before if turn.number not in kept]
         if leaving and leaving[-1] is before[-1] and leaving[-1].number > self.end:
             self._open_end = leaving[-1].number
-        ranges = [self._sizes.tally(group).as_range(group[0].number, group[-1].number) for group in self._groups(leaving, kept)]
-        self.undrawn = merged([*self.undrawn, *ranges])
+        self.undrawn = merged([*self.undrawn, *map(self._range_of, self._groups(leaving, kept))])
         self._keep_loose([turn for turn in self.loose if turn.number >= start or turn.number in kept])
 
     def is_open(self, each: Undrawn) -> bool:
@@ -139,6 +155,11 @@ class Sealing:
 
     def _read(self, start: int, stop: int) -> list[Turn]:
         return self._store.read(self._session, start, stop)
+
+    def _range_of(self, turns: Sequence[Turn]) -> Undrawn:
+        """Measure adjacent turns. Between pages as many numbers are free as they need, where they were lost; after all pages more."""
+        found = self._sizes.tally(turns).as_range(turns[0].number, turns[-1].number)
+        return found if found.last > self.end else replace(found, pages=max(1, round(found.size * self.density(found))))
 
     def _keep_loose(self, turns: Sequence[Turn]) -> None:
         self.loose = sorted(turns, key=lambda turn: turn.number)

@@ -31,8 +31,9 @@ LARGER = 8 / 7  # letter size of an abridged page relative to a plain one: 16 px
 TRIALS = 7  # most drawings per page; two or three find the number of sentences that fit
 HEAD = 40  # characters of a page that a turn's number and speaker take
 LEAST_FILL = 0.05
+TIGHTER = 1.03  # fewer turns on a page leave fewer unfinished lines
 CAUTION = 0.1  # share of the sentences to leave out after a first drawing that does not fit; doubled each time
-FULL, SURE = 0.95, 1.02  # no more is tried on a page this full, if a sentence more takes so many times its room
+FULL, SURE = 0.95, 1.01  # no more is tried on a page this full, if a sentence more takes so many times its room
 FENCES = ("```", "~~~")  # Markdown code fences
 EDGE = 40  # characters after the edge of a page that are searched for a space
 _WHITE = re.compile(r"\s")
@@ -128,7 +129,7 @@ def shaped(renderer: Renderer, style: PageStyle, page: Page, shares: Sequence[Sh
     loads = _loads(shares, pieces)
     best = None
     fits, most = -1, len(pieces)  # numbers of sentences: the most known to fit; the most that may
-    room = loads[-1] / (LARGER**2 * max(page.fill, LEAST_FILL))  # what a page of larger letters should hold
+    room = loads[-1] * TIGHTER / (LARGER**2 * max(page.fill, LEAST_FILL))  # what a page of larger letters should hold
     less = CAUTION
     for _ in range(TRIALS):
         if fits >= most or (best and best.fill > FULL and loads[fits + 1] > SURE * room):

@@ -163,6 +163,11 @@ class PageArchive:
         rendered = self._render(self._redacted(exchanges_of(turns)), seal_last=True)
         return len(rendered) - 1 + rendered[-1].fill
 
+    def sidecar(self, turns: Sequence[Turn]) -> tuple[str, ...]:
+        """Return the exact strings beside a page of whole turns. Raises `RenderError` if the redactor fails."""
+        texts = [turn.text for exchange in self._redacted([(tuple(turns),)]) for unit in exchange for turn in unit]
+        return sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
+
     def redraw(self, page: Page) -> dict[str, bytes]:
         """Redraw the images of a page's run, store and return them by name. Raises `PagesLost` if they differ from the sealed ones."""
         run, recorded = self._run_of(page)

@@ -1,7 +1,7 @@
 """Ranges of turns that no page holds yet: known by their size, drawn once a plan is to show them.
 
-One small record per layout, beside the runs. It holds numbers and times, none of the turns' words. It may be lost: the log is measured again
-then. Where it contradicts the sealed runs, those are right.
+One small record per layout, beside the runs. It holds numbers and times, none of the turns' words. It may be lost: the log is measured
+again then. Where it contradicts the sealed runs, those are right.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from math import ceil
 
 from .page_runs import PageRun
@@ -87,7 +88,7 @@ def _joined(one: Undrawn, other: Undrawn) -> Undrawn:
 
 
 def without(ranges: Sequence[Undrawn], taken: Sequence[PageRun]) -> list[Undrawn]:
-    """Return what is left of `ranges` beside the turns `taken`, which are on pages, or text. Keeps as many page numbers as those do not use.
+    """Return what is left of `ranges` beside the turns `taken`, which are on pages, or text; with the page numbers that those do not use.
 
     Between two that are taken, sizes are shared out by the numbers of turns.
     """
@@ -163,7 +164,7 @@ def decode_undrawn(data: bytes | None, length: int) -> list[Undrawn]:
         record = json.loads(data or b"{}")
         if record.get("v") == VERSION:
             ranges = sorted((_from_json(each) for each in record["ranges"]), key=lambda each: each.first)
-            disjoint = all(one.last < other.first for one, other in zip(ranges, ranges[1:], strict=False))
+            disjoint = all(one.last < other.first for one, other in pairwise(ranges))
             return [each for each in ranges if each.last <= length] if disjoint else []
     return []
 

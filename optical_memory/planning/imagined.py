@@ -20,7 +20,6 @@ from .forgetting import Forgetting, PageAge
 __all__ = ["Imagination", "ImaginedRange", "is_imagined"]
 
 MOST = 2_000  # pages imagined of one range; where a plan shows all of them, it asks again
-LABEL = "[page 1234 #123456-123465 2026-01-01]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,13 @@ class Imagination:
     budget: int | None
     pins: Sequence[int]
 
-    def pages(self, each: Undrawn, after: int, density: float) -> ImaginedRange:
-        """Imagine the pages of a range, as far back as the policy shows any; `after` pages are newer."""
+    def pages(self, each: Undrawn, after: int, density: float, overhead: int) -> ImaginedRange:
+        """Imagine the pages of a range, as far back as the policy shows any; `after` pages are newer.
+
+        Args:
+            density: pages per estimated page.
+            overhead: tokens of the text beside a page.
+        """
         width, height = self.style.pixel_size
         profile = self.pricing.profile
         count = max(1, round(each.size * density))
@@ -72,7 +76,7 @@ class Imagination:
             last=each.last,
             run=0,
             text_tokens=each.text_tokens // count,
-            overhead=self.pricing.message(LABEL),
+            overhead=overhead,
             vision={tier: profile.page_tokens(width, height, tier, 0) for tier in profile.ladder},
             age=PageAge(after, self.length - each.last, 0.0, each.importance),
             turns=(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import mean
 
 from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PageRun, merged_spans
@@ -23,6 +24,7 @@ from .sealing import Sealing
 
 __all__ = ["PageReading", "Past", "past_of", "ranges_left_out"]
 
+NEIGHBOURS = 8  # pages drawn that tell what labels and sidecars of older ones cost
 RUNS_AT_A_TIME = 64  # runs read together; most policies leave out what is older than that
 
 
@@ -36,7 +38,7 @@ class Past:
         undrawn: ranges that are not drawn.
         imagined: the pages that they may become.
         text_tokens: tokens of everything before the tail, as plain text; estimated for turns that are not drawn.
-        tail_tokens: tokens of the tail as text.
+        tail_tokens: tokens of the tail as text, and of what may return to it once pages are drawn.
         images: images inside the turns of the tail.
     """
 
@@ -94,21 +96,22 @@ class PageReading:
         ladder = self._pricing.profile.ladder
         return self._floors.tiers(self._pages[key], ladder) if self._floors else ladder
 
-    def candidates(
-        self, runs: Sequence[PageRun], undrawn: Sequence[Undrawn], density: Callable[[Undrawn], float]
-    ) -> tuple[list[PageCandidate], list[PageRun], list[ImaginedRange]]:
+    def candidates(self, sealing: Sealing) -> tuple[list[PageCandidate], list[PageRun], list[ImaginedRange]]:
         """Return candidates, the runs not read, and the imagined pages of ranges.
 
         Goes back from the newest, until the policy leaves out a page even at importance 1. Older pages are read only if they are pinned.
         """
+        runs, undrawn = sealing.runs, sealing.undrawn if sealing.draws else []
         numbers, found = page_numbers(runs, undrawn), list[PageCandidate]()
         faded: list[PageRun] = []
         imagined: list[ImaginedRange] = []
         after, is_over = 0, False
         for batch in _newest_first(runs, undrawn):
             if isinstance(batch, Undrawn):
-                imagined.append(self._imagination.pages(batch, after, density(batch)))
-                after += round(batch.size * density(batch))
+                density = sealing.density(batch)
+                overhead = mean(page.overhead for page in found[:NEIGHBOURS]) if found else self._pricing.message(sealing.label)
+                imagined.append(self._imagination.pages(batch, after, density, int(overhead)))
+                after += round(batch.size * density)
                 continue
             wanted = [run for run in batch if not is_over or any(run.first <= pin <= run.last for pin in self.pins)]
             faded += [run for run in batch if run not in wanted]
@@ -157,13 +160,14 @@ def past_of(sealing: Sealing, reading: PageReading, pricing: Pricing, start: int
     """Split the session at turn `start`, or right after the last page if that is later or `start` is 0."""
     tail = [turn for turn in sealing.tail() if turn.number >= start]
     before = [turn for turn in sealing.loose if not tail or turn.number < tail[0].number]
-    pages, faded, imagined = reading.candidates(sealing.runs, sealing.undrawn if sealing.draws else [], sealing.density)
+    pages, faded, imagined = reading.candidates(sealing)
     texts = _text_candidates(before, sealing.kept_off_pages().union(reading.pins), pricing)
     candidates: list[PageCandidate | TextCandidate] = [*pages, *texts]
     candidates.sort(key=lambda each: (each.first, each.last))
     stretches: list[PageRun | Undrawn] = [*sealing.runs, *sealing.undrawn]
     tokens = sum(each.text_tokens for each in stretches) + pricing.total(before)
-    return Past(candidates, faded, sealing.undrawn, imagined, tokens, tail, pricing.total(tail), pricing.attachments(tail))
+    tail_tokens = pricing.total(tail) + (0 if start else sealing.returning())
+    return Past(candidates, faded, sealing.undrawn, imagined, tokens, tail, tail_tokens, pricing.attachments(tail))
 
 
 def ranges_left_out(past: Past, decisions: Sequence[Decision]) -> tuple[tuple[tuple[int, int], ...], int]:

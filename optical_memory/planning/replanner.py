@@ -206,7 +206,7 @@ class _Attempt:
     def _fit(self, past: Past) -> tuple[Plan, int]:
         """Return a plan for `past`, as close to the budget as possible and without unreadable pages, and its tokens with the tail.
 
-        A plan that shows imagined pages is not verified: they are drawn first. Terminates: each round removes a tier from at least one page.
+        A plan that shows imagined pages is not verified: they are drawn first. Terminates: each round takes a tier from some page.
         """
         plan, total = self._fitted(past)
         while self.floors and not any(each.wanted(plan.items) for each in past.imagined):

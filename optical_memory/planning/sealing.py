@@ -30,6 +30,8 @@ __all__ = ["Sealing", "Wanted"]
 GAUGED, GAUGED_TEXT = 0.25, 3_000  # about so many pages of turns, of which so many characters each, tell how a renderer packs
 SMALL_REST = 2.0  # pages; a rest that is this small, or a quarter of what is wanted, is drawn too, so that pages begin where it begins
 LEAST_DENSITY = 0.01
+RETURNING = 0.4  # of a page of text, about as much as does not fill one at an open end
+LABEL = "[page 1234 #123456-123465 2026-01-01]"
 RECENT = 64  # runs that tell how many pages a text needs
 
 Wanted = Sequence[tuple[Undrawn, int]]  # how many pages to draw of each range, from its newest turn back
@@ -54,6 +56,7 @@ class Sealing:
         runs: runs of pages, in order.
         undrawn: ranges of turns not drawn, in order.
         loose: turns that are on no page and in no range, oldest first.
+        label: what stands beside a page that is not drawn, about.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class Sealing:
         self.recorded = archive().undrawn(self.runs, self.length) if draws and store.names(session, PREFIX) else []
         self.undrawn: list[Undrawn] = list(self.recorded)
         self.loose: list[Turn] = []
-        self._gauge = 0.0
+        self._gauge, self.label = 0.0, LABEL
         self._open_end = 0  # the last turn that left the text; what fills no page before it may return
         self._read_loose(max(LONG_EXCHANGE * marks.high, budget or 0) if draws else budget)
 
@@ -110,11 +113,14 @@ class Sealing:
         if self.runs or self._gauge or not self.undrawn:
             return False
         last = self.undrawn[-1]
-        turns = newest_units(self._read, last.first, last.last + 1, self._sizes.size, GAUGED)
-        short = [Turn(number=turn.number, role=turn.role, content=turn.text[:GAUGED_TEXT]) for turn in turns[-BLOCK:]]
+        page = newest_units(self._read, last.first, last.last + 1, self._sizes.size, 1.0)[-BLOCK:]
+        short = [Turn(number=turn.number, role=turn.role, content=turn.text[:GAUGED_TEXT]) for turn in page]
+        while len(short) > 1 and self._sizes.tally(short[1:]).size > GAUGED:
+            del short[0]
         self._gauge = 1.0
         with suppress(RenderError):  # shows again when pages are drawn
             self._gauge = max(self._archive().filled(short) / self._sizes.tally(short).size, LEAST_DENSITY)
+            self.label = " | ".join([LABEL, *self._archive().sidecar(page)])
         return True
 
     def leave_text(self, start: int) -> None:
@@ -132,6 +138,11 @@ class Sealing:
     def is_open(self, each: Undrawn) -> bool:
         """Whether the text goes on right after a range, so that turns that fill no page may return to it."""
         return each.last == self._open_end
+
+    def returning(self) -> int:
+        """Estimate the tokens that will return to the text because they fill no page; 0 if nothing is left to draw at an open end."""
+        found = [each for each in self.undrawn if self.draws and self.is_open(each)]
+        return sum(round(each.text_tokens * min(1.0, RETURNING / (each.size * self.density(each) or 1.0))) for each in found)
 
     def draw(self, wanted: Wanted, *, partial: bool) -> None:
         """Draw the newest pages of ranges. At an open end, turns that do not fill a page become loose again unless `partial`."""

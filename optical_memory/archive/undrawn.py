@@ -7,9 +7,9 @@ again then. Where it contradicts the sealed runs, those are right.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from math import ceil
@@ -34,6 +34,8 @@ class Undrawn:
         text_tokens: estimated cost as plain text.
         importance: the greatest importance of its turns.
         oldest, newest: times of the first and the last turn, if known.
+        is_stored: whether it comes from the store, so that pages after it may have been sent with their numbers. Once all its turns are
+            drawn or erased, it stays without turns, and `first` is the first turn of the page before which numbers are free.
     """
 
     first: int
@@ -45,6 +47,7 @@ class Undrawn:
     importance: float = 0.5
     oldest: datetime | None = None
     newest: datetime | None = None
+    is_stored: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         is_range = 1 <= self.first <= self.last and 0 <= self.turns <= self.last - self.first + 1
@@ -61,12 +64,17 @@ class Undrawn:
         pages, tokens = round(share * left.pages), round(share * left.text_tokens)
         return replace(self, first=first, last=last, turns=turns, pages=pages, size=share * left.size, text_tokens=tokens)
 
+    def spent(self, first: int, pages: int) -> list[Undrawn]:
+        """Return what stays of the range when no turn is left of it: `pages` free numbers before turn `first`, if they count."""
+        spent = replace(self, first=first, last=first, turns=0, pages=pages, size=0.0, text_tokens=0)
+        return [spent] if pages > 0 and self.is_stored else []
 
-def merged(ranges: Iterable[Undrawn]) -> list[Undrawn]:
-    """Sort ranges, and merge those with nothing between them."""
+
+def merged(ranges: Iterable[Undrawn], alone: Collection[int] = ()) -> list[Undrawn]:
+    """Sort ranges, and merge those with nothing between them, except ranges that begin with a turn of `alone` with those before them."""
     found: list[Undrawn] = []
     for each in sorted(ranges, key=lambda each: each.first):
-        if found and found[-1].last + 1 == each.first:
+        if found and found[-1].last + 1 == each.first and each.first not in alone:
             found[-1] = _joined(found[-1], each)
         else:
             found.append(each)
@@ -84,6 +92,7 @@ def _joined(one: Undrawn, other: Undrawn) -> Undrawn:
         max(one.importance, other.importance),
         one.oldest,
         other.newest,
+        one.is_stored or other.is_stored,
     )
 
 
@@ -95,7 +104,7 @@ def without(ranges: Sequence[Undrawn], taken: Sequence[PageRun]) -> list[Undrawn
     found: list[Undrawn] = []
     for each in ranges:
         inside = sorted(run for run in taken if run.first <= each.last and each.first <= run.last)
-        found += _without(each, inside) if inside else [each]
+        found += _without(each, inside) if inside and each.turns else [each]
     return found
 
 
@@ -110,11 +119,12 @@ def _without(whole: Undrawn, inside: Sequence[PageRun]) -> list[Undrawn]:
         gaps.append((start, whole.last))
     numbers = sum(last - first + 1 for first, last in gaps)
     turns = min(numbers, max(0, whole.turns - sum(run.turns for run in inside)))
+    pages = max(0, whole.pages - sum(run.pages for run in inside))
     if not turns:
-        return []
+        return whole.spent(inside[0].first, pages)
     tokens = max(0, whole.text_tokens - sum(run.text_tokens for run in inside))
     size = whole.size * min(1.0, tokens / whole.text_tokens if whole.text_tokens else turns / whole.turns)
-    left = replace(whole, turns=turns, pages=max(0, whole.pages - sum(run.pages for run in inside)), size=size, text_tokens=tokens)
+    left = replace(whole, turns=turns, pages=pages, size=size, text_tokens=tokens)
     parts = [whole.part(first, last, share=(last - first + 1) / numbers, left=left) for first, last in gaps]
     return _exact(parts, turns)
 
@@ -126,18 +136,19 @@ def _exact(parts: list[Undrawn], turns: int) -> list[Undrawn]:
         most = part.last - part.first + 1
         step = max(-part.turns, min(missing, most - part.turns))
         parts[place], missing = replace(part, turns=part.turns + step), missing - step
-    return [part for part in parts if part.turns]
+    return [each for part in parts for each in ([part] if part.turns else part.spent(part.first, part.pages))]
 
 
 def with_erased(ranges: Sequence[Undrawn], numbers: Iterable[int]) -> list[Undrawn]:
     """Return the ranges after the turns `numbers` were erased."""
-    found = []
+    found: list[Undrawn] = []
     for each in ranges:
-        gone = sum(each.holds(number) for number in set(numbers))
-        left = max(0, each.turns - gone)
-        if left:
+        left = each.turns - sum(each.holds(number) for number in set(numbers))
+        if left > 0:
             share = left / each.turns
             found.append(replace(each, turns=left, size=share * each.size, text_tokens=round(share * each.text_tokens)))
+        else:
+            found += each.spent(each.first, each.pages)
     return found
 
 
@@ -146,7 +157,7 @@ def page_numbers(runs: Sequence[PageRun], ranges: Sequence[Undrawn]) -> Mapping[
     numbers: dict[int, int] = {}
     count = 1
     stretches: list[PageRun | Undrawn] = [*runs, *ranges]
-    for each in sorted(stretches, key=lambda each: each.first):
+    for each in sorted(stretches, key=lambda each: (each.first, isinstance(each, PageRun))):
         if isinstance(each, PageRun):
             numbers[each.first] = count
         count += each.pages
@@ -164,7 +175,7 @@ def decode_undrawn(data: bytes | None, length: int) -> list[Undrawn]:
         record = json.loads(data or b"{}")
         if record.get("v") == VERSION:
             ranges = sorted((_from_json(each) for each in record["ranges"]), key=lambda each: each.first)
-            disjoint = all(one.last < other.first for one, other in pairwise(ranges))
+            disjoint = all(one.last < other.first for one, other in pairwise(each for each in ranges if each.turns))
             return [each for each in ranges if each.last <= length] if disjoint else []
     return []
 
@@ -178,9 +189,11 @@ def _from_json(values: Sequence[object]) -> Undrawn:
     first, last, turns, pages, size, tokens, importance, *times = values
     oldest, newest = (datetime.fromisoformat(str(moment)) if moment else None for moment in times)
     whole = [int(str(number)) for number in (first, last, turns, pages, tokens)]
-    return Undrawn(whole[0], whole[1], whole[2], whole[3], float(str(size)), whole[4], float(str(importance)), oldest, newest)
+    return Undrawn(
+        whole[0], whole[1], whole[2], whole[3], float(str(size)), whole[4], float(str(importance)), oldest, newest, is_stored=True
+    )
 
 
 def kept_free(size: float) -> int:
     """Return how many page numbers to keep free for an estimated number of pages."""
-    return ceil(1.5 * size) + 1
+    return ceil(2 * size) + 1

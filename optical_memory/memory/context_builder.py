@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ..archive.page_archive import ArchiveCounts, PageArchive
 from ..archive.page_runs import PagesLost
 from ..archive.undrawn import PREFIX as UNDRAWN
-from ..archive.undrawn import page_numbers
+from ..archive.undrawn import page_numbers, without
 from ..archive.verified_tiers import TierVerification, verifications
 from ..context.context import Context
 from ..context.plan import Plan
@@ -230,10 +230,11 @@ class ContextBuilder:
 
     def _draw_rest(self, archive: PageArchive) -> None:
         """Draw all turns that are known not to be drawn, range by range; what was drawn stays if that fails."""
-        for each in archive.undrawn(archive.runs(), self._store.length(self._session)):
-            if turns := self._store.read(self._session, each.first, each.last + 1):
+        known = archive.undrawn(archive.runs(), self._store.length(self._session))
+        for each in known:
+            if each.turns and (turns := self._store.read(self._session, each.first, each.last + 1)):
                 archive.seal(turns, seal_last=True)
-        archive.keep_undrawn([])
+        archive.keep_undrawn(without(known, archive.runs()))
 
     def verifications(self) -> list[Verification]:
         """Return the results of all verifiers."""

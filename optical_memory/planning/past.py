@@ -102,7 +102,7 @@ class PageReading:
         Goes back from the newest, until the policy leaves out a page even at importance 1. Older pages are read only if they are pinned.
         """
         runs, undrawn = sealing.runs, sealing.undrawn if sealing.draws else []
-        numbers, found = page_numbers(runs, undrawn), list[PageCandidate]()
+        numbers, found = page_numbers(runs, sealing.numbered), list[PageCandidate]()
         faded: list[PageRun] = []
         imagined: list[ImaginedRange] = []
         after, is_over = 0, False

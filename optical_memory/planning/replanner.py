@@ -90,7 +90,8 @@ class Replanner:
 
     def _keep_undrawn(self, sealing: Sealing, plan: Plan) -> None:
         """Store the sizes of the turns that the plan leaves out undrawn, so that the next re-plan need not measure them again."""
-        ranges = sealing.undrawn if all(each.last < plan.tail_from for each in sealing.undrawn) else without(sealing.recorded, sealing.runs)
+        is_last = any(each.last >= plan.tail_from for each in sealing.undrawn)  # the change is postponed
+        ranges = without(sealing.recorded, sealing.runs) if is_last else sealing.numbered
         if sealing.draws and ranges != sealing.recorded:
             self.archive().keep_undrawn(ranges)
 

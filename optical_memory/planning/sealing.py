@@ -15,7 +15,7 @@ from itertools import takewhile
 
 from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PageRun, PagesLost
-from ..archive.undrawn import PREFIX, Undrawn, merged, without
+from ..archive.undrawn import PREFIX, Undrawn, kept_free, merged, without
 from ..errors import RenderError
 from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
@@ -79,7 +79,8 @@ class Sealing:
         self.runs = archive().runs() if store.names(session, "run/") else []
         self.length = max(length, self.end)  # another process may have sealed newer turns meanwhile
         self.recorded = archive().undrawn(self.runs, self.length) if draws and store.names(session, PREFIX) else []
-        self.undrawn: list[Undrawn] = list(self.recorded)
+        self._spent = [each for each in self.recorded if not each.turns]
+        self.undrawn = [each for each in self.recorded if each.turns]
         self.loose: list[Turn] = []
         self._gauge, self.label = 0.0, LABEL
         self._open_end = 0  # the last turn that left the text; what fills no page before it may return
@@ -89,6 +90,11 @@ class Sealing:
     def end(self) -> int:
         """Number of the last turn on a page; 0 without pages."""
         return self.runs[-1].last if self.runs else 0
+
+    @property
+    def numbered(self) -> list[Undrawn]:
+        """What keeps page numbers free: ranges, also those without a turn left."""
+        return [*self.undrawn, *self._spent]
 
     def tail(self) -> list[Turn]:
         """Loose turns after all pages and ranges."""
@@ -121,6 +127,7 @@ class Sealing:
         with suppress(RenderError):  # shows again when pages are drawn
             self._gauge = max(self._archive().filled(short) / self._sizes.tally(short).size, LEAST_DENSITY)
             self.label = " | ".join([LABEL, *self._archive().sidecar(page)])
+        self.undrawn = [replace(each, pages=kept_free(self._gauge * each.size)) for each in self.undrawn]  # no page has a number yet
         return True
 
     def leave_text(self, start: int) -> None:
@@ -132,7 +139,10 @@ class Sealing:
         leaving = [turn for turn in before if turn.number not in kept]
         if leaving and leaving[-1] is before[-1] and leaving[-1].number > self.end:
             self._open_end = leaving[-1].number
-        self.undrawn = merged([*self.undrawn, *map(self._range_of, self._groups(leaving, kept))])
+        ranges = list(map(self._range_of, self._groups(leaving, kept)))
+        begin = {run.first for run in self.runs}
+        lost = {each.first for each in ranges if each.last + 1 in begin}  # what stood on pages is drawn again as it was
+        self.undrawn = merged([*self.undrawn, *ranges], lost)
         self._keep_loose([turn for turn in self.loose if turn.number >= start or turn.number in kept])
 
     def is_open(self, each: Undrawn) -> bool:
@@ -168,9 +178,10 @@ class Sealing:
         return self._store.read(self._session, start, stop)
 
     def _range_of(self, turns: Sequence[Turn]) -> Undrawn:
-        """Measure adjacent turns. Between pages as many numbers are free as they need, where they were lost; after all pages more."""
+        """Measure adjacent turns. Between pages, where pages were lost, as many numbers are free as they need; after all pages more."""
         found = self._sizes.tally(turns).as_range(turns[0].number, turns[-1].number)
-        return found if found.last > self.end else replace(found, pages=max(1, round(found.size * self.density(found))))
+        size = found.size * self.density(found)
+        return replace(found, pages=kept_free(size) if found.last > self.end else max(1, round(size)))
 
     def _keep_loose(self, turns: Sequence[Turn]) -> None:
         self.loose = sorted(turns, key=lambda turn: turn.number)
@@ -186,7 +197,7 @@ class Sealing:
             need_request = stop > self.length and not any(map(starts_exchange, held))
             loose += self._measure(start, held[0].number if held else stop, need_request=need_request) + held
         self._keep_loose(loose)
-        self.undrawn = merged(self.undrawn)
+        self.undrawn = merged(self.undrawn, {each.first for each in self.recorded})
         if not self.draws:
             self._hold_pins()
 
@@ -205,7 +216,8 @@ class Sealing:
             after.add(self._sizes.tally(block[place + 1 :], sampled=True))
         edge = request[0].number if request else first - 1
         found = [(before, first, edge - 1), (after, edge + 1, stop - 1)]
-        self.undrawn += [tally.as_range(start, end) for tally, start, end in found if tally.turns]
+        for measured in [tally.as_range(start, end) for tally, start, end in found if tally.turns]:
+            self.undrawn.append(replace(measured, pages=kept_free(measured.size * self.density(measured))))
         return opening + request
 
     def _seal(self, each: Undrawn, turns: Sequence[Turn], *, seal_last: bool) -> None:
@@ -228,7 +240,9 @@ class Sealing:
     def _take(self, turns: Sequence[Turn]) -> None:
         """Make adjacent turns of a range loose, and leave them and those on pages out of the ranges."""
         taken = PageRun(turns[0].number, turns[-1].number, 0, len(turns), self._pricing.total(turns)) if turns else None
-        self.undrawn = without(self.undrawn, [*self.runs, taken] if taken else self.runs)
+        left = without(self.undrawn, [*self.runs, taken] if taken else self.runs)
+        self._spent += [each for each in left if not each.turns]
+        self.undrawn = [each for each in left if each.turns]
         self._keep_loose([*self.loose, *turns])
 
     def _give_up(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..archive.undrawn import Undrawn, kept_free
+from ..archive.undrawn import Undrawn
 from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
 from ..turns.exchanges import starts_exchange, units_of
@@ -48,10 +48,9 @@ class Tally:
         self.tokens, self.counted_size = self.tokens + other.tokens, self.counted_size + other.counted_size
 
     def as_range(self, first: int, last: int) -> Undrawn:
-        """Return the turns as the range first to last. Tokens of turns that were not counted follow from their size."""
+        """Return the turns as the range first to last, no page number kept free. Tokens not counted follow from the size."""
         tokens = round(self.tokens * self.size / self.counted_size) if self.counted_size else 0
-        pages = kept_free(self.size)
-        return Undrawn(first, last, self.turns, pages, self.size, tokens, self.importance, self.oldest, self.newest)
+        return Undrawn(first, last, self.turns, 0, self.size, tokens, self.importance, self.oldest, self.newest)
 
 
 class Sizes:

@@ -207,8 +207,9 @@ def test_turns_are_erased_on_both_sides_of_what_is_drawn() -> None:
     assert memory._store.names(memory.session) == [] and memory.context(2_000).parts == ()
 
 
-def test_a_session_goes_on_in_another_process(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/s.db"
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_a_session_goes_on_in_another_memory(tmp_path: Path, request: pytest.FixtureRequest, kind: str) -> None:
+    url = f"sqlite:///{tmp_path}/s.db" if kind == "sqlite" else str(request.getfixturevalue("clean_redis"))
     first = long_memory(600, url)
     before = first.context(2_000)
     again = memory_of(url)
@@ -290,9 +291,10 @@ def test_two_readers_share_what_either_draws() -> None:
     assert numbers_of(drawn) == numbers_of(memory.context(2_000))
 
 
-def test_two_writers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_two_writers(tmp_path: Path, request: pytest.FixtureRequest, kind: str) -> None:
     """Two threads with memories of their own append, plan and enlarge budgets at once."""
-    url = f"sqlite:///{tmp_path}/s.db"
+    url = f"sqlite:///{tmp_path}/s.db" if kind == "sqlite" else str(request.getfixturevalue("clean_redis"))
     long_memory(300, url)
     errors: list[BaseException] = []
 

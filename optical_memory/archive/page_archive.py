@@ -26,7 +26,8 @@ from ..turns.repeated import RepeatedTurn, with_references
 from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .codec import decode_pages, encode_pages
-from .page_runs import PageRun, PagesLost, discard_runs, runs_named, without_overlaps
+from .page_runs import PageRun, PagesLost, discard_runs, merged_spans, runs_named, without_overlaps
+from .undrawn import PREFIX, Undrawn, decode_undrawn, encode_undrawn, without
 
 __all__ = ["PageArchive", "sealed_name"]
 
@@ -56,6 +57,7 @@ class PageArchive:
         sidecar_tokens: int,
         redactor: Redactor | None = None,
         repeats: bool = True,
+        screened: bool = False,
     ) -> None:
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
         self._pricing, self._sidecar_tokens, self._redactor = pricing, sidecar_tokens, redactor
@@ -66,9 +68,11 @@ class PageArchive:
             self._fingerprint += f" {redactor.name} {redactor.fingerprint}"
         if not repeats:  # else pages with references would be used
             basis.append("in full")
+        if screened:  # pages sealed without screening may hold what it keeps off them
+            basis.append("screened")
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = ArchiveCounts()
-        self._drawn_to = 0  # the last turn found on a page so far
+        self._drawn: list[tuple[int, int]] = []  # turns (first, last) found on pages so far
 
     def runs(self) -> list[PageRun]:
         """Return all runs, in order, without overlaps.
@@ -80,23 +84,42 @@ class PageArchive:
         runs = without_overlaps(found)
         if len(runs) < len(found):
             self.discard([run for run in found if run not in runs])
-        self._drawn_to = max([self._drawn_to, *(run.last for run in runs[-1:])])
+        self._drawn = list(merged_spans([*self._drawn, *((run.first, run.last) for run in runs)]))
         return runs
 
-    def pages(self, runs: Sequence[PageRun], first_index: int = 1) -> list[Page]:
-        """Return the pages of adjacent runs; `first_index` is the index of the first. Raises `PagesLost`."""
+    def undrawn(self, runs: Sequence[PageRun], length: int) -> list[Undrawn]:
+        """Return the ranges of a log of `length` turns that are known not to be drawn, beside the pages of `runs`."""
+        return without(decode_undrawn(self._undrawn_record(), length), runs)
+
+    def keep_undrawn(self, ranges: Sequence[Undrawn]) -> None:
+        """Store the ranges that are not drawn, in place of those stored before."""
+        data = encode_undrawn(ranges)
+        if data != self._undrawn_record():
+            self._store.put(self._session, {PREFIX + self.layout: data})
+
+    def _undrawn_record(self) -> bytes | None:
+        name = PREFIX + self.layout
+        return self._store.get(self._session, [name]).get(name)
+
+    def pages(self, runs: Sequence[PageRun], numbers: Mapping[int, int] | None = None) -> list[Page]:
+        """Return the pages of runs. Raises `PagesLost`.
+
+        Args:
+            numbers: the number of each run's first page, by the run's first turn; see `page_numbers`. Without it, pages count from 1.
+        """
         records = self._store.get(self._session, [run.name(self.layout) for run in runs])
         pages: list[Page] = []
         lost: list[PagesLost] = []
-        index = first_index
+        count = 1
         for run in runs:
+            index = numbers[run.first] if numbers else count
+            count += run.pages
             try:
                 found = self._read(run, records.get(run.name(self.layout)))
             except PagesLost as exc:
                 lost.append(exc)
                 continue
             pages += [replace(page, index=index + place) for place, page in enumerate(found)]
-            index += run.pages
         if lost:
             raise PagesLost([run for each in lost for run in each.runs], lost[0].why)
         return pages
@@ -130,7 +153,7 @@ class PageArchive:
         while rest:
             exchanges, is_all = self._chunk(rest, chunk)
             try:
-                drawn = self._drawn(exchanges, same or {})
+                drawn = self._as_drawn(exchanges, same)
                 rendered = self._render(drawn, seal_last=seal_last and is_all)
             except RenderError:
                 self.counts.render_failures += 1
@@ -143,6 +166,16 @@ class PageArchive:
             chunk = CHUNK_TOKENS if last else chunk * 2
         return rest[0].number if rest else turns[-1].number + 1
 
+    def filled(self, turns: Sequence[Turn]) -> float:
+        """Return how many pages turns would fill, 1.5 for one and a half. Stores nothing. Raises `RenderError`."""
+        rendered = self._render(self._as_drawn(exchanges_of(turns)), seal_last=True)
+        return len(rendered) - 1 + rendered[-1].fill
+
+    def sidecar(self, turns: Sequence[Turn]) -> tuple[str, ...]:
+        """Return the exact strings beside a page of whole turns. Raises `RenderError` if the redactor fails."""
+        texts = [turn.text for exchange in self._as_drawn([(tuple(turns),)]) for unit in exchange for turn in unit]
+        return sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
+
     def redraw(self, page: Page) -> dict[str, bytes]:
         """Redraw the images of a page's run, store and return them by name. Raises `PagesLost` if they differ from the sealed ones."""
         run, recorded = self._run_of(page)
@@ -154,7 +187,7 @@ class PageArchive:
     def _redrawn(self, run: PageRun, recorded: Sequence[Page]) -> dict[str, bytes]:
         try:
             turns = self._store.read(self._session, run.first, run.last + 1)
-            rendered = self._render(self._drawn(exchanges_of(turns), referents_of(recorded)), seal_last=True)
+            rendered = self._render(self._as_drawn(exchanges_of(turns), referents_of(recorded)), seal_last=True)
         except RenderError as exc:
             self.counts.render_failures += 1
             raise PagesLost([run], str(exc)) from exc
@@ -179,7 +212,7 @@ class PageArchive:
     def drawn_turns(self, page: Page) -> list[Turn]:
         """Return the turns on a page as they were drawn, redacted. Raises `RenderError`."""
         turns = self._store.read(self._session, page.first_turn, page.last_turn + 1)
-        return [turn for exchange in self._drawn([(tuple(turns),)], referents_of([page])) for unit in exchange for turn in unit]
+        return [turn for exchange in self._as_drawn([(tuple(turns),)], referents_of([page])) for unit in exchange for turn in unit]
 
     def shaped(self, page: Page) -> bytes | None:
         """Draw the abridged page at the size of its sealed image; None if that is not possible. See `abridged_pages`."""
@@ -188,7 +221,7 @@ class PageArchive:
         if len(turns) != run.turns:  # a turn was erased, so the positions of the others are unknown
             return None
         try:
-            drawn = [turn for exchange in self._drawn(exchanges_of(turns), referents_of(pages)) for unit in exchange for turn in unit]
+            drawn = [turn for exchange in self._as_drawn(exchanges_of(turns), referents_of(pages)) for unit in exchange for turn in unit]
             rendered = shaped(self._renderer, self._style, page, shares_of(page, pages, drawn))
         except PagesLost:
             raise
@@ -244,9 +277,9 @@ class PageArchive:
         whole = [*near[:-1], near[-1][:-1]]  # the last unit may continue beyond the cut
         return [exchange for exchange in whole if exchange] or self._near(turns, 2 * tokens)
 
-    def _drawn(self, exchanges: Sequence[Exchange], same: Mapping[int, int]) -> list[Exchange]:
+    def _as_drawn(self, exchanges: Sequence[Exchange], same: Mapping[int, int] | None = None) -> list[Exchange]:
         """Return `exchanges` as they are drawn: with references, and redacted. Raises `RenderError` if the redactor fails."""
-        drawn, redactor = with_references(exchanges, same), self._redactor
+        drawn, redactor = with_references(exchanges, same or {}), self._redactor
         if redactor is None:
             return drawn
         try:
@@ -267,7 +300,7 @@ class PageArchive:
             if not are_there or len(self._store.read(self._session, run.first, run.last + 1)) != run.turns:
                 self.discard([run])
                 raise PagesLost([run], "a turn on them was erased while they were drawn")
-            if last <= self._drawn_to:  # the store lost its cache
+            if any(start <= run.last and run.first <= end for start, end in self._drawn):  # the store lost its cache
                 self.counts.pages_redrawn += len(pages)
             else:
                 self.counts.pages_sealed += len(pages)

@@ -37,6 +37,8 @@ class ViewOptions(TypedDict, total=False):
         shape: tiers at which a page is abridged in larger letters instead of shrunk; () for none.
         repeats: True (default) draws a message that a later one repeats byte for byte as `same as #41`, where the context keeps that
             one; False draws all in full.
+        screen: True keeps turns that ask to be obeyed (`text.screening`) off pages: they stay text while the budget lasts, and the framing
+            text names them.
     """
 
     renderer: str | Renderer
@@ -48,6 +50,7 @@ class ViewOptions(TypedDict, total=False):
     verify: bool | str | Verifier | None
     shape: Iterable[Tier | str]
     repeats: bool
+    screen: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,7 @@ class ViewSettings:
     verifier: Verifier | None
     shape: tuple[Tier, ...]
     repeats: bool = True
+    screen: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.renderer, str):
@@ -90,6 +94,7 @@ class ViewSettings:
             verifier=verifier_of(options.get("verify")),
             shape=tiers_of(options.get("shape", SHAPED)),
             repeats=bool(options.get("repeats", True)),
+            screen=bool(options.get("screen")),
         )
 
     @property
@@ -109,5 +114,6 @@ class ViewSettings:
         basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
         basis += f" shaped {' '.join(tier.label for tier in self.shape)}" if self.shape else ""
         basis += "" if self.repeats else " in full"
+        basis += " screened" if self.screen else ""
         basis += f" {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else ""
         return f"{basis} {self.verifier.name} {self.verifier.fingerprint}" if self.verifier else basis

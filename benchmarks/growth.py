@@ -3,7 +3,7 @@
 `python -m benchmarks.growth --against FOLDER` runs both builds side by side; FOLDER holds the other one's `optical_memory`, as
 `git archive COMMIT optical_memory | tar x -C FOLDER` puts it there. Each context is made in a fresh process, from a copy of one SQLite
 file (and, with `--memory`, from the store in memory too, which holds the log itself). `--turns 1000,10000` chooses other sizes. Only ratios
-mean something: the machine may be busy.
+mean something: the machine may be busy. Peaks are read from Linux's /proc.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from ._console import open_console
 HERE = Path(__file__).parents[1]
 BATCH = 2_000  # turns appended at a time
 FIRST_CONTEXT = """
-import json, resource, sys, time
+import json, re, sys, time
 sys.path.insert(0, sys.argv[1])
 import optical_memory
-def mb(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def mb(): return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024  # getrusage has the parent's in it
 bare = mb()
 memory = optical_memory.OpticalMemory("grown", store=sys.argv[2], renderer="pillow")
 def turn(i): return ("user" if i % 2 == 0 else "assistant", f"{i} " + "lorem ipsum dolor sit amet " * 40)

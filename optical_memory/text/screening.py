@@ -22,7 +22,7 @@ from .confusables import HOMOGLYPHS
 __all__ = ["PATTERNS", "asks_to_be_obeyed", "reasons_to_screen"]
 
 _ROLES = "system|developer|user|assistant|tool|human|ai"
-_FEW = r"\w{0,8}+(?:\W{1,3}+\w{1,20}+){0,5}?\W{1,3}+"  # the end of a word, and up to five between it and the next
+_FEW = r"\w{0,8}+(?:[^\w.!?]{1,3}+\w{1,20}+){0,5}?[^\w.!?]{1,3}+"  # the end of a word, and up to five of its sentence before the next
 _PATTERN_TEXTS: dict[str, tuple[str, ...]] = {
     "ignore instructions": (
         rf"\b(?:ignore|disregard|forget|override|bypass|do not follow|don't follow|stop following){_FEW}"

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ..memory.optical_memory import OpticalMemory
-from ..pages.page import referents_of
+from ..pages.page import Page, referents_of
 from ..pages.tiers import Tier
 from ..planning.forgetting import ByAge
 from ..profiles.profile import ReaderProfile
@@ -79,6 +79,7 @@ class Evaluation:
     ) -> None:
         self.conversation, self._store, self._renderer, self._reader = conversation, store, renderer, reader
         self._read, self._legible = read, dict[tuple[Tier, ...], Legibility]()
+        self._pages: dict[str, Page] = {}  # of all offers
         self._memories: dict[str, OpticalMemory] = {}
         self._verdicts: dict[tuple[object, ...], bool] = {}
         first = self._memory(next(iter(POLICIES.values())))
@@ -123,6 +124,7 @@ class Evaluation:
             began = time.perf_counter()
             offer = policy.offer(self._memory(policy), self.turns, budget)
             self._offers[policy.name, budget] = offer, time.perf_counter() - began
+            self._pages.update((page.key, page) for page in self._memory(policy).pages())  # a later offer may draw some of them again
         return self._offers[policy.name, budget]
 
     def requests(self, policy: Policy, budget: int, most: int) -> dict[int, Request]:
@@ -197,9 +199,8 @@ class Evaluation:
     def _legibility(self, policy: Policy) -> Legibility:
         """Return the reader of the policy's pages; policies with the same `shape` share one."""
         if policy.shape not in self._legible:
-            pages, style = self._memory(policy).pages(), self._style
-            layouts = ShapedLayouts(pages, self.turns, self._renderer, style)
-            self._legible[policy.shape] = Legibility(self._read, style, layouts if policy.shape else None)
+            layouts = ShapedLayouts(self._pages.values(), self.turns, self._renderer, self._style)
+            self._legible[policy.shape] = Legibility(self._read, self._style, layouts if policy.shape else None)
         return self._legible[policy.shape]
 
 

@@ -59,7 +59,7 @@ class Canvas:
     @property
     def left(self) -> int:
         """Left edge of the first column's text; its lane and a little white before it."""
-        return max(self.margin, self.lane + 2 * self.hair)
+        return max(self.margin, self.lane + 4 * self.hair)
 
     @property
     def right_margin(self) -> int:

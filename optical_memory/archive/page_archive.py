@@ -18,6 +18,7 @@ from ..profiles.pricing import Pricing
 from ..renderers.base import RenderedPage, Renderer
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed
+from ..stores.intact import intact
 from ..text.exact_strings import sidecar_of
 from ..turns.attachments import image_load
 from ..turns.exchanges import Exchange, exchanges_of
@@ -81,7 +82,7 @@ class PageArchive:
 
     def pages(self, runs: Sequence[PageRun], first_index: int = 1) -> list[Page]:
         """Return the pages of adjacent runs; `first_index` is the index of the first. Raises `PagesLost`."""
-        records = self._store.get(self._session, [run.name(self.layout) for run in runs])
+        records = intact(self._store, self._session, [run.name(self.layout) for run in runs])
         pages: list[Page] = []
         lost: list[PagesLost] = []
         index = first_index
@@ -143,7 +144,7 @@ class PageArchive:
         run, recorded = self._run_of(page)
         with claimed(self._store, self._session, f"redraw/{run.name(self.layout)}") as shared:
             names = [sealed_name(each) for each in recorded]
-            found = self._store.get(self._session, names) if shared else {}
+            found = intact(self._store, self._session, names) if shared else {}
             return found if len(found) == len(names) else self._redrawn(run, recorded)
 
     def _redrawn(self, run: PageRun, recorded: Sequence[Page]) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..errors import RenderError, SessionCorrupted
 from ..pages.page import Page
 from ..stores.base import Readable, SessionId
+from ..stores.intact import intact
 from .codec import decode_pages
 
 __all__ = ["PageRun", "PagesLost", "discard_runs", "runs_named", "runs_with", "without_overlaps"]
@@ -83,7 +84,7 @@ def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, a
     Includes damaged records. One call to the store, since it may rewrite its files to remove the bytes.
     """
     pages: list[Page] = []
-    for record in store.get(session, names).values():
+    for record in intact(store, session, names).values():
         with suppress(SessionCorrupted):
             pages += decode_pages(record)
     of_pages = [name for page in pages for kind in ("picture", "verified") for name in store.names(session, f"{kind}/{page.key}/")]

@@ -11,6 +11,7 @@ from ..archive.codec import decode_pages
 from ..archive.page_runs import discard_runs, runs_named, runs_with
 from ..errors import SessionCorrupted
 from ..stores.base import SessionId, Store, Trace
+from ..stores.intact import intact
 
 __all__ = ["Erasure", "ErasureProof", "ErasureReport"]
 
@@ -102,7 +103,7 @@ class Erasure:
     def _showing(self, runs: Sequence[str], numbers: set[int]) -> tuple[int, int]:
         """How many of `runs` have a page that shows one of the turns, and how many cannot be read."""
         showing = unreadable = 0
-        for record in self._store.get(self._session, runs).values():
+        for record in intact(self._store, self._session, runs).values():
             try:
                 pages = decode_pages(record)
             except SessionCorrupted:

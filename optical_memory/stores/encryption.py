@@ -62,9 +62,13 @@ class Cipher(Protocol):
         """Whether it changes anything."""
         ...
 
-    def seal(self, data: bytes, place: Place, since: int = 0) -> bytes: ...
+    def seal(self, data: bytes, place: Place | None = None, since: int = 0) -> bytes: ...
 
-    def open(self, data: bytes, place: Place | None) -> Opened:
+    def open(self, data: bytes, place: Place | None = None) -> bytes:
+        """What a record holds; see `unpack`."""
+        ...
+
+    def unpack(self, data: bytes, place: Place | None = None) -> Opened:
         """Raises `WrongKey`, and `SessionCorrupted` for what was sealed for another place than `place`; None stands for any.
 
         What was never sealed comes back as it is, and what is sealed for no place is opened: see `is_bound`.
@@ -96,10 +100,13 @@ class _Open:
 
     seals = False
 
-    def seal(self, data: bytes, place: Place, since: int = 0) -> bytes:
+    def seal(self, data: bytes, place: Place | None = None, since: int = 0) -> bytes:
         return PLAIN + data if data.startswith((SEALED, PLAIN, BOUND)) else data
 
-    def open(self, data: bytes, place: Place | None) -> Opened:
+    def open(self, data: bytes, place: Place | None = None) -> bytes:
+        return self.unpack(data, place).data
+
+    def unpack(self, data: bytes, place: Place | None = None) -> Opened:
         if data.startswith((SEALED, BOUND)):
             raise WrongKey(f"the store holds encrypted data and no key is given. Set {KEYS_VARIABLE}")
         return Opened(data.removeprefix(PLAIN))
@@ -127,10 +134,13 @@ class _Fernet:
                 ) from None
         self._invalid = InvalidToken
 
-    def seal(self, data: bytes, place: Place, since: int = 0) -> bytes:
-        return BOUND + urlsafe_b64decode(self._keys[0].encrypt(place.digest + since.to_bytes(SINCE) + data))
+    def seal(self, data: bytes, place: Place | None = None, since: int = 0) -> bytes:
+        return BOUND + urlsafe_b64decode(self._keys[0].encrypt((place.digest if place else bytes(DIGEST)) + since.to_bytes(SINCE) + data))
 
-    def open(self, data: bytes, place: Place | None) -> Opened:
+    def open(self, data: bytes, place: Place | None = None) -> bytes:
+        return self.unpack(data, place).data
+
+    def unpack(self, data: bytes, place: Place | None = None) -> Opened:
         if data.startswith(SEALED):
             return Opened(self._decrypted(data))
         if not data.startswith(BOUND):

@@ -67,7 +67,8 @@ class RedisCache:
                 if self.seals.entry(session, name, held) != old:
                     return False
             except (WrongKey, SessionCorrupted):
-                pass  # unreadable with our keys, or not this session's: treat it as absent
+                if old is not None:
+                    return False  # unreadable with our keys, or not this session's: it counts as absent
         elif old is not None:
             return False
         arguments = [to_bytes(name), int(held is None), held or b"", self.seals.sealed_entry(session, name, new)]

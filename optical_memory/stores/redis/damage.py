@@ -38,7 +38,7 @@ def lost_turns(store: RedisCache, session: SessionId) -> tuple[tuple[int, ...], 
     numbers = _numbers(store.wire.command("HGETALL", meta)) or _numbers(store.wire.command("HGETALL", store.layout.old_keys(session)[0]))
     for record in filter(None, records):
         try:
-            numbers.pop(digest(decode(store.cipher.open(record, None).data, 1).id), None)  # a loss has moved what follows
+            numbers.pop(digest(decode(store.cipher.open(record), 1).id), None)  # a loss has moved what follows
         except StoreError:
             continue
     erased = sum(not record for record in records)

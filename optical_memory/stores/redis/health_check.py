@@ -82,9 +82,9 @@ def rotate(store: RedisStore) -> tuple[int, int]:
     """
     turns = entries = 0
     for session, held in sorted(_scanned(store)[0].items()):
+        entries += _rotated_cache(store, session)  # first: where the whole log is bound, an unbound entry is refused
         if held - {"cache"}:
             turns += _rotated_log(store, session)
-        entries += _rotated_cache(store, session)
         if held - {"cache"} and int(store.wire.command("HGET", store.layout.keys(session)[0], "since") or 0) != 1:
             _bind(store, session)
     return turns, entries
@@ -132,9 +132,13 @@ def _check_session(store: RedisStore, session: SessionId, report: CheckReport) -
 def _of_records(store: RedisStore, session: SessionId, meta: bytes, records: Sequence[tuple[int, bytes]]) -> Iterator[Problem]:
     named: dict[int, bytes] = {}
     unreadable: list[int] = []
+    try:
+        store.seals.check_turns(session, records)
+    except SessionCorrupted as exc:
+        unreadable += exc.missing
     for number, record in records:
         try:
-            if record:
+            if record and number not in unreadable:
                 named[number] = digest(decode(store.seals.turn(session, number, record), number).id)
         except SessionCorrupted:
             unreadable.append(number)
@@ -142,7 +146,7 @@ def _of_records(store: RedisStore, session: SessionId, meta: bytes, records: Seq
             yield Problem("error", f"turn #{number}: {exc}", "", session)
     found = store.wire.command("HMGET", meta, *named.values()) if named else []
     strangers = [number for number, known in zip(named, found, strict=True) if known is None or int(known) != number]
-    for numbers, what in ((unreadable, "cannot be read"), (strangers, "stand where another one should")):
+    for numbers, what in ((sorted(unreadable), "cannot be read"), (strangers, "stand where another one should")):
         if numbers:
             advice = "restore the server from a backup, or erase these turns"
             yield Problem("error", f"the records of {ranges(tuple(numbers))} {what}", advice, session)

@@ -55,7 +55,8 @@ _STATE = """
 local call, meta, log = redis.call, KEYS[1], KEYS[2]
 local state = call('HMGET', meta, 'v', 'length', 'ttl', 'mode', 'ends', 'pins', 'since', $FIELD)
 local length, held = tonumber(state[2] or '0'), call('LLEN', log)
-if state[1] ~= '$LAYOUT' and not (state[1] == '$SEALED' and state[7]) and state[2] then return redis.error_reply('VERSION ' .. (state[1] or '1')) end
+local known = state[1] == '$LAYOUT' or state[1] == '$SEALED' and state[7]
+if state[2] and not known then return redis.error_reply('VERSION ' .. (state[1] or '1')) end
 if held ~= length then return redis.error_reply('CORRUPTED ' .. held .. ' ' .. length) end
 """
 PRELUDE = _STATE.replace("$FIELD", "'generation'")
@@ -142,7 +143,7 @@ end
     + PLACES
     + """
 local answers, before, noted, seen, pins, made = {}, length, {}, {}, {}, {}
-local known = state[8]
+known = state[8]
 while at <= count do
   if known then
     answers[#answers + 1] = {tonumber(known), 0, call('LINDEX', log, known - 1)}

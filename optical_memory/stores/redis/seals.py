@@ -58,7 +58,7 @@ class Seals:
 
     def turn(self, session: SessionId, number: int, record: bytes) -> bytes:
         """What the record of a turn holds. Raises `WrongKey`, `SessionCorrupted`; `check_turns` is asked before."""
-        return self._cipher.open(record, _turn(session, number)).data
+        return self._cipher.open(record, _turn(session, number))
 
     def check_turns(self, session: SessionId, records: Sequence[tuple[int, bytes]]) -> None:
         """Raises `SessionCorrupted` if one of the records, with their numbers, is not sealed for its place and has to be."""
@@ -80,8 +80,11 @@ class Seals:
         return self._cipher.seal(data, Place(session, "cache", name))
 
     def entry(self, session: SessionId, name: str, data: bytes) -> bytes:
-        """What a cached entry holds. Raises `WrongKey`; `SessionCorrupted` if it is another's, or not sealed for its place and has to be."""
-        opened = self._cipher.open(data, Place(session, "cache", name)).data
+        """What a cached entry holds.
+
+        Raises `WrongKey`; `SessionCorrupted` if it is another's, or is not sealed for its place and has to be.
+        """
+        opened = self._cipher.open(data, Place(session, "cache", name))
         if self._cipher.seals and not is_bound(data) and (self._refuses or min([NEVER, *self._evidence(session, [])]) <= 1):
             raise SessionCorrupted(
                 f"session {session.name!r}: the cached {name!r} is not sealed for its place, and this session's have to be: "
@@ -103,7 +106,7 @@ class Seals:
         for number, record in {*bound[:1], *bound[-1:], (1, first or b""), (int(length), last or b"")}:
             if is_bound(record):
                 with suppress(StoreError):  # it is told when it is read
-                    yield self._cipher.open(record, _turn(session, number)).since
+                    yield self._cipher.unpack(record, _turn(session, number)).since
 
 
 def _turn(session: SessionId, number: int) -> Place:

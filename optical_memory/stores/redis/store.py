@@ -18,7 +18,7 @@ from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavail
 from ...turns.turn import Turn
 from ..base import SessionId, SessionInfo, Trace
 from ..codec import blank, decode, digest, encode, from_bytes, to_bytes
-from ..encryption import Place, cipher_of
+from ..encryption import cipher_of
 from ..local_index import LocalIndexes
 from . import scripts
 from .cache import RedisCache, milliseconds
@@ -36,7 +36,6 @@ READ_AT_ONCE = 1_000  # turns a call: the server does nothing else meanwhile
 LIST_AT_ONCE = 500  # sessions a call
 FAILOVERS = 5  # during one append
 CALLS_AT_ONCE = 5_000  # Lua takes some 8,000 values on its stack
-NOWHERE = Place(SessionId(""), "turn", "0")  # for records that are not sealed
 _log = logging.getLogger(__name__)
 
 
@@ -107,7 +106,7 @@ class RedisStore(RedisCache):
         if not self.cipher.seals:
             yield b""
             for entry in entries:
-                yield from (entry.digest, self.cipher.seal(entry.record, NOWHERE), b"0", *entry.rest)
+                yield from (entry.digest, self.cipher.seal(entry.record), b"0", *entry.rest)
             return
         yield since
         for entry, number in zip(entries, numbers, strict=True):  # 0: it is known, and is not stored again

@@ -12,39 +12,20 @@ alone (`Opened.since`); whoever reads an unbound one compares. Not covered: that
 
 from __future__ import annotations
 
-import hashlib
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from ..errors import MissingExtra, SessionCorrupted, WrongKey
-from .base import SessionId
-from .codec import to_bytes
+from .places import DIGEST_BYTES, Place
 
-__all__ = ["KEYS_VARIABLE", "Cipher", "Opened", "Place", "cipher_of", "is_bound"]
+__all__ = ["KEYS_VARIABLE", "Cipher", "Opened", "cipher_of", "is_bound"]
 
 KEYS_VARIABLE = "OPTICAL_MEMORY_ENCRYPTION_KEYS"
 SEALED, PLAIN = b"\0sealed\1", b"\0plain.\1"  # how stored bytes begin; PLAIN stands only before what begins like one of the three
 BOUND = b"\0sealed\2"
-DIGEST, SINCE = 16, 8  # bytes before a bound record: of its place's digest, and of the number from which on all are bound
-
-
-class Place(NamedTuple):
-    """Where a record belongs: a turn of a session by number, or an entry of its cache by name."""
-
-    session: SessionId
-    kind: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"turn #{self.name}" if self.kind == "turn" else f"the cached {self.name!r}"
-
-    @property
-    def digest(self) -> bytes:
-        """Differs for any two places: every part is written with its length."""
-        parts = map(to_bytes, (self.session.tenant, self.session.name, self.kind, self.name))
-        return hashlib.blake2b(b"".join(len(part).to_bytes(8) + part for part in parts), digest_size=DIGEST).digest()
+SINCE = 8  # bytes after the place's digest in a bound record: the number from which on all are bound
 
 
 class Opened(NamedTuple):
@@ -135,7 +116,9 @@ class _Fernet:
         self._invalid = InvalidToken
 
     def seal(self, data: bytes, place: Place | None = None, since: int = 0) -> bytes:
-        return BOUND + urlsafe_b64decode(self._keys[0].encrypt((place.digest if place else bytes(DIGEST)) + since.to_bytes(SINCE) + data))
+        return BOUND + urlsafe_b64decode(
+            self._keys[0].encrypt((place.digest if place else bytes(DIGEST_BYTES)) + since.to_bytes(SINCE) + data)
+        )
 
     def open(self, data: bytes, place: Place | None = None) -> bytes:
         return self.unpack(data, place).data
@@ -146,15 +129,14 @@ class _Fernet:
         if not data.startswith(BOUND):
             return Opened(data.removeprefix(PLAIN))
         content = self._decrypted(data)
-        if place is not None and content[:DIGEST] != place.digest:
-            missing = (int(place.name),) if place.kind == "turn" else ()
+        if place is not None and content[:DIGEST_BYTES] != place.digest:
             raise SessionCorrupted(
                 f"what stands for {place} was sealed for another place: it was copied or moved there. "
                 "Restore the server from a backup, or erase it",
                 session=place.session.name,
-                missing=missing,
+                missing=place.numbers,
             )
-        return Opened(content[DIGEST + SINCE :], int.from_bytes(content[DIGEST : DIGEST + SINCE]))
+        return Opened(content[DIGEST_BYTES + SINCE :], int.from_bytes(content[DIGEST_BYTES : DIGEST_BYTES + SINCE]))
 
     def is_current(self, data: bytes) -> bool:
         if not data.startswith(BOUND):

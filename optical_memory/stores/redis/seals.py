@@ -15,7 +15,8 @@ from contextlib import suppress
 
 from ...errors import SessionCorrupted, StoreError
 from ..base import SessionId
-from ..encryption import Cipher, Place, is_bound
+from ..encryption import Cipher, is_bound
+from ..places import Place
 from ..ranges import ranges
 from .connecting import Options
 from .key_names import Layout
@@ -54,11 +55,11 @@ class Seals:
                 self._ends.popitem(last=False)
 
     def sealed_turn(self, session: SessionId, number: int, record: bytes, since: int) -> bytes:
-        return self._cipher.seal(record, _turn(session, number), since)
+        return self._cipher.seal(record, Place.of_turn(session, number), since)
 
     def turn(self, session: SessionId, number: int, record: bytes) -> bytes:
         """What the record of a turn holds. Raises `WrongKey`, `SessionCorrupted`; `check_turns` is asked before."""
-        return self._cipher.open(record, _turn(session, number))
+        return self._cipher.open(record, Place.of_turn(session, number))
 
     def check_turns(self, session: SessionId, records: Sequence[tuple[int, bytes]]) -> None:
         """Raises `SessionCorrupted` if one of the records, with their numbers, is not sealed for its place and has to be."""
@@ -77,14 +78,14 @@ class Seals:
     # -- the cache -----------------------------------------------------------------------------------------------------------------
 
     def sealed_entry(self, session: SessionId, name: str, data: bytes) -> bytes:
-        return self._cipher.seal(data, Place(session, "cache", name))
+        return self._cipher.seal(data, Place.of_entry(session, name))
 
     def entry(self, session: SessionId, name: str, data: bytes) -> bytes:
         """What a cached entry holds.
 
         Raises `WrongKey`; `SessionCorrupted` if it is another's, or is not sealed for its place and has to be.
         """
-        opened = self._cipher.open(data, Place(session, "cache", name))
+        opened = self._cipher.open(data, Place.of_entry(session, name))
         if self._cipher.seals and not is_bound(data) and (self._refuses or min([NEVER, *self._evidence(session, [])]) <= 1):
             raise SessionCorrupted(
                 f"session {session.name!r}: the cached {name!r} is not sealed for its place, and this session's have to be: "
@@ -106,8 +107,4 @@ class Seals:
         for number, record in {*bound[:1], *bound[-1:], (1, first or b""), (int(length), last or b"")}:
             if is_bound(record):
                 with suppress(StoreError):  # it is told when it is read
-                    yield self._cipher.unpack(record, _turn(session, number)).since
-
-
-def _turn(session: SessionId, number: int) -> Place:
-    return Place(session, "turn", str(number))
+                    yield self._cipher.unpack(record, Place.of_turn(session, number)).since

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..archive.codec import decode_pages
 from ..archive.page_runs import discard_runs, runs_named, runs_with
-from ..errors import SessionCorrupted
+from ..errors import SessionCorrupted, StoreError, StoreUnavailable
 from ..stores.base import SessionId, Store, Trace
 from ..stores.intact import intact
 
@@ -54,7 +54,10 @@ class Erasure:
         self._store, self._session = store, session
 
     def erase_turns(self, numbers: Sequence[int]) -> ErasureReport:
-        """Remove turns and the pages that hold them."""
+        """Remove turns and the pages that hold them.
+
+        Raises `SessionCorrupted` if damage keeps some from being removed; the others, and all pages, are gone then.
+        """
         # Pages first: if this is interrupted, the log still has the turns, and a second call finishes the erasure.
         pages = self._discard_pages(numbers, self._store.names(self._session, "plan/"))
         erased = self._store.erase(self._session, numbers)
@@ -84,7 +87,9 @@ class Erasure:
                 return
             left = [number for number in sorted(set(numbers)) if self._store.read(self._session, number, number + 1)]
             yield Trace("log", not left, f"turns {left} are there" if left else f"{len(set(numbers))} turns are gone")
-        except SessionCorrupted as exc:
+        except StoreUnavailable:
+            raise
+        except StoreError as exc:  # damaged, sealed with a lost key, or of a newer release: it is there
             yield Trace("log", None, str(exc))
 
     def _in_cache(self, numbers: Sequence[int] | None) -> Iterator[Trace]:

@@ -18,6 +18,7 @@ from .base import SessionId, SessionInfo, Trace
 from .codec import blank, decode, digest, encode, from_bytes, to_bytes
 from .local_index import LocalIndexes
 from .places import Place
+from .ranges import ranges
 from .sqlite_claims import SqliteClaims
 from .sqlite_file import SqliteFile
 
@@ -162,8 +163,45 @@ class SqliteStore:
         """Remove turns, or the session with its cache; see `TurnLog.erase`.
 
         Raises `StoreUnavailable` if another connection keeps the file from being rewritten: the turns are gone from the log then, and a
-        second call finishes the work.
+        second call finishes the work; `SessionCorrupted` if damage keeps some turns, or bytes, where they are: the rest is gone then.
         """
+        erased, damaged = self._deleted(session, numbers)
+        self._local.drop(session)
+        try:
+            self._file.scrub()
+        except SessionCorrupted as exc:
+            raise SessionCorrupted(
+                f"session {session.name!r}: erased from the log, but the file is damaged and cannot be written anew, so bytes of it may be left "
+                f"({exc}). Copy the sessions to a new file with `optical-memory copy`, then delete this one",
+                session=session.name,
+            ) from exc
+        if damaged:
+            raise SessionCorrupted(
+                f"session {session.name!r}: {ranges(damaged)} cannot be erased, since the file is damaged there; all else was. "
+                "Copy the other sessions to a new file with `optical-memory copy`, then delete this one",
+                session=session.name,
+                missing=damaged,
+            )
+        return erased
+
+    def _deleted(self, session: SessionId, numbers: Sequence[int] | None) -> tuple[list[int], tuple[int, ...]]:
+        """Numbers of the turns that were deleted, and of those that damage to the file keeps there."""
+        try:
+            return self._delete(session, numbers), ()
+        except SessionCorrupted:
+            wanted = range(1, self.length(session) + 1) if numbers is None else sorted(set(numbers))
+        erased: list[int] = []
+        damaged: list[int] = []
+        for number in wanted:  # one by one, so that what can be deleted is
+            try:
+                erased += self._delete(session, [number])
+            except SessionCorrupted:
+                damaged.append(number)
+        if numbers is None and not damaged:
+            self._delete(session, None)
+        return erased, tuple(damaged)
+
+    def _delete(self, session: SessionId, numbers: Sequence[int] | None) -> list[int]:
         with self._file.write() as db:
             key, length = _find(db, session)
             wanted = range(1, length + 1) if numbers is None else sorted({number for number in numbers if 1 <= number <= length})
@@ -176,8 +214,6 @@ class SqliteStore:
                 _delete_session(db, key)
             if held or numbers is None:
                 db.execute("UPDATE scrub SET asked = asked + 1")
-        self._local.drop(session)
-        self._file.scrub()
         return list(held)
 
     def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:

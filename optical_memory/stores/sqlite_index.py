@@ -57,8 +57,13 @@ def remove(db: sqlite3.Connection, words: Mapping[int, list[str] | None]) -> Non
         _rebuild(db)
         return
     gone = [(key, _text(key, found)) for key, found in words.items() if found]
-    db.executemany("INSERT INTO turn_index(turn_index, rowid, terms) VALUES('delete', ?, ?)", gone)
-    db.execute("INSERT INTO turn_index(turn_index) VALUES('optimize')")
+    try:
+        db.executemany("INSERT INTO turn_index(turn_index, rowid, terms) VALUES('delete', ?, ?)", gone)
+        db.execute("INSERT INTO turn_index(turn_index) VALUES('optimize')")
+    except sqlite3.DatabaseError as exc:
+        if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+            raise
+        _rebuild(db)  # the index is damaged, and is made of nothing but turns
 
 
 def search(db: sqlite3.Connection, session: int, turns: int, query: str, limit: int) -> list[int]:

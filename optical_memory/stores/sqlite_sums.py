@@ -72,9 +72,9 @@ def _sum(place: Place, record: bytes) -> bytes:
 
 def _of_newer_release(record: Any) -> str:
     try:
-        version = json.loads(record)["v"]
+        version = int(json.loads(record)["v"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return ""
-    return (
-        f". It says that it is of version {version}, this one knows {VERSION}: if so, Upgrade optical-memory" if version != VERSION else ""
-    )
+    if version == VERSION:
+        return ""
+    return f". It says that it is of version {version}, and this one knows {VERSION}: if so, Upgrade optical-memory"

@@ -10,7 +10,7 @@ from ..codec import DIGEST_BYTES, decode, digest
 from ..ranges import ranges
 from .cache import RedisCache
 
-__all__ = ["damage_of", "lost_turns"]
+__all__ = ["ADVICE", "damage_of", "lost_turns"]
 
 ADVICE = "Restore the server from a backup, or erase the session"
 

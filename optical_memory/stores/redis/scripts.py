@@ -258,8 +258,8 @@ return gone
 # A damaged session can be erased as well, so nothing is compared here. KEYS are all keys of any layout, the log the second of them.
 ERASE_SESSION = _script(
     """
-local gone = {}
-for index, record in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+local gone, held = {}, redis.pcall('LRANGE', KEYS[2], 0, -1)
+for index, record in ipairs(held.err and {} or held) do
   if record ~= '' then gone[#gone + 1] = index end
 end
 redis.call('DEL', unpack(KEYS))

@@ -101,7 +101,7 @@ class Seals:
         meta, log, _ = self._layout.keys(session)
         commands = [("HGET", meta, "since"), ("LLEN", log), ("LINDEX", log, 0), ("LINDEX", log, -1)]
         noted, length, first, last = self._wire.each(commands)
-        if noted:
+        if noted and noted.isdigit():
             yield int(noted)
         bound = [(number, record) for number, record in records if is_bound(record)]
         for number, record in {*bound[:1], *bound[-1:], (1, first or b""), (int(length), last or b"")}:

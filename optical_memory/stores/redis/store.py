@@ -11,8 +11,9 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavailable, TurnNotFound
 from ...turns.turn import Turn
@@ -23,7 +24,8 @@ from ..local_index import LocalIndexes
 from . import scripts
 from .cache import RedisCache, milliseconds
 from .connecting import Options, wire_of
-from .damage import damage_of
+from .damage import ADVICE, damage_of
+from .entries import Entry, calls_of
 from .erasure_traces import traces_of
 from .key_names import EXPIRING, KEPT, OPENING
 from .server import eviction_warning
@@ -74,7 +76,7 @@ class RedisStore(RedisCache):
         records = [encode(turn) for turn in turns]
         if not turns:
             return []
-        entries = [_Entry(digest(turn.id), record, turn.pinned, _calls(turn)) for turn, record in zip(turns, records, strict=True)]
+        entries = [Entry.of(turn, record) for turn, record in zip(turns, records, strict=True)]
         answers = self._appended(session, entries, expected_length)
         if self.options.replicas:
             answers = self._confirmed(session, entries, expected_length, answers)
@@ -82,7 +84,7 @@ class RedisStore(RedisCache):
             return [decode(record, number, turn.pinned) for number, (turn, record) in enumerate(zip(turns, records, strict=True), answers)]
         return [self._stored(*each, session) for each in zip(turns, records, answers, strict=True)]
 
-    def _appended(self, session: SessionId, entries: Sequence[_Entry], expected_length: int | None) -> Any:
+    def _appended(self, session: SessionId, entries: Sequence[Entry], expected_length: int | None) -> Any:
         """The answer of the append script. Records are sealed for the numbers that they get; other numbers mean another attempt."""
         leading = [b"" if expected_length is None else expected_length, *self._expiry]
         length, since = self.seals.end_of(session)
@@ -102,7 +104,7 @@ class RedisStore(RedisCache):
         self.seals.note_end(session, last, since)
         return answers
 
-    def _arguments(self, session: SessionId, entries: Sequence[_Entry], numbers: Sequence[int], since: int) -> Iterator[Any]:
+    def _arguments(self, session: SessionId, entries: Sequence[Entry], numbers: Sequence[int], since: int) -> Iterator[Any]:
         if not self.cipher.seals:
             yield b""
             for entry in entries:
@@ -132,7 +134,7 @@ class RedisStore(RedisCache):
             self._confirm(f"{{{index}}}:confirm")
         return answers
 
-    def _confirmed(self, session: SessionId, entries: Sequence[_Entry], expected_length: int | None, answers: Any) -> Any:
+    def _confirmed(self, session: SessionId, entries: Sequence[Entry], expected_length: int | None, answers: Any) -> Any:
         """Answers of an append that replicas have. A new primary that never received it gets it again, and its numbers count."""
         meta = self.layout.keys(session)[0]
         for _ in range(FAILOVERS):
@@ -162,7 +164,7 @@ class RedisStore(RedisCache):
             length, records, pinned = self._run(session, scripts.READ, [first - 1, first + size - 2])
             if not length:
                 self._check_absent(session)
-            held = set(map(int, pinned.split()))
+            held = set(self._pins(session, pinned))
             self.seals.check_turns(session, list(enumerate(records, first)))
             turns += [self._opened(record, number, number in held, session) for number, record in enumerate(records, first) if record]
             first += size
@@ -187,7 +189,12 @@ class RedisStore(RedisCache):
 
     def pinned(self, session: SessionId) -> list[int]:
         """Numbers of the pinned turns."""
-        return [int(number) for number in self._state(session)[3].split()]
+        return self._pins(session, self._state(session)[3])
+
+    def _pins(self, session: SessionId, text: bytes) -> list[int]:
+        if not all(map(bytes.isdigit, text.split())):
+            raise SessionCorrupted(f"session {session.name!r}: its pins cannot be read. {ADVICE}", session=session.name)
+        return [int(number) for number in text.split()]
 
     def pin(self, session: SessionId, number: int, pinned: bool) -> None:
         """Set or clear a pin. Raises `TurnNotFound`."""
@@ -255,14 +262,16 @@ class RedisStore(RedisCache):
             raise
         except StoreError:  # no key opens it, or a newer release wrote it
             return []
-        return _calls(turns[0]) if turns else None
+        return calls_of(turns[0]) if turns else None
 
     def _erase_whole(self, session: SessionId) -> list[int]:
         index, name = self.layout.index(session.tenant), to_bytes(session.name)
         keys = self.layout.keys(session)
         if self.wire.command("HEXISTS", index, name):
             self.wire.command("HSET", index, name, OPENING)  # from here on a missing log is no loss
-        before = [number for number, record in enumerate(self.wire.command("LRANGE", keys[1], 0, -1), 1) if record]
+        before: list[int] = []
+        with suppress(SessionCorrupted):  # something else than a log is there; it goes too
+            before = [number for number, record in enumerate(self.wire.command("LRANGE", keys[1], 0, -1), 1) if record]
         gone = self.wire.run(scripts.ERASE_SESSION, [*keys, *self.layout.old_keys(session)])
         self.wire.each([("HDEL", index, name), ("SREM", self.layout.old_index(session.tenant), name)])
         if self.wire.command("EXISTS", keys[0]):  # another process has started it again meanwhile
@@ -313,6 +322,8 @@ class RedisStore(RedisCache):
             if said.word != "CORRUPTED":
                 raise
             raise damage_of(self, session, said.details) from said
+        except SessionCorrupted as exc:
+            raise SessionCorrupted(f"session {session.name!r}: {exc}", session=session.name) from exc
 
     def _migrate(self, session: SessionId, version: int) -> None:
         if version > scripts.LAYOUT_VERSION:
@@ -373,22 +384,6 @@ class RedisStore(RedisCache):
             return decode(self.seals.turn(session, number, record), number, pinned)
         except SessionCorrupted as exc:
             raise SessionCorrupted(f"session {session.name!r}: {exc}", session=session.name, missing=exc.missing) from exc
-
-
-class _Entry(NamedTuple):
-    digest: bytes
-    record: bytes
-    pinned: bool
-    calls: list[bytes]
-
-    @property
-    def rest(self) -> list[bytes]:
-        """What the append script takes after the record and its number."""
-        return [b"1" if self.pinned else b"0", b"%d" % len(self.calls), *self.calls]
-
-
-def _calls(turn: Turn) -> list[bytes]:
-    return [digest(call_id) for call_id in sorted({call.id for call in turn.tool_calls})]
 
 
 def _in_event_loop() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -59,13 +60,17 @@ class Erasure:
         Raises `SessionCorrupted` if damage keeps some from being removed; the others, and all pages, are gone then.
         """
         # Pages first: if this is interrupted, the log still has the turns, and a second call finishes the erasure.
-        pages = self._discard_pages(numbers, self._store.names(self._session, "plan/"))
+        pages = 0
+        with suppress(SessionCorrupted):  # told by the second look, when the turns are gone
+            pages = self._discard_pages(numbers)
         erased = self._store.erase(self._session, numbers)
         return ErasureReport(tuple(erased), pages + self._discard_pages(numbers))  # others may have drawn some meanwhile
 
     def erase_session(self) -> ErasureReport:
         """Remove everything."""
-        pages = sum(run.pages for run in runs_named(self._store.names(self._session, "run/")))
+        pages = 0
+        with suppress(SessionCorrupted):  # it goes as a whole, whatever it holds
+            pages = sum(run.pages for run in runs_named(self._store.names(self._session, "run/")))
         return ErasureReport(tuple(self._store.erase(self._session, None)), pages)
 
     def prove(self, numbers: Sequence[int] | None) -> ErasureProof:
@@ -74,8 +79,9 @@ class Erasure:
         turns = None if numbers is None else tuple(sorted(set(numbers)))
         return ErasureProof(self._session.name, self._session.tenant, turns, datetime.now(UTC), found)
 
-    def _discard_pages(self, numbers: Sequence[int], plans: Sequence[str] = ()) -> int:
-        """Discard the pages that hold one of the turns, and `plans`; return the number of pages."""
+    def _discard_pages(self, numbers: Sequence[int]) -> int:
+        """Discard the pages that hold one of the turns, and all plans; return the number of pages."""
+        plans = self._store.names(self._session, "plan/")
         runs = runs_with(self._store, self._session, numbers)
         return discard_runs(self._store, self._session, runs, also=plans) if runs or plans else 0
 

@@ -99,10 +99,20 @@ class SqliteStore:
             select = "SELECT key, pinned, record, sum FROM turn LEFT JOIN turn_sum USING(key) WHERE key BETWEEN ? AND ? ORDER BY key"
             rows = db.execute(select, span).fetchall()
             (erased,) = db.execute("SELECT count(*) FROM erased WHERE key BETWEEN ? AND ?", span).fetchone()
+            beyond = db.execute(
+                "SELECT max(key) FROM turn WHERE key BETWEEN ? AND ?", (_turn_key(key, length + 1), _span(key)[1])
+            ).fetchone()[0]
+        if beyond is not None:
+            raise SessionCorrupted(
+                f"session {session.name!r} holds {length} turns by its own account, and #{beyond & 0xFFFFFFFF} is there. "
+                "Restore the file from a backup",
+                session=session.name,
+            )
         if len(rows) + erased != last - first + 1:
             raise SessionCorrupted(
                 f"session {session.name!r} is missing turns: of #{first} to #{last}, {len(rows)} are there and {erased} were erased. "
-                "Restore the file from a backup"
+                "Restore the file from a backup",
+                session=session.name,
             )
         return [_turn(session, turn_key & 0xFFFFFFFF, *row) for turn_key, *row in rows]
 
@@ -171,7 +181,7 @@ class SqliteStore:
             self._file.scrub()
         except SessionCorrupted as exc:
             raise SessionCorrupted(
-                f"session {session.name!r}: erased from the log, but the file is damaged and cannot be written anew, so bytes of it may be left "
+                f"session {session.name!r}: erased from the log, but the file is damaged and cannot be written anew: bytes may be left "
                 f"({exc}). Copy the sessions to a new file with `optical-memory copy`, then delete this one",
                 session=session.name,
             ) from exc

@@ -51,9 +51,8 @@ def remove(db: sqlite3.Connection, words: Mapping[int, list[str] | None]) -> Non
 
     Leaves no trace of their terms, for which the index is written anew as a whole.
     """
-    (left,) = db.execute("SELECT count(*) FROM turn").fetchone()
     exact = None not in words.values() and db.execute("SELECT version FROM index_terms").fetchall() == [(TERMS,)]
-    if left < len(words) or not exact:
+    if not exact or _few_are_left(db, len(words)):
         _rebuild(db)
         return
     gone = [(key, _text(key, found)) for key, found in words.items() if found]
@@ -61,9 +60,23 @@ def remove(db: sqlite3.Connection, words: Mapping[int, list[str] | None]) -> Non
         db.executemany("INSERT INTO turn_index(turn_index, rowid, terms) VALUES('delete', ?, ?)", gone)
         db.execute("INSERT INTO turn_index(turn_index) VALUES('optimize')")
     except sqlite3.DatabaseError as exc:
-        if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+        if not _is_damage(exc):
             raise
         _rebuild(db)  # the index is damaged, and is made of nothing but turns
+
+
+def _few_are_left(db: sqlite3.Connection, gone: int) -> bool:
+    """Whether indexing what is left is less work than taking out what is gone; false if it cannot be read."""
+    try:
+        return int(db.execute("SELECT count(*) FROM turn").fetchone()[0]) < gone
+    except sqlite3.DatabaseError as exc:
+        if not _is_damage(exc):
+            raise
+        return False
+
+
+def _is_damage(exc: sqlite3.Error) -> bool:
+    return exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT
 
 
 def search(db: sqlite3.Connection, session: int, turns: int, query: str, limit: int) -> list[int]:

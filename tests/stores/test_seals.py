@@ -178,7 +178,7 @@ def test_pages_of_another_session_are_drawn_again_and_never_shown(store: RedisSt
         kind = name.partition(b"/")[0]
         client.hset(mine, name, client.hget(yours, next(each for each in entries[yours] if each.startswith(kind))))
     again = OpticalMemory("mine", store=store, renderer="pillow").context(1500)
-    assert [page.png for page in again.pages] == [page.png for page in contexts["mine"].pages]
+    assert [page.image() for page in again.pages] == [page.image() for page in contexts["mine"].pages]
     assert "another place" in caplog.text
 
 

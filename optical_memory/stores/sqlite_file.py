@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ..errors import SessionCorrupted, StoreError, StoreUnavailable
@@ -213,11 +213,24 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as exc:
-        if exc.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # a statement makes no sense: a table is not as it was made
-            raise _damaged(path, exc) from exc
+        if exc.sqlite_errorcode == sqlite3.SQLITE_ERROR or not _is_whole(path, exc):
+            raise _damaged(path, exc) from exc  # or a statement makes no sense: a table is not as it was made
         raise StoreUnavailable(f"the SQLite file {str(path)!r} does not answer: {exc}") from exc
     except sqlite3.DatabaseError as exc:
         raise _damaged(path, exc) from exc
+
+
+def _is_whole(path: Path, exc: sqlite3.OperationalError) -> bool:
+    """Whether a file is not to blame for an error that a damaged page number causes too: a disk that is full, or does not read."""
+    if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return True
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.OperationalError:
+        return True
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _damaged(path: Path, exc: sqlite3.Error) -> SessionCorrupted:

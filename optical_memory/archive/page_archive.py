@@ -25,7 +25,8 @@ from ..turns.redaction import Redactor, redacted_turn
 from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .codec import decode_pages, encode_pages
-from .page_runs import PageRun, PagesLost, discard_runs, runs_named, without_overlaps
+from .page_runs import PageRun, PagesLost, discard_runs, merged_spans, runs_named, without_overlaps
+from .undrawn import PREFIX, Undrawn, decode_undrawn, encode_undrawn, without
 
 __all__ = ["PageArchive", "sealed_name"]
 
@@ -67,7 +68,7 @@ class PageArchive:
             basis.append("screened")
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = ArchiveCounts()
-        self._drawn_to = 0  # the last turn found on a page so far
+        self._drawn: list[tuple[int, int]] = []  # turns (first, last) found on pages so far
 
     def runs(self) -> list[PageRun]:
         """Return all runs, in order, without overlaps.
@@ -79,23 +80,42 @@ class PageArchive:
         runs = without_overlaps(found)
         if len(runs) < len(found):
             self.discard([run for run in found if run not in runs])
-        self._drawn_to = max([self._drawn_to, *(run.last for run in runs[-1:])])
+        self._drawn = list(merged_spans([*self._drawn, *((run.first, run.last) for run in runs)]))
         return runs
 
-    def pages(self, runs: Sequence[PageRun], first_index: int = 1) -> list[Page]:
-        """Return the pages of adjacent runs; `first_index` is the index of the first. Raises `PagesLost`."""
+    def undrawn(self, runs: Sequence[PageRun], length: int) -> list[Undrawn]:
+        """Return the ranges of a log of `length` turns that are known not to be drawn, beside the pages of `runs`."""
+        return without(decode_undrawn(self._undrawn_record(), length), runs)
+
+    def keep_undrawn(self, ranges: Sequence[Undrawn]) -> None:
+        """Store the ranges that are not drawn, in place of those stored before."""
+        data = encode_undrawn(ranges)
+        if data != self._undrawn_record():
+            self._store.put(self._session, {PREFIX + self.layout: data})
+
+    def _undrawn_record(self) -> bytes | None:
+        name = PREFIX + self.layout
+        return self._store.get(self._session, [name]).get(name)
+
+    def pages(self, runs: Sequence[PageRun], numbers: Mapping[int, int] | None = None) -> list[Page]:
+        """Return the pages of runs. Raises `PagesLost`.
+
+        Args:
+            numbers: the number of each run's first page, by the run's first turn; see `page_numbers`. Without it, pages count from 1.
+        """
         records = self._store.get(self._session, [run.name(self.layout) for run in runs])
         pages: list[Page] = []
         lost: list[PagesLost] = []
-        index = first_index
+        count = 1
         for run in runs:
+            index = numbers[run.first] if numbers else count
+            count += run.pages
             try:
                 found = self._read(run, records.get(run.name(self.layout)))
             except PagesLost as exc:
                 lost.append(exc)
                 continue
             pages += [replace(page, index=index + place) for place, page in enumerate(found)]
-            index += run.pages
         if lost:
             raise PagesLost([run for each in lost for run in each.runs], lost[0].why)
         return pages
@@ -140,6 +160,16 @@ class PageArchive:
                 break
             chunk = CHUNK_TOKENS if last else chunk * 2
         return rest[0].number if rest else turns[-1].number + 1
+
+    def filled(self, turns: Sequence[Turn]) -> float:
+        """Return how many pages turns would fill, 1.5 for one and a half. Stores nothing. Raises `RenderError`."""
+        rendered = self._render(self._redacted(exchanges_of(turns)), seal_last=True)
+        return len(rendered) - 1 + rendered[-1].fill
+
+    def sidecar(self, turns: Sequence[Turn]) -> tuple[str, ...]:
+        """Return the exact strings beside a page of whole turns. Raises `RenderError` if the redactor fails."""
+        texts = [turn.text for exchange in self._redacted([(tuple(turns),)]) for unit in exchange for turn in unit]
+        return sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
 
     def redraw(self, page: Page) -> dict[str, bytes]:
         """Redraw the images of a page's run, store and return them by name. Raises `PagesLost` if they differ from the sealed ones."""
@@ -263,7 +293,7 @@ class PageArchive:
             if len(self._store.read(self._session, run.first, run.last + 1)) != run.turns:
                 self.discard([run])
                 raise PagesLost([run], "a turn on them was erased while they were drawn")
-            if last <= self._drawn_to:  # the store lost its cache
+            if any(start <= run.last and run.first <= end for start, end in self._drawn):  # the store lost its cache
                 self.counts.pages_redrawn += len(pages)
             else:
                 self.counts.pages_sealed += len(pages)

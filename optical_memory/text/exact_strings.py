@@ -59,6 +59,8 @@ LEAST_DOUBT = 3.0  # bits, for a short string with digits: two confusable charac
 _FILE = re.compile(rf"\.(?:{'|'.join(_FILE_TYPES.split())})(?::\d+)?", re.IGNORECASE)
 _W = r"\w\u00c0-\u024f\u0370-\u052f"  # \w is ASCII below, as Chinese sets no space before a path; these letters stand in names too
 
+_PLAIN = rf"[A-Za-z]?[a-z]++(?![{_W}])"  # a word in no doubt, like most; looked for first, since patterns are fast and Python is not
+
 
 def _is_code(string: str) -> bool:
     """Whether a string has letters and digits; not `3rd`, `top-10`, `20-year-old`."""
@@ -133,10 +135,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = tuple(
         (rf"(?<![{_W}/.@+-])[{_W}.@+-]{{1,100}}+(?:/[{_W}.@+-]{{1,100}}+){{1,40}}+(?::\d{{1,6}})?", _is_relative_path),
         (rf"(?<![{_W}.-])[{_W}-]{{1,100}}+(?:\.[{_W}-]{{1,40}}+){{1,5}}+", _is_dotted),
         (rf"(?<![\w-])--[A-Za-z][\w-]{{1,60}}+(?:=[^{_UNSEEN}\"'`,;)]{{1,80}}+)?|(?<![\w-])-[A-Za-z](?![\w-])", _always),
-        (r"(?<![\w#-])#?[A-Za-z0-9]{1,200}+(?:[-_#][A-Za-z0-9]{1,200}+)*+", _is_code),
-        (r"(?<![\w$])\$?[A-Za-z_][A-Za-z0-9_]{2,200}+", _is_name),
+        (r"(?<![\w#-])(?=[A-Za-z#_-]*+\d)#?[A-Za-z0-9]{1,200}+(?:[-_#][A-Za-z0-9]{1,200}+)*+", _is_code),
+        (r"(?<![\w$])(?=\$|[A-Za-z]*+[\d_])\$?[A-Za-z_][A-Za-z0-9_]{2,200}+", _is_name),
         (r"(?<![\w+/=-])[A-Za-z0-9+/_-]{20,}+={0,2}", _is_blob),
-        (rf"(?<![{_W}])[{_W}]{{2,40}}+(?![{_W}])", _is_doubtful),
+        (rf"(?<![{_W}])(?!{_PLAIN})[{_W}]{{2,40}}+(?![{_W}])", _is_doubtful),
     )
 )
 

@@ -9,6 +9,7 @@ import base64
 import hashlib
 
 from ..document.blocks import MOST_INDENTS
+from ..document.compaction import CUT_MARK
 from ..geometry import Canvas
 from ..greys import COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING, TABLE_LINE, css
 
@@ -66,7 +67,8 @@ def _turns(canvas: Canvas, hair: int) -> str:
     em = style.font_size * px
     return f"""
 body,p,h1,h2,h3,h4,h5,h6,pre{{margin:0}}
-body{{font:{em:g}px/{canvas.line}px {SANS};color:#000;overflow-wrap:anywhere;orphans:1;widows:1;font-kerning:normal;hyphens:manual}}
+body{{font:{em:g}px/{canvas.line}px {SANS};color:#000;overflow-wrap:anywhere;orphans:1;widows:1;font-kerning:normal;hyphens:manual;
+hyphenate-character:"{CUT_MARK}"}}
 section{{display:flow-root}}
 section.x{{border-top:{hair}px solid {css(EXCHANGE_RULE)}}}
 article{{padding-top:{2 * hair}px;unicode-bidi:isolate;overflow:clip}}
@@ -74,14 +76,13 @@ section.x>article:first-child{{padding-top:{3 * hair}px}}
 .n{{font-size:{style.number_size * px:g}px;line-height:1px}}
 .h{{unicode-bidi:isolate}}
 pre,code{{font-family:{MONO};font-size:{style.code_size * px:g}px}}
-pre{{line-height:{canvas.code_line}px;white-space:pre-wrap;word-break:break-all;unicode-bidi:plaintext;text-align:start;tab-size:4}}
+pre{{line-height:{canvas.code_line}px;white-space:pre-wrap;unicode-bidi:plaintext;text-align:start;tab-size:4}}
 pre .h{{font:{em:g}px/1px {SANS}}}
 pre .n{{font-size:{style.number_size * px:g}px}}
 pre i{{color:{css(COMMENT)}}}
 pre s{{color:{css(STRING)};text-decoration:none}}
 code{{unicode-bidi:isolate;white-space:pre-wrap;line-height:1px}}
 pre code{{font-size:1em}}
-.w{{word-break:break-all}}
 """
 
 

@@ -69,6 +69,7 @@ class PageReading:
         self._archive, self._pricing, self._policy, self._floors = archive, pricing, policy, floors
         self.pins, self._length, self._newest = tuple(pins), length, newest
         self._pages: dict[str, Page] = {}
+        self.shortened: dict[str, PageRun] = {}  # runs of which not all is drawn, by the key of their oldest page
 
     def page(self, key: str) -> Page:
         """Return a page that was read before, by key."""
@@ -98,8 +99,23 @@ class PageReading:
         """Read the pages of adjacent runs; `after` of `total` pages are newer."""
         count = sum(run.pages for run in runs)
         pages = self._archive().pages(runs, first_index=total - after - count + 1)
-        run_of = {page.key: run.first for run in runs for page in pages if run.first <= page.first_turn <= run.last}
-        return [self._candidate(page, run_of[page.key], total - page.index) for page in pages]
+        run_of = {page.key: run for run in runs for page in pages if run.first <= page.first_turn <= run.last}
+        found = [self._candidate(page, run_of[page.key].first, total - page.index) for page in pages]
+        return self._with_undrawn(found, list(run_of.values()))
+
+    def _with_undrawn(self, pages: Sequence[PageCandidate], runs: Sequence[PageRun]) -> list[PageCandidate]:
+        """Add the tokens of what is not drawn of a long unit to the oldest page of its run, so that the run costs all of them as text."""
+        left = {run.first: run.text_tokens for run in runs}
+        for page in pages:
+            left[page.run] -= page.text_tokens
+        of = {run.first: run for run in runs}
+        found: list[PageCandidate] = []
+        for page in pages:
+            if tokens := left.pop(page.run, 0):
+                self.shortened[page.key] = of[page.run]
+                page = replace(page, text_tokens=page.text_tokens + tokens)
+            found.append(page)
+        return found
 
     def _candidate(self, page: Page, run: int, after: int) -> PageCandidate:
         self._pages[page.key] = page

@@ -131,8 +131,7 @@ class _Attempt:
         for mode in self._modes(long_exchange=long_exchange, settle=settle):
             if feasible and mode is _LAST_RESORT:
                 break
-            past = self._cut(mode)
-            plan, needed = self._fit(past)
+            past, plan, needed = self._drawn(mode, self._cut(mode))
             if self.budget is not None and needed > self.budget:
                 continue
             feasible = plan
@@ -152,15 +151,27 @@ class _Attempt:
         may_hold = not settle and self.pricing.total(self.sealing.tail()) <= self.marks.high
         return [_HOLD, *modes] if may_hold else modes
 
-    def _cut(self, mode: _Mode) -> Past:
-        """Move turns to pages as `mode` allows, and split the session."""
+    def _drawn(self, mode: _Mode, start: int) -> tuple[Past, Plan, int]:
+        """Return the session as split for `mode`, a plan and its tokens. Of long units, draws as much as the plan shows, and the next.
+
+        Terminates: each round draws more of a long unit.
+        """
+        while True:
+            past = past_of(self.sealing, self.reading, self.pricing, start if mode.partial else 0)
+            plan, needed = self._fit(past)
+            shown = [self.reading.shortened[item.key] for item in plan.pages if item.key in self.reading.shortened]
+            if not any([self.sealing.lengthen(run) for run in shown if run in self.sealing.runs]):
+                return past, plan, needed
+
+    def _cut(self, mode: _Mode) -> int:
+        """Move turns to pages as `mode` allows; return the number of the first that stays text."""
         tail = self.sealing.tail()
         start = tail[0].number if tail else self.length + 1
         if mode is not _HOLD and tail:
             keep = 0 if mode is _LAST_RESORT else self.marks.low
             start = tail_start(tail, [self.pricing.cost(turn) for turn in tail], keep, inside=mode.inside)
         self.sealing.seal_before(start, partial=mode.partial)
-        return past_of(self.sealing, self.reading, self.pricing, start if mode.partial else 0)
+        return start
 
     def _fit(self, past: Past) -> tuple[Plan, int]:
         """Return a plan for `past`, as close to the budget as possible and without unreadable pages, and its tokens with the tail.

@@ -69,6 +69,13 @@ class Sealing:
             self.runs = self._archive().runs()
             self.loose = [turn for turn in self.loose if not _is_covered(turn.number, self.runs)]
 
+    def lengthen(self, run: PageRun) -> bool:
+        """Draw more of a long unit; False if that fails."""
+        if not self._draws or not self._try(lambda: self._archive().lengthen(run), run.first):
+            return False
+        self.runs = self._archive().runs()
+        return True
+
     def _groups(self, start: int) -> list[list[Turn]]:
         """Group loose turns before `start`, split at pages and at turns that stay text."""
         kept, ends = self.kept_off_pages(), [run.first for run in self.runs]
@@ -85,15 +92,18 @@ class Sealing:
         return groups
 
     def _seal(self, turns: Sequence[Turn], *, seal_last: bool) -> None:
-        if not self._draws:
-            return
+        if self._draws:
+            self._try(lambda: self._archive().seal(turns, seal_last=seal_last) > 0, turns[0].number)
+
+    def _try(self, draw: Callable[[], bool], first: int) -> bool:
         try:
-            self._archive().seal(turns, seal_last=seal_last)
+            return draw()
         except PagesLost:
             raise
         except RenderError as exc:
             self._draws = False
-            warnings.warn(f"turns from #{turns[0].number} on stay text: {exc}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"turns from #{first} on stay text: {exc}", RuntimeWarning, stacklevel=2)
+            return False
 
 
 def _loose_turns(store: Readable, session: SessionId, runs: Sequence[PageRun], length: int) -> list[Turn]:

@@ -89,6 +89,7 @@ class PageDraft:
     columns: int
     segments: tuple[Segment, ...]
     fill: float
+    missing: int = 0  # characters that no font can draw
 
 
 def fragments_of(rects: Sequence[float], canvas: Canvas) -> list[Fragment]:

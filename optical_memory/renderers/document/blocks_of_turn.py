@@ -13,7 +13,22 @@ from .compaction import ROW_WIDTH, compact_code, is_json, minify_json, visible
 from .joining import run_in
 from .markdown import markdown_blocks
 
-__all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table", "blocks_of"]
+__all__ = [
+    "Block",
+    "Code",
+    "Heading",
+    "ListItem",
+    "Math",
+    "Paragraph",
+    "Picture",
+    "Quote",
+    "Rule",
+    "Span",
+    "Spans",
+    "Table",
+    "blocks_of",
+    "is_output",
+]
 
 FLOWING = ("", "yaml", "xml", "html")  # program output: its lines may begin anywhere in a row
 RUN_IN_ROWS = 4  # rows of arguments that still follow a tool's name in its own paragraph
@@ -41,7 +56,7 @@ def blocks_of(turn: Turn, *, row_width: int = ROW_WIDTH) -> tuple[Block, ...]:
 
 def _part_blocks(part: TextContent | ImageContent | ToolResultContent | ReasoningContent, width: int, *, verbatim: bool) -> list[Block]:
     if isinstance(part, TextContent):
-        return _output_blocks(part.text, width) if verbatim or _is_output(part.text) else markdown_blocks(part.text, row_width=width)
+        return _output_blocks(part.text, width) if verbatim or is_output(part.text) else markdown_blocks(part.text, row_width=width)
     if isinstance(part, ImageContent):
         return [_picture(part)]
     if isinstance(part, ToolResultContent):
@@ -69,7 +84,7 @@ def _call_blocks(call: ToolCall, width: int) -> list[Block]:
     return [Code(arguments, _language_of(call.arguments), title)]
 
 
-def _is_output(text: str) -> bool:
+def is_output(text: str) -> bool:
     """Whether a message of a person's role is program output: tagged from the first character, or JSON."""
     return bool(re.match(r"\s*<([a-zA-Z_][\w-]*)>[\s\S]*</\1>", text)) or _language_of(text) == "json"
 

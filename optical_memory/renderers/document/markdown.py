@@ -64,10 +64,9 @@ class _TooCostlyError(Exception):
 
 
 def _is_costly(text: str) -> bool:
-    """Whether there are so many opening brackets in a paragraph, or so many lines that open maths, that matching them would take seconds."""
-    if "$$" in text or "\\begin{" in text:
-        if len(_OPENS_MATHS.findall(text)) * text.count("\n") > MATHS_WORK:
-            return True
+    """Whether a paragraph has so many opening brackets, or the text so many lines that open maths, that matching takes seconds."""
+    if ("$$" in text or "\\begin{" in text) and len(_OPENS_MATHS.findall(text)) * text.count("\n") > MATHS_WORK:
+        return True
     if text.count("[") < MANY_BRACKETS:
         return False
     paragraphs = re.split(r"\n[ \t]*\n", text)

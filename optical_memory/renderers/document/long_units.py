@@ -19,7 +19,6 @@ from ...turns.exchanges import Exchange, Unit
 from ...turns.parts import TurnPart, part_of
 from ...turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 from ..base import RenderedPage
-from .blocks_of_turn import is_output
 from .compaction import is_json, minify_json
 from .turn_heads import speaker_of
 
@@ -30,6 +29,7 @@ SECTION = 64_000  # of text in a section, about seven pages
 LONG = 2 * SECTION  # of text in a unit; shorter ones are laid out as a whole
 IMAGE = 4_000  # that an image counts as
 ROOM = 0.25  # of a section that is searched, back from its end, for a good place to cut
+LONGEST_HEADER = 2_000  # characters of a table's header that are repeated in every section
 LONGEST_CLUSTER = 24  # characters that are never parted from the one before
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^`\n]*)$", re.MULTILINE)
@@ -195,10 +195,16 @@ def _cut_part(part: TextContent | ImageContent | ToolResultContent | ReasoningCo
     if isinstance(part, ToolResultContent):
         yield from _cut_result(part)
     elif isinstance(part, TextContent) and _size(part.text) > SECTION:
-        texts = _output(part.text) if verbatim else _fenced(part.text) if is_output(part.text) else _markdown(part.text)
+        texts = _output(part.text) if verbatim else _message(part.text)
         yield from (part.model_copy(update={"text": text}) for text in texts)
     else:
         yield part
+
+
+def _message(text: str) -> Iterator[str]:
+    from .blocks_of_turn import is_output  # brings the libraries that lay out pages, and most sessions have no long unit
+
+    return _fenced(text) if is_output(text) else _markdown(text)
 
 
 def _cut_result(part: ToolResultContent) -> Iterator[ToolResultContent]:
@@ -258,20 +264,25 @@ def _table_head(text: str) -> str:
     start = max((match.end() for match in re.finditer(r"\n[ \t]*\n", text)), default=0)
     lines = text[start:].split("\n", 2)
     in_table = len(lines) > 2 and "|" in lines[0] and "|" in lines[1] and _DELIMITER_ROW.fullmatch(lines[1])
-    return f"{lines[0]}\n{lines[1]}\n" if in_table else ""
+    return f"{lines[0]}\n{lines[1]}\n" if in_table and len(lines[0]) + len(lines[1]) <= LONGEST_HEADER else ""
 
 
 def _cut(text: str, places: Sequence[str | re.Pattern[str]]) -> Iterator[str]:
-    """Cut text into pieces of about `SECTION` bytes, at the last of the first kind of `places` that there is near the end of a piece."""
+    """Cut text into pieces of about `SECTION` bytes, at the last of the first kind of `places` that there is near the end of a piece.
+
+    Pieces of white space only are left out, since they would be blank pages.
+    """
     count = -(-_size(text) // SECTION) or 1
     start = 0
+    pieces: list[str] = []
     for number in range(1, count):
         target = max(start, len(text) * number // count)
         end = _place(text, max(start, int(target - ROOM * len(text) / count)), target, places)
         if end > start:
-            yield text[start:end].strip("\n")
+            pieces.append(text[start:end].strip("\n"))
             start = end
-    yield text[start:].strip("\n")
+    pieces.append(text[start:].strip("\n"))
+    yield from (piece for piece in pieces if piece and not piece.isspace())
 
 
 def _place(text: str, start: int, target: int, places: Sequence[str | re.Pattern[str]]) -> int:

@@ -40,6 +40,8 @@ LINE_END = f" {JOIN_MARK} "
 
 _STEPS = "steps"  # left, in the parser's environment of one message
 _BRACKET_MATHS = {"\\(": "\\)", "\\[": "\\]"}
+# What Markdown could read otherwise than as words: marks, a mark or a number that opens a line, and white space at a line's ends.
+_MAY_BE_MARKUP = re.compile(r"[\\`*_\[\]<>|~$&\t\x0b\x0c]|^[ \-+#=:]|^\d{1,9}[.)]| $", re.MULTILINE)
 _OPENS_MATHS = re.compile(r"^[ \t>*+\-0-9.)]*(?:\$\$|\\begin\{)", re.MULTILINE)
 _NO_NAME = re.compile(r"\W", re.ASCII)
 _LOOKS_LIKE_MATHS = re.compile(r"[\\^_={}+<>0-9]|^\s*\w\s*$")
@@ -48,7 +50,7 @@ _LOOKS_LIKE_MATHS = re.compile(r"[\\^_={}+<>0-9]|^\s*\w\s*$")
 def markdown_blocks(text: str, *, row_width: int = ROW_WIDTH) -> list[Block]:
     """Return the blocks of a Markdown text. Never raises; what cannot be parsed becomes plain paragraphs."""
     text = visible(text)
-    if _is_costly(text):
+    if not _MAY_BE_MARKUP.search(text) or _is_costly(text):
         return _plain(text)
     try:
         tokens = _parser().parse(text, {_STEPS: LABEL_STEPS})

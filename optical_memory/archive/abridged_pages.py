@@ -10,10 +10,11 @@ It is drawn large, in all greys, and then scaled down: letters drawn at the smal
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from ..pages.page import Page, PageStyle
 from ..renderers.base import RenderedPage, Renderer
@@ -27,7 +28,9 @@ __all__ = ["LEFT_OUT", "Share", "larger", "shaped", "shares_of"]
 
 LEFT_OUT = "…"
 LARGER = 8 / 7  # letter size of an abridged page relative to a plain one: 16 px for 14, which are 8 px and 7 at Tiny
-TRIALS = 7  # drawings per page; they find the share of sentences that fit to within 1 %
+TRIALS = 5  # drawings per page at most; each tells how much the next must leave out, so two or three are usual
+FULL = 0.98  # share of its columns from which a page counts as full: a line is one or two hundredths
+AIM = 0.985  # share of its columns that is aimed at: what is a little too long would be drawn in vain
 FENCES = ("```", "~~~")  # Markdown code fences
 EDGE = 40  # characters after the edge of a page that are searched for a space
 _WHITE = re.compile(r"\s")
@@ -120,14 +123,23 @@ def shaped(renderer: Renderer, style: PageStyle, page: Page, shares: Sequence[Sh
     if any(share.turn.images for share in shares):
         return None
     pieces, canvas = _ranked(shares), larger(style, page)
+    lengths = sorted((piece.rank, len(piece.text) + len(piece.gap)) for piece in pieces)
+    ends = list(accumulate((length for _, length in lengths), initial=0))  # characters of the best 0, 1, 2, ... sentences
     best = None
     fits, most = -1, len(pieces)  # numbers of sentences: the most known to fit; the most that may
-    for trial in range(TRIALS):
-        if fits >= most:
+    count = most
+    below, above = (0, 0.0), (0, 0.0)  # characters and height, in pages, of the trials nearest to a full page
+    for _ in range(TRIALS):
+        pages = renderer.render(exchanges_of(_abridged(shares, pieces, count)), canvas)
+        tried = (ends[count], len(pages) - 1 + pages[-1].fill)
+        if len(pages) == 1:
+            best, fits, below = pages[0], count, tried
+        else:
+            most, above = count - 1, tried
+        if fits >= most or (best and best.fill >= FULL):
             break
-        count = most if trial == 0 else (fits + most + 1) // 2
-        drawn = _drawn(renderer, canvas, _abridged(shares, pieces, count))
-        best, fits, most = (drawn, count, most) if drawn else (best, fits, count - 1)
+        aim = below[0] + (AIM - below[1]) * (above[0] - below[0]) / max(above[1] - below[1], 0.01)
+        count = min(most, max(fits + 1, bisect_right(ends, aim) - 1))
     return best
 
 
@@ -153,7 +165,9 @@ def _ranked(shares: Sequence[Share]) -> list[_Piece]:
     texts = [share.text[share.start : share.stop] for share in shares]
     rare = Rarity(texts)
     pieces = [piece for place, share in enumerate(shares) for piece in _pieces_of(place, share)]
-    worths = [worth(piece.text, rare, importance=shares[piece.share].turn.importance) for piece in pieces]
+    told = {(piece.text, shares[piece.share].turn.importance) for piece in pieces}  # a log repeats many of its lines
+    known = {each: worth(each[0], rare, importance=each[1]) for each in told}
+    worths = [known[piece.text, shares[piece.share].turn.importance] for piece in pieces]
     order = sorted(range(len(pieces)), key=lambda at: (-worths[at], at))
     ranks = {at: rank for rank, at in enumerate(order)}
     return [replace(piece, rank=ranks[at]) for at, piece in enumerate(pieces)]
@@ -238,8 +252,3 @@ def _text(pieces: Sequence[_Piece], count: int) -> str:
 def _closing(fence: str) -> str:
     return fence[: len(fence) - len(fence.lstrip("`~"))]
 
-
-def _drawn(renderer: Renderer, style: PageStyle, turns: Sequence[Turn]) -> RenderedPage | None:
-    """Draw the turns on one image; None if they do not fit."""
-    pages = renderer.render(exchanges_of(turns), style)
-    return pages[0] if len(pages) == 1 else None

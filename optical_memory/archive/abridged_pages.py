@@ -127,20 +127,27 @@ def shaped(renderer: Renderer, style: PageStyle, page: Page, shares: Sequence[Sh
     ends = list(accumulate((length for _, length in lengths), initial=0))  # characters of the best 0, 1, 2, ... sentences
     best = None
     fits, most = -1, len(pieces)  # numbers of sentences: the most known to fit; the most that may
-    count = most
-    below, above = (0, 0.0), (0, 0.0)  # characters and height, in pages, of the trials nearest to a full page
+    # Characters and height, in pages, of the trials nearest to a full page; at first, of nothing, and what to expect of all.
+    below, above = (0, 0.0), (ends[most], LARGER**2 * page.fill)
+    count = _count_for(AIM, below, above, ends) if above[1] > 1 else most
     for _ in range(TRIALS):
         pages = renderer.render(exchanges_of(_abridged(shares, pieces, count)), canvas)
         tried = (ends[count], len(pages) - 1 + pages[-1].fill)
         if len(pages) == 1:
             best, fits, below = pages[0], count, tried
+            above = above if most < len(pieces) else (2 * tried[0], 2 * tried[1])  # nothing was too long yet: expect more of the same
         else:
             most, above = count - 1, tried
         if fits >= most or (best and best.fill >= FULL):
             break
-        aim = below[0] + (AIM - below[1]) * (above[0] - below[0]) / max(above[1] - below[1], 0.01)
-        count = min(most, max(fits + 1, bisect_right(ends, aim) - 1))
+        count = min(most, max(fits + 1, _count_for(AIM, below, above, ends)))
     return best
+
+
+def _count_for(height: float, below: tuple[int, float], above: tuple[int, float], ends: Sequence[int]) -> int:
+    """Estimate how many sentences are `height` pages high, from the characters and heights of two trials."""
+    characters = below[0] + (height - below[1]) * (above[0] - below[0]) / max(above[1] - below[1], 0.01)
+    return max(0, bisect_right(ends, characters) - 1)
 
 
 def larger(style: PageStyle, page: Page) -> PageStyle:
@@ -251,4 +258,3 @@ def _text(pieces: Sequence[_Piece], count: int) -> str:
 
 def _closing(fence: str) -> str:
     return fence[: len(fence) - len(fence.lstrip("`~"))]
-

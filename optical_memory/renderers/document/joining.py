@@ -86,7 +86,7 @@ class _Row:
 
     @property
     def block(self) -> Block:
-        return Paragraph(tuple(self._spans)) if self._spans else self._last.block
+        return Paragraph(tuple(_merged(self._spans))) if self._spans else self._last.block
 
     def takes(self, after: _Piece, width: int) -> bool:
         """Whether a piece may follow. All pieces of a row have one direction, which is then that of the row."""
@@ -104,6 +104,17 @@ class _Row:
         between = Span(" ") if after.markers is not None and self._last.markers is None else LINE_END
         self._spans += [*(() if self._spans else self._last.spans), between, *after.spans]
         self._last = after
+
+
+def _merged(spans: Sequence[Span]) -> Iterator[Span]:
+    """Merge adjacent spans without a style: a row of a thousand short paragraphs is one text."""
+    for is_plain, group in groupby(spans, key=_is_plain):
+        members = list(group)
+        yield from [Span(_text(members))] if is_plain and len(members) > 1 else members
+
+
+def _is_plain(span: Span) -> bool:
+    return not (span.bold or span.italic or span.strike or span.code or span.maths)
 
 
 def _pieces(blocks: Sequence[Block], width: int) -> Iterator[_Piece]:
@@ -136,6 +147,8 @@ def _piece(block: Block, width: int) -> _Piece:
 
 def _flowing(block: Paragraph | Heading) -> Paragraph | Heading:
     """Replace hard line breaks by marks."""
+    if not any("\n" in span.text for span in block.spans):
+        return block
     spans = tuple(replace(span, text=LINE_END.text.join(span.text.split("\n"))) if "\n" in span.text else span for span in block.spans)
     return replace(block, spans=spans)
 
@@ -175,5 +188,5 @@ def _direction(text: str) -> int:
     return base_level(text) if has_rtl(text) else 0
 
 
-def _text(spans: Spans) -> str:
+def _text(spans: Sequence[Span]) -> str:
     return "".join(span.text for span in spans)

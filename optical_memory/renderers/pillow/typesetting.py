@@ -156,8 +156,11 @@ class Typesetter:
         used = gap = 0.0
         white = 0
         touched = False
+        style_before, level_before, shelf = None, 0, dict[str, Word]()  # hashing a style for every word would take longer than all else
         for token in tokens:
             text, text_style, level = token
+            if text_style is not style_before or level != level_before:
+                style_before, level_before, shelf = text_style, level, self.words.shelf(text_style, bool(level & 1))
             touched = True
             if text == "\n":
                 yield line
@@ -165,12 +168,13 @@ class Typesetter:
                 continue
             if text.isspace():
                 white = min(white, level) if gap else level
-                gap += self._space(token)
+                blank = shelf.get(text) if text == " " else None
+                gap += blank.width if blank else self._space(token)
                 continue
             if not line and not box.preformatted:
                 gap = 0.0
             gap = min(gap, box.width / 2)  # a deeper indentation would leave no room
-            word = self.words.word(text, text_style, bool(level & 1)) if len(text) <= HUGE_WORD else _HUGE
+            word = shelf.get(text) or (self.words.word(text, text_style, bool(level & 1)) if len(text) <= HUGE_WORD else _HUGE)
             if used + gap + word.width <= box.width:
                 line.append(_Placed(word, text_style, level, gap, white, text[-1] == NO_BREAK))
                 used, gap = used + gap + word.width, 0.0

@@ -28,9 +28,12 @@ __all__ = ["LEFT_OUT", "Share", "larger", "shaped", "shares_of"]
 
 LEFT_OUT = "…"
 LARGER = 8 / 7  # letter size of an abridged page relative to a plain one: 16 px for 14, which are 8 px and 7 at Tiny
-TRIALS = 5  # drawings per page at most; each tells how much the next must leave out, so two or three are usual
-FULL = 0.98  # share of its columns from which a page counts as full: a line is one or two hundredths
-AIM = 0.985  # share of its columns that is aimed at: what is a little too long would be drawn in vain
+TRIALS = 7  # most drawings per page; two or three find the number of sentences that fit
+HEAD = 40  # characters of a page that a turn's number and speaker take
+LEAST_FILL = 0.05
+TIGHTER = 1.03  # fewer turns on a page leave fewer unfinished lines
+CAUTION = 0.1  # share of the sentences to leave out after a first drawing that does not fit; doubled each time
+FULL, SURE = 0.95, 1.01  # no more is tried on a page this full, if a sentence more takes so many times its room
 FENCES = ("```", "~~~")  # Markdown code fences
 EDGE = 40  # characters after the edge of a page that are searched for a space
 _WHITE = re.compile(r"\s")
@@ -123,31 +126,29 @@ def shaped(renderer: Renderer, style: PageStyle, page: Page, shares: Sequence[Sh
     if any(share.turn.images for share in shares):
         return None
     pieces, canvas = _ranked(shares), larger(style, page)
-    lengths = sorted((piece.rank, len(piece.text) + len(piece.gap)) for piece in pieces)
-    ends = list(accumulate((length for _, length in lengths), initial=0))  # characters of the best 0, 1, 2, ... sentences
+    loads = _loads(shares, pieces)
     best = None
     fits, most = -1, len(pieces)  # numbers of sentences: the most known to fit; the most that may
-    # Characters and height, in pages, of the trials nearest to a full page; at first, of nothing, and what to expect of all.
-    below, above = (0, 0.0), (ends[most], LARGER**2 * page.fill)
-    count = _count_for(AIM, below, above, ends) if above[1] > 1 else most
+    room = loads[-1] * TIGHTER / (LARGER**2 * max(page.fill, LEAST_FILL))  # what a page of larger letters should hold
+    less = CAUTION
     for _ in range(TRIALS):
-        pages = renderer.render(exchanges_of(_abridged(shares, pieces, count)), canvas)
-        tried = (ends[count], len(pages) - 1 + pages[-1].fill)
-        if len(pages) == 1:
-            best, fits, below = pages[0], count, tried
-            above = above if most < len(pieces) else (2 * tried[0], 2 * tried[1])  # nothing was too long yet: expect more of the same
-        else:
-            most, above = count - 1, tried
-        if fits >= most or (best and best.fill >= FULL):
+        if fits >= most or (best and best.fill > FULL and loads[fits + 1] > SURE * room):
             break
-        count = min(most, max(fits + 1, _count_for(AIM, below, above, ends)))
+        count = min(most, max(fits + 1, bisect_right(loads, room) - 1))
+        drawn = _drawn(renderer, canvas, _abridged(shares, pieces, count))
+        if drawn:
+            best, fits, room = drawn, count, loads[count] / max(drawn.fill, LEAST_FILL)
+        elif best:
+            most, room = count - 1, (loads[fits] + loads[count]) / 2
+        else:
+            most, room, less = count - 1, (1 - less) * loads[count], min(2 * less, 0.9)
     return best
 
 
-def _count_for(height: float, below: tuple[int, float], above: tuple[int, float], ends: Sequence[int]) -> int:
-    """Estimate how many sentences are `height` pages high, from the characters and heights of two trials."""
-    characters = below[0] + (height - below[1]) * (above[0] - below[0]) / max(above[1] - below[1], 0.01)
-    return max(0, bisect_right(ends, characters) - 1)
+def _loads(shares: Sequence[Share], pieces: Sequence[_Piece]) -> list[float]:
+    """Return about how many characters of a page the turns take with the n best sentences, for every n from 0 on."""
+    lengths = [len(piece.text) + 1 for piece in sorted(pieces, key=lambda piece: piece.rank)]
+    return list(accumulate(lengths, initial=float(HEAD * len(shares))))
 
 
 def larger(style: PageStyle, page: Page) -> PageStyle:
@@ -172,9 +173,7 @@ def _ranked(shares: Sequence[Share]) -> list[_Piece]:
     texts = [share.text[share.start : share.stop] for share in shares]
     rare = Rarity(texts)
     pieces = [piece for place, share in enumerate(shares) for piece in _pieces_of(place, share)]
-    told = {(piece.text, shares[piece.share].turn.importance) for piece in pieces}  # a log repeats many of its lines
-    known = {each: worth(each[0], rare, importance=each[1]) for each in told}
-    worths = [known[piece.text, shares[piece.share].turn.importance] for piece in pieces]
+    worths = [worth(piece.text, rare, importance=shares[piece.share].turn.importance) for piece in pieces]
     order = sorted(range(len(pieces)), key=lambda at: (-worths[at], at))
     ranks = {at: rank for rank, at in enumerate(order)}
     return [replace(piece, rank=ranks[at]) for at, piece in enumerate(pieces)]
@@ -258,3 +257,9 @@ def _text(pieces: Sequence[_Piece], count: int) -> str:
 
 def _closing(fence: str) -> str:
     return fence[: len(fence) - len(fence.lstrip("`~"))]
+
+
+def _drawn(renderer: Renderer, style: PageStyle, turns: Sequence[Turn]) -> RenderedPage | None:
+    """Draw the turns on one image; None if they do not fit."""
+    pages = renderer.render(exchanges_of(turns), style)
+    return pages[0] if len(pages) == 1 else None

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import SessionCorrupted
 from ..pages.page import Box, Page, Segment
+from ..text.labels import label_text
 from ..turns.attachments import ImageLoad
 
 __all__ = ["decode_pages", "encode_pages"]
@@ -64,7 +65,7 @@ def _from_json(fields: dict[str, Any]) -> Page:
         index=0,
         segments=segments,
         text_tokens=int(fields["tokens"]),
-        sidecar=tuple(fields["sidecar"]),
+        sidecar=tuple(label_text(str(string)) for string in fields["sidecar"]),
         width=width,
         height=height,
         importance=float(fields["importance"]),

@@ -10,7 +10,30 @@ from ..turns.attachments import image_load
 from ..turns.exchanges import Exchange
 from ..turns.turn import Turn
 
-__all__ = ["areas_of", "page_of", "share_of", "whole_runs"]
+__all__ = ["contents_of", "page_of", "whole_runs"]
+
+
+def contents_of(
+    rendered: Sequence[RenderedPage], turns: Mapping[int, Turn], costs: Mapping[int, int]
+) -> Iterator[tuple[RenderedPage, int, list[str]]]:
+    """Yield drawn pages with the tokens and the texts on each, estimated from the area of each turn. Tokens add up to those of the turns.
+
+    Args:
+        rendered: all pages of the turns.
+        turns: the turns on them, by number; `costs` has their tokens.
+    """
+    done, area = dict.fromkeys(turns, 0), dict.fromkeys(turns, 0)
+    for page in rendered:
+        for number, size in _areas(page).items():
+            area[number] += size
+    for page in rendered:
+        tokens, texts = 0, []
+        for number, size in _areas(page).items():
+            text, start, end = turns[number].text, done[number], done[number] + size
+            tokens += _cut(costs[number], end, area[number]) - _cut(costs[number], start, area[number])
+            texts.append(text[_cut(len(text), start, area[number]) : _cut(len(text), end, area[number])])
+            done[number] = end
+        yield page, tokens, texts
 
 
 def page_of(key: str, drawn: RenderedPage, turns: Mapping[int, Turn], tokens: int, sidecar: tuple[str, ...]) -> Page:
@@ -33,12 +56,12 @@ def page_of(key: str, drawn: RenderedPage, turns: Mapping[int, Turn], tokens: in
     )
 
 
-def areas_of(page: RenderedPage) -> dict[int, int]:
+def _areas(page: RenderedPage) -> dict[int, int]:
     """Return the area of each turn on a page, in square pixels; at least 1, so that shares can be computed."""
     return {segment.turn: max(1, sum(box.width * box.height for box in segment.boxes)) for segment in page.segments}
 
 
-def share_of(whole: int, part: int, of: int) -> int:
+def _cut(whole: int, part: int, of: int) -> int:
     """Scale `part` of `of` to 0..whole; the ends are exact."""
     return whole * part // of
 

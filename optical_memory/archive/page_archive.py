@@ -26,9 +26,10 @@ from ..turns.redaction import Redactor, redacted_turn
 from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .codec import decode_pages, encode_pages
-from .drawn_pages import areas_of, page_of, share_of, whole_runs
+from .drawn_pages import contents_of, page_of, whole_runs
 from .long_units import by_section, costs_of, newest_sections, sections_before, stretches_of
-from .page_runs import PageRun, PagesLost, discard_runs, runs_named, without_overlaps
+from .page_runs import PageRun, PagesLost, discard_runs, merged_spans, runs_named, without_overlaps
+from .undrawn import PREFIX, Undrawn, decode_undrawn, encode_undrawn, without
 
 __all__ = ["PageArchive", "sealed_name"]
 
@@ -57,6 +58,7 @@ class PageArchive:
         *,
         sidecar_tokens: int,
         redactor: Redactor | None = None,
+        screened: bool = False,
     ) -> None:
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
         self._pricing, self._sidecar_tokens, self._redactor = pricing, sidecar_tokens, redactor
@@ -65,9 +67,11 @@ class PageArchive:
         if redactor:
             basis.append([redactor.name, redactor.fingerprint])
             self._fingerprint += f" {redactor.name} {redactor.fingerprint}"
+        if screened:  # pages sealed without screening may hold what it keeps off them
+            basis.append("screened")
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = ArchiveCounts()
-        self._drawn_to = 0  # the last turn found on a page so far
+        self._drawn: list[tuple[int, int]] = []  # turns (first, last) found on pages so far
 
     def runs(self) -> list[PageRun]:
         """Return all runs, in order, without overlaps.
@@ -82,23 +86,42 @@ class PageArchive:
             shorter = [run for run in found if run not in runs and (run.first, run.last) in spans]
             self._store.discard(self._session, [run.name(self.layout) for run in shorter])  # the images belong to the longer one too
             self.discard([run for run in found if run not in runs and run not in shorter])
-        self._drawn_to = max([self._drawn_to, *(run.last for run in runs[-1:])])
+        self._drawn = list(merged_spans([*self._drawn, *((run.first, run.last) for run in runs)]))
         return runs
 
-    def pages(self, runs: Sequence[PageRun], first_index: int = 1) -> list[Page]:
-        """Return the pages of adjacent runs; `first_index` is the index of the first. Raises `PagesLost`."""
+    def undrawn(self, runs: Sequence[PageRun], length: int) -> list[Undrawn]:
+        """Return the ranges of a log of `length` turns that are known not to be drawn, beside the pages of `runs`."""
+        return without(decode_undrawn(self._undrawn_record(), length), runs)
+
+    def keep_undrawn(self, ranges: Sequence[Undrawn]) -> None:
+        """Store the ranges that are not drawn, in place of those stored before."""
+        data = encode_undrawn(ranges)
+        if data != self._undrawn_record():
+            self._store.put(self._session, {PREFIX + self.layout: data})
+
+    def _undrawn_record(self) -> bytes | None:
+        name = PREFIX + self.layout
+        return self._store.get(self._session, [name]).get(name)
+
+    def pages(self, runs: Sequence[PageRun], numbers: Mapping[int, int] | None = None) -> list[Page]:
+        """Return the pages of runs. Raises `PagesLost`.
+
+        Args:
+            numbers: the number of each run's first page, by the run's first turn; see `page_numbers`. Without it, pages count from 1.
+        """
         records = self._store.get(self._session, [run.name(self.layout) for run in runs])
         pages: list[Page] = []
         lost: list[PagesLost] = []
-        index = first_index
+        count = 1
         for run in runs:
+            index = numbers[run.first] if numbers else count
+            count += run.pages
             try:
                 found = self._read(run, records.get(run.name(self.layout)))
             except PagesLost as exc:
                 lost.append(exc)
                 continue
             pages += [replace(page, index=index + place) for place, page in enumerate(found)]
-            index += run.pages
         if lost:
             raise PagesLost([run for each in lost for run in each.runs], lost[0].why)
         return pages
@@ -137,14 +160,14 @@ class PageArchive:
                 first = self._seal_stretch(stretch, seal_last=seal_last or stretch[-1] is not turns[-1])
         return first
 
-    def lengthen(self, run: PageRun) -> bool:
-        """Draw sections of a long unit before those on the pages of its run; False if all are drawn.
+    def lengthen(self, run: PageRun) -> int:
+        """Draw sections of a long unit before those on the pages of its run; return the number of pages, 0 if all were drawn.
 
         Raises `RenderError`; `PagesLost` if one of its turns was erased meanwhile.
         """
         pages = self.pages([run])
         if pages[0].section <= 1:
-            return False
+            return 0
         turns = self._store.read(self._session, run.first, run.last + 1)
         if len(turns) != run.turns:
             raise PagesLost([run], "a turn on them was erased")
@@ -155,7 +178,7 @@ class PageArchive:
         self._store_run(replace(run, pages=len(before) + len(pages)), [*before, *pages], _pictures(before, rendered))
         self._store.discard(self._session, [run.name(self.layout)])  # its pages belong to the longer one now
         self.counts.pages_sealed += len(before)
-        return True
+        return len(before)
 
     def _seal_long(self, turns: Sequence[Turn]) -> None:
         drawn = self._drawn_unit(turns)
@@ -175,6 +198,16 @@ class PageArchive:
                 break
             chunk = CHUNK_TOKENS if last else chunk * 2
         return rest[0].number if rest else turns[-1].number + 1
+
+    def filled(self, turns: Sequence[Turn]) -> float:
+        """Return how many pages turns would fill, 1.5 for one and a half. Stores nothing. Raises `RenderError`."""
+        rendered = self._render(self._redacted(exchanges_of(turns)), seal_last=True)
+        return len(rendered) - 1 + rendered[-1].fill
+
+    def sidecar(self, turns: Sequence[Turn]) -> tuple[str, ...]:
+        """Return the exact strings beside a page of whole turns. Raises `RenderError` if the redactor fails."""
+        texts = [turn.text for exchange in self._redacted([(tuple(turns),)]) for unit in exchange for turn in unit]
+        return sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
 
     def redraw(self, page: Page) -> dict[str, bytes]:
         """Redraw the images of a page's run, store and return them by name. Raises `PagesLost` if they differ from the sealed ones."""
@@ -323,7 +356,7 @@ class PageArchive:
             last = turns[-1].number
             run = PageRun(turns[0].number, last, len(pages), len(turns), sum(costs[turn.number] for turn in turns))
             self._store_run(run, pages, _pictures(pages, rendered))
-            if last <= self._drawn_to:  # the store lost its cache
+            if any(start <= run.last and run.first <= end for start, end in self._drawn):  # the store lost its cache
                 self.counts.pages_redrawn += len(pages)
             else:
                 self.counts.pages_sealed += len(pages)
@@ -343,19 +376,8 @@ class PageArchive:
     def _pages_alike(self, rendered: Sequence[RenderedPage], turns: Sequence[Turn], costs: Mapping[int, int]) -> list[Page]:
         key = run_key(self._renderer.name, self._fingerprint, self._style, exchanges_of(turns))
         by_number = {turn.number: turn for turn in turns}
-        done = dict.fromkeys(by_number, 0)
-        area = dict.fromkeys(by_number, 0)
-        for page in rendered:
-            for number, size in areas_of(page).items():
-                area[number] += size
         pages = []
-        for place, drawn in enumerate(rendered):
-            tokens, texts = 0, []
-            for number, size in areas_of(drawn).items():
-                turn, start, end = by_number[number], done[number], done[number] + size
-                tokens += share_of(costs[number], end, area[number]) - share_of(costs[number], start, area[number])
-                texts.append(turn.text[share_of(len(turn.text), start, area[number]) : share_of(len(turn.text), end, area[number])])
-                done[number] = end
+        for place, (drawn, tokens, texts) in enumerate(contents_of(rendered, by_number, costs)):
             sidecar = sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
             pages.append(page_of(f"{key}-{place}", drawn, by_number, tokens, sidecar))
         return pages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from ..pages.page import Page
 from ..stores.base import Readable, SessionId
 from .codec import decode_pages
 
-__all__ = ["PageRun", "PagesLost", "discard_runs", "runs_named", "runs_with", "without_overlaps"]
+__all__ = ["PageRun", "PagesLost", "discard_runs", "merged_spans", "runs_named", "runs_with", "without_overlaps"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,6 +78,20 @@ def without_overlaps(runs: Sequence[PageRun]) -> list[PageRun]:
         if not kept or run.first > kept[-1].last:
             kept.append(run)
     return kept
+
+
+def merged_spans(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Sort spans of turns (first, last), and merge adjacent ones."""
+    current: tuple[int, int] | None = None
+    for first, last in sorted(spans):
+        if current and first <= current[1] + 1:
+            current = (current[0], max(current[1], last))
+            continue
+        if current:
+            yield current
+        current = (first, last)
+    if current:
+        yield current
 
 
 def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, also: Sequence[str] = ()) -> int:

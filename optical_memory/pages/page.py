@@ -96,7 +96,7 @@ class Page:
 
     Attributes:
         key: hash of everything that determines its pixels; equal keys mean equal bytes.
-        index: place among the session's pages, from 1.
+        index: number among the session's pages, from 1, ascending. Numbers are kept free for turns that are not drawn yet.
         first_turn, last_turn: numbers of the turns that it begins and ends with.
         segments: the turns on it, in reading order, with their boxes in pixels of the sealed image.
         text_tokens: cost of its text as plain text.

@@ -22,13 +22,14 @@ from ..base import RenderedPage
 from ..document.long_units import begins_page, in_sections, with_sections
 from ..fingerprint import fingerprint_of
 from ..geometry import Canvas
+from ..margins import draw_margins
 from ..png import encode_grey
 from ..typography.fonts import font_folders
 from ..typography.glyph_coverage import count_missing
 from .browser import Engine, Session, Tab, TabLost, release_engine, shared_engine
 from .finding import browser_version, require_browser
 from .html import has_emoji, unit_html
-from .page_breaks import PageDraft, Plan, drafts_of, fragments_of
+from .page_breaks import PageDraft, Plan, drafts_of, fragments_of, head_mark
 from .stylesheet import TINTS, document
 
 __all__ = ["ChromiumRenderer"]
@@ -167,13 +168,15 @@ class _Job:
             laid_out = [[fragments_of(rects, self._canvas) for rects in turns] for turns in reported]
             if not plan.correct(starts, laid_out):
                 break
+        heads = [[head_mark(rect, self._canvas) for rect in rects] for rects in await tab.call("heads")]
         kept = runs if ends or (last and self._seal_last) else runs[:-1]
         slots: list[list[PageDraft]] = [[] for _ in range(SLOTS)]
         for run, (begin, end) in enumerate(kept):
             numbers = [number for unit in units[begin:end] for number in unit.numbers]
             turns = [turn for unit in laid_out[begin:end] for turn in unit]
+            marks = [mark for unit in heads[begin:end] for mark in unit]
             missing = {turn: count for unit in units[begin:end] for turn, count in unit.missing.items()}
-            slots[_share_of(run, shares)] += [_with_missing(draft, missing) for draft in drafts_of(numbers, turns, self._canvas)]
+            slots[_share_of(run, shares)] += [_with_missing(draft, missing) for draft in drafts_of(numbers, turns, marks, self._canvas)]
         return starts, slots
 
     async def _capture(self, tab: Tab, slots: Sequence[Sequence[PageDraft]]) -> list[RenderedPage]:
@@ -182,15 +185,15 @@ class _Job:
         for position in range(max(len(slot) for slot in slots)):
             shown = [slot[position] if position < len(slot) else None for slot in slots]
             await tab.call("show", [draft and self._view(draft) for draft in shown])
-            channels = [channel for channel, draft in enumerate(shown) if draft]
+            drafts = {channel: draft for channel, draft in enumerate(shown) if draft}
             capture = await tab.capture()
-            encoding.append(asyncio.ensure_future(in_thread(_encode, capture, channels, self._canvas.style.grey_levels)))
+            encoding.append(asyncio.ensure_future(in_thread(_encode, capture, drafts, self._canvas)))
         pictures = [dict(zip(_present(slots, at), pngs, strict=True)) for at, pngs in enumerate(await asyncio.gather(*encoding))]
         return [self._page(draft, pictures[at][channel]) for channel, slot in enumerate(slots) for at, draft in enumerate(slot)]
 
     def _view(self, draft: PageDraft) -> tuple[int, int]:
         canvas = self._canvas
-        return draft.first_column * canvas.pitch, draft.columns * canvas.pitch - canvas.gutter
+        return draft.first_column * canvas.pitch, draft.columns * canvas.pitch - canvas.gap
 
     def _page(self, draft: PageDraft, png: bytes) -> RenderedPage:
         width, height = self._canvas.page_size
@@ -209,11 +212,13 @@ def _present(slots: Sequence[Sequence[PageDraft]], position: int) -> list[int]:
     return [channel for channel, slot in enumerate(slots) if position < len(slot)]
 
 
-def _encode(capture: bytes, channels: Sequence[int], levels: int) -> list[bytes]:
-    """Encode the pages in the colour channels of a capture."""
+def _encode(capture: bytes, drafts: Mapping[int, PageDraft], canvas: Canvas) -> list[bytes]:
+    """Encode the pages in the colour channels of a capture, each with its margins drawn."""
     with Image.open(BytesIO(capture), formats=("PNG",)) as image:
         bands = image.convert("RGB").split()
-    return [encode_grey(bands[channel], levels) for channel in channels]
+    for channel, draft in drafts.items():
+        draw_margins(bands[channel], draft.columns, draft.heads, canvas)
+    return [encode_grey(bands[channel], canvas.style.grey_levels) for channel in drafts]
 
 
 def _batch_end(units: Sequence[_Unit], begin: int, size: int) -> int:

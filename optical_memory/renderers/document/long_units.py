@@ -20,6 +20,7 @@ from ...turns.parts import TurnPart, part_of
 from ...turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 from ..base import RenderedPage
 from .compaction import is_json, minify_json
+from .decoded_json import decoded_json
 from .turn_heads import speaker_of
 
 __all__ = ["LONG", "SECTION", "begins_page", "in_sections", "is_long", "sections_of", "with_sections"]
@@ -225,15 +226,15 @@ def _cut_call(call: ToolCall) -> Iterator[ToolCall]:
 
 
 def _output(text: str) -> Iterator[str]:
-    """Cut verbatim text: between lines, else at spaces and separators."""
-    return _cut(minify_json(text), ("\n", _SPACE_OR_STOP))
+    """Cut verbatim text: between lines, else at spaces and separators. JSON is decoded first, as a piece of it could not be."""
+    return _cut(decoded_json(text), ("\n", _SPACE_OR_STOP))
 
 
 def _fenced(text: str) -> Iterator[str]:
     """Cut program output inside a message into listings, since a piece of it would not be recognised as such."""
     language = "json" if is_json(text) else ""
     ticks = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
-    return (f"{ticks}{language}\n{piece}\n{ticks}" for piece in _output(text))
+    return (f"{ticks}{language}\n{piece}\n{ticks}" for piece in _cut(minify_json(text), ("\n", _SPACE_OR_STOP)))
 
 
 def _markdown(text: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Quote, Rule, Span, Spans, Table
-from .compaction import JOIN_MARK, ROW_WIDTH, compact_code, minify_json, visible
+from .compaction import JOIN_MARK, ROW_WIDTH, compact_code, literal, minify_json, visible
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -119,7 +119,7 @@ def _bracket_maths(state: StateInline, silent: bool) -> bool:
 
 
 def _plain(text: str) -> list[Block]:
-    chunks = re.split(r"\n[ \t]*\n", text.replace(JOIN_MARK, JOIN_MARK * 2))
+    chunks = re.split(r"\n[ \t]*\n", literal(text))
     return [Paragraph((Span(_line_end(chunk).join(chunk.split("\n"))),)) for chunk in map(str.strip, chunks) if chunk]
 
 
@@ -194,7 +194,7 @@ class _Reader:
         text = token.content if language == info and token.content.strip() else f"{info}\n{token.content}"
         if language.lower() in ("json", "json5", "jsonc", "geojson"):
             text = minify_json(text)
-        drawn = compact_code(text, self._width)
+        drawn = compact_code(text, self._width, is_diff=language.lower() in ("diff", "patch"))
         if drawn:
             yield Code(drawn, language.lower())
 
@@ -314,7 +314,7 @@ class _InlineReader:
                 return Span("")
             case "link_close":
                 return self._span(self._shown_address())
-        return self._span(token.content.replace(JOIN_MARK, JOIN_MARK * 2))
+        return self._span(literal(token.content))
 
     def _maths(self, index: int, token: Token) -> Span:
         before = self._tokens[index - 1].content[-1:] if index else ""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ...pages.page import Box, Segment
 from ...pages.pagination import Measured, page_starts
 from ..geometry import Canvas
+from ..margins import HeadMark
 from .typesetting import Row
 
 __all__ = ["Draft", "TurnRows", "UnitRows", "drafts_of"]
@@ -59,6 +60,7 @@ class Draft:
 
     rows: list[Placed] = field(default_factory=list)
     segments: tuple[Segment, ...] = ()
+    heads: list[HeadMark] = field(default_factory=list)
     fill: float = 0.0
 
 
@@ -156,8 +158,9 @@ def _pages(placed: Sequence[Placed], canvas: Canvas) -> list[Draft]:
     last_page = {entry.turn: entry.column // columns for entry in placed}
     first_page: dict[int, int] = {}
     for entry in placed:
-        if not entry.row.space:
-            first_page.setdefault(entry.turn, entry.column // columns)
+        if not entry.row.space and entry.turn not in first_page:
+            first_page[entry.turn] = page = entry.column // columns
+            drafts[page].heads.append(HeadMark(entry.column % columns, entry.top, entry.row.rtl))
     for page, draft in enumerate(drafts):
         boxes = _boxes(draft.rows, canvas)
         draft.segments = tuple(
@@ -177,7 +180,7 @@ def _boxes(rows: Sequence[Placed], canvas: Canvas) -> dict[int, tuple[Box, ...]]
         span[1] = top + row.height
     found: dict[int, tuple[Box, ...]] = {}
     for (turn, column), (top, bottom) in spans.items():
-        box = Box(canvas.margin + column * canvas.pitch, canvas.margin + top, canvas.column_width, bottom - top)
+        box = Box(canvas.left - canvas.lane + column * canvas.pitch, canvas.margin + top, canvas.column_width, bottom - top)
         found[turn] = (*found.get(turn, ()), box)
     return found
 

@@ -21,7 +21,7 @@ from ..document.long_units import begins_page, in_sections, with_sections
 from ..document.turn_heads import head_labels
 from ..fingerprint import fingerprint_of
 from ..geometry import Canvas
-from ..greys import COLUMN_RULE
+from ..margins import draw_margins
 from ..png import encode_grey
 from ..typography.fonts import FontBook
 from ..typography.word_masks import WordBook
@@ -95,10 +95,9 @@ def _unit_rows(exchanges: Sequence[Exchange], flow: Flow) -> list[UnitRows]:
 
 def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
     image = Image.new("L", canvas.page_size, WHITE)
-    _rule_columns(image, draft, canvas)
     missing = 0
     for _, row, column, top in draft.rows:
-        left, above = canvas.margin + column * canvas.pitch, canvas.margin + top
+        left, above = canvas.left + column * canvas.pitch, canvas.margin + top
         for x, y, width, height, grey in row.bars:
             image.paste(grey, (left + x, above + y, left + x + width, above + y + height))
         for x, y, mask, _ in row.pictures:
@@ -106,13 +105,6 @@ def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
         for x, y, mask, grey in row.marks:
             image.paste(grey, (left + x, above + y), mask)
         missing += row.missing
+    draw_margins(image, 1 + max(placed.column for placed in draft.rows), draft.heads, canvas)
     png = encode_grey(image, canvas.style.grey_levels)
     return RenderedPage(png, image.width, image.height, draft.segments, draft.fill, missing)
-
-
-def _rule_columns(image: Image.Image, draft: Draft, canvas: Canvas) -> None:
-    """Draw a hairline before every used column but the first."""
-    hair = max(1, round(canvas.scale))
-    for column in range(1, 1 + max(placed.column for placed in draft.rows)):
-        left = canvas.margin + column * canvas.pitch - (canvas.gutter + hair) // 2
-        image.paste(COLUMN_RULE, (left, canvas.margin, left + hair, canvas.margin + canvas.height))

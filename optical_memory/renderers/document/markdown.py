@@ -4,7 +4,7 @@ CommonMark with tables, strikethrough, task lists and maths. Four differences, s
 
 - Raw HTML and link reference definitions are plain text. Links show their URL, images are named and never fetched.
 - Emphasis marks inside a word (`2*3*4`, `__init__`) and dollars next to one (`$HOME/$USER`) are literal.
-- A table row with more cells than its header turns the whole table into code.
+- A table row with more cells than its header turns the whole table into code; so do rows with hardly any of its cells.
 - A paragraph's line ends: a paragraph that was wrapped by an editor flows; other line ends are shown as ` ↵ `.
 """
 
@@ -33,8 +33,10 @@ MAX_NESTING = 40  # deeper structure is shown as plain text: an accident or an a
 # The effort for one message is bounded by what is counted in it, and not by a clock, so that the same message is always drawn alike.
 MANY_BRACKETS = 500
 BRACKET_WORK = 20_000_000  # brackets times characters of a paragraph: about 0.1 s of parsing
-MATHS_WORK = 2_000_000  # lines that open maths times lines, for the parser reads on to the end for each that is not closed: about 0.4 s
+MATHS_WORK = 1_000_000  # lines that open maths times lines, for the parser reads on to the end for each that is not closed: about 0.2 s
+TABLE_WORK = 100_000  # cells of tables, with those that the parser adds to short rows: about 1 s
 LABEL_STEPS = 200_000  # tokens read in search of a link's end: about 1 s
+ADDED_CELLS, ROOM_FOR_CELLS = 4, 400  # cells of a table for each that is written, and beyond that; more would be blank pages
 WRAPPED_LINE = 50  # characters; an editor wraps at more than this
 LINE_END = f" {JOIN_MARK} "
 
@@ -66,13 +68,29 @@ class _TooCostlyError(Exception):
 
 
 def _is_costly(text: str) -> bool:
-    """Whether a paragraph has so many opening brackets, or the text so many lines that open maths, that matching takes seconds."""
+    """Whether the parser would take seconds: for the brackets of a paragraph, for lines that open maths, or for cells of tables."""
+    if "|" in text and _cells_of(text) > TABLE_WORK:
+        return True
     if ("$$" in text or "\\begin{" in text) and len(_OPENS_MATHS.findall(text)) * text.count("\n") > MATHS_WORK:
         return True
     if text.count("[") < MANY_BRACKETS:
         return False
     paragraphs = re.split(r"\n[ \t]*\n", text)
     return any(paragraph.count("[") >= MANY_BRACKETS and paragraph.count("[") * len(paragraph) > BRACKET_WORK for paragraph in paragraphs)
+
+
+def _cells_of(text: str) -> int:
+    """Return how many cells the tables of a text have at most: the columns of each row that may follow a header, times the lines below."""
+    cells = below = 0
+    for line in reversed(text.split("\n")):
+        inner = line.strip(" \t>")
+        if not inner:
+            below = 0
+            continue
+        if "-" in inner and "|" in inner and not inner.strip("|:- \t"):
+            cells += (inner.count("|") + 1) * below
+        below += 1
+    return cells
 
 
 @lru_cache(maxsize=1)
@@ -217,7 +235,8 @@ class _Reader:
                     aligns.append(str(inner.attrs.get("style", "")).removeprefix("text-align:"))
                 rows[-1].append(_spans(self._inline(inner.type.replace("_open", "_close"))))
         source = self._lines[slice(*token.map)] if token.map else []
-        if any(_cell_count(line) > len(aligns) for line in source):
+        counts = [_cell_count(line) for line in source]
+        if max(counts, default=0) > len(aligns) or len(rows) * len(aligns) > ADDED_CELLS * sum(counts) + ROOM_FOR_CELLS:
             yield Code(compact_code("\n".join(source), self._width))
         else:
             yield Table(tuple(tuple(row) for row in rows), tuple(aligns))

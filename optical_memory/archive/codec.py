@@ -46,6 +46,7 @@ def _to_json(page: Page) -> dict[str, object]:
         "missing": page.missing_glyphs,
         "canvas": page.canvas,
         "pictures": astuple(page.pictures),
+        **({"section": page.section} if page.section else {}),
         "segments": [
             [segment.turn, segment.continued, segment.continues, [[box.left, box.top, box.width, box.height] for box in segment.boxes]]
             for segment in page.segments
@@ -73,4 +74,5 @@ def _from_json(fields: dict[str, Any]) -> Page:
         missing_glyphs=int(fields["missing"]),
         canvas=int(fields.get("canvas", 0)),  # records of the first releases have none
         pictures=ImageLoad(*fields.get("pictures", ())),  # absent from records of earlier releases
+        section=int(fields.get("section", 0)),
     )

@@ -72,9 +72,12 @@ def runs_named(names: Sequence[str]) -> list[PageRun]:
 
 
 def without_overlaps(runs: Sequence[PageRun]) -> list[PageRun]:
-    """Sort runs, and drop those that overlap an earlier one. Of runs with the same first turn, the longest is kept."""
+    """Sort runs, and drop those that overlap an earlier one.
+
+    Of runs with the same first turn, the longest is kept; of the same long unit, the one with most of its sections.
+    """
     kept: list[PageRun] = []
-    for run in sorted(runs, key=lambda run: (run.first, -run.last, run)):
+    for run in sorted(runs, key=lambda run: (run.first, -run.last, -run.pages, run)):
         if not kept or run.first > kept[-1].last:
             kept.append(run)
     return kept

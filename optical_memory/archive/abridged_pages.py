@@ -174,7 +174,9 @@ def _ranked(shares: Sequence[Share]) -> list[_Piece]:
     texts = [share.text[share.start : share.stop] for share in shares]
     rare = Rarity(texts)
     pieces = [piece for place, share in enumerate(shares) for piece in _pieces_of(place, share)]
-    worths = [worth(piece.text, rare, importance=shares[piece.share].turn.importance) for piece in pieces]
+    told = {(piece.text, shares[piece.share].turn.importance) for piece in pieces}  # a log repeats many of its lines
+    known = {each: worth(each[0], rare, importance=each[1]) for each in told}
+    worths = [known[piece.text, shares[piece.share].turn.importance] for piece in pieces]
     order = sorted(range(len(pieces)), key=lambda at: (-worths[at], at))
     ranks = {at: rank for rank, at in enumerate(order)}
     return [replace(piece, rank=ranks[at]) for at, piece in enumerate(pieces)]

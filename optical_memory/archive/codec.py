@@ -47,6 +47,7 @@ def _to_json(page: Page) -> dict[str, object]:
         "canvas": page.canvas,
         "pictures": astuple(page.pictures),
         "same": [astuple(reference) for reference in page.same_as],
+        **({"section": page.section} if page.section else {}),
         "segments": [
             [segment.turn, segment.continued, segment.continues, [[box.left, box.top, box.width, box.height] for box in segment.boxes]]
             for segment in page.segments
@@ -75,4 +76,5 @@ def _from_json(fields: dict[str, Any]) -> Page:
         canvas=int(fields.get("canvas", 0)),  # records of the first releases have none
         pictures=ImageLoad(*fields.get("pictures", ())),  # absent from records of earlier releases
         same_as=tuple(Reference(*map(int, reference)) for reference in fields.get("same", ())),
+        section=int(fields.get("section", 0)),
     )

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from ..turns.attachments import NO_IMAGES, ImageLoad
+from ..turns.parts import TurnPart
 from ..turns.repeated import RepeatedTurn
 from ..turns.turn import Turn
 from .tiers import Tier
@@ -124,6 +125,7 @@ class Page:
         missing_glyphs: characters drawn as a visible replacement because no font has them.
         pictures: images inside the turns that begin on it, sent if they are text instead.
         same_as: its turns that are drawn as a reference to another.
+        section: the section of a long unit that it belongs to, from 1; 0 if its units are drawn as a whole.
         shaped_at: tiers at which its memory abridges it instead of shrinking it; see `archive.abridged_pages`.
     """
 
@@ -141,6 +143,7 @@ class Page:
     canvas: int = 0
     pictures: ImageLoad = NO_IMAGES
     same_as: tuple[Reference, ...] = ()
+    section: int = 0
     picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
     cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
     size_of: Callable[[Page, Tier], tuple[int, int]] | None = field(default=None, compare=False, repr=False)
@@ -157,7 +160,7 @@ class Page:
     @property
     def drawn_tokens(self) -> int:
         """Cost of the words drawn on it as plain text: `text_tokens` without those of its references."""
-        return self.text_tokens - sum(reference.tokens for reference in self.same_as)
+        return max(0, self.text_tokens - sum(reference.tokens for reference in self.same_as))
 
     def image(self, tier: Tier | str) -> bytes:
         """Return the page at a tier, as PNG bytes. Redrawn if its image was lost; raises `RenderError` if that fails."""
@@ -190,8 +193,10 @@ def drawn_form(turn: Turn) -> dict[str, object]:
     """Return the parts of a turn that are drawn, as plain JSON: no id, no time, no metadata."""
     drawn = [part.model_dump(mode="json") for part in turn.parts if part.type != "reasoning"]
     reference = {"same_as": turn.same_as} if isinstance(turn, RepeatedTurn) else {}
+    place = {"part": [turn.section, turn.part, turn.of]} if isinstance(turn, TurnPart) else {}
     return {
         **reference,
+        **place,
         "number": turn.number,
         "role": turn.role,
         "name": turn.name,

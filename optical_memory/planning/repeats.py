@@ -15,6 +15,8 @@ from ..archive.page_runs import PageRun
 from ..context.plan import Plan, TextItem
 from ..pages.page import Page, referents_of
 from ..pages.tiers import Tier
+from ..renderers.document.long_units import is_long
+from ..turns.exchanges import units_of
 from ..turns.repeated import Words, words_of_turn
 from ..turns.turn import Turn
 from .candidates import PageCandidate, TextCandidate
@@ -44,10 +46,11 @@ class References:
             loose: turns that are text. All others that a reference may name were passed as `turns` before, or are among them.
         """
         newest = dict(self._newest)
+        self._read([*turns, *loose])
         for turn in (*turns, *loose):
-            if words := self._words_of(turn):
+            if words := self._words.get(turn.number):
                 newest[words] = max(turn.number, newest.get(words, 0))
-        said = {turn.number: words for turn in turns if (words := self._words_of(turn))}
+        said = {turn.number: words for turn in turns if (words := self._words.get(turn.number))}
         repeating = {number: newest[words] for number, words in said.items() if newest[words] > number}
         start = min(repeating, default=None)
         if start is not None and (self._known_from is None or start < self._known_from):
@@ -60,14 +63,17 @@ class References:
                 self._newest[words] = max(number, self._newest.get(words, 0))
         return same
 
-    def _words_of(self, turn: Turn) -> Words | None:
-        if turn.number not in self._words:
-            words = words_of_turn(turn) if len(turn.text) >= LEAST_CHARACTERS else None
-            self._words[turn.number] = words if words and _is_long(words) else None
-        return self._words[turn.number]
+    def _read(self, turns: Sequence[Turn]) -> None:
+        """Learn the words of turns, except of long units: only sections of those are drawn, so their words may be on no page."""
+        for unit in units_of(sorted(turns, key=lambda turn: turn.number)):
+            long = any(turn.number not in self._words for turn in unit) and is_long(unit)
+            for turn in unit:
+                if turn.number not in self._words:
+                    words = words_of_turn(turn) if not long and len(turn.text) >= LEAST_CHARACTERS else None
+                    self._words[turn.number] = words if words and _has_rows(words) else None
 
 
-def _is_long(words: Words) -> bool:
+def _has_rows(words: Words) -> bool:
     return sum(len(piece) for text, _ in words[1] for piece in text.split()) >= LEAST_CHARACTERS
 
 
@@ -109,8 +115,9 @@ def _sharpness(
     found: dict[int, Tier | None] = {}
     for candidate in candidates:
         if isinstance(candidate, PageCandidate):
-            tier = shown.get(candidate.key)
-            elsewhere = {reference.turn for reference in page_of(candidate.key).same_as}
+            page = page_of(candidate.key)
+            tier = shown.get(candidate.key) if not page.section else None  # other sections may not be drawn
+            elsewhere = {reference.turn for reference in page.same_as}
             for number in candidate.turns:
                 found[number] = _fainter(found.get(number, tier), None if number in elsewhere else tier)
     return found | dict.fromkeys(_as_text(plan, candidates, tail), max(Tier))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
+from typing import NamedTuple
 
 from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PageRun, PagesLost
@@ -27,7 +28,7 @@ from .repeats import References, referred_to
 from .sizes import BLOCK, Sizes, Tally, blocks, newest_units, units_from
 from .triggers import LONG_EXCHANGE, WaterMarks
 
-__all__ = ["Sealing", "Wanted"]
+__all__ = ["Sealing", "Shortened", "Wanted"]
 
 GAUGED, GAUGED_TEXT = 0.25, 3_000  # about so many pages of turns, of which so many characters each, tell how a renderer packs
 SMALL_REST = 2.0  # pages; a rest that is this small, or a quarter of what is wanted, is drawn too, so that pages begin where it begins
@@ -37,6 +38,13 @@ LABEL = "[page 1234 #123456-123465 2026-01-01]"
 RECENT = 64  # runs that tell how many pages a text needs
 
 Wanted = Sequence[tuple[Undrawn, int]]  # how many pages to draw of each range, from its newest turn back
+
+
+class Shortened(NamedTuple):
+    """The run of a long unit that is drawn in part, and the tokens of what is not drawn."""
+
+    run: PageRun
+    tokens: int
 
 
 class Sealing:
@@ -200,6 +208,16 @@ class Sealing:
         if not self.draws:
             self._give_up()
 
+    def lengthen(self, shown: Sequence[Shortened], others: Sequence[Shortened]) -> bool:
+        """Draw more of the long units whose oldest page is shown; whether anything changed.
+
+        The pages after a long unit keep their numbers when more of it is drawn: numbers are kept free for it before its own.
+        """
+        kept = {each.first for each in self._spent}
+        new = [each for each in (*shown, *others) if each.run.first not in kept]
+        self._spent += [_numbers_before(each) for each in new]
+        return any([self._lengthen(each.run) for each in shown]) or bool(new)
+
     # -- internals -----------------------------------------------------------------------------------------------------------------
 
     def _read(self, start: int, stop: int) -> list[Turn]:
@@ -266,10 +284,25 @@ class Sealing:
         except PagesLost:
             raise
         except RenderError as exc:
-            self.draws = False
-            warnings.warn(f"turns from #{turns[0].number} on stay text: {exc}", RuntimeWarning, stacklevel=3)
+            self._stop_drawing(turns[0].number, exc)
         self.runs = self._archive().runs()
         return [turn for turn in turns if not _is_covered(turn.number, self.runs)]
+
+    def _stop_drawing(self, first: int, exc: RenderError) -> None:
+        self.draws = False
+        warnings.warn(f"turns from #{first} on stay text: {exc}", RuntimeWarning, stacklevel=2)
+
+    def _lengthen(self, run: PageRun) -> bool:
+        try:
+            added = self._archive().lengthen(run) if self.draws else 0
+        except PagesLost:
+            raise
+        except RenderError as exc:
+            self._stop_drawing(run.first, exc)
+            return False
+        self.runs = self._archive().runs()
+        self._spent = [replace(each, pages=max(0, each.pages - added)) if each.first == run.first else each for each in self._spent]
+        return added > 0
 
     def _asks(self, turn: Turn) -> bool:
         if not self._screen or turn.role in ("system", "developer"):
@@ -327,6 +360,13 @@ class Sealing:
                 place = edge
             groups[-1].append(turn)
         return groups
+
+
+def _numbers_before(each: Shortened) -> Undrawn:
+    """Return the page numbers to keep free for what is not drawn of a long unit."""
+    run = each.run
+    size = run.pages * each.tokens / max(1, run.text_tokens - each.tokens)
+    return Undrawn(run.first, run.first, 0, kept_free(size), 0.0, 0, is_stored=True)
 
 
 def _opening(turns: Sequence[Turn]) -> list[Turn]:

@@ -315,6 +315,20 @@ def test_a_list_whose_newest_messages_change_draws_in_full_what_referred_to_them
         assert all(reference.of != newest for part in after.pages for reference in part.page.same_as)
 
 
+def test_very_long_results_are_drawn_in_full_since_only_sections_of_them_are() -> None:
+    memory = memory_of(marks=WaterMarks(), renderer=RuledRenderer(rows=8_000))
+    long = "".join(f"line {n} of the file\n" for n in range(9_000))
+    for n in range(3):
+        call = {"id": f"c{n}", "type": "function", "function": {"name": "cat", "arguments": "{}"}}
+        memory.extend([("user", "Show it."), {"role": "assistant", "content": "", "tool_calls": [call]}])
+        memory.extend([{"role": "tool", "tool_call_id": f"c{n}", "content": long}, ("assistant", LONG[0] * 4), ("user", LONG[0] * 4)])
+    memory.extend([("user", "And now?"), ("assistant", "Done.")])
+    context = ask(memory, None)
+    assert context is not None and any(part.page.section for part in context.pages)
+    told = {reference.turn for page in memory.pages() for reference in page.same_as}
+    assert told and not told & {turn.number for turn in memory.turns() if turn.role == "tool"}
+
+
 def test_a_session_shared_by_two_readers_and_two_budgets_settles() -> None:
     """They share pages: what one has to draw in full, the other gets in full too."""
     store = open_store("memory://")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from optical_memory.pages.page import PageStyle
@@ -33,7 +35,7 @@ def pages(renderer: Renderer) -> list[RenderedPage]:
 def test_sections_begin_pages_and_name_them(pages: list[RenderedPage]) -> None:
     count = len(sections_of(UNIT))
     assert count > 2
-    assert [page.section for page in pages] == sorted(page.section for page in pages[:-1]) + [0]
+    assert [page.section for page in pages] == [*sorted(page.section for page in pages[:-1]), 0]
     assert {page.section for page in pages} == set(range(count + 1))
     assert flags(pages[0]) == [(1, False, False)]
     assert flags(pages[-1]) == [(4, False, False)]
@@ -45,7 +47,7 @@ def test_a_turn_continues_from_section_to_section(pages: list[RenderedPage]) -> 
     assert inner[1] == (3, False, True)
     assert set(inner[2:-1]) == {(3, True, True)}
     assert inner[-1] == (3, True, False)
-    assert all(page.fill > 0.9 for page, after in zip(pages[1:], pages[2:], strict=False) if page.section == after.section)
+    assert all(page.fill > 0.9 for page, after in pairwise(pages) if page.section == after.section)
 
 
 def test_a_section_drawn_alone_is_the_same(renderer: Renderer, pages: list[RenderedPage]) -> None:

@@ -195,7 +195,9 @@ def test_what_stands_beside_a_section_begins_a_page() -> None:
 
 
 @settings(max_examples=30)
-@given(st.lists(st.sampled_from(["word ", "\n", "\n\n", "```\n", "| a | b |\n", "|---|---|\n", "- x\n", "漢字。", "🙂", " " * 9]), min_size=4))
+@given(
+    st.lists(st.sampled_from(["word ", "\n", "\n\n", "```\n", "| a | b |\n", "|---|---|\n", "- x\n", "漢字。", "🙂", " " * 9]), min_size=4)
+)
 def test_any_mixture_is_cut_without_losing_letters(pieces: list[str]) -> None:
     text = "".join(pieces) * (1 + 3 * LONG // len("".join(pieces)))
     letters = re.sub(r"[\s`|-]", "", whole(sections_of((Turn(number=1, role="user", content=text),))))

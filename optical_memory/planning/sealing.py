@@ -11,6 +11,7 @@ from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PageRun, PagesLost
 from ..errors import RenderError
 from ..stores.base import Readable, SessionId
+from ..text.excerpts import said
 from ..turns.exchanges import starts_exchange
 from ..turns.turn import Turn
 
@@ -93,7 +94,7 @@ class Sealing:
             raise
         except RenderError as exc:
             self._draws = False
-            warnings.warn(f"turns from #{turns[0].number} on stay text: {exc}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"turns from #{turns[0].number} on stay text: {said(exc)}", RuntimeWarning, stacklevel=2)
 
 
 def _loose_turns(store: Readable, session: SessionId, runs: Sequence[PageRun], length: int) -> list[Turn]:

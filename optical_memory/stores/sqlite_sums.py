@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import SessionCorrupted
+from ..text.excerpts import excerpt
 from .codec import VERSION
 from .places import Place
 
@@ -60,7 +61,7 @@ def checked(place: Place, record: Any, kept: Any) -> bytes:
     else:
         advice = "It can be made again: discard it"
     raise SessionCorrupted(
-        f"session {place.session.name!r}: the record of {place} is not as it was written. {advice}",
+        f"session {excerpt(place.session.name)}: the record of {place} is not as it was written. {advice}",
         session=place.session.name,
         missing=place.numbers,
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidTurn
+from ..text.excerpts import shape
 
 __all__ = ["Message", "identified", "read_chat"]
 
@@ -76,13 +77,12 @@ def _messages(value: object, where: str) -> Iterator[Message]:
     elif isinstance(value, list):
         for place, item in enumerate(value, 1):
             if not isinstance(item, Mapping):
-                raise InvalidTurn(f"{where}: message {place} is {str(item)[:60]!r}, not an object with role and content")
+                raise InvalidTurn(f"{where}: message {place} is {shape(item)}, not an object with role and content")
             yield dict(item)
     elif isinstance(value, Mapping) and "role" in value:
         yield dict(value)
     else:
-        held = f"an object with the keys {sorted(value)[:6]}" if isinstance(value, Mapping) else f"{str(value)[:60]!r}"
-        raise InvalidTurn(f"{where} holds {held}; expected a list of messages, an object with 'messages', or one message a line")
+        raise InvalidTurn(f"{where} holds {shape(value)}; expected a list of messages, an object with 'messages', or one message a line")
 
 
 def _chain(messages: Sequence[Message], variant: int) -> list[str]:
@@ -97,6 +97,6 @@ def _chain(messages: Sequence[Message], variant: int) -> list[str]:
 def _marked(message: Message, id: str, place: int, of: int) -> Message:
     metadata = message.get("metadata")
     if metadata is not None and not isinstance(metadata, Mapping):
-        raise InvalidTurn(f"message {place}: metadata is {metadata!r}; it must be an object")
+        raise InvalidTurn(f"message {place}: metadata is {shape(metadata)}; it must be an object")
     note = {"place": place, "of": of} | ({"id": message["id"]} if message.get("id") else {})
     return {**message, "id": id, "metadata": {**(metadata or {}), "import": note}}

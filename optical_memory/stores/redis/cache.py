@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import SessionCorrupted, StoreUnavailable, WrongKey
+from ...text.excerpts import excerpt
 from ..base import SessionId
 from ..codec import from_bytes, to_bytes
 from ..encryption import KEYS_VARIABLE, Cipher
@@ -104,7 +105,7 @@ class RedisCache:
         """The error of a script that was to write plain text into a sealed session; any other answer as it is."""
         if said.word != "SEALED":
             return said
-        return WrongKey(f"session {session.name!r} is encrypted, and no key is given; nothing was stored. Set {KEYS_VARIABLE}")
+        return WrongKey(f"session {excerpt(session.name)} is encrypted, and no key is given; nothing was stored. Set {KEYS_VARIABLE}")
 
     def _unless_full(self, session: SessionId, script: scripts.Script, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> bool:
         """The answer of a script. If the server's memory is full, log and go on: caches can be made again."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ...errors import SessionCorrupted, StoreError
+from ...text.excerpts import excerpt
 from ..base import SessionId
 from ..encryption import Cipher, is_bound
 from ..places import Place
@@ -69,8 +70,8 @@ class Seals:
         since = 0 if self._refuses else min([NEVER, *self._evidence(session, records)])
         if bad := tuple(number for number in unbound if number >= since):
             raise SessionCorrupted(
-                f"session {session.name!r}: the records of {ranges(bad)} are not sealed for their places, and this session's have to be: "
-                f"somebody else put them there. {ADVICE.format('these turns')}",
+                f"session {excerpt(session.name)}: the records of {ranges(bad)} are not sealed for their places, and this "
+                f"session's have to be: somebody else put them there. {ADVICE.format('these turns')}",
                 session=session.name,
                 missing=bad,
             )
@@ -88,7 +89,7 @@ class Seals:
         opened = self._cipher.open(data, Place.of_entry(session, name))
         if self._cipher.seals and not is_bound(data) and (self._refuses or min([NEVER, *self._evidence(session, [])]) <= 1):
             raise SessionCorrupted(
-                f"session {session.name!r}: the cached {name!r} is not sealed for its place, and this session's have to be: "
+                f"session {excerpt(session.name)}: the cached {name!r} is not sealed for its place, and this session's have to be: "
                 f"somebody else put it there. {ADVICE.format('it')}",
                 session=session.name,
             )

@@ -248,7 +248,8 @@ class PageArchive:
         try:
             return [tuple(tuple(redacted_turn(turn, redactor) for turn in unit) for unit in exchange) for exchange in exchanges]
         except Exception as exc:
-            raise RenderError(f"the redactor {redactor.name!r} failed: {type(exc).__name__}") from exc
+            kind = type(exc).__name__
+        raise RenderError(f"the redactor {redactor.name!r} failed: {kind}")  # without its cause, which may quote what it was given
 
     def _record(self, runs: Sequence[tuple[Sequence[RenderedPage], Sequence[Turn]]], costs: Mapping[int, int]) -> int:
         """Store runs and their images; return the last turn's number, 0 for no runs."""

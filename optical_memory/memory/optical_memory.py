@@ -17,9 +17,9 @@ from ..planning.settings import ViewOptions, ViewSettings
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
 from ..stores.base import SessionId, Store, open_store
-from ..text.excerpts import excerpt
+from ..text.excerpts import excerpt, masking
 from ..turns.from_messages import TurnLike, turn_of
-from ..turns.redaction import Redactor, redacted_turn
+from ..turns.redaction import redacted_turn
 from ..turns.turn import Turn
 from ..verification.base import Verification
 from ..worker_threads import in_thread
@@ -109,13 +109,15 @@ class OpticalMemory:
 
     def extend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
         """Store many turns atomically: all, or none if one is invalid; the error names it."""
-        batch = _batch(list(turns), self._builder.settings.redactor)
-        if redactor := self._before_storing:
-            batch = [redacted_turn(turn, redactor) for turn in batch]
-        if not batch:
-            return []
-        self._refuse_unknown_calls(batch)
-        return self._store.append(self.session, batch, expected_length=expected_length)
+        redactor = self._builder.settings.redactor
+        with masking(redactor.redact if redactor else None):  # errors quote by its rules as well
+            batch = _batch(list(turns))
+            if before := self._before_storing:
+                batch = [redacted_turn(turn, before) for turn in batch]
+            if not batch:
+                return []
+            self._refuse_unknown_calls(batch)
+            return self._store.append(self.session, batch, expected_length=expected_length)
 
     def _refuse_unknown_calls(self, batch: Sequence[Turn]) -> None:
         made: set[str] = set()
@@ -124,12 +126,10 @@ class OpticalMemory:
             strangers.update({call_id: place for call_id in turn.answered_calls if call_id not in made})
             made.update(call.id for call in turn.tool_calls)
         known = self._store.known_calls(self.session, list(strangers)) if strangers else set()
-        redactor = self._builder.settings.redactor
         for call_id, place in strangers.items():
             if call_id not in known:
-                shown = excerpt(redactor.redact(call_id) if redactor else call_id)
                 raise UnknownToolCall(
-                    f"{_place(place, len(batch))}the tool result of {len(batch[place].text)} characters answers call {shown}, "
+                    f"{_place(place, len(batch))}the tool result of {len(batch[place].text)} characters answers call {excerpt(call_id)}, "
                     f"which session {excerpt(self.session.name)} never saw; append the assistant turn that makes the call first"
                 )
 
@@ -329,17 +329,14 @@ class OpticalMemory:
         return await in_thread(self.stats)
 
 
-def _batch(turns: Sequence[TurnLike], redactor: Redactor | None) -> list[Turn]:
-    """Prepare turns for storing. Raises `InvalidTurn` or `TypeError`, with the place of the invalid turn, without secrets."""
+def _batch(turns: Sequence[TurnLike]) -> list[Turn]:
+    """Prepare turns for storing. Raises `InvalidTurn` or `TypeError`, with the place of the invalid turn."""
     batch: list[Turn] = []
     for place, turn in enumerate(turns):
         try:
             batch.append(_completed(turn_of(turn)))
-            continue
         except (InvalidTurn, TypeError) as exc:
-            kind, problem = type(exc), str(exc)
-        # Not as a cause: it says the same, before the memory's own patterns were masked.
-        raise kind(f"{_place(place, len(turns))}{redactor.redact(problem) if redactor else problem}")
+            raise type(exc)(f"{_place(place, len(turns))}{exc}") from exc
     return batch
 
 

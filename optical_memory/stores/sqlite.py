@@ -370,7 +370,7 @@ def _parse(url: str) -> tuple[Path, dict[str, str]]:
         if name not in known:
             raise ValueError(f"unknown option {name!r} in {url!r}; known: {', '.join(sorted(known))}")
         if known[name] and value not in known[name]:
-            raise ValueError(f"unknown value {value!r} of {name!r} in {url!r}; known: {', '.join(known[name])}")
+            raise ValueError(f"unknown value {excerpt(value)} of {name!r} in {url!r}; known: {', '.join(known[name])}")
         if name == "timeout" and not value.replace(".", "", 1).isdecimal():
-            raise ValueError(f"timeout {value!r} in {url!r} is no number of seconds")
+            raise ValueError(f"timeout {excerpt(value)} in {url!r} is no number of seconds")
     return Path(path).expanduser(), options

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidTurn
-from ..text.excerpts import shape
+from ..text.excerpts import excerpt, shape
 
 __all__ = ["Message", "identified", "read_chat"]
 
@@ -21,10 +21,13 @@ Message = dict[str, Any]
 
 def read_chat(data: bytes, name: str = "the file") -> list[Message]:
     """Return the messages of a chat file in order. Raises `InvalidTurn`, with `name` and the place, for another format or if not UTF-8."""
+    at = -1
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise InvalidTurn(f"{name} is not UTF-8 text: byte {data[exc.start]:#04x} at {exc.start}") from exc
+        text, at = "", exc.start
+    if at >= 0:  # not as a cause: it holds the whole file
+        raise InvalidTurn(f"{name} is not UTF-8 text: byte {data[at]:#04x} at {at}")
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     try:
         whole = json.loads(text)
@@ -82,7 +85,8 @@ def _messages(value: object, where: str) -> Iterator[Message]:
     elif isinstance(value, Mapping) and "role" in value:
         yield dict(value)
     else:
-        raise InvalidTurn(f"{where} holds {shape(value)}; expected a list of messages, an object with 'messages', or one message a line")
+        held = shape(value) if isinstance(value, Mapping) else excerpt(str(value))
+        raise InvalidTurn(f"{where} holds {held}; expected a list of messages, an object with 'messages', or one message a line")
 
 
 def _chain(messages: Sequence[Message], variant: int) -> list[str]:

@@ -181,7 +181,7 @@ def _picture_source(url: object) -> dict[str, str]:
     head, comma, data = url[5:].partition(",")
     media_type, *flags = head.split(";")
     if not comma or "base64" not in flags or not media_type.startswith("image/"):
-        raise UnsupportedContent(f"a data URL of {len(url)} characters is no base64 picture")
+        raise UnsupportedContent(f"data URL {excerpt(url.partition(',')[0], 48)} is no base64 picture")
     return {"media_type": media_type, "data": data}
 
 

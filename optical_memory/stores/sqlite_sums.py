@@ -6,7 +6,6 @@ as it is. Triggers drop the checksum of a row that is deleted or rewritten, whic
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable
@@ -19,7 +18,6 @@ from .places import Place
 
 __all__ = ["checked", "note_entries", "note_turns", "prepare"]
 
-SUM_BYTES = 16
 _TABLES = """
 CREATE TABLE IF NOT EXISTS turn_sum(key INTEGER PRIMARY KEY, sum BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS cache_sum(key INTEGER PRIMARY KEY, sum BLOB NOT NULL);
@@ -68,7 +66,7 @@ def checked(place: Place, record: Any, kept: Any) -> bytes:
 
 
 def _sum(place: Place, record: bytes) -> bytes:
-    return hashlib.blake2b(place.digest + record, digest_size=SUM_BYTES).digest()
+    return place.digest(record)
 
 
 def _of_newer_release(record: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import SessionCorrupted
 from ..pages.page import Box, Page, Segment
 from ..text.excerpts import excerpt
+from ..text.labels import label_text
 from ..turns.attachments import ImageLoad
 
 __all__ = ["decode_pages", "encode_pages"]
@@ -48,6 +49,7 @@ def _to_json(page: Page) -> dict[str, object]:
         "missing": page.missing_glyphs,
         "canvas": page.canvas,
         "pictures": astuple(page.pictures),
+        **({"section": page.section} if page.section else {}),
         "segments": [
             [segment.turn, segment.continued, segment.continues, [[box.left, box.top, box.width, box.height] for box in segment.boxes]]
             for segment in page.segments
@@ -66,7 +68,7 @@ def _from_json(fields: dict[str, Any]) -> Page:
         index=0,
         segments=segments,
         text_tokens=int(fields["tokens"]),
-        sidecar=tuple(fields["sidecar"]),
+        sidecar=tuple(label_text(str(string)) for string in fields["sidecar"]),
         width=width,
         height=height,
         importance=float(fields["importance"]),
@@ -75,4 +77,5 @@ def _from_json(fields: dict[str, Any]) -> Page:
         missing_glyphs=int(fields["missing"]),
         canvas=int(fields.get("canvas", 0)),  # records of the first releases have none
         pictures=ImageLoad(*fields.get("pictures", ())),  # absent from records of earlier releases
+        section=int(fields.get("section", 0)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from ..stores.intact import intact
 from ..text.excerpts import excerpt
 from .codec import decode_pages
 
-__all__ = ["PageRun", "PagesLost", "discard_runs", "runs_named", "runs_with", "without_overlaps"]
+__all__ = ["PageRun", "PagesLost", "discard_runs", "merged_spans", "runs_named", "runs_with", "without_overlaps"]
 
 OF_PAGES = ("picture", "verified")  # first parts of names whose second part is a page's key
 
@@ -74,12 +74,29 @@ def runs_named(names: Sequence[str]) -> list[PageRun]:
 
 
 def without_overlaps(runs: Sequence[PageRun]) -> list[PageRun]:
-    """Sort runs, and drop those that overlap an earlier one. Of runs with the same first turn, the longest is kept."""
+    """Sort runs, and drop those that overlap an earlier one.
+
+    Of runs with the same first turn, the longest is kept; of the same long unit, the one with most of its sections.
+    """
     kept: list[PageRun] = []
-    for run in sorted(runs, key=lambda run: (run.first, -run.last, run)):
+    for run in sorted(runs, key=lambda run: (run.first, -run.last, -run.pages, run)):
         if not kept or run.first > kept[-1].last:
             kept.append(run)
     return kept
+
+
+def merged_spans(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Sort spans of turns (first, last), and merge adjacent ones."""
+    current: tuple[int, int] | None = None
+    for first, last in sorted(spans):
+        if current and first <= current[1] + 1:
+            current = (current[0], max(current[1], last))
+            continue
+        if current:
+            yield current
+        current = (first, last)
+    if current:
+        yield current
 
 
 def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, also: Sequence[str] = ()) -> int:

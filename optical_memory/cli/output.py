@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..text.labels import label_text
+
 if TYPE_CHECKING:
     from ..context.context import Context
     from ..demo.demo import Demo
@@ -71,7 +73,7 @@ def turns_as_text(turns: Sequence[Turn]) -> str:
 
 def _head(turn: Turn) -> str:
     when = f" · {turn.created_at:%Y-%m-%d %H:%M}" if turn.created_at else ""
-    who = printable(f"{turn.role} {turn.name}" if turn.name else turn.role)
+    who = f"{turn.role} {label_text(turn.name)}" if turn.name else turn.role
     return f"#{turn.number} {who}{when}{' · pinned' if turn.pinned else ''}"
 
 

@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..memory.optical_memory import OpticalMemory
 from ..pages.tiers import Tier
+from ..planning.forgetting import ByAge
 from ..profiles.profile import ReaderProfile
 from ..renderers.base import Renderer
 from ..renderers.document.turn_heads import head_labels
@@ -27,6 +29,7 @@ from .policies import POLICIES, RECALLED, Offer, Policy, cost_of
 
 __all__ = ["QUESTIONS", "Evaluation", "Result", "evaluate", "load_results", "requests_of", "save_results", "spread"]
 
+NEVER = ByAge(tiny=1e12)  # a policy that leaves nothing out
 QUESTIONS = 20  # default number of questions per conversation
 
 
@@ -97,17 +100,19 @@ class Evaluation:
         """Return the conversation in a memory with the policy's settings."""
         key = f"{policy.forgetting!r} {policy.sidecar_tokens} {policy.verify} {policy.shape}"
         if key not in self._memories:
-            memory = OpticalMemory(
+            open_with = partial(
+                OpticalMemory,
                 f"{self.conversation.name} {key}",
                 store=self._store,
                 renderer=self._renderer,
                 reader=self._reader,
-                forgetting=policy.forgetting,
                 sidecar_tokens=policy.sidecar_tokens,
-                verify=policy.verify,
-                shape=policy.shape,
             )
-            memory.extend(self.conversation.messages)
+            # A conversation that grew was drawn page after page: all policies are to see the same pages, whatever they show first.
+            drawn = open_with(forgetting=NEVER, shape=())
+            drawn.extend(self.conversation.messages)
+            drawn.context()
+            memory = open_with(forgetting=policy.forgetting, verify=policy.verify, shape=policy.shape)
             self._memories[key] = memory
         return self._memories[key]
 

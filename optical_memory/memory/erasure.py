@@ -10,6 +10,8 @@ from typing import Any
 
 from ..archive.codec import decode_pages
 from ..archive.page_runs import discard_runs, runs_named, runs_with
+from ..archive.undrawn import PREFIX as UNDRAWN
+from ..archive.undrawn import decode_undrawn, encode_undrawn, with_erased
 from ..errors import SessionCorrupted, StoreError, StoreUnavailable
 from ..stores.base import SessionId, Store, Trace
 from ..stores.intact import intact
@@ -63,7 +65,16 @@ class Erasure:
         pages = 0
         with suppress(SessionCorrupted):  # told by the second look, when the turns are gone
             pages = self._discard_pages(numbers)
+        sizes: dict[str, bytes] = {}
+        with suppress(SessionCorrupted):
+            sizes = intact(self._store, self._session, self._store.names(self._session, UNDRAWN))
+        if sizes:  # not known while turns go; an interruption costs measuring the log again
+            self._store.put(self._session, dict.fromkeys(sizes, encode_undrawn([])))
         erased = self._store.erase(self._session, numbers)
+        if sizes:
+            length = self._store.length(self._session)
+            left = {name: with_erased(decode_undrawn(data, length), erased) for name, data in sizes.items()}
+            self._store.put(self._session, {name: encode_undrawn(ranges) for name, ranges in left.items()})
         return ErasureReport(tuple(erased), pages + self._discard_pages(numbers))  # others may have drawn some meanwhile
 
     def erase_session(self) -> ErasureReport:

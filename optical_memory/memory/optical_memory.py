@@ -169,9 +169,13 @@ class OpticalMemory:
         """
         return to_format(self.context(budget), dialect, **options)
 
-    def pages(self) -> list[Page]:
-        """Return all sealed pages, oldest first, also those outside the context. Raises `RenderError` without the renderer's browser."""
-        return self._builder.pages()
+    def pages(self, *, draw: bool = False) -> list[Page]:
+        """Return all sealed pages, oldest first, also those outside the context. Raises `RenderError` without the renderer's browser.
+
+        Args:
+            draw: draw the turns first that contexts have left out without drawing them. All of them, however many.
+        """
+        return self._builder.pages(draw=draw)
 
     def verifications(self) -> list[Verification]:
         """Return the verifiers' results for all pages (by `key`), in every layout. Stored, and erased with the pages."""
@@ -296,8 +300,8 @@ class OpticalMemory:
     async def amessages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
         return await in_thread(self.messages, budget, dialect=dialect, **options)
 
-    async def apages(self) -> list[Page]:
-        return await in_thread(self.pages)
+    async def apages(self, *, draw: bool = False) -> list[Page]:
+        return await in_thread(self.pages, draw=draw)
 
     async def averifications(self) -> list[Verification]:
         return await in_thread(self.verifications)

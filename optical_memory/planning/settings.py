@@ -36,6 +36,8 @@ class ViewOptions(TypedDict, total=False):
         verify: `ocr` or True, `density`, or a verifier. Each page is verified once before it is used at a tier; an unreadable page stays
             at a sharper tier, or text. `verification.reading.ByReading(reader)` asks any reader. `ocr` takes seconds per page.
         shape: tiers at which a page is abridged in larger letters instead of shrunk; () for none.
+        screen: True keeps turns that ask to be obeyed (`text.screening`) off pages: they stay text while the budget lasts, and the framing
+            text names them.
     """
 
     renderer: str | Renderer
@@ -46,6 +48,7 @@ class ViewOptions(TypedDict, total=False):
     redact: bool | Redactor | None
     verify: bool | str | Verifier | None
     shape: Iterable[Tier | str]
+    screen: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,7 @@ class ViewSettings:
     redactor: Redactor | None
     verifier: Verifier | None
     shape: tuple[Tier, ...]
+    screen: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.renderer, str):
@@ -86,6 +90,7 @@ class ViewSettings:
             redactor=redactor_of(options.get("redact")),
             verifier=verifier_of(options.get("verify")),
             shape=tiers_of(options.get("shape", SHAPED)),
+            screen=bool(options.get("screen")),
         )
 
     @property
@@ -104,5 +109,6 @@ class ViewSettings:
         style = json.dumps(asdict(self.style))
         basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
         basis += f" shaped {' '.join(tier.label for tier in self.shape)}" if self.shape else ""
+        basis += " screened" if self.screen else ""
         basis += f" {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else ""
         return f"{basis} {self.verifier.name} {self.verifier.fingerprint}" if self.verifier else basis

@@ -34,8 +34,8 @@ MOST_ERASED = 1_000_000  # turns: each costs a placeholder, so a few lines could
 
 # The names of what this library derives from turns. Others are a framework's own keys, of any form.
 _CACHE_NAME = re.compile(
-    r"run/[^/]+/\d+-\d+-\d+-\d+-\d+|picture/[^/]+/[^/]+|verified/[^/]+/[^/]+/\d+/(?:passed|refused)|plan/.+"
-    r"|(?!run/|picture/|verified/|plan/).*",
+    r"run/[^/]+/\d+-\d+-\d+-\d+-\d+|picture/[^/]+/[^/]+|verified/[^/]+/[^/]+/\d+/(?:passed|refused)|plan/.+|undrawn/[^/]+"
+    r"|(?!run/|picture/|verified/|plan/|undrawn/).*",
     re.DOTALL,
 )
 _SEALED = re.compile(r'(.*),"sum":"([0-9a-f]{16})"\}', re.DOTALL)

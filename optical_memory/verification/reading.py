@@ -27,7 +27,7 @@ SAMPLE = 12  # segments checked per page; reading a page takes seconds, finding 
 SHORTEST, LONGEST = 16, 1_000  # characters of a probe: a shorter one matches by chance, a longer one adds nothing
 SLICES, SLICE = 4, 200  # number and characters of slices of a reading, for a page with only the middle of a turn
 MOST_OF_A_TURN = 1_000_000  # characters of a turn searched for such a slice
-MEASURE = "1"  # version of what is checked and how it is counted; part of the fingerprint
+MEASURE = "2"  # version of what is checked and how it is counted; part of the fingerprint
 
 
 class PageReader(Protocol):

@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, currently_in_test_context, event, given, settings
 from hypothesis import strategies as st
 
 from optical_memory import ByAge, Context, OpticalMemory, PagePart, TextPart, WaterMarks
@@ -45,9 +45,10 @@ def shown_on_pages(context: Context) -> list[int]:
 
 def check(memory: OpticalMemory, context: Context, budget: int | None, *, pairs: bool = True) -> None:
     """Every promise that a single context makes."""
-    event(f"pages: {min(len(context.pages), 5)}")
-    event(f"left out: {bool(context.usage.turns_left_out)}")
-    event(f"made because of: {context.plan.reason}")
+    if currently_in_test_context():
+        event(f"pages: {min(len(context.pages), 5)}")
+        event(f"left out: {bool(context.usage.turns_left_out)}")
+        event(f"made because of: {context.plan.reason}")
     everything = [turn.number for turn in memory.turns()]
     as_text = [turn.number for turn in context.turns]
     on_pages = shown_on_pages(context)

@@ -221,7 +221,7 @@ class _Reading:
     def _clamped(self, written: str) -> float:
         value = float(written) if len(written) < 16 else (-1.0 if written.startswith("-") else SCALE + 1.0)
         if not 0 <= value <= SCALE:
-            self._warn(f"coordinate {excerpt(written, 16)} is outside 0..{SCALE}")
+            self._warn(f"coordinate {written[:16]} is outside 0..{SCALE}")
         return min(max(value, 0.0), float(SCALE))
 
     def _warn(self, warning: str) -> None:

@@ -181,6 +181,12 @@ class PageArchive:
         self.counts.pages_sealed += len(before)
         return len(before)
 
+    def drawn_whole(self, run: PageRun) -> PageRun:
+        """Draw what is not drawn of a long unit; return its run. Raises like `lengthen`."""
+        while added := self.lengthen(run):
+            run = replace(run, pages=run.pages + added)
+        return run
+
     def _seal_long(self, turns: Sequence[Turn]) -> None:
         drawn = self._drawn_unit(turns)
         rendered = self._render_sections(newest_sections(drawn))

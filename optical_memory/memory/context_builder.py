@@ -237,7 +237,11 @@ class ContextBuilder:
         for each in known:
             if each.turns and (turns := self._store.read(self._session, each.first, each.last + 1)):
                 archive.seal(turns, seal_last=True)
-        archive.keep_undrawn(without(known, archive.runs()))
+        known = without(known, archive.runs())
+        for run in archive.runs():
+            whole = archive.drawn_whole(run)
+            known = [each.fewer(whole.pages - run.pages) if each.first == run.first and not each.turns else each for each in known]
+        archive.keep_undrawn(known)
 
     def verifications(self) -> list[Verification]:
         """Return the results of all verifiers."""

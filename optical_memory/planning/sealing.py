@@ -280,7 +280,7 @@ class Sealing:
             self._stop_drawing(run.first, exc)
             return False
         self.runs = self._archive().runs()
-        self._spent = [replace(each, pages=max(0, each.pages - added)) if each.first == run.first else each for each in self._spent]
+        self._spent = [each.fewer(added) if each.first == run.first else each for each in self._spent]
         return added > 0
 
     def _asks(self, turn: Turn) -> bool:

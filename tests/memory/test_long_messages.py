@@ -129,8 +129,8 @@ def test_a_larger_budget_draws_more_and_keeps_what_was_drawn(store: str, tmp_pat
         numbers = found
         assert sorted(numbers.values()) == list(dict.fromkeys(sorted(numbers.values())))
         assert {page.key: page.index for page in shown(context)}.items() <= numbers.items()
-    memory.pin(3)
-    memory.context(60_000)
+    drawn_all = {page.key: page.index for page in memory.pages(draw=True)}
+    assert {key: drawn_all[key] for key in numbers} == numbers
     whole = of_message(memory.pages())
     assert whole[0].section == 1
     assert not whole[0].segments[0].continued
@@ -157,6 +157,16 @@ def test_a_pinned_message_is_drawn_whole() -> None:
     assert not pages[0].segments[0].continued
     with pytest.raises(BudgetTooSmall):
         memory.context(2_000)
+
+
+def test_numbers_stay_after_all_is_drawn() -> None:
+    memory = ruled(text_of("lines", 400_000))
+    memory.context(1_500)
+    numbers = {page.key: page.index for page in memory.pages(draw=True)}
+    assert len(set(numbers.values())) == len(numbers)
+    context = memory.context(20_000)
+    assert {page.key: page.index for page in shown(context)}.items() <= numbers.items()
+    assert {page.key: page.index for page in memory.pages(draw=True)} == numbers
 
 
 def test_lost_images_are_drawn_again_section_by_section() -> None:

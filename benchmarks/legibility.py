@@ -127,7 +127,7 @@ def _columns(shown: bytes, page: RenderedPage, cell: Cell) -> list[str]:
     readings = []
     for column in range(cell.style.columns):
         left = canvas.left - canvas.lane + column * canvas.pitch
-        box = (left, 0, left + canvas.column_width - canvas.bar, page.height)
+        box = (left, 0, left + canvas.column_width, page.height)
         crop = image.crop((max(0, round(box[0] * ratio)), 0, round(box[2] * ratio), image.height))
         readings.append(read(crop, size, cell.kind.language))
     return readings

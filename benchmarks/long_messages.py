@@ -3,8 +3,8 @@
 `python -m benchmarks.long_messages --against FOLDER` runs both builds side by side; FOLDER holds the other one's `optical_memory`, as
 `git archive COMMIT optical_memory | tar x -C FOLDER` puts it there. Each context is made in a fresh process, after another one that starts
 the browser. CPU is that of the process and of all below it, the browser included; a build that has not answered after `--cap` seconds is
-given up. `--kinds "lines,one line"`, `--renderers pillow`, `--size` and `--beside` choose less. Only ratios mean something: the machine may
-be busy.
+given up. `--kinds "lines,one line"`, `--renderers pillow`, `--size` and `--beside` choose less. Only ratios mean something: the machine
+may be busy.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from ..renderers.base import RenderedPage, Renderer
 from ..renderers.document.long_units import sections_of, with_sections
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed
+from ..stores.intact import intact
 from ..text.exact_strings import sidecar_of
 from ..turns.exchanges import Exchange, Unit, exchanges_of
 from ..turns.parts import TurnPart
@@ -101,7 +102,7 @@ class PageArchive:
 
     def _undrawn_record(self) -> bytes | None:
         name = PREFIX + self.layout
-        return self._store.get(self._session, [name]).get(name)
+        return intact(self._store, self._session, [name]).get(name)
 
     def pages(self, runs: Sequence[PageRun], numbers: Mapping[int, int] | None = None) -> list[Page]:
         """Return the pages of runs. Raises `PagesLost`.
@@ -109,7 +110,7 @@ class PageArchive:
         Args:
             numbers: the number of each run's first page, by the run's first turn; see `page_numbers`. Without it, pages count from 1.
         """
-        records = self._store.get(self._session, [run.name(self.layout) for run in runs])
+        records = intact(self._store, self._session, [run.name(self.layout) for run in runs])
         pages: list[Page] = []
         lost: list[PagesLost] = []
         count = 1
@@ -221,7 +222,7 @@ class PageArchive:
         recorded = [each for each in pages if each.section == page.section]
         with claimed(self._store, self._session, f"redraw/{run.name(self.layout)}") as shared:
             names = [sealed_name(each) for each in recorded]
-            found = self._store.get(self._session, names) if shared else {}
+            found = intact(self._store, self._session, names) if shared else {}
             return found if len(found) == len(names) else self._redrawn(run, recorded)
 
     def _redrawn(self, run: PageRun, recorded: Sequence[Page]) -> dict[str, bytes]:

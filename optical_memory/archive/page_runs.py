@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from ..errors import RenderError, SessionCorrupted
 from ..pages.page import Page
 from ..stores.base import Readable, SessionId
+from ..stores.intact import intact
 from .codec import decode_pages
 
 __all__ = ["PageRun", "PagesLost", "discard_runs", "merged_spans", "runs_named", "runs_with", "without_overlaps"]
+
+OF_PAGES = ("picture", "verified")  # first parts of names whose second part is a page's key
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -99,10 +102,28 @@ def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, a
 
     Includes damaged records. One call to the store, since it may rewrite its files to remove the bytes.
     """
+    pages, unreadable = _decoded(store, session, names)
+    of_pages = [name for page in pages for kind in OF_PAGES for name in store.names(session, f"{kind}/{page.key}/")]
+    if unreadable:  # which images are theirs is not known: all go that no other run names
+        of_pages += _orphans(store, session, [name for name in store.names(session, "run/") if name not in names])
+    store.discard(session, [*names, *dict.fromkeys(of_pages), *also])
+    return len(pages) + sum(run.pages for run in runs_named(unreadable))
+
+
+def _decoded(store: Readable, session: SessionId, names: Sequence[str]) -> tuple[list[Page], list[str]]:
+    """The pages of runs, and the names of those whose record cannot be read."""
+    records = intact(store, session, names)
     pages: list[Page] = []
-    for record in store.get(session, names).values():
-        with suppress(SessionCorrupted):
+    unreadable = [name for name in names if name not in records]
+    for name, record in records.items():
+        try:
             pages += decode_pages(record)
-    of_pages = [name for page in pages for kind in ("picture", "verified") for name in store.names(session, f"{kind}/{page.key}/")]
-    store.discard(session, [*names, *of_pages, *also])
-    return len(pages)
+        except SessionCorrupted:
+            unreadable.append(name)
+    return pages, unreadable
+
+
+def _orphans(store: Readable, session: SessionId, kept: Sequence[str]) -> list[str]:
+    """Images and verdicts of pages that no readable run of `kept` has. Those that are needed are made again."""
+    keys = {page.key for page in _decoded(store, session, kept)[0]}
+    return [name for kind in OF_PAGES for name in store.names(session, f"{kind}/") if name.split("/")[1] not in keys]

@@ -14,6 +14,7 @@ from ..errors import StoreError
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..stores.base import DerivedCache, SessionId
+from ..stores.intact import intact
 from ..verification.base import Verification, Verifier, verifier_id
 from .page_archive import PageArchive
 from .page_runs import PagesLost
@@ -150,7 +151,7 @@ class Floors:
 def verifications(store: DerivedCache, session: SessionId) -> list[Verification]:
     """Return all verifiers' results for a session's pages, sorted by page, verifier and size."""
     names = store.names(session, PREFIX)
-    kept = store.get(session, names) if names else {}
+    kept = intact(store, session, names) if names else {}
     found = (Verification.decode(kept[name]) for name in names if name in kept)
     return sorted((each for each in found if each), key=lambda each: (each.key, each.verifier, each.tier))
 

@@ -22,6 +22,7 @@ from ..profiles.pricing import Pricing
 from ..renderers.unavailable import Unavailable, open_or_stand_in
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed, claims_of
+from ..stores.intact import intact
 from ..turns.turn import Turn
 from ..verification.base import Verification
 from .composer import Composer
@@ -168,7 +169,7 @@ class ContextBuilder:
         return f"plan/{self.settings.profile.name}"
 
     def _read_plan(self) -> Plan | None:
-        data = self._plan_data = self._store.get(self._session, [self.plan_name]).get(self.plan_name)
+        data = self._plan_data = intact(self._store, self._session, [self.plan_name]).get(self.plan_name)
         if data is None:
             return None
         if self._plan_read is None or self._plan_read[0] != data:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self, Unpack
 
 from ..context.context import Context
-from ..errors import InvalidTurn, SessionCorrupted, UnknownToolCall, WrongKey
+from ..errors import InvalidTurn, StoreError, StoreUnavailable, UnknownToolCall
 from ..messages import to_format
 from ..pages.page import Page
 from ..planning.settings import ViewOptions, ViewSettings
@@ -214,7 +213,9 @@ class OpticalMemory:
     def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
         """Delete turns, or the whole session: text, index entries, and every page that holds them, with its images.
 
-        Other turns keep their numbers. Raises `TurnNotFound` before anything is deleted.
+        Other turns keep their numbers. A turn whose record is damaged, sealed with a lost key, or of a newer release can be erased as well.
+        Raises `TurnNotFound` before anything is deleted; `SessionCorrupted` if damage keeps something from being erased, after all the rest
+        was.
         """
         with self._lock:
             try:
@@ -222,11 +223,19 @@ class OpticalMemory:
                     return self._erasure.erase_session()
                 wanted = [numbers] if isinstance(numbers, int) else numbers
                 for number in wanted:
-                    with suppress(SessionCorrupted, WrongKey):  # an unreadable turn can still be erased
-                        self._recall.turn(number)
+                    self._check_is_there(number)
                 return self._erasure.erase_turns(wanted)
             finally:
                 self._builder.forget()
+
+    def _check_is_there(self, number: int) -> None:
+        """Raises `TurnNotFound`, `StoreUnavailable`. A turn that cannot be read can still be erased."""
+        try:
+            self._recall.turn(number)
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            return
 
     def prove_erased(self, numbers: int | Sequence[int] | None = None) -> ErasureProof:
         """Search for erased turns, or the erased session, in the log, the pages, and the store's files where it can read them.

@@ -11,6 +11,7 @@ import io
 import itertools
 import math
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,7 @@ LEFT_PART = 0.4  # of a column's width, by which its lines are found
 STRONG = 0.4  # of what the strongest twentieth of rows loses in ink: a base line
 NEARER, LONGER = 0.6, 0.8  # least distance of two lines, of a line's height; share of distances that are shorter than a line
 LEAST_PITCH = 5  # px between two lines
+BAR = re.compile(r"^[|¦\[\](){}!Il1][ \t]*(?=#\s?\d)", re.MULTILINE)  # as the bar before a turn's number is read; it is no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class OcrReader:
             letter: the font size in pixels of `png`; measured by the distance of its lines if it is not given.
         """
         columns = self._columns(png, letter)
-        return "\n".join(self._run(enlarged, "txt").rstrip("\f\n") for enlarged, _, _ in columns)
+        return BAR.sub("", "\n".join(self._run(enlarged, "txt").rstrip("\f\n") for enlarged, _, _ in columns))
 
     def words(self, png: bytes, *, letter: float | None = None) -> list[OcrWord]:
         """The words of a picture with their boxes and confidences, column by column."""

@@ -53,7 +53,7 @@ class Canvas:
 
     @property
     def right_lane(self) -> int:
-        """Width of the lane after a column's text, for heads of lines that run from right to left. A hairline stands in it too."""
+        """Width of the lane after a column's text, for the marks of heads in lines that run from right to left."""
         return max(1, round(AFTER_TEXT * self.style.font_size * self.scale)) + self.bar
 
     @property
@@ -68,8 +68,8 @@ class Canvas:
 
     @property
     def gutter(self) -> int:
-        """Blank space between a column's lane and that of the next."""
-        return max(round(self.style.gutter * self.scale) - self.lane - self.right_lane, self.hair)
+        """Space between a column's lane and that of the next: a hairline, and white."""
+        return max(round(self.style.gutter * self.scale) - self.lane - self.right_lane, 3 * self.hair)
 
     @property
     def gap(self) -> int:

@@ -45,7 +45,7 @@ def draw_margins(image: Image.Image, columns: int, heads: Iterable[HeadMark], ca
         right = left + canvas.text_width
     image.paste(WHITE, (right, 0, image.width, image.height))
     for left in lefts[: max(0, columns - 1)]:
-        rule = left + canvas.text_width + canvas.right_lane - canvas.bar
+        rule = left + canvas.text_width + canvas.right_lane
         image.paste(COLUMN_RULE, (rule, canvas.margin, rule + canvas.hair, canvas.margin + canvas.height))
     for head in heads:
         edge = lefts[head.column] + (canvas.text_width + canvas.right_lane - canvas.bar if head.at_right else -canvas.lane)

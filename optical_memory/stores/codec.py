@@ -20,6 +20,7 @@ __all__ = ["DIGEST_BYTES", "VERSION", "blank", "decode", "digest", "encode", "fr
 
 VERSION = 1
 DIGEST_BYTES = 16
+_HEADS = (b'{"v":%d,' % VERSION, b'{"v": %d,' % VERSION)  # as this module writes it, and as json.dumps does
 _PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # json.dumps would make one for each record
 _ESCAPED = json.JSONEncoder(separators=(",", ":"))
 
@@ -43,11 +44,13 @@ def encode(turn: Turn) -> bytes:
 
 def decode(data: bytes, number: int, pinned: bool = False) -> Turn:
     """The turn of a record. Raises `SessionCorrupted` if the record cannot be read, `StoreError` if a newer version wrote it."""
+    if not data.startswith(_HEADS):
+        return _decode_slowly(data, number, pinned)
     whole = b'{"number":%d,"pinned":%s,%s' % (number, b"true" if pinned else b"false", data[1:])
     try:
         return Turn.model_validate_json(whole)
     except ValidationError:
-        return _decode_slowly(whole, number)  # lone surrogates, and time zones with seconds
+        return _decode_slowly(data, number, pinned)  # lone surrogates, and time zones with seconds
 
 
 def blank(turn: Turn, number: int) -> Turn:
@@ -87,14 +90,16 @@ def _record(turn: Turn) -> dict[str, Any]:
     return record | {key: value for key, value in (("metadata", turn.metadata), ("extra", turn.extra)) if value}
 
 
-def _decode_slowly(whole: bytes, number: int) -> Turn:
+def _decode_slowly(data: bytes, number: int, pinned: bool) -> Turn:
     try:
-        record = json.loads(whole)
+        record = {**json.loads(data), "number": number, "pinned": pinned}
         if (version := record.get("v")) != VERSION:
-            raise StoreError(f"turn #{number} has a record of version {version!r}; this one knows {VERSION}. Upgrade optical-memory")
+            if isinstance(version, int) and version > VERSION:
+                raise StoreError(f"turn #{number} has a record of version {version}; this one knows {VERSION}. Upgrade optical-memory")
+            raise ValueError("no version that a release writes")
         if "created_at" in record:
             record["created_at"] = datetime.fromisoformat(record["created_at"])
         return Turn.model_validate(record)
-    except (ValueError, TypeError, RecursionError) as exc:
+    except (ValueError, TypeError, RecursionError):
         message = f"the record of turn #{number} cannot be read; restore the store from a backup, or erase the turn"
-        raise SessionCorrupted(message, missing=(number,)) from exc
+    raise SessionCorrupted(message, missing=(number,))  # without its cause, which would quote what was said

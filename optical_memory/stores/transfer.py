@@ -21,6 +21,7 @@ from ..errors import StoreError
 from ..turns.turn import Turn
 from .base import SessionId, Store
 from .codec import decode, encode, to_bytes
+from .intact import intact
 
 __all__ = ["ImportReport", "copy_session", "export_session", "import_session"]
 
@@ -113,7 +114,7 @@ def _entries(store: Store, session: SessionId, length: int, names: list[str]) ->
     if due <= length:
         yield {"erased": [due, length]}
     for place in range(0, len(names), CACHED_AT_ONCE):
-        for name, data in store.get(session, names[place : place + CACHED_AT_ONCE]).items():
+        for name, data in intact(store, session, names[place : place + CACHED_AT_ONCE]).items():
             yield {"cache": name, "data": base64.b64encode(data).decode()}
 
 
@@ -220,7 +221,7 @@ class _Import:
 
     def take(self, batch: list[_Item]) -> None:
         if not batch[0].number:
-            there = self._store.get(self.session, [item.name for item in batch])
+            there = intact(self._store, self.session, [item.name for item in batch])
             changed = {item.name: item.data for item in batch if there.get(item.name) != item.data}
             self._store.put(self.session, changed)
             self.cached += len(changed)

@@ -261,6 +261,7 @@ def test_answers_in_json(said: str, found: dict[int, str | None]) -> None:
 def test_answers_in_a_transcription() -> None:
     said = "#17 user ab\ncd\n# 19 assistant: 9f3a 21 user\n\n#23 user\n**#25 tool** x\n#17 user again 31 userif #33 userif a"
     assert found_in_transcription(said) == {17: "ab cd", 19: "9f3a", 21: None, 23: None, 25: "x", 33: "if a"}
+    assert found_in_transcription("| #17 user ab\n[#18 user cd 1\nI #19 tool e |\n#20 tool f") == {17: "ab", 18: "cd 1", 19: "e |", 20: "f"}
     assert found_in_transcription("no heads at all") == found_in_transcription("") == {}
 
 

@@ -114,14 +114,18 @@ def lanes(page: RenderedPage, style: PageStyle) -> list[tuple[int, int, int]]:
         (canvas.left + column * canvas.pitch, canvas.left + column * canvas.pitch + canvas.text_width) for column in range(style.columns)
     ]
     for column, (left, right) in enumerate(text):
-        before = text[column - 1][1] + canvas.right_lane if column else 0
-        after = right + canvas.right_lane if column + 1 < len(text) else image.width
+        more = column + 1 < len(text)
+        if more:
+            between = image.crop((right + canvas.right_lane, 0, right + canvas.right_lane + canvas.gutter, image.height))
+            assert {between.crop((0, y, between.width, y + 1)).tobytes().strip(b"\xff")[1:] for y in range(between.height)} <= {b""}
+            assert BLACK not in between.tobytes(), "a hairline or nothing"
+        before = left - canvas.lane if column else 0
+        after = right + canvas.right_lane if more else image.width
         for side, (start, stop) in enumerate([(before, left), (right, after)]):
             strip = image.crop((start, 0, stop, image.height))
             rows = [strip.crop((0, y, strip.width, y + 1)).tobytes() for y in range(strip.height)]
             for row in rows:
-                assert row.count(BLACK) in (0, canvas.bar), "something other than a bar"
-                assert len(set(row) - {BLACK, WHITE}) <= side, "a hairline stands at the right only"
+                assert row.count(BLACK) in (0, canvas.bar) and set(row) <= {BLACK, WHITE}, "something other than a bar"
             top = 0
             for is_bar, group in groupby(rows, key=lambda row: BLACK in row):
                 height = len(list(group))

@@ -70,6 +70,8 @@ class Options:
         retry_for: seconds during which a command that failed for a passing reason is sent again.
         replicas: how many replicas must have an append before it is acknowledged (`WAIT`).
         max_connections: to one server; further callers wait.
+        unbound: with a key, whether a record that is sealed for no place (no key was there, or an earlier release sealed it) is taken from
+            sessions that may hold such: `read`, or `refuse` it anywhere.
     """
 
     namespace: str = "om"
@@ -79,10 +81,13 @@ class Options:
     retry_for: float = 5.0
     replicas: int = 0
     max_connections: int = 50
+    unbound: str = "read"
 
     def __post_init__(self) -> None:
         if self.expiry not in MODES:
             raise ValueError(f"expiry={self.expiry!r} is unknown; known: {', '.join(MODES)}")
+        if self.unbound not in ("read", "refuse"):
+            raise ValueError(f"unbound={self.unbound!r} is unknown; known: read, refuse")
         for name in ("retry_for", "replicas"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} is negative")
@@ -96,7 +101,7 @@ class Options:
 
 
 OWN: dict[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("namespace", "expiry"), str),
+    **dict.fromkeys(("namespace", "expiry", "unbound"), str),
     **dict.fromkeys(("ttl", "pages_ttl"), seconds_of),
     "retry_for": float,
     **dict.fromkeys(("replicas", "max_connections"), int),

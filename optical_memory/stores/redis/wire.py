@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from ...errors import StoreUnavailable
+from ...errors import SessionCorrupted, StoreError, StoreUnavailable
 from .scripts import WORDS, Script
 
 __all__ = ["Said", "Wire", "is_full"]
@@ -231,10 +231,14 @@ class Wire:
         except self._failures as exc:
             raise self._explained(exc) from exc
 
-    def _explained(self, exc: Exception) -> Said | StoreUnavailable:
+    def _explained(self, exc: Exception) -> Said | StoreError:
         word, _, details = str(exc).partition(" ")
         if word in WORDS:
             return Said(word, details)
+        if "WRONGTYPE" in str(exc) or ("user_script" in str(exc) and "attempt to" in str(exc)):
+            return SessionCorrupted(
+                f"a key at {self.name} does not hold what this library puts there. Restore the server from a backup, or erase the session"
+            )
         advice = "Raise maxmemory, or give pages a shorter life" if is_full(exc) else "Is it running, and reachable?"
         reason = str(exc).rstrip(".")
         return StoreUnavailable(f"the Redis server at {self.name} does not answer as it should: {reason}. {advice}")

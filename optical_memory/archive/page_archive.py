@@ -143,20 +143,20 @@ class PageArchive:
         except SessionCorrupted as exc:
             raise PagesLost([run], str(exc)) from exc
 
-    def seal(self, turns: Sequence[Turn], *, seal_last: bool) -> int:
+    def seal(self, turns: Sequence[Turn], *, seal_last: bool, pages: int = 1) -> int:
         """Draw and store pages of `turns`; return the number of the first turn that is on no page.
 
         Args:
             seal_last: seal the last page even if it is not full. If False, turns that do not fill a page are left off.
 
-        Of a long unit, only the last sections are drawn; see `lengthen`.
+        Of a long unit, only the last sections are drawn, with about `pages` pages at most; see `lengthen`.
 
         Raises `RenderError`, keeping the pages sealed before; `PagesLost` if one of the turns was erased meanwhile.
         """
         first = turns[-1].number + 1
         for stretch, is_long in stretches_of(turns):
             if is_long:
-                self._seal_long(stretch)
+                self._seal_long(stretch, pages)
             else:
                 first = self._seal_stretch(stretch, seal_last=seal_last or stretch[-1] is not turns[-1])
         return first
@@ -187,9 +187,9 @@ class PageArchive:
             run = replace(run, pages=run.pages + added)
         return run
 
-    def _seal_long(self, turns: Sequence[Turn]) -> None:
+    def _seal_long(self, turns: Sequence[Turn], pages: int) -> None:
         drawn = self._drawn_unit(turns)
-        rendered = self._render_sections(newest_sections(drawn))
+        rendered = self._render_sections(newest_sections(drawn, pages))
         self._record([(rendered, drawn)], {turn.number: self._pricing.cost(turn) for turn in turns})
 
     def _seal_stretch(self, turns: Sequence[Turn], *, seal_last: bool) -> int:

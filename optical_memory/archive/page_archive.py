@@ -260,10 +260,13 @@ class PageArchive:
 
     def _render_sections(self, sections: Sequence[Unit]) -> list[RenderedPage]:
         """Draw sections of a long unit; one by one with a renderer that does not name the section of a page."""
-        together = self._render([tuple(sections)], seal_last=True)
-        if all(page.section for page in together) or not isinstance(sections[0][0], TurnPart):
-            return together
-        return [page for section in sections for page in with_sections(self._render([(section,)], seal_last=True), [(section,)])]
+        if not isinstance(sections[0][0], TurnPart):
+            return self._render([tuple(sections)], seal_last=True)
+        first = self._render([(sections[0],)], seal_last=True)  # tells whether the renderer names sections, so that none is drawn twice
+        if all(page.section for page in first):
+            return first + (self._render([tuple(sections[1:])], seal_last=True) if sections[1:] else [])
+        alone = [first, *(self._render([(section,)], seal_last=True) for section in sections[1:])]
+        return [page for section, pages in zip(sections, alone, strict=True) for page in with_sections(pages, [(section,)])]
 
     def _drawn_unit(self, turns: Sequence[Turn]) -> Unit:
         """Return the turns of a unit as they are drawn, redacted. Raises `RenderError`."""

@@ -356,6 +356,7 @@ class PageArchive:
         try:
             return [tuple(tuple(redacted_turn(turn, redactor) for turn in unit) for unit in exchange) for exchange in exchanges]
         except Exception as exc:
+            self.counts.render_failures += 1
             raise RenderError(f"the redactor {redactor.name!r} failed: {type(exc).__name__}") from exc
 
     def _record(self, runs: Sequence[tuple[Sequence[RenderedPage], Sequence[Turn]]], costs: Mapping[int, int]) -> int:

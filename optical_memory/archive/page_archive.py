@@ -143,20 +143,20 @@ class PageArchive:
         except SessionCorrupted as exc:
             raise PagesLost([run], str(exc)) from exc
 
-    def seal(self, turns: Sequence[Turn], *, seal_last: bool) -> int:
+    def seal(self, turns: Sequence[Turn], *, seal_last: bool, pages: int = 1) -> int:
         """Draw and store pages of `turns`; return the number of the first turn that is on no page.
 
         Args:
             seal_last: seal the last page even if it is not full. If False, turns that do not fill a page are left off.
 
-        Of a long unit, only the last sections are drawn; see `lengthen`.
+        Of a long unit, only the last sections are drawn, with about `pages` pages at most; see `lengthen`.
 
         Raises `RenderError`, keeping the pages sealed before; `PagesLost` if one of the turns was erased meanwhile.
         """
         first = turns[-1].number + 1
         for stretch, is_long in stretches_of(turns):
             if is_long:
-                self._seal_long(stretch)
+                self._seal_long(stretch, pages)
             else:
                 first = self._seal_stretch(stretch, seal_last=seal_last or stretch[-1] is not turns[-1])
         return first
@@ -187,9 +187,9 @@ class PageArchive:
             run = replace(run, pages=run.pages + added)
         return run
 
-    def _seal_long(self, turns: Sequence[Turn]) -> None:
+    def _seal_long(self, turns: Sequence[Turn], pages: int) -> None:
         drawn = self._drawn_unit(turns)
-        rendered = self._render_sections(newest_sections(drawn))
+        rendered = self._render_sections(newest_sections(drawn, pages))
         self._record([(rendered, drawn)], {turn.number: self._pricing.cost(turn) for turn in turns})
 
     def _seal_stretch(self, turns: Sequence[Turn], *, seal_last: bool) -> int:
@@ -260,10 +260,13 @@ class PageArchive:
 
     def _render_sections(self, sections: Sequence[Unit]) -> list[RenderedPage]:
         """Draw sections of a long unit; one by one with a renderer that does not name the section of a page."""
-        together = self._render([tuple(sections)], seal_last=True)
-        if all(page.section for page in together) or not isinstance(sections[0][0], TurnPart):
-            return together
-        return [page for section in sections for page in with_sections(self._render([(section,)], seal_last=True), [(section,)])]
+        if not isinstance(sections[0][0], TurnPart):
+            return self._render([tuple(sections)], seal_last=True)
+        first = self._render([(sections[0],)], seal_last=True)  # tells whether the renderer names sections, so that none is drawn twice
+        if all(page.section for page in first):
+            return first + (self._render([tuple(sections[1:])], seal_last=True) if sections[1:] else [])
+        alone = [first, *(self._render([(section,)], seal_last=True) for section in sections[1:])]
+        return [page for section, pages in zip(sections, alone, strict=True) for page in with_sections(pages, [(section,)])]
 
     def _drawn_unit(self, turns: Sequence[Turn]) -> Unit:
         """Return the turns of a unit as they are drawn, redacted. Raises `RenderError`."""
@@ -353,6 +356,7 @@ class PageArchive:
         try:
             return [tuple(tuple(redacted_turn(turn, redactor) for turn in unit) for unit in exchange) for exchange in exchanges]
         except Exception as exc:
+            self.counts.render_failures += 1
             kind = type(exc).__name__
         raise RenderError(f"the redactor {redactor.name!r} failed: {kind}")  # without its cause, which may quote what it was given
 

@@ -180,7 +180,7 @@ class Sealing:
                 is_rest_small = each.size * density - pages <= max(SMALL_REST, pages / 4)
                 enough = float("inf") if is_rest_small else pages / density
                 turns = newest_units(self._read, each.first, each.last + 1, self._sizes.size, enough)
-                self._seal(each, turns, seal_last=partial or not self.is_open(each))
+                self._seal(each, turns, pages, seal_last=partial or not self.is_open(each))
 
     def draw_around(self, number: int) -> None:
         """Draw about a page, from the unit of turn `number` on. Raises `PagesLost` if it was erased meanwhile."""
@@ -188,7 +188,7 @@ class Sealing:
             turns = units_from(self._read, number, each.first, each.last + 1, self._sizes.size, 1 / self.density(each))
             if not turns:
                 raise PagesLost([], f"the pinned turn #{number} was erased meanwhile")
-            self._seal(each, turns, seal_last=True)
+            self._seal(each, turns, 1, seal_last=True)
 
     def lengthen(self, shown: Sequence[Shortened], others: Sequence[Shortened]) -> bool:
         """Draw more of the long units whose oldest page is shown; whether anything changed.
@@ -248,14 +248,17 @@ class Sealing:
             self.undrawn.append(replace(measured, pages=kept_free(measured.size * self.density(measured))))
         return opening + request
 
-    def _seal(self, each: Undrawn, turns: Sequence[Turn], *, seal_last: bool) -> None:
-        """Draw turns of a range. What is on no page afterwards is loose. A range without turns is dropped: they were erased."""
+    def _seal(self, each: Undrawn, turns: Sequence[Turn], pages: int, *, seal_last: bool) -> None:
+        """Draw turns of a range, of which about `pages` pages are wanted. What is on no page afterwards is loose.
+
+        A range without turns is dropped: they were erased.
+        """
         if not turns:
             self.undrawn.remove(each)
             return
         try:
             for group in self._drawable(turns):
-                self._archive().seal(group, seal_last=seal_last or group[-1] is not turns[-1])
+                self._archive().seal(group, pages=pages, seal_last=seal_last or group[-1] is not turns[-1])
         except PagesLost:
             raise
         except RenderError as exc:

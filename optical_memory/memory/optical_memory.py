@@ -19,7 +19,7 @@ from ..profiles.registry import profile_of
 from ..stores.base import SessionId, Store, open_store
 from ..text.excerpts import excerpt, masking
 from ..turns.from_messages import TurnLike, turn_of
-from ..turns.redaction import redacted_turn
+from ..turns.redaction import redacted_turns
 from ..turns.turn import Turn
 from ..verification.base import Verification
 from ..worker_threads import in_thread
@@ -103,7 +103,7 @@ class OpticalMemory:
                 succeeds.
 
         Raises `InvalidTurn` (`UnsupportedContent`, `UnknownToolCall`), `TypeError`, or `LengthConflict`, and stores nothing.
-        After `StoreUnavailable`, append again with the same `id`.
+        After `StoreUnavailable`, append again with the same `id`. If the redactor fails: `OpticalMemoryError`, and nothing is stored.
         """
         return self.extend([turn], expected_length=expected_length)[0]
 
@@ -113,7 +113,7 @@ class OpticalMemory:
         with masking(redactor.redact if redactor else None):  # errors quote by its rules as well
             batch = _batch(list(turns))
             if before := self._before_storing:
-                batch = [redacted_turn(turn, before) for turn in batch]
+                batch = redacted_turns(batch, before)
             if not batch:
                 return []
             self._refuse_unknown_calls(batch)

@@ -262,8 +262,6 @@ class Sealing:
         except PagesLost:
             raise
         except RenderError as exc:
-            self._draws = False
-            warnings.warn(f"turns from #{turns[0].number} on stay text: {said(exc)}", RuntimeWarning, stacklevel=2)
             self._stop_drawing(turns[0].number, exc)
         self.runs = self._archive().runs()
         self._take([turn for turn in turns if not _is_covered(turn.number, self.runs)])

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidTurn
-from ..text.excerpts import excerpt, shape
+from ..text.excerpts import excerpt, said, shape
 
 __all__ = ["Message", "identified", "read_chat"]
 
@@ -28,14 +28,13 @@ def read_chat(data: bytes, name: str = "the file") -> list[Message]:
         text, at = "", exc.start
     if at >= 0:  # not as a cause: it holds the whole file
         raise InvalidTurn(f"{name} is not UTF-8 text: byte {data[at]:#04x} at {at}")
+    whole, problem = _parsed(text)
+    if not problem:
+        return list(_messages(whole, name))
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    try:
-        whole = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as exc:
-        if len(lines) < 2 or not _is_json(lines[0][1]):
-            raise InvalidTurn(f"{name} is not JSON: {exc}") from exc
-        return [message for number, line in lines for message in _messages(_line(line, number, name), f"{name}, line {number}")]
-    return list(_messages(whole, name))
+    if len(lines) < 2 or _parsed(lines[0][1])[1]:
+        raise InvalidTurn(f"{name} is not JSON: {problem}")
+    return [message for number, line in lines for message in _messages(_line(line, number, name), f"{name}, line {number}")]
 
 
 def identified(messages: Sequence[Message], stored: Mapping[str, bool]) -> list[Message]:
@@ -58,18 +57,18 @@ def identified(messages: Sequence[Message], stored: Mapping[str, bool]) -> list[
 
 
 def _line(line: str, number: int, name: str) -> object:
-    try:
-        return json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as exc:
-        raise InvalidTurn(f"{name}, line {number} is not JSON: {exc}") from exc
+    value, problem = _parsed(line)
+    if problem:
+        raise InvalidTurn(f"{name}, line {number} is not JSON: {problem}")
+    return value
 
 
-def _is_json(line: str) -> bool:
+def _parsed(text: str) -> tuple[object, str]:
+    """The value, and what is wrong with it. The exception holds the whole text, so it is no cause of ours."""
     try:
-        json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
-        return False
-    return True
+        return json.loads(text), ""
+    except (ValueError, RecursionError) as exc:  # also a number of more digits than Python converts
+        return None, said(exc)
 
 
 def _messages(value: object, where: str) -> Iterator[Message]:

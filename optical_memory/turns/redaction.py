@@ -12,13 +12,13 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from ..errors import UnknownName
-from ..text.excerpts import excerpt
+from ..errors import OpticalMemoryError, UnknownName
+from ..text.excerpts import excerpt, said
 from ..text.masking import redacted
 from ..text.secrets_in_text import Hit, LibraryRules, own_hits, own_rules
 from .turn import Content, ImageContent, Part, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 
-__all__ = ["Redactor", "Secrets", "redacted_turn", "redactor_of"]
+__all__ = ["Redactor", "Secrets", "redacted_turn", "redacted_turns", "redactor_of"]
 
 UNREADABLE = '{"redacted": true}'  # replaces JSON that masking would make invalid
 
@@ -108,8 +108,11 @@ def _library() -> LibraryRules | None:
 def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
+        problem = ""
     except (re.error, TypeError) as exc:
-        raise ValueError(f"pattern {excerpt(pattern)} is no regular expression: {exc}") from exc
+        problem = said(exc)  # not as a cause: it holds the pattern
+    if problem:
+        raise ValueError(f"pattern {excerpt(pattern)} is no regular expression: {problem}")
     if not isinstance(compiled.pattern, str):
         raise ValueError(f"pattern {excerpt(pattern)} is for bytes; pass one for text")
     if compiled.search(""):
@@ -118,6 +121,15 @@ def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
 
 
 # -- turns ---------------------------------------------------------------------------------------------------------------------------
+
+
+def redacted_turns(turns: Iterable[Turn], redactor: Redactor) -> list[Turn]:
+    """Return turns without their secrets. Raises `OpticalMemoryError` if the redactor fails."""
+    try:
+        return [redacted_turn(turn, redactor) for turn in turns]
+    except Exception as exc:
+        kind = type(exc).__name__
+    raise OpticalMemoryError(f"the redactor {redactor.name!r} failed: {kind}")  # without its cause, which may quote what it was given
 
 
 def redacted_turn(turn: Turn, redactor: Redactor) -> Turn:

@@ -343,4 +343,4 @@ async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.wait_for(work, seconds)
     except Exception as exc:
-        _log.debug("while closing: %r", exc)
+        _log.debug("while closing: %s: %s", type(exc).__name__, said(exc))

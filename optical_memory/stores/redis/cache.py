@@ -49,7 +49,7 @@ class RedisCache:
                 if data is not None:
                     opened[name] = self.seals.entry(session, name, data)
             except WrongKey as exc:
-                _log.warning("cached %r of session %r will be made again: %s", name, session.name, exc)
+                _log.warning("cached %s of session %s will be made again: %s", excerpt(name), excerpt(session.name), exc)
         return opened
 
     def put(self, session: SessionId, items: dict[str, bytes]) -> None:
@@ -114,7 +114,7 @@ class RedisCache:
         except StoreUnavailable as exc:
             if exc.__cause__ is None or not is_full(exc.__cause__):
                 raise
-            _log.warning("nothing is kept of the pages of session %r: %s", session.name, exc)
+            _log.warning("nothing is kept of the pages of session %s: %s", excerpt(session.name), exc)
             return True
 
 

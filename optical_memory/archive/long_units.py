@@ -18,7 +18,8 @@ from ..turns.turn import Turn
 
 __all__ = ["by_section", "costs_of", "newest_sections", "sections_before", "stretches_of"]
 
-FIRST = 2  # sections drawn when a long unit is sealed: about fifteen pages
+SECTION_PAGES = 7  # about; a page more may be drawn later
+FIRST = 2  # most sections drawn when a long unit is sealed
 
 
 def stretches_of(turns: Sequence[Turn]) -> Iterator[tuple[list[Turn], bool]]:
@@ -30,9 +31,9 @@ def stretches_of(turns: Sequence[Turn]) -> Iterator[tuple[list[Turn], bool]]:
             yield [turn for unit in units for turn in unit], False
 
 
-def newest_sections(unit: Unit) -> list[Unit]:
-    """Return the sections that are drawn when a long unit is sealed."""
-    return sections_of(unit)[-FIRST:]
+def newest_sections(unit: Unit, pages: int) -> list[Unit]:
+    """Return the sections that are drawn when a long unit is sealed of which `pages` pages are wanted: at least one."""
+    return sections_of(unit)[-min(FIRST, 1 + pages // SECTION_PAGES) :]
 
 
 def sections_before(unit: Unit, pages: Sequence[Page]) -> list[Unit]:

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from ..errors import RenderError, SessionCorrupted
+from ..errors import OpticalMemoryError, RenderError, SessionCorrupted
 from ..pages.page import Page, PageStyle, referents_of, run_key
 from ..profiles.pricing import Pricing
 from ..renderers.base import RenderedPage, Renderer
@@ -23,10 +23,11 @@ from ..stores.intact import intact
 from ..text.exact_strings import sidecar_of
 from ..turns.exchanges import Exchange, Unit, exchanges_of
 from ..turns.parts import TurnPart
-from ..turns.redaction import Redactor, redacted_turn
+from ..turns.redaction import Redactor, redacted_turns
 from ..turns.repeated import with_references
 from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
+from .chunks import chunk_of
 from .codec import decode_pages, encode_pages
 from .drawn_pages import contents_of, page_of, whole_runs
 from .long_units import by_section, costs_of, newest_sections, sections_before, stretches_of
@@ -145,21 +146,21 @@ class PageArchive:
         except SessionCorrupted as exc:
             raise PagesLost([run], str(exc)) from exc
 
-    def seal(self, turns: Sequence[Turn], *, seal_last: bool, same: Mapping[int, int] | None = None) -> int:
+    def seal(self, turns: Sequence[Turn], *, seal_last: bool, pages: int = 1, same: Mapping[int, int] | None = None) -> int:
         """Draw and store pages of `turns`; return the number of the first turn that is on no page.
 
         Args:
             seal_last: seal the last page even if it is not full. If False, turns that do not fill a page are left off.
             same: turns to draw as a reference, each with the number of the turn that has its words; see `planning.repeats`.
 
-        Of a long unit, only the last sections are drawn, without references; see `lengthen`.
+        Of a long unit, only the last sections are drawn, without references, with about `pages` pages at most; see `lengthen`.
 
         Raises `RenderError`, keeping the pages sealed before; `PagesLost` if one of the turns was erased meanwhile.
         """
         first = turns[-1].number + 1
         for stretch, is_long in stretches_of(turns):
             if is_long:
-                self._seal_long(stretch)
+                self._seal_long(stretch, pages)
             else:
                 first = self._seal_stretch(stretch, same, seal_last=seal_last or stretch[-1] is not turns[-1])
         return first
@@ -190,15 +191,15 @@ class PageArchive:
             run = replace(run, pages=run.pages + added)
         return run
 
-    def _seal_long(self, turns: Sequence[Turn]) -> None:
+    def _seal_long(self, turns: Sequence[Turn], pages: int) -> None:
         drawn = self._drawn_unit(turns)
-        rendered = self._render_sections(newest_sections(drawn))
+        rendered = self._render_sections(newest_sections(drawn, pages))
         self._record([(rendered, drawn)], {turn.number: self._pricing.cost(turn) for turn in turns})
 
     def _seal_stretch(self, turns: Sequence[Turn], same: Mapping[int, int] | None, *, seal_last: bool) -> int:
         rest, chunk = list(turns), CHUNK_TOKENS
         while rest:
-            exchanges, is_all = self._chunk(rest, chunk)
+            exchanges, is_all = chunk_of(rest, chunk, self._pricing.cost)
             drawn = self._as_drawn(exchanges, same)
             rendered = self._render(drawn, seal_last=seal_last and is_all)
             costs = {turn.number: self._pricing.cost(turn) for exchange in exchanges for unit in exchange for turn in unit}  # masked or not
@@ -263,10 +264,13 @@ class PageArchive:
 
     def _render_sections(self, sections: Sequence[Unit]) -> list[RenderedPage]:
         """Draw sections of a long unit; one by one with a renderer that does not name the section of a page."""
-        together = self._render([tuple(sections)], seal_last=True)
-        if all(page.section for page in together) or not isinstance(sections[0][0], TurnPart):
-            return together
-        return [page for section in sections for page in with_sections(self._render([(section,)], seal_last=True), [(section,)])]
+        if not isinstance(sections[0][0], TurnPart):
+            return self._render([tuple(sections)], seal_last=True)
+        first = self._render([(sections[0],)], seal_last=True)  # tells whether the renderer names sections, so that none is drawn twice
+        if all(page.section for page in first):
+            return first + (self._render([tuple(sections[1:])], seal_last=True) if sections[1:] else [])
+        alone = [first, *(self._render([(section,)], seal_last=True) for section in sections[1:])]
+        return [page for section, pages in zip(sections, alone, strict=True) for page in with_sections(pages, [(section,)])]
 
     def _drawn_unit(self, turns: Sequence[Turn], same: Mapping[int, int] | None = None) -> Unit:
         """Return turns, taken for one unit, as they are drawn: with references, and redacted. Raises `RenderError`."""
@@ -314,49 +318,16 @@ class PageArchive:
         """Discard runs of this layout with their images; return the number of pages."""
         return discard_runs(self._store, self._session, [run.name(self.layout) for run in runs])
 
-    def _chunk(self, turns: Sequence[Turn], tokens: int) -> tuple[list[Exchange], bool]:
-        """Return the first exchanges of `turns`, about `tokens` of text, and whether that is all. A long exchange is cut between units.
-
-        A unit counts as half of `tokens` at most: what follows a longer one fills its last page, which avoids laying it out twice.
-        """
-        near = self._near(turns, 2 * tokens)
-        taken: list[Exchange] = []
-        total = used = 0
-        for exchange in near:
-            units = []
-            for unit in exchange:
-                if total >= tokens:
-                    break
-                units.append(unit)
-                total += min(tokens // 2, sum(self._pricing.cost(turn) for turn in unit))
-                used += len(unit)
-            if units:
-                taken.append(tuple(units))
-            if len(units) < len(exchange):
-                break
-        return taken, used == len(turns)
-
-    def _near(self, turns: Sequence[Turn], tokens: int) -> list[Exchange]:
-        """Return the exchanges of about the first `tokens` of `turns`. Avoids grouping 100,000 turns for a chunk of a few hundred."""
-        end = total = 0
-        while end < len(turns) and total < tokens:
-            total += min(tokens // 4, self._pricing.cost(turns[end]))
-            end += 1
-        near = exchanges_of(turns[:end])
-        if end == len(turns):
-            return near
-        whole = [*near[:-1], near[-1][:-1]]  # the last unit may continue beyond the cut
-        return [exchange for exchange in whole if exchange] or self._near(turns, 2 * tokens)
-
     def _as_drawn(self, exchanges: Sequence[Exchange], same: Mapping[int, int] | None = None) -> list[Exchange]:
         """Return `exchanges` as they are drawn: with references, and redacted. Raises `RenderError` if the redactor fails."""
         drawn, redactor = with_references(exchanges, same or {}), self._redactor
         if redactor is None:
             return drawn
         try:
-            return [tuple(tuple(redacted_turn(turn, redactor) for turn in unit) for unit in exchange) for exchange in drawn]
-        except Exception as exc:
-            raise RenderError(f"the redactor {redactor.name!r} failed: {type(exc).__name__}") from exc
+            return [tuple(tuple(redacted_turns(unit, redactor)) for unit in exchange) for exchange in drawn]
+        except OpticalMemoryError as exc:
+            self.counts.render_failures += 1
+            raise RenderError(str(exc)) from exc
 
     def _record(self, runs: Sequence[tuple[Sequence[RenderedPage], Sequence[Turn]]], costs: Mapping[int, int]) -> int:
         """Store runs and their images; return the last turn's number, 0 for no runs."""

@@ -113,7 +113,7 @@ class Evaluation:
             # A conversation that grew was drawn page after page: all policies are to see the same pages, whatever they show first.
             drawn = open_with(forgetting=NEVER, shape=())
             drawn.extend(self.conversation.messages)
-            drawn.context()
+            drawn.pages(draw=True)
             memory = open_with(forgetting=policy.forgetting, verify=policy.verify, shape=policy.shape)
             self._memories[key] = memory
         return self._memories[key]
@@ -199,7 +199,7 @@ class Evaluation:
     def _legibility(self, policy: Policy) -> Legibility:
         """Return the reader of the policy's pages; policies with the same `shape` share one."""
         if policy.shape not in self._legible:
-            layouts = ShapedLayouts(self._pages.values(), self.turns, self._renderer, self._style)
+            layouts = ShapedLayouts(self._pages.values, self.turns, self._renderer, self._style)
             self._legible[policy.shape] = Legibility(self._read, self._style, layouts if policy.shape else None)
         return self._legible[policy.shape]
 

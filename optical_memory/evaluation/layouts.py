@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..archive.abridged_pages import larger, shaped, shares_of
 from ..pages.page import Page, PageStyle, referents_of
@@ -19,11 +19,11 @@ class ShapedLayouts:
     """Layouts of a session's abridged pages.
 
     Args:
-        pages: all pages of the memories; more may come later.
+        pages: returns all pages that were offered, also those drawn since the last call.
         turns: all turns of the session, not redacted.
     """
 
-    def __init__(self, pages: Collection[Page], turns: Sequence[Turn], renderer: Renderer, style: PageStyle) -> None:
+    def __init__(self, pages: Callable[[], Iterable[Page]], turns: Sequence[Turn], renderer: Renderer, style: PageStyle) -> None:
         self._pages, self._turns, self._renderer, self._style = pages, turns, renderer, style
         self._known: dict[str, RenderedPage | None] = {}
 
@@ -36,7 +36,7 @@ class ShapedLayouts:
     def drawn(self, page: Page) -> RenderedPage | None:
         """Draw the abridged page at the size of its sealed image; None if it is only shrunk."""
         if page.key not in self._known:
-            run = [each for each in self._pages if each.key.rpartition("-")[0] == page.key.rpartition("-")[0]]
+            run = [each for each in self._pages() if each.key.rpartition("-")[0] == page.key.rpartition("-")[0]]
             run.sort(key=lambda each: int(each.key.rpartition("-")[2]))
             same = referents_of(run)
             turns = [

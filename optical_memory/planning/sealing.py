@@ -21,6 +21,7 @@ from ..errors import RenderError
 from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
+from ..text.excerpts import said
 from ..text.screening import asks_to_be_obeyed
 from ..turns.exchanges import starts_exchange, units_of
 from ..turns.turn import Turn
@@ -185,7 +186,7 @@ class Sealing:
                 is_rest_small = each.size * density - pages <= max(SMALL_REST, pages / 4)
                 enough = float("inf") if is_rest_small else pages / density
                 turns = newest_units(self._read, each.first, each.last + 1, self._sizes.size, enough)
-                self._seal(each, turns, seal_last=partial or not self.is_open(each))
+                self._seal(each, turns, pages, seal_last=partial or not self.is_open(each))
 
     def draw_around(self, number: int) -> None:
         """Draw about a page, from the unit of turn `number` on. Raises `PagesLost` if it was erased meanwhile."""
@@ -193,7 +194,7 @@ class Sealing:
             turns = units_from(self._read, number, each.first, each.last + 1, self._sizes.size, 1 / self.density(each))
             if not turns:
                 raise PagesLost([], f"the pinned turn #{number} was erased meanwhile")
-            self._seal(each, turns, seal_last=True)
+            self._seal(each, turns, 1, seal_last=True)
 
     def draw_in_full(self, firsts: Collection[int]) -> None:
         """Draw the runs that begin with one of these turns again, without references."""
@@ -202,7 +203,7 @@ class Sealing:
         self._archive().discard(runs)
         for run in runs:
             turns = self._read(run.first, run.last + 1)
-            left = self._not_drawn(turns, seal_last=True, same={}) if turns and self.draws else turns
+            left = self._not_drawn(turns, run.pages, seal_last=True, same={}) if turns and self.draws else turns
             self._keep_loose([*self.loose, *left])
         self.runs = self._archive().runs()
         if not self.draws:
@@ -266,21 +267,24 @@ class Sealing:
             self.undrawn.append(replace(measured, pages=kept_free(measured.size * self.density(measured))))
         return opening + request
 
-    def _seal(self, each: Undrawn, turns: Sequence[Turn], *, seal_last: bool) -> None:
-        """Draw turns of a range. What is on no page afterwards is loose. A range without turns is dropped: they were erased."""
+    def _seal(self, each: Undrawn, turns: Sequence[Turn], pages: int, *, seal_last: bool) -> None:
+        """Draw turns of a range, of which about `pages` pages are wanted. What is on no page afterwards is loose.
+
+        A range without turns is dropped: they were erased.
+        """
         if not turns:
             self.undrawn.remove(each)
             return
         same = self._references.choose(turns, self.loose) if self._references else {}
-        self._take(self._not_drawn(turns, seal_last=seal_last, same=same))
+        self._take(self._not_drawn(turns, pages, seal_last=seal_last, same=same))
         if not self.draws:
             self._give_up()
 
-    def _not_drawn(self, turns: Sequence[Turn], *, seal_last: bool, same: Mapping[int, int]) -> list[Turn]:
+    def _not_drawn(self, turns: Sequence[Turn], pages: int, *, seal_last: bool, same: Mapping[int, int]) -> list[Turn]:
         """Draw turns, with the references `same`, and return those that are on no page afterwards."""
         try:
             for group in self._drawable(turns):
-                self._archive().seal(group, seal_last=seal_last or group[-1] is not turns[-1], same=same)
+                self._archive().seal(group, pages=pages, seal_last=seal_last or group[-1] is not turns[-1], same=same)
         except PagesLost:
             raise
         except RenderError as exc:
@@ -290,7 +294,7 @@ class Sealing:
 
     def _stop_drawing(self, first: int, exc: RenderError) -> None:
         self.draws = False
-        warnings.warn(f"turns from #{first} on stay text: {exc}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"turns from #{first} on stay text: {said(exc)}", RuntimeWarning, stacklevel=2)
 
     def _lengthen(self, run: PageRun) -> bool:
         try:

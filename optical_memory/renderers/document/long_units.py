@@ -28,6 +28,7 @@ __all__ = ["LONG", "SECTION", "begins_page", "in_sections", "is_long", "sections
 # Bytes of UTF-8: a better measure of the space on a page than characters, since an ideograph is as wide as two letters.
 SECTION = 64_000  # of text in a section, about seven pages
 LONG = 2 * SECTION  # of text in a unit; shorter ones are laid out as a whole
+TABLE_ROW = 64  # that a row of a table counts as at least: it is not joined with others
 IMAGE = 4_000  # that an image counts as
 ROOM = 0.25  # of a section that is searched, back from its end, for a good place to cut
 LONGEST_HEADER = 2_000  # characters of a table's header that are repeated in every section
@@ -136,6 +137,11 @@ def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
+def _weight(text: str) -> int:
+    """Return the size of a text, with each row of a table as a whole line of a column."""
+    return max(_size(text), TABLE_ROW * text.count("\n|"))
+
+
 def _packed(unit: Unit) -> Iterator[list[_Atom]]:
     """Yield the atoms of each section, in order."""
     section: list[_Atom] = []
@@ -182,7 +188,7 @@ def _atoms(turn: Turn, place: int) -> Iterator[_Atom]:
 def _size_of(piece: Piece) -> int:
     match piece:
         case TextContent(text=text):
-            return _size(text)
+            return _weight(text)
         case ImageContent():
             return IMAGE
         case ToolResultContent(content=content):
@@ -195,7 +201,7 @@ def _size_of(piece: Piece) -> int:
 def _cut_part(part: TextContent | ImageContent | ToolResultContent | ReasoningContent, *, verbatim: bool) -> Iterator[Piece]:
     if isinstance(part, ToolResultContent):
         yield from _cut_result(part)
-    elif isinstance(part, TextContent) and _size(part.text) > SECTION:
+    elif isinstance(part, TextContent) and _weight(part.text) > SECTION:
         texts = _output(part.text) if verbatim else _message(part.text)
         yield from (part.model_copy(update={"text": text}) for text in texts)
     else:
@@ -273,7 +279,7 @@ def _cut(text: str, places: Sequence[str | re.Pattern[str]]) -> Iterator[str]:
 
     Pieces of white space only are left out, since they would be blank pages.
     """
-    count = -(-_size(text) // SECTION) or 1
+    count = -(-_weight(text) // SECTION) or 1
     start = 0
     pieces: list[str] = []
     for number in range(1, count):

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import InvalidTurn
 
-__all__ = ["Message", "identified", "read_chat"]
+__all__ = ["Message", "identified", "messages_of", "read_chat"]
 
 Message = dict[str, Any]
 
@@ -30,8 +30,8 @@ def read_chat(data: bytes, name: str = "the file") -> list[Message]:
     except (json.JSONDecodeError, RecursionError) as exc:
         if len(lines) < 2 or not _is_json(lines[0][1]):
             raise InvalidTurn(f"{name} is not JSON: {exc}") from exc
-        return [message for number, line in lines for message in _messages(_line(line, number, name), f"{name}, line {number}")]
-    return list(_messages(whole, name))
+        return [message for number, line in lines for message in messages_of(_line(line, number, name), f"{name}, line {number}")]
+    return list(messages_of(whole, name))
 
 
 def identified(messages: Sequence[Message], stored: Mapping[str, bool]) -> list[Message]:
@@ -68,11 +68,12 @@ def _is_json(line: str) -> bool:
     return True
 
 
-def _messages(value: object, where: str) -> Iterator[Message]:
+def messages_of(value: object, where: str) -> Iterator[Message]:
+    """The messages in a JSON value of a chat file. Raises `InvalidTurn`, with `where` it stands, for any other value."""
     if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
         if value.get("system"):
             yield {"role": "system", "content": value["system"]}
-        yield from _messages(value["messages"], where)
+        yield from messages_of(value["messages"], where)
     elif isinstance(value, list):
         for place, item in enumerate(value, 1):
             if not isinstance(item, Mapping):

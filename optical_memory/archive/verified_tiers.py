@@ -15,6 +15,7 @@ from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..stores.base import DerivedCache, SessionId
 from ..stores.intact import intact
+from ..text.excerpts import said, shape
 from ..verification.base import Verification, Verifier, verifier_id
 from .page_archive import PageArchive
 from .page_runs import PagesLost
@@ -66,14 +67,14 @@ class TierVerification:
         try:
             found = self.verifier.verify(self.bind(page), self.archive().drawn_turns(page), tier)
             if not isinstance(found, Verification):
-                raise TypeError(f"verify gives a Verification; got {found!r}")
+                raise TypeError(f"verify gives a Verification; got {shape(found)}")
         except (PagesLost, StoreError):
             raise
         except Exception as exc:
             self.failures += 1
             if not self._warned:
                 self._warned = True
-                what = f"the verifier {self.verifier.name!r} failed ({type(exc).__name__}: {exc})"
+                what = f"the verifier {self.verifier.name!r} failed ({type(exc).__name__}: {said(exc)})"
                 warnings.warn(f"{what}; pages that it could not judge stay sharper, or text", RuntimeWarning, stacklevel=2)
             return None
         self._keep(page, tier, found)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from ..errors import InvalidTurn
+from ..text.excerpts import excerpt, shape
 
 __all__ = ["PART_OF", "Conversation", "Document", "Format", "Message", "Shape", "UnknownExport", "keys_of"]
 
@@ -101,10 +102,10 @@ class UnknownExport(InvalidTurn):
 
 
 def keys_of(value: object) -> str:
-    """What an error says of a value that was not expected: its keys, or its beginning."""
+    """What an error says of a value that was not expected: its keys, or its kind; what it holds stays out of it."""
     if isinstance(value, Mapping):
-        return f"an object with the keys {sorted(map(str, value))[:12]}"
+        keys = sorted((str(key) for key in value), key=str)
+        return f"an object with the keys [{', '.join(excerpt(key, 30) for key in keys[:12])}{', ...' if len(keys) > 12 else ''}]"
     if isinstance(value, list) and value:
-        return f"a list of {keys_of(value[0])}"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+        return f"a list of {len(value)}, the first {keys_of(value[0])}"
+    return shape(value)

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import IO
 
 from ..errors import InvalidTurn
+from ..text.excerpts import said
 from .base import Conversation, Format, UnknownExport, keys_of
 from .completing import completed
 from .registry import formats as known_formats
@@ -59,7 +60,7 @@ def _guarded(format: Format, document: JsonDocument) -> Iterator[Conversation]:
     except InvalidTurn:
         raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as exc:
-        raise InvalidTurn(f"{document.name} is not as the format {format.name!r} has it: {type(exc).__name__}: {exc}") from exc
+        raise InvalidTurn(f"{document.name} is not as the format {format.name!r} has it: {type(exc).__name__}: {said(exc)}") from exc
 
 
 def opened(source: str | os.PathLike[str] | IO[bytes], formats: Sequence[Format] | None = None, label: str | None = None) -> Source:

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
 from ..errors import InvalidTurn
+from ..text.excerpts import said
 from .base import Shape
 from .splitting import Text, array_items, lines
 
@@ -144,7 +145,7 @@ def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as exc:
-        raise InvalidTurn(f"{name} cannot be unpacked: {exc}") from exc
+        raise InvalidTurn(f"{name} cannot be unpacked: {said(exc)}") from exc
 
 
 class JsonDocument:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from ..errors import InvalidTurn
+from ..text.excerpts import excerpt, said
 
 __all__ = ["MOST_ITEM", "Text", "array_items", "lines"]
 
@@ -46,7 +47,9 @@ class Text:
         while got < least and not self.ended:
             data = self._stream.read(CHUNK)
             self.ended = not data
-            text = self._text(data)
+            text, problem = self._text(data)
+            if problem:
+                raise InvalidTurn(f"{self.name} is not UTF-8 text: {problem}")
             if not self._bytes:
                 text = text.removeprefix("\ufeff")
             self._bytes += len(data)
@@ -55,12 +58,12 @@ class Text:
         self.held = "".join(pieces)
         return got > 0
 
-    def _text(self, data: bytes) -> str:
+    def _text(self, data: bytes) -> tuple[str, str]:
+        before = len(self._decoder.getstate()[0])  # bytes of a character whose rest is in `data`
         try:
-            return self._decoder.decode(data, final=not data)
+            return self._decoder.decode(data, final=not data), ""
         except UnicodeDecodeError as exc:
-            place = self._bytes + exc.start
-            raise InvalidTurn(f"{self.name} is not UTF-8 text: byte {exc.object[exc.start]:#04x} at about {place}") from exc
+            return "", f"byte {exc.object[exc.start]:#04x} at {self._bytes - before + exc.start}"
 
     def peek(self) -> str:
         """The next character that is no space, without passing it; empty at the end."""
@@ -72,30 +75,41 @@ class Text:
             if not self.more():
                 return ""
 
-    def line_of(self, place: int) -> int:
-        """The line on which a place in `held` stands, from 1."""
-        return self._lines + self.held.count("\n", 0, place)
-
     def value(self, what: str) -> Any:
         """The next JSON value. Raises `InvalidTurn` with `what` it is and the line."""
         self.peek()
         while True:
-            try:
-                value, end = _decode(self.held, self.at)
-            except json.JSONDecodeError as exc:
-                cut = exc.msg.startswith("Unterminated string") or exc.pos >= len(self.held) - _NEAR
-                if not cut or self.ended:
-                    line = self.line_of(min(exc.pos, len(self.held)))
-                    raise InvalidTurn(f"{self.name}, {what} (line {line}) is not JSON: {exc.msg}") from exc
-            except RecursionError as exc:
-                raise InvalidTurn(f"{self.name}, {what} is nested too deeply to be read") from exc
-            else:
-                if end < len(self.held) or self.ended:  # a number may go on
-                    self.at = end
-                    return value
+            value, end, problem = _decoded(self.held, self.at, self.ended)
+            if problem:
+                line = self._line_of(min(end, len(self.held)))
+                raise InvalidTurn(f"{self.name}, {what} (line {line}) is not JSON: {problem}")
+            if end:
+                self.at = end
+                return value
             if len(self.held) - self.at > MOST_ITEM:
                 raise InvalidTurn(f"{self.name}, {what} is larger than {MOST_ITEM >> 20} million characters")
             self.more(max(CHUNK, len(self.held) - self.at))
+
+    def _line_of(self, place: int) -> int:
+        """The line on which a place in `held` stands, from 1."""
+        return self._lines + self.held.count("\n", 0, place)
+
+    def misplaced(self, expected: str, after: str) -> InvalidTurn:
+        """The error for the character that stands here."""
+        found = excerpt(self.held[self.at]) if self.at < len(self.held) else "the end of the file"
+        return InvalidTurn(f"{self.name}, {after} (line {self._line_of(self.at)}): {found} stands where {expected} should")
+
+
+def _decoded(text: str, start: int, ended: bool) -> tuple[Any, int, str]:
+    """A value and its end; 0 if more text is needed; or where it is broken, and how. Exceptions hold the text, so they go no further."""
+    try:
+        value, end = _decode(text, start)
+    except json.JSONDecodeError as exc:
+        cut = exc.msg.startswith("Unterminated string") or exc.pos >= len(text) - _NEAR
+        return (None, exc.pos, exc.msg) if ended or not cut else (None, 0, "")
+    except (ValueError, RecursionError) as exc:  # a number of more digits than Python converts, or values too deep in each other
+        return None, start, said(exc)
+    return (value, end, "") if end < len(text) or ended else (None, 0, "")  # a number may go on
 
 
 def array_items(text: Text) -> Iterator[Any]:
@@ -108,15 +122,14 @@ def array_items(text: Text) -> Iterator[Any]:
         while True:
             yield text.value(f"item {number}")
             found = text.peek()
+            if found not in (",", "]"):
+                raise text.misplaced("',' or ']'", f"after item {number}")
             text.at += 1
             if found == "]":
                 break
-            if found != ",":
-                where = f"{text.name}, after item {number} (line {text.line_of(text.at)})"
-                raise InvalidTurn(f"{where}: {'the file ends' if not found else f'{found!r} stands'} where ',' or ']' should")
             number += 1
-    if rest := text.peek():
-        raise InvalidTurn(f"{text.name}: {rest!r} stands after the end of the array (line {text.line_of(text.at)})")
+    if text.peek():
+        raise text.misplaced("nothing", "after the end of the array")
 
 
 def lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, Any]]:
@@ -130,9 +143,16 @@ def lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, Any]]:
             raise InvalidTurn(f"{name}, line {number} is larger than {MOST_ITEM >> 20} million bytes")
         if not data.strip():
             continue
-        try:
-            yield number, json.loads(data.decode("utf-8"))
-        except UnicodeDecodeError as exc:
-            raise InvalidTurn(f"{name}, line {number} is not UTF-8 text: byte {data[exc.start]:#04x} at {exc.start}") from exc
-        except (json.JSONDecodeError, RecursionError) as exc:
-            raise InvalidTurn(f"{name}, line {number} is not JSON: {exc}") from exc
+        value, problem = _line(data)
+        if problem:
+            raise InvalidTurn(f"{name}, line {number} {problem}")
+        yield number, value
+
+
+def _line(data: bytes) -> tuple[Any, str]:
+    try:
+        return json.loads(data.decode("utf-8")), ""
+    except UnicodeDecodeError as exc:
+        return None, f"is not UTF-8 text: byte {data[exc.start]:#04x} at {exc.start}"
+    except (ValueError, RecursionError) as exc:
+        return None, f"is not JSON: {said(exc)}"

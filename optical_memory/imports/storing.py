@@ -10,6 +10,7 @@ from typing import IO, Any
 from ..errors import InvalidTurn, UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
 from ..stores.base import SessionId, Store, open_store
+from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from .base import Format, Message
 from .completing import ROWS, completed, turns_of
@@ -113,7 +114,7 @@ def _refuse(strangers: Sequence[_Stranger], naming: _Naming, store: Store, tenan
         session = naming.name_of(one.found)
         if not store.known_calls(SessionId(session, tenant), [one.call]):
             raise UnknownToolCall(
-                f"{one.found.where}, message {one.message}: the tool result answers call {one.call!r}, which session {session!r} "
+                f"{one.found.where}, message {one.message}: the tool result answers call {excerpt(one.call)}, which session {session!r} "
                 "never saw; import the messages that make the call first"
             )
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import LengthConflict, SessionCorrupted, StoreError, TurnNotFound
+from ..text.excerpts import excerpt
 from ..text.search_terms import terms
 from ..turns.turn import Turn
 from . import sqlite_index, sqlite_sums
@@ -104,14 +105,14 @@ class SqliteStore:
             ).fetchone()[0]
         if beyond is not None:
             raise SessionCorrupted(
-                f"session {session.name!r} holds {length} turns by its own account, and #{beyond & 0xFFFFFFFF} is there. "
+                f"session {excerpt(session.name)} holds {length} turns by its own account, and #{beyond & 0xFFFFFFFF} is there. "
                 "Restore the file from a backup",
                 session=session.name,
             )
         if len(rows) + erased != last - first + 1:
             raise SessionCorrupted(
-                f"session {session.name!r} is missing turns: of #{first} to #{last}, {len(rows)} are there and {erased} were erased. "
-                "Restore the file from a backup",
+                f"session {excerpt(session.name)} is missing turns: of #{first} to #{last}, {len(rows)} are there and {erased} were "
+                "erased. Restore the file from a backup",
                 session=session.name,
             )
         return [_turn(session, turn_key & 0xFFFFFFFF, *row) for turn_key, *row in rows]
@@ -181,13 +182,13 @@ class SqliteStore:
             self._file.scrub()
         except SessionCorrupted as exc:
             raise SessionCorrupted(
-                f"session {session.name!r}: erased from the log, but the file is damaged and cannot be written anew: bytes may be left "
-                f"({exc}). Copy the sessions to a new file with `optical-memory copy`, then delete this one",
+                f"session {excerpt(session.name)}: erased from the log, but the file is damaged and cannot be written anew: bytes may "
+                f"be left ({exc}). Copy the sessions to a new file with `optical-memory copy`, then delete this one",
                 session=session.name,
             ) from exc
         if damaged:
             raise SessionCorrupted(
-                f"session {session.name!r}: {ranges(damaged)} cannot be erased, since the file is damaged there; all else was. "
+                f"session {excerpt(session.name)}: {ranges(damaged)} cannot be erased, since the file is damaged there; all else was. "
                 "Copy the other sessions to a new file with `optical-memory copy`, then delete this one",
                 session=session.name,
                 missing=damaged,
@@ -369,7 +370,7 @@ def _parse(url: str) -> tuple[Path, dict[str, str]]:
         if name not in known:
             raise ValueError(f"unknown option {name!r} in {url!r}; known: {', '.join(sorted(known))}")
         if known[name] and value not in known[name]:
-            raise ValueError(f"unknown value {value!r} of {name!r} in {url!r}; known: {', '.join(known[name])}")
+            raise ValueError(f"unknown value {excerpt(value)} of {name!r} in {url!r}; known: {', '.join(known[name])}")
         if name == "timeout" and not value.replace(".", "", 1).isdecimal():
-            raise ValueError(f"timeout {value!r} in {url!r} is no number of seconds")
+            raise ValueError(f"timeout {excerpt(value)} in {url!r} is no number of seconds")
     return Path(path).expanduser(), options

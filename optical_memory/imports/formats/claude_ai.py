@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...errors import InvalidTurn
+from ...text.excerpts import excerpt
 from ..base import Conversation, Document, Message
 from ..messages import as_text, attached, call, is_mapping_with, mappings, message, moment, result, text_block, url_block
 
@@ -36,7 +37,7 @@ def conversations(document: Document) -> Iterator[Conversation]:
             [done for said in _branch(item) for done in _messages(said, document, f"{document.name}, {place}")],
             title=title,
             created_at=moment(item.get("created_at")),
-            place=f"{place} ({title!r})" if title else place,
+            place=f"{place} ({excerpt(title)})" if title else place,
         )
 
 
@@ -61,7 +62,7 @@ def _messages(said: Mapping[str, Any], document: Document, where: str) -> Iterat
     """One message becomes several where results of tools stand between its blocks."""
     sender = said.get("sender")
     if sender not in _ROLES:
-        raise InvalidTurn(f"{where}: unknown sender {sender!r}; known: {', '.join(_ROLES)}")
+        raise InvalidTurn(f"{where}: unknown sender {excerpt(sender)}; known: {', '.join(_ROLES)}")
     role, own = _ROLES[sender], as_text(said.get("uuid"))
     when = moment(said.get("created_at"))
     pending: list[Any] = []

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import InvalidTurn
+from ...text.excerpts import excerpt, shape
 from ..base import Conversation, Document, Message
 from ..blocks import blocks_of
 from ..messages import as_text, call, is_mapping_with, mappings, message, moment, result
@@ -94,7 +95,7 @@ def conversations(document: Document) -> Iterator[Conversation]:
 def _checked(value: Any, document: Document, place: str) -> Sequence[Message]:
     if not isinstance(value, Mapping) or not is_message(value):
         raise InvalidTurn(
-            f"{document.name}, {place}: a message of type {_kind(value) if isinstance(value, Mapping) else value!r} is not known"
+            f"{document.name}, {place}: a message of type {excerpt(_kind(value)) if isinstance(value, Mapping) else shape(value)} is not known"
         )
     return messages_of(value)
 

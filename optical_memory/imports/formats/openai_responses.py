@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import InvalidTurn
+from ...text.excerpts import excerpt, shape
 from ..base import PART_OF, Conversation, Document, Message
 from ..messages import (
     as_text,
@@ -101,7 +102,7 @@ def conversations(document: Document) -> Iterator[Conversation]:
 
 def _checked(item: Any, document: Document, place: str) -> Mapping[str, Any]:
     if not isinstance(item, Mapping):
-        raise InvalidTurn(f"{document.name}, {place} is {as_text(item)[:60]!r}, not an item")
+        raise InvalidTurn(f"{document.name}, {place} is {shape(item)}, not an item")
     return item
 
 
@@ -162,7 +163,7 @@ def messages_of_item(item: Mapping[str, Any], own: str, fields: dict[str, Any]) 
     elif kind in ("mcp_approval_request", "mcp_approval_response"):
         yield message("assistant" if kind.endswith("request") else "user", as_text(dict(item)), **fields)
     elif kind not in _PASSED_OVER:
-        raise InvalidTurn(f"unknown item of type {kind!r}; known: {', '.join(sorted(ITEMS))}")
+        raise InvalidTurn(f"unknown item of type {excerpt(kind)}; known: {', '.join(sorted(ITEMS))}")
 
 
 def _calls(item: Mapping[str, Any], kind: str, fields: dict[str, Any]) -> Iterator[Message]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...errors import InvalidTurn
+from ...text.excerpts import excerpt
 from ..base import Conversation, Document, Message
 from ..messages import as_text, attached, call, is_mapping_with, message, moment, parsed, result, text_block, url_block
 
@@ -58,7 +59,7 @@ def conversations(document: Document) -> Iterator[Conversation]:
 def _messages(one: Mapping[str, Any], where: str, pictures: list[str], document: Document) -> Iterator[Message]:
     speaker, text = as_text(one["from"]).lower(), as_text(one["value"])
     if speaker not in _ROLES:
-        raise InvalidTurn(f"{where}: unknown speaker {one['from']!r} in 'from'; known: {', '.join(sorted(_ROLES))}")
+        raise InvalidTurn(f"{where}: unknown speaker {excerpt(one['from'])} in 'from'; known: {', '.join(sorted(_ROLES))}")
     when = moment(one.get("timestamp") or one.get("create_time"))
     role = _ROLES[speaker]
     if role == "tool":

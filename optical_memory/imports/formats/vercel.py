@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...errors import InvalidTurn
+from ...text.excerpts import shape
 from ..base import Conversation, Document, Message
 from ..messages import as_text, call, file_block, mappings, message, moment, result, text_block, url_block
 
@@ -37,7 +38,7 @@ def conversations(document: Document) -> Iterator[Conversation]:
     said: list[Message] = []
     for place, item in document.items():
         if not isinstance(item, Mapping):
-            raise InvalidTurn(f"{document.name}, {place} is {as_text(item)[:60]!r}, not a message")
+            raise InvalidTurn(f"{document.name}, {place} is {shape(item)}, not a message")
         if "messages" in item:
             inner = [one for value in mappings(item["messages"]) for one in messages_of(value)]
             own = as_text(item.get("id") or item.get("chatId"))

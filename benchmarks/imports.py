@@ -1,7 +1,7 @@
 """How fast an export of ChatGPT is read and imported, and in how much memory. `python -m benchmarks.imports [MEGABYTES] [--store]`.
 
-The file is made for it: conversations of 20 messages, with the fields that an export has beside its texts. Each step runs in a process of its
-own, so that its peak memory is its own. With `--store` a tenth of the file is also imported into a SQLite file, index included.
+The file is made for it: conversations of 20 messages, with the fields that an export has beside its texts. Each step runs in a process of
+its own, so that its peak memory is its own. With `--store` a tenth of the file is also imported into a SQLite file, index included.
 """
 
 from __future__ import annotations
@@ -23,18 +23,23 @@ from rich.table import Table
 from ._console import open_console
 
 MEGABYTE = 1_000_000
-WORDS = [
-    f"{a}{b}" for a in ("plan", "train", "garden", "letter", "über", "house", "日", "code") for b in ("", "s", "ing", "er", "-up", ".")
-]
+WORDS = (
+    "the of and a to in is you that it he was for on are as with his they at be this have from or one had by word but not what all "
+    "were we when your can said there use an each which she do how their if will up other about out many then them these so some "
+    "her would make like him into time has look two more write go see number no way could people my than first water been call who "
+    "oil its now find long down day did get come made may part question-answer naïve café over-night python3 parse_json() "
+    "http://example.org/a?b=1 def return None "
+)
 STEPS = ("split", "read", "store")
 
 
 def conversation(number: int, rng: random.Random) -> dict[str, Any]:
     """A conversation as the export has it: a tree of 20 messages, a branch that was left, and a hidden system node."""
+    words = WORDS.split()
     mapping: dict[str, Any] = {"root": {"id": "root", "message": None, "parent": None, "children": ["n0"]}}
     for place in range(20):
         role = ("system", "user", "assistant")[0 if not place else 1 + place % 2]
-        text = " ".join(rng.choices(WORDS, k=rng.choice((20, 80, 400)))) if place else ""
+        text = " ".join(rng.choices(words, k=rng.choice((20, 80, 400)))) if place else ""
         mapping[f"n{place}"] = {
             "id": f"n{place}",
             "parent": f"n{place - 1}" if place else "root",

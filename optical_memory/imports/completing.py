@@ -38,15 +38,14 @@ def completed(conversation: Conversation, format: str, stored: Mapping[str, Any]
     """The messages of a conversation, complete, with the ids of turns; what an export says of them is in `metadata["import"]`.
 
     Args:
-        stored: ids of the turns and rows that are stored, and what their import noted. A row that is stored is left out of the message that
-            it is a part of.
+        stored: ids of the turns and rows that are stored, and what their import noted. Of a message that has grown, the rows that are new
+            become a message of their own.
     """
     stored = stored or {}
     marked = _named(conversation, format) if conversation.id else _known_by_content(conversation, format, stored)
     if conversation.exact:
         return list(marked)
-    rows = _joined([row for row in marked if not (PART_OF in row and row["id"] in stored)])
-    return _timed(_paired(rows), conversation.created_at)
+    return _timed(_paired(_joined(list(marked), stored)), conversation.created_at)
 
 
 def _named(conversation: Conversation, format: str) -> Iterator[Message]:
@@ -80,12 +79,12 @@ def _noted(message: Message, conversation: Conversation, format: str, more: Mess
     return message | {"metadata": given | {"import": note | given.get("import", {}) | more}}
 
 
-def _joined(rows: Sequence[Message]) -> list[Message]:
-    """One message of all rows with the same `part_of`, at the place of the first of them."""
+def _joined(rows: Sequence[Message], stored: Mapping[str, Any]) -> list[Message]:
+    """One message of all rows with the same `part_of`, at the place of the first of them; stored rows and new ones apart."""
     whole: list[Message] = []
-    first: dict[str, Message] = {}
+    first: dict[tuple[str, bool], Message] = {}
     for row in rows:
-        group = row.get(PART_OF)
+        group = None if row.get(PART_OF) is None else (row[PART_OF], row["id"] in stored)
         row = {key: value for key, value in row.items() if key != PART_OF}
         if group is None or group not in first:
             whole.append(row)
@@ -96,6 +95,8 @@ def _joined(rows: Sequence[Message]) -> list[Message]:
         start = first[group]
         start["content"] = _blocks(start["content"]) + _blocks(row["content"])
         start["metadata"]["import"][ROWS].append(row.get("id", ""))
+        if "place" in (note := row["metadata"]["import"]):
+            start["metadata"]["import"]["place"] = note["place"]  # whether the file ended here is asked of the last row
     for message in first.values():
         if len(message["metadata"]["import"][ROWS]) == 1:
             del message["metadata"]["import"][ROWS]

@@ -29,6 +29,7 @@ _ROLES = {
     "developer": "developer",
     "tool": "tool",
 }
+_GENAI = ("tool_call", "tool_call_response", "server_tool_call", "server_tool_call_response", "blob", "uri")  # parts of OpenTelemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ def chat_messages(value: Any, role: str = "user") -> list[Message]:
     if isinstance(value, list):
         if all(isinstance(one, list) for one in value):
             return [made for one in value for made in chat_messages(one, role)]
+        if all(is_mapping_with(one, "message") and "role" not in one for one in value):  # choices, generations
+            return [made for one in value for made in chat_messages(one["message"], role)]
         if all(isinstance(one, Mapping) and ("role" in one or "kwargs" in one or "data" in one) for one in value):
             return [made for one in value for made in chat_message(one, role)]
         return [message(role, blocks_of(value))]
@@ -105,7 +108,7 @@ def chat_message(value: Mapping[str, Any], role: str = "user") -> Iterable[Messa
     if langchain.is_message(value):
         return langchain.messages_of(value)
     if isinstance(value.get("parts"), list):
-        if any(is_mapping_with(part, "type", "content") or "response" in part for part in mappings(value["parts"])):
+        if any("content" in part or part.get("type") in _GENAI for part in mappings(value["parts"])):
             return opentelemetry.messages_of(value)
         return vercel.messages_of(value)
     return _openai(value, role)

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import InvalidTurn
-from ...text.excerpts import excerpt
 from ..base import PART_OF, Conversation, Document, Message
 from ..messages import as_text, attached, call, file_block, is_mapping_with, mappings, message, moment, parsed, result, text_block
 
@@ -45,13 +44,12 @@ def conversations(document: Document) -> Iterator[Conversation]:
     for place, item in document.items():
         if not is_mapping_with(item, "mapping"):
             raise InvalidTurn(f"{document.name}, {place} is no conversation: it has no 'mapping'")
-        where = f"{place} ({excerpt(item['title'])})" if item.get("title") else place
         yield Conversation(
             str(item.get("conversation_id") or item.get("id") or _root(item["mapping"]) or ""),
             list(_messages(item, document)),
             title=as_text(item.get("title")),
             created_at=moment(item.get("create_time")),
-            place=where,
+            place=place,
         )
 
 

@@ -37,7 +37,7 @@ def conversations(document: Document) -> Iterator[Conversation]:
             [done for said in _branch(item) for done in _messages(said, document, f"{document.name}, {place}")],
             title=title,
             created_at=moment(item.get("created_at")),
-            place=f"{place} ({excerpt(title)})" if title else place,
+            place=place,
         )
 
 

@@ -1,7 +1,7 @@
 """Gemini: the CLI's recorded sessions and checkpoints, `contents` of requests, and AI Studio's saved prompts.
 
-After google-gemini/gemini-cli, `packages/core/src/services/chatRecordingTypes.ts` of 2026, and `Content` of google-genai 3.6. A session is one
-object, or lines: a line repeats a message that changed; `$rewindTo` drops that message and all after it; `$set` changes the head.
+After google-gemini/gemini-cli, `packages/core/src/services/chatRecordingTypes.ts` of 2026, and `Content` of google-genai 3.6. A session is
+one object, or lines: a line repeats a message that changed; `$rewindTo` drops that message and all after it; `$set` changes the head.
 Messages of the program itself (info, error, warning) are left out. What a compression took out of the model's sight is kept.
 """
 

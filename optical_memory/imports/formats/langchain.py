@@ -94,9 +94,8 @@ def conversations(document: Document) -> Iterator[Conversation]:
 
 def _checked(value: Any, document: Document, place: str) -> Sequence[Message]:
     if not isinstance(value, Mapping) or not is_message(value):
-        raise InvalidTurn(
-            f"{document.name}, {place}: a message of type {excerpt(_kind(value)) if isinstance(value, Mapping) else shape(value)} is not known"
-        )
+        found = f"a message of type {excerpt(_kind(value))}" if isinstance(value, Mapping) else shape(value)
+        raise InvalidTurn(f"{document.name}, {place}: {found} is no message of LangChain")
     return messages_of(value)
 
 
@@ -113,7 +112,7 @@ def messages_of(value: Mapping[str, Any]) -> list[Message]:
     if role == "tool":
         failed = held.get("status") == "error"
         return [
-            result(as_text(held.get("tool_call_id")), as_text(held.get("name")), blocks or "", failed=failed, **(fields | {"name": None}))
+            result(as_text(held.get("tool_call_id")), as_text(held.get("name")), blocks or "", failed=failed, id=fields["id"], created_at=when)
         ]
     if role == "assistant":
         made = {block.get("id") for block in blocks if block.get("type") == "tool_use"}

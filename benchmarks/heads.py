@@ -101,10 +101,10 @@ def measure(pages: int) -> None:
 
 def bars(pages: int) -> None:
     """Print how many numbers are read at Tiny behind bars of each kind."""
-    memory = memory_of(*FILES[0], "pillow", abridged=False)
+    sealed_pages = [page for file, count in FILES for page in memory_of(file, count, "pillow", abridged=False).pages()[:pages]]
     for width, distance, height in BARS:
         found = []
-        for page in memory.pages()[:pages]:
+        for page in sealed_pages:
             sealed = Image.open(io.BytesIO(page.image("base"))).convert("L")
             for segment in page.segments:
                 box = segment.boxes[0]

@@ -33,6 +33,7 @@ HEAD = 40  # characters of a page that a turn's number and speaker take
 LEAST_FILL = 0.05
 TIGHTER = 1.03  # fewer turns on a page leave fewer unfinished lines
 CAUTION = 0.1  # share of the sentences to leave out after a first drawing that does not fit; doubled each time
+ENOUGH = 0.98  # share of its columns from which a page is full: what is left is a line or two
 FULL, SURE = 0.95, 1.01  # no more is tried on a page this full, if a sentence more takes so many times its room
 FENCES = ("```", "~~~")  # Markdown code fences
 EDGE = 40  # characters after the edge of a page that are searched for a space
@@ -132,7 +133,7 @@ def shaped(renderer: Renderer, style: PageStyle, page: Page, shares: Sequence[Sh
     room = loads[-1] * TIGHTER / (LARGER**2 * max(page.fill, LEAST_FILL))  # what a page of larger letters should hold
     less = CAUTION
     for _ in range(TRIALS):
-        if fits >= most or (best and best.fill > FULL and loads[fits + 1] > SURE * room):
+        if fits >= most or (best and (best.fill > ENOUGH or (best.fill > FULL and loads[fits + 1] > SURE * room))):
             break
         count = min(most, max(fits + 1, bisect_right(loads, room) - 1))
         drawn = _drawn(renderer, canvas, _abridged(shares, pieces, count))
@@ -173,7 +174,9 @@ def _ranked(shares: Sequence[Share]) -> list[_Piece]:
     texts = [share.text[share.start : share.stop] for share in shares]
     rare = Rarity(texts)
     pieces = [piece for place, share in enumerate(shares) for piece in _pieces_of(place, share)]
-    worths = [worth(piece.text, rare, importance=shares[piece.share].turn.importance) for piece in pieces]
+    told = {(piece.text, shares[piece.share].turn.importance) for piece in pieces}  # a log repeats many of its lines
+    known = {each: worth(each[0], rare, importance=each[1]) for each in told}
+    worths = [known[piece.text, shares[piece.share].turn.importance] for piece in pieces]
     order = sorted(range(len(pieces)), key=lambda at: (-worths[at], at))
     ranks = {at: rank for rank, at in enumerate(order)}
     return [replace(piece, rank=ranks[at]) for at, piece in enumerate(pieces)]

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from ..errors import RenderError, SessionCorrupted
 from ..pages.page import Page
 from ..stores.base import Readable, SessionId
+from ..stores.intact import intact
+from ..text.excerpts import excerpt
 from .codec import decode_pages
 
 __all__ = ["PageRun", "PagesLost", "discard_runs", "merged_spans", "runs_named", "runs_with", "without_overlaps"]
+
+OF_PAGES = ("picture", "verified")  # first parts of names whose second part is a page's key
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,9 +34,10 @@ class PageRun:
     @classmethod
     def parse(cls, name: str) -> PageRun:
         """The run behind a name in the store. Raises `ValueError` for a name of another form."""
-        numbers = [int(number) for number in name.rpartition("/")[2].split("-")]
-        if len(numbers) != 5 or not 1 <= numbers[0] <= numbers[1] or min(numbers) < 0:
-            raise ValueError(f"{name!r} is not the name of a run: expected run/LAYOUT/FIRST-LAST-PAGES-TURNS-TOKENS")
+        parts = name.rpartition("/")[2].split("-")
+        numbers = [int(part) for part in parts if part.isdecimal() and len(part) < 20]
+        if not len(parts) == len(numbers) == 5 or not 1 <= numbers[0] <= numbers[1] or min(numbers) < 0:
+            raise ValueError(f"{excerpt(name)} is not the name of a run: expected run/LAYOUT/FIRST-LAST-PAGES-TURNS-TOKENS")
         return cls(*numbers)
 
 
@@ -69,9 +74,12 @@ def runs_named(names: Sequence[str]) -> list[PageRun]:
 
 
 def without_overlaps(runs: Sequence[PageRun]) -> list[PageRun]:
-    """Sort runs, and drop those that overlap an earlier one. Of runs with the same first turn, the longest is kept."""
+    """Sort runs, and drop those that overlap an earlier one.
+
+    Of runs with the same first turn, the longest is kept; of the same long unit, the one with most of its sections.
+    """
     kept: list[PageRun] = []
-    for run in sorted(runs, key=lambda run: (run.first, -run.last, run)):
+    for run in sorted(runs, key=lambda run: (run.first, -run.last, -run.pages, run)):
         if not kept or run.first > kept[-1].last:
             kept.append(run)
     return kept
@@ -96,10 +104,28 @@ def discard_runs(store: Readable, session: SessionId, names: Sequence[str], *, a
 
     Includes damaged records. One call to the store, since it may rewrite its files to remove the bytes.
     """
+    pages, unreadable = _decoded(store, session, names)
+    of_pages = [name for page in pages for kind in OF_PAGES for name in store.names(session, f"{kind}/{page.key}/")]
+    if unreadable:  # which images are theirs is not known: all go that no other run names
+        of_pages += _orphans(store, session, [name for name in store.names(session, "run/") if name not in names])
+    store.discard(session, [*names, *dict.fromkeys(of_pages), *also])
+    return len(pages) + sum(run.pages for run in runs_named(unreadable))
+
+
+def _decoded(store: Readable, session: SessionId, names: Sequence[str]) -> tuple[list[Page], list[str]]:
+    """The pages of runs, and the names of those whose record cannot be read."""
+    records = intact(store, session, names)
     pages: list[Page] = []
-    for record in store.get(session, names).values():
-        with suppress(SessionCorrupted):
+    unreadable = [name for name in names if name not in records]
+    for name, record in records.items():
+        try:
             pages += decode_pages(record)
-    of_pages = [name for page in pages for kind in ("picture", "verified") for name in store.names(session, f"{kind}/{page.key}/")]
-    store.discard(session, [*names, *of_pages, *also])
-    return len(pages)
+        except SessionCorrupted:
+            unreadable.append(name)
+    return pages, unreadable
+
+
+def _orphans(store: Readable, session: SessionId, kept: Sequence[str]) -> list[str]:
+    """Images and verdicts of pages that no readable run of `kept` has. Those that are needed are made again."""
+    keys = {page.key for page in _decoded(store, session, kept)[0]}
+    return [name for kind in OF_PAGES for name in store.names(session, f"{kind}/") if name.split("/")[1] not in keys]

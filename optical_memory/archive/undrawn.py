@@ -64,6 +64,10 @@ class Undrawn:
         pages, tokens = round(share * left.pages), round(share * left.text_tokens)
         return replace(self, first=first, last=last, turns=turns, pages=pages, size=share * left.size, text_tokens=tokens)
 
+    def fewer(self, pages: int) -> Undrawn:
+        """Return the range with so many page numbers less kept free."""
+        return replace(self, pages=max(0, self.pages - pages))
+
     def spent(self, first: int, pages: int) -> list[Undrawn]:
         """Return what stays of the range when no turn is left of it: `pages` free numbers before turn `first`, if they count."""
         spent = replace(self, first=first, last=first, turns=0, pages=pages, size=0.0, text_tokens=0)

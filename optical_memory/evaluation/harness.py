@@ -111,7 +111,7 @@ class Evaluation:
             # A conversation that grew was drawn page after page: all policies are to see the same pages, whatever they show first.
             drawn = open_with(forgetting=NEVER, shape=())
             drawn.extend(self.conversation.messages)
-            drawn.context()
+            drawn.pages(draw=True)
             memory = open_with(forgetting=policy.forgetting, verify=policy.verify, shape=policy.shape)
             self._memories[key] = memory
         return self._memories[key]
@@ -194,9 +194,8 @@ class Evaluation:
     def _legibility(self, policy: Policy) -> Legibility:
         """Return the reader of the policy's pages; policies with the same `shape` share one."""
         if policy.shape not in self._legible:
-            pages, style = self._memory(policy).pages(), self._style
-            layouts = ShapedLayouts(pages, self.turns, self._renderer, style)
-            self._legible[policy.shape] = Legibility(self._read, style, layouts if policy.shape else None)
+            layouts = ShapedLayouts(self._memory(policy).pages, self.turns, self._renderer, self._style)
+            self._legible[policy.shape] = Legibility(self._read, self._style, layouts if policy.shape else None)
         return self._legible[policy.shape]
 
 

@@ -22,6 +22,8 @@ from ..profiles.pricing import Pricing
 from ..renderers.unavailable import Unavailable, open_or_stand_in
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed, claims_of
+from ..stores.intact import intact
+from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from ..verification.base import Verification
 from .composer import Composer
@@ -63,7 +65,7 @@ class ContextBuilder:
     def context(self, budget: int | None = None) -> Context:
         """See `OpticalMemory.context`."""
         if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
-            raise ValueError(f"a budget is a positive number of tokens, or None; got {budget!r}")
+            raise ValueError(f"a budget is a positive number of tokens, or None; got {excerpt(budget)}")
         with self._lock:
             for _ in range(ATTEMPTS):
                 try:
@@ -168,7 +170,7 @@ class ContextBuilder:
         return f"plan/{self.settings.profile.name}"
 
     def _read_plan(self) -> Plan | None:
-        data = self._plan_data = self._store.get(self._session, [self.plan_name]).get(self.plan_name)
+        data = self._plan_data = intact(self._store, self._session, [self.plan_name]).get(self.plan_name)
         if data is None:
             return None
         if self._plan_read is None or self._plan_read[0] != data:
@@ -235,7 +237,11 @@ class ContextBuilder:
         for each in known:
             if each.turns and (turns := self._store.read(self._session, each.first, each.last + 1)):
                 archive.seal(turns, seal_last=True)
-        archive.keep_undrawn(without(known, archive.runs()))
+        known = without(known, archive.runs())
+        for run in archive.runs():
+            whole = archive.drawn_whole(run)
+            known = [each.fewer(whole.pages - run.pages) if each.first == run.first and not each.turns else each for each in known]
+        archive.keep_undrawn(known)
 
     def verifications(self) -> list[Verification]:
         """Return the results of all verifiers."""

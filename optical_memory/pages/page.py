@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from ..turns.attachments import NO_IMAGES, ImageLoad
+from ..turns.parts import TurnPart
 from ..turns.turn import Turn
 from .tiers import Tier
 
@@ -107,6 +108,7 @@ class Page:
         fill: share of its column height with content.
         missing_glyphs: characters drawn as a visible replacement because no font has them.
         pictures: images inside the turns that begin on it, sent if they are text instead.
+        section: the section of a long unit that it belongs to, from 1; 0 if its units are drawn as a whole.
         shaped_at: tiers at which its memory abridges it instead of shrinking it; see `archive.abridged_pages`.
     """
 
@@ -123,6 +125,7 @@ class Page:
     missing_glyphs: int = 0
     canvas: int = 0
     pictures: ImageLoad = NO_IMAGES
+    section: int = 0
     picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
     cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
     size_of: Callable[[Page, Tier], tuple[int, int]] | None = field(default=None, compare=False, repr=False)
@@ -161,7 +164,9 @@ class Page:
 def drawn_form(turn: Turn) -> dict[str, object]:
     """Return the parts of a turn that are drawn, as plain JSON: no id, no time, no metadata."""
     drawn = [part.model_dump(mode="json") for part in turn.parts if part.type != "reasoning"]
+    place = {"part": [turn.section, turn.part, turn.of]} if isinstance(turn, TurnPart) else {}
     return {
+        **place,
         "number": turn.number,
         "role": turn.role,
         "name": turn.name,

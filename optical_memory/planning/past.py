@@ -20,7 +20,7 @@ from ..turns.turn import Turn
 from .candidates import Decision, PageCandidate, TextCandidate
 from .forgetting import Forgetting, PageAge
 from .imagined import Imagination, ImaginedRange, is_imagined
-from .sealing import Sealing
+from .sealing import Sealing, Shortened
 
 __all__ = ["PageReading", "Past", "past_of", "ranges_left_out"]
 
@@ -86,6 +86,7 @@ class PageReading:
         self.pins, self._length, self._newest = tuple(pins), length, newest
         self._imagination = imagination
         self._pages: dict[str, Page] = {}
+        self.shortened: dict[str, Shortened] = {}  # by the key of their oldest page
 
     def page(self, key: str) -> Page:
         """Return a page that was read before, by key."""
@@ -101,6 +102,7 @@ class PageReading:
 
         Goes back from the newest, until the policy leaves out a page even at importance 1. Older pages are read only if they are pinned.
         """
+        self.shortened = {}
         runs, undrawn = sealing.runs, sealing.undrawn if sealing.draws else []
         numbers, found = page_numbers(runs, sealing.numbered), list[PageCandidate]()
         faded: list[PageRun] = []
@@ -132,7 +134,11 @@ class PageReading:
         pages = self._archive().pages(runs[::-1], numbers)
         for run in runs[::-1]:
             own = [page for page in pages if run.first <= page.first_turn <= run.last]
-            found += [self._candidate(page, run.first, after[run.first] - place) for place, page in enumerate(own)]
+            read = [self._candidate(page, run.first, after[run.first] - place) for place, page in enumerate(own)]
+            if left := run.text_tokens - sum(page.text_tokens for page in own):  # as text, the run costs what is not drawn of it too
+                self.shortened[own[0].key] = Shortened(run, left)
+                read[0] = replace(read[0], text_tokens=read[0].text_tokens + left)
+            found += read
         return found
 
     def _candidate(self, page: Page, run: int, after: int) -> PageCandidate:

@@ -190,7 +190,7 @@ class _Attempt:
     def _drawn(self, mode: _Mode, start: int) -> tuple[Past, Plan, int]:
         """Draw what a plan wants to show, until it shows drawn pages only; return it with the session as split for it, and its tokens.
 
-        Terminates: each round makes some range shorter.
+        Terminates: each round makes some range shorter, or draws more of a long unit.
         """
         while True:
             past = past_of(self.sealing, self.reading, self.pricing, start if mode.partial else 0)
@@ -203,8 +203,16 @@ class _Attempt:
                 self.sealing.draw(wanted, partial=mode.partial)
             elif pins:
                 self.sealing.draw_around(pins[-1])
-            else:
+            elif not self._lengthened(plan):
                 return past, plan, needed
+
+    def _lengthened(self, plan: Plan) -> bool:
+        """Draw more of the long units whose oldest drawn page is shown; whether anything changed."""
+        keys = {item.key for item in plan.pages}
+        shortened = self.reading.shortened
+        return self.sealing.lengthen(
+            [each for key, each in shortened.items() if key in keys], [each for key, each in shortened.items() if key not in keys]
+        )
 
     def _wanted(self, past: Past, plan: Plan, *, partial: bool) -> Wanted:
         """Return how many pages to draw of each range: those that the plan shows, and the next.

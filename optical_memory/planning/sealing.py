@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
+from typing import NamedTuple
 
 from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PageRun, PagesLost
@@ -20,13 +21,14 @@ from ..errors import RenderError
 from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
+from ..text.excerpts import said
 from ..text.screening import asks_to_be_obeyed
 from ..turns.exchanges import starts_exchange, units_of
 from ..turns.turn import Turn
 from .sizes import BLOCK, Sizes, Tally, blocks, newest_units, units_from
 from .triggers import LONG_EXCHANGE, WaterMarks
 
-__all__ = ["Sealing", "Wanted"]
+__all__ = ["Sealing", "Shortened", "Wanted"]
 
 GAUGED, GAUGED_TEXT = 0.25, 3_000  # about so many pages of turns, of which so many characters each, tell how a renderer packs
 SMALL_REST = 2.0  # pages; a rest that is this small, or a quarter of what is wanted, is drawn too, so that pages begin where it begins
@@ -36,6 +38,13 @@ LABEL = "[page 1234 #123456-123465 2026-01-01]"
 RECENT = 64  # runs that tell how many pages a text needs
 
 Wanted = Sequence[tuple[Undrawn, int]]  # how many pages to draw of each range, from its newest turn back
+
+
+class Shortened(NamedTuple):
+    """The run of a long unit that is drawn in part, and the tokens of what is not drawn."""
+
+    run: PageRun
+    tokens: int
 
 
 class Sealing:
@@ -171,7 +180,7 @@ class Sealing:
                 is_rest_small = each.size * density - pages <= max(SMALL_REST, pages / 4)
                 enough = float("inf") if is_rest_small else pages / density
                 turns = newest_units(self._read, each.first, each.last + 1, self._sizes.size, enough)
-                self._seal(each, turns, seal_last=partial or not self.is_open(each))
+                self._seal(each, turns, pages, seal_last=partial or not self.is_open(each))
 
     def draw_around(self, number: int) -> None:
         """Draw about a page, from the unit of turn `number` on. Raises `PagesLost` if it was erased meanwhile."""
@@ -179,7 +188,17 @@ class Sealing:
             turns = units_from(self._read, number, each.first, each.last + 1, self._sizes.size, 1 / self.density(each))
             if not turns:
                 raise PagesLost([], f"the pinned turn #{number} was erased meanwhile")
-            self._seal(each, turns, seal_last=True)
+            self._seal(each, turns, 1, seal_last=True)
+
+    def lengthen(self, shown: Sequence[Shortened], others: Sequence[Shortened]) -> bool:
+        """Draw more of the long units whose oldest page is shown; whether anything changed.
+
+        The pages after a long unit keep their numbers when more of it is drawn: numbers are kept free for it before its own.
+        """
+        kept = {each.first for each in self._spent}
+        new = [each for each in (*shown, *others) if each.run.first not in kept]
+        self._spent += [_numbers_before(each) for each in new]
+        return any([self._lengthen(each.run) for each in shown]) or bool(new)
 
     # -- internals -----------------------------------------------------------------------------------------------------------------
 
@@ -229,23 +248,41 @@ class Sealing:
             self.undrawn.append(replace(measured, pages=kept_free(measured.size * self.density(measured))))
         return opening + request
 
-    def _seal(self, each: Undrawn, turns: Sequence[Turn], *, seal_last: bool) -> None:
-        """Draw turns of a range. What is on no page afterwards is loose. A range without turns is dropped: they were erased."""
+    def _seal(self, each: Undrawn, turns: Sequence[Turn], pages: int, *, seal_last: bool) -> None:
+        """Draw turns of a range, of which about `pages` pages are wanted. What is on no page afterwards is loose.
+
+        A range without turns is dropped: they were erased.
+        """
         if not turns:
             self.undrawn.remove(each)
             return
         try:
             for group in self._drawable(turns):
-                self._archive().seal(group, seal_last=seal_last or group[-1] is not turns[-1])
+                self._archive().seal(group, pages=pages, seal_last=seal_last or group[-1] is not turns[-1])
         except PagesLost:
             raise
         except RenderError as exc:
-            self.draws = False
-            warnings.warn(f"turns from #{turns[0].number} on stay text: {exc}", RuntimeWarning, stacklevel=2)
+            self._stop_drawing(turns[0].number, exc)
         self.runs = self._archive().runs()
         self._take([turn for turn in turns if not _is_covered(turn.number, self.runs)])
         if not self.draws:
             self._give_up()
+
+    def _stop_drawing(self, first: int, exc: RenderError) -> None:
+        self.draws = False
+        warnings.warn(f"turns from #{first} on stay text: {said(exc)}", RuntimeWarning, stacklevel=2)
+
+    def _lengthen(self, run: PageRun) -> bool:
+        try:
+            added = self._archive().lengthen(run) if self.draws else 0
+        except PagesLost:
+            raise
+        except RenderError as exc:
+            self._stop_drawing(run.first, exc)
+            return False
+        self.runs = self._archive().runs()
+        self._spent = [each.fewer(added) if each.first == run.first else each for each in self._spent]
+        return added > 0
 
     def _asks(self, turn: Turn) -> bool:
         if not self._screen or turn.role in ("system", "developer"):
@@ -303,6 +340,13 @@ class Sealing:
                 place = edge
             groups[-1].append(turn)
         return groups
+
+
+def _numbers_before(each: Shortened) -> Undrawn:
+    """Return the page numbers to keep free for what is not drawn of a long unit."""
+    run = each.run
+    size = run.pages * each.tokens / max(1, run.text_tokens - each.tokens)
+    return Undrawn(run.first, run.first, 0, kept_free(size), 0.0, 0, is_stored=True)
 
 
 def _opening(turns: Sequence[Turn]) -> list[Turn]:

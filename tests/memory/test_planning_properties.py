@@ -17,6 +17,7 @@ from optical_memory.errors import BudgetTooSmall
 from optical_memory.profiles.registry import shipped_profiles
 from optical_memory.turns.exchanges import units_of
 from tests.histories import histories
+from tests.sampling import mostly_slow
 from tests.support import RuledRenderer
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "10"))  # of whole memories; `make test-all` draws more, and a release more still
@@ -248,7 +249,10 @@ def test_every_reader_pays_no_more_than_text_and_gets_no_more_pictures_than_it_t
         assert {part.tier for part in context.pages} <= set(profile.ladder) or pin
 
 
-@pytest.mark.parametrize("reader", shipped_profiles())
+QUICK = ("deepseek-ocr", "gpt-5", "claude", "gemini-2.5", "qwen3-vl")
+
+
+@pytest.mark.parametrize("reader", mostly_slow(shipped_profiles(), quick=QUICK))
 def test_every_reader_that_pays_for_pages_gets_some(reader: str) -> None:
     profile = shipped_profiles()[reader]
     for limit in (100, 3):

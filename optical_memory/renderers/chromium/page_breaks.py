@@ -91,6 +91,7 @@ class PageDraft:
     segments: tuple[Segment, ...]
     fill: float
     heads: tuple[HeadMark, ...] = ()
+    missing: int = 0  # characters that no font can draw
 
 
 def fragments_of(rects: Sequence[float], canvas: Canvas) -> list[Fragment]:

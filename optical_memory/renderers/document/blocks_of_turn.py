@@ -15,7 +15,22 @@ from .joining import run_in
 from .markdown import markdown_blocks
 from .turn_heads import told_apart
 
-__all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table", "blocks_of"]
+__all__ = [
+    "Block",
+    "Code",
+    "Heading",
+    "ListItem",
+    "Math",
+    "Paragraph",
+    "Picture",
+    "Quote",
+    "Rule",
+    "Span",
+    "Spans",
+    "Table",
+    "blocks_of",
+    "is_output",
+]
 
 FLOWING = ("", "yaml", "xml", "html")  # program output: its lines may begin anywhere in a row
 RUN_IN_ROWS = 4  # rows of arguments that still follow a tool's name in its own paragraph
@@ -45,7 +60,7 @@ def _part_blocks(part: TextContent | ImageContent | ToolResultContent | Reasonin
     if isinstance(part, TextContent):
         return (
             _output_blocks(part.text, width, decoded=verbatim)
-            if verbatim or _is_output(part.text)
+            if verbatim or is_output(part.text)
             else markdown_blocks(part.text, row_width=width)
         )
     if isinstance(part, ImageContent):
@@ -76,7 +91,7 @@ def _call_blocks(call: ToolCall, width: int) -> list[Block]:
     return [Code(arguments, _language_of(decoded), title)]
 
 
-def _is_output(text: str) -> bool:
+def is_output(text: str) -> bool:
     """Whether a message of a person's role is program output: tagged from the first character, or JSON."""
     return bool(re.match(r"\s*<([a-zA-Z_][\w-]*)>[\s\S]*</\1>", text)) or _language_of(text) == "json"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -15,10 +16,11 @@ from typing import get_args
 from ...text.confusables import HOMOGLYPHS
 from ...text.labels import label_text
 from ...turns.exchanges import Exchange
+from ...turns.parts import TurnPart
 from ...turns.turn import Role, Turn
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
 
-__all__ = ["head_labels", "told_apart"]
+__all__ = ["head_labels", "speaker_of", "told_apart"]
 
 NAME_LENGTH = 60  # characters of a speaker's or tool's name that are drawn; the log keeps the rest
 
@@ -31,13 +33,22 @@ _TEX_HASH = re.compile(r"\\?#")
 
 
 def head_labels(exchange: Exchange) -> list[str]:
-    """Return the text after the number of each turn of `exchange`, in order: the role, and the speaker's or tool's name if known."""
+    """Return the text after the number of each turn of `exchange`, in order: the role, and the speaker's or tool's name if known.
+
+    A part of a long turn is numbered: `user 2/16`.
+    """
     return [_label(turn, unit) for unit in exchange for turn in unit]
 
 
 def _label(turn: Turn, unit: Sequence[Turn]) -> str:
-    name = label_text(turn.name or _called_tool(turn, unit), NAME_LENGTH)
-    return f"{turn.role} {_doubled(name)}" if name else turn.role
+    name = label_text(speaker_of(turn, unit), NAME_LENGTH)
+    label = f"{turn.role} {_doubled(name)}" if name else turn.role
+    return f"{label} {turn.part}/{turn.of}" if isinstance(turn, TurnPart) and turn.of > 1 else label
+
+
+def speaker_of(turn: Turn, unit: Sequence[Turn]) -> str:
+    """Return the speaker's name of a turn of `unit`, or its tool's; empty if it is not known."""
+    return turn.name or _called_tool(turn, unit)
 
 
 def _called_tool(turn: Turn, unit: Sequence[Turn]) -> str:
@@ -82,12 +93,13 @@ def _spans(spans: Spans) -> Spans:
     if not any(_SIGN.search(span.text) for span in spans):
         return spans
     whole = "".join(span.text for span in spans)
-    doubled, done, found = set(_heads(whole)), 0, []
+    places, done, found = list(_heads(whole)), 0, []
+    doubled = set(places)
     for span in spans:
         text = span.text
         if span.maths:
             text = _TEX_HASH.sub(r"\\#\\#", text)
-        elif any(done <= place < done + len(text) for place in doubled):
+        elif bisect_left(places, done) < bisect_left(places, done + len(text)):
             text = "".join(char * 2 if done + at in doubled else char for at, char in enumerate(text))
         done += len(span.text)
         found.append(replace(span, text=text) if text != span.text else span)

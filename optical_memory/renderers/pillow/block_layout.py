@@ -121,6 +121,8 @@ class Flow:
         return [(linear_tex(span.text) if span.maths else span.text, self._style_of(span, text_style)) for span in spans]
 
     def _style_of(self, span: Span, base: TextStyle) -> TextStyle:
+        if not (span.bold or span.italic or span.strike or span.code or span.maths):
+            return base
         if span.code:
             return replace(base, size=self._code.size, style="mono", strike=span.strike)
         style = "bold" if span.bold else base.style

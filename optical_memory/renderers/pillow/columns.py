@@ -33,10 +33,11 @@ class TurnRows:
 
 @dataclass(frozen=True, slots=True)
 class UnitRows:
-    """The turns of a unit, and its exchange."""
+    """The turns of a unit, its exchange, and whether that begins a page in any case."""
 
     exchange: int
     turns: list[TurnRows]
+    fresh: bool = False
 
     @property
     def height(self) -> int:
@@ -94,7 +95,7 @@ def _run_end(units: Sequence[UnitRows], begin: int, taken: Sequence[int], canvas
     while True:
         stop = _exchange_end(units, min(len(units), begin + window))
         heights = [*taken, *(unit.height for unit in units[begin + len(taken) : stop])]
-        measured = [Measured(float(height), unit.exchange) for height, unit in zip(heights, units[begin:stop], strict=False)]
+        measured = [Measured(float(height), unit.exchange, unit.fresh) for height, unit in zip(heights, units[begin:stop], strict=False)]
         starts = page_starts(measured, capacity)
         if len(starts) > 1:
             return begin + starts[1]

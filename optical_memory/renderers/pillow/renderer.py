@@ -15,8 +15,10 @@ from PIL import Image, features
 
 from ...errors import RenderError
 from ...pages.page import PageStyle
+from ...text.excerpts import said
 from ...turns.exchanges import Exchange
 from ..base import RenderedPage
+from ..document.long_units import begins_page, in_sections, with_sections
 from ..document.turn_heads import head_labels
 from ..fingerprint import fingerprint_of
 from ..geometry import Canvas
@@ -58,13 +60,14 @@ class PillowRenderer:
         """See `Renderer.render`. A run's pages are returned together: if not `seal_last`, all but those of the last run."""
         canvas = Canvas(style)
         canvas.check()
+        exchanges = in_sections(exchanges)
         try:
             with self._lock:
                 runs = list(drafts_of(_unit_rows(exchanges, Flow(Typesetter(self._words), canvas)), canvas))
                 drafts = [draft for run in (runs if seal_last else runs[:-1]) for draft in run]
-                return [_drawn(draft, canvas) for draft in drafts]
+                return with_sections([_drawn(draft, canvas) for draft in drafts], exchanges)
         except (OSError, MemoryError) as exc:
-            raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {exc!r}") from exc
+            raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {type(exc).__name__}: {said(exc)}") from exc
 
     def close(self) -> None:
         """Clear the cache of drawn words."""
@@ -87,7 +90,7 @@ def _unit_rows(exchanges: Sequence[Exchange], flow: Flow) -> list[UnitRows]:
             for turn in unit:
                 turns.append(TurnRows(turn.number, flow.gap(exchange=opens), flow.turn_rows(turn, next(labels))))
                 opens = False
-            units.append(UnitRows(index, turns))
+            units.append(UnitRows(index, turns, fresh=begins_page(exchanges, index)))
     return units
 
 

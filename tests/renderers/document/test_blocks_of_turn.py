@@ -201,15 +201,7 @@ def test_what_is_no_raster_picture_is_text() -> None:
     remote = ImageContent(url="http://a.example/p.png")
     inline = ImageContent(url="data:image/svg+xml,<svg/>")
     assert blocks_of(Turn(role="user", content=(svg, remote, inline))) == (
-        Paragraph(
-            (
-                Span("[picture: image/png, 19 bytes]"),
-                Span(" ↵ "),
-                Span("[picture: http://a.example/p.png]"),
-                Span(" ↵ "),
-                Span("[picture: data:image/svg+xml,...]"),
-            )
-        ),
+        Paragraph((Span("[picture: image/png, 19 bytes] ↵ [picture: http://a.example/p.png] ↵ [picture: data:image/svg+xml,...]"),)),
     )
 
 

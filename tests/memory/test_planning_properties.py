@@ -232,7 +232,10 @@ def test_erasing_any_turns_leaves_a_memory_that_works(history: list[dict[str, An
     _check_openai_pairs(to_openai(context))
 
 
-@pytest.mark.parametrize("reader", shipped_profiles())
+QUICK = ("deepseek-ocr", "gpt-5", "claude", "gemini-2.5", "qwen3-vl")
+
+
+@pytest.mark.parametrize("reader", mostly_slow(shipped_profiles(), quick=QUICK))
 @settings(quick, max_examples=max(4, EXAMPLES // 8))
 @given(history=histories(), budget=budgets, limit=st.sampled_from([None, 1, 2, 3]), pin=st.booleans())
 def test_every_reader_pays_no_more_than_text_and_gets_no_more_pictures_than_it_takes(
@@ -247,9 +250,6 @@ def test_every_reader_pays_no_more_than_text_and_gets_no_more_pictures_than_it_t
         check(memory, context, budget)
         assert len(context.pages) <= profile.page_limit
         assert {part.tier for part in context.pages} <= set(profile.ladder) or pin
-
-
-QUICK = ("deepseek-ocr", "gpt-5", "claude", "gemini-2.5", "qwen3-vl")
 
 
 @pytest.mark.parametrize("reader", mostly_slow(shipped_profiles(), quick=QUICK))

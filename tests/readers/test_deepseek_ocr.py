@@ -21,6 +21,7 @@ from optical_memory.readers import open_reader
 from optical_memory.readers.deepseek_ocr import DeepseekOcrReader, UnlimitedOcrReader
 from optical_memory.readers.prompts import picture_of
 from optical_memory.readers.vision_cache import FolderShelf, VisionCache
+from tests.sampling import mostly_slow
 
 from .conftest import talk
 
@@ -254,7 +255,7 @@ def test_hostile_content_gets_no_special_tokens(reader: DeepseekOcrReader) -> No
     assert not named & set(ids)
 
 
-@pytest.mark.parametrize("tier", list(Tier))
+@pytest.mark.parametrize("tier", mostly_slow(Tier, quick=[Tier.TINY, Tier.BASE]))
 def test_a_page_is_read_at_every_tier(reader: DeepseekOcrReader, page: Page, tier: Tier) -> None:
     answer = reader.read(page, tier=tier, max_tokens=3)
     str(answer)

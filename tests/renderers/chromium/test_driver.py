@@ -79,7 +79,7 @@ def drivers() -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("kind", FAILING_VERSION)
+@pytest.mark.parametrize("kind", mostly_slow(FAILING_VERSION, quick=FAILING_VERSION[::3]))
 def test_auto_takes_pillow_and_chromium_says_what_is_wrong(
     kind: str, tmp_path: Path, quick: None, chromium: ChromiumRenderer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -215,7 +215,7 @@ def run(*arguments: str, node: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("kind", ["lacks a library", "runs and ends"])
+@pytest.mark.parametrize("kind", mostly_slow(["lacks a library", "runs and ends"], quick=["lacks a library"]))
 def test_doctor_starts_the_driver_and_fails_where_the_chosen_renderer_cannot_run(kind: str, tmp_path: Path) -> None:
     node = driver_that(kind, tmp_path)
     codes = {name: run("doctor", "--json", "--renderer", name, node=node).returncode for name in ("auto", "pillow", "chromium")}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +19,7 @@ from ..errors import InvalidTurn, SessionCorrupted, StoreError
 from ..text.excerpts import excerpt, said
 from ..turns.turn import Turn
 
-__all__ = ["DIGEST_BYTES", "VERSION", "blank", "decode", "digest", "encode", "from_bytes", "to_bytes"]
+__all__ = ["DIGEST_BYTES", "VERSION", "blank", "decode", "digest", "encode", "from_bytes", "texts", "to_bytes"]
 
 VERSION = 1
 DIGEST_BYTES = 16
@@ -73,6 +75,15 @@ def to_bytes(text: str) -> bytes:
 def from_bytes(data: bytes) -> str:
     """The inverse of `to_bytes`."""
     return data.decode("utf-8", "surrogatepass")
+
+
+def texts(names: Iterable[bytes]) -> dict[bytes, str]:
+    """Those names that `to_bytes` can have made. Others are damage, or another program's."""
+    found: dict[bytes, str] = {}
+    for name in names:
+        with suppress(UnicodeDecodeError):
+            found[name] = from_bytes(name)
+    return found
 
 
 def _record(turn: Turn) -> dict[str, Any]:

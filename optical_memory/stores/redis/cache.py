@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import SessionCorrupted, StoreUnavailable, WrongKey
 from ...text.excerpts import excerpt
 from ..base import SessionId
-from ..codec import from_bytes, to_bytes
+from ..codec import texts, to_bytes
 from ..encryption import KEYS_VARIABLE, Cipher
 from . import scripts
 from .connecting import Options
@@ -78,12 +78,19 @@ class RedisCache:
     def names(self, session: SessionId, prefix: str = "") -> list[str]:
         """Names that start with `prefix`, sorted."""
         names = self.wire.command("HKEYS", self.layout.keys(session)[2])
-        return sorted(name for name in map(from_bytes, names) if name.startswith(prefix))
+        return sorted(name for name in texts(names).values() if name.startswith(prefix))
 
     def discard(self, session: SessionId, names: Sequence[str]) -> None:
         """Remove; absent names are fine."""
         if names:
             self.wire.command("HDEL", self.layout.keys(session)[2], *map(to_bytes, names))
+
+    def discard_nameless(self, session: SessionId) -> None:
+        """Remove entries whose names are no text: nobody can ask for them, and they may hold what turns said."""
+        cache = self.layout.keys(session)[2]
+        names = self.wire.command("HKEYS", cache)
+        if nameless := set(names) - set(texts(names)):
+            self.wire.command("HDEL", cache, *nameless)
 
     def claim(self, session: SessionId, name: str, holder: str, seconds: float) -> bool:
         """See `claims.Claims`."""

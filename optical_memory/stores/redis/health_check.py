@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ...errors import SessionCorrupted, StoreError
 from ...text.excerpts import excerpt
 from ..base import SessionId
-from ..codec import decode, digest, from_bytes, to_bytes
+from ..codec import decode, digest, texts, to_bytes
 from ..intact import intact
 from ..ranges import ranges
 from . import scripts
@@ -209,11 +209,11 @@ def _bind(store: RedisStore, session: SessionId) -> None:
 
 def _rotated_cache(store: RedisStore, session: SessionId) -> int:
     cache, done = store.layout.keys(session)[2], 0
-    for field_name in store.wire.command("HKEYS", cache):
+    store.discard_nameless(session)
+    for field_name, name in texts(store.wire.command("HKEYS", cache)).items():
         data = store.wire.command("HGET", cache, field_name)
         if data is None or store.cipher.is_current(data):
             continue
-        name = from_bytes(field_name)
         opened = intact(store, session, [name])
         if opened:
             store.put(session, opened)

@@ -19,7 +19,7 @@ from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavail
 from ...text.excerpts import excerpt
 from ...turns.turn import Turn
 from ..base import SessionId, SessionInfo, Trace
-from ..codec import blank, decode, digest, encode, from_bytes, to_bytes
+from ..codec import blank, decode, digest, encode, texts, to_bytes
 from ..encryption import cipher_of
 from ..local_index import LocalIndexes
 from . import scripts
@@ -245,6 +245,7 @@ class RedisStore(RedisCache):
                 arguments += [number, len(calls), *calls]
         if arguments:
             self._run(session, scripts.ERASE, arguments)
+            self.discard_nameless(session)
             if self.options.replicas:
                 left = self._confirm(self.layout.claim(session, "confirm"), "LINDEX", self.layout.keys(session)[1], before[0] - 1)
                 return self.erase(session, numbers) if left else before  # the new primary never received the erasure
@@ -363,7 +364,7 @@ class RedisStore(RedisCache):
             names = [name for name in fields if name not in seen]
             seen.update(names)
             if names:
-                yield [SessionId(from_bytes(name), tenant) for name in names]
+                yield [SessionId(name, tenant) for name in texts(names).values()]
             if not int(cursor):
                 return
 

@@ -111,9 +111,8 @@ def messages_of(value: Mapping[str, Any]) -> list[Message]:
     blocks = blocks_of(held.get("content"))
     if role == "tool":
         failed = held.get("status") == "error"
-        return [
-            result(as_text(held.get("tool_call_id")), as_text(held.get("name")), blocks or "", failed=failed, id=fields["id"], created_at=when)
-        ]
+        own, named = as_text(held.get("tool_call_id")), as_text(held.get("name"))
+        return [result(own, named, blocks or "", failed=failed, id=fields["id"], created_at=when)]
     if role == "assistant":
         made = {block.get("id") for block in blocks if block.get("type") == "tool_use"}
         blocks = [block for block in blocks if block.get("type") not in ("tool_call", "function_call", "input_json_delta")]

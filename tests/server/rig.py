@@ -17,7 +17,9 @@ from optical_memory.server.proxy.serve import Proxy
 from optical_memory.server.proxy.settings import ProxySettings
 
 CLAUDE = "claude-opus-4-8"
-TOOLS = [{"name": "Bash", "description": "Run a command.", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}]
+TOOLS = [
+    {"name": "Bash", "description": "Run a command.", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}
+]
 
 
 @dataclass

@@ -106,8 +106,8 @@ def _anthropic_events(model: str, answered: Answered, bill: Bill) -> Iterator[Ev
 
 
 def _anthropic_block(at: int, block: Mapping[str, Any]) -> Iterator[Event]:
-    empty = {"thinking": {"thinking": "", "signature": ""}, "text": {"text": ""}, "tool_use": {"input": {}}}[block["type"]]
-    yield "content_block_start", {"type": "content_block_start", "index": at, "content_block": {**block, **empty}}
+    starts: dict[str, dict[str, Any]] = {"thinking": {"thinking": "", "signature": ""}, "text": {"text": ""}, "tool_use": {"input": {}}}
+    yield "content_block_start", {"type": "content_block_start", "index": at, "content_block": {**block, **starts[block["type"]]}}
     if block["type"] == "thinking":
         deltas = [{"type": "thinking_delta", "thinking": block["thinking"]}, {"type": "signature_delta", "signature": block["signature"]}]
     elif block["type"] == "text":
@@ -186,7 +186,7 @@ def _responses_whole(model: str, answered: Answered, bill: Bill) -> Any:
         "total_tokens": bill.total + output,
     }
     head = {"id": "resp_local", "object": "response", "created_at": 1_800_000_000, "status": "completed", "model": model, "error": None}
-    rest = {
+    rest: dict[str, Any] = {
         "incomplete_details": None,
         "instructions": None,
         "metadata": {},

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ...profiles.profile import CachePrices
 from .usage import Billed
 
-__all__ = ["MOST_CORRECTION", "Cost", "Correction", "cost_of", "text_cost_of"]
+__all__ = ["MOST_CORRECTION", "Correction", "Cost", "cost_of", "pays", "text_cost_of"]
 
 OPENAI_STEP = 128  # tokens in which OpenAI caches a prefix
 OPENAI_LEAST = 1_024
@@ -61,7 +61,7 @@ def cost_of(billed: Billed, prices: CachePrices) -> float:
     return billed.input + billed.write * write + billed.write_long * longer + billed.read * read
 
 
-def text_cost_of(billed: Billed, prices: CachePrices, *, gap: int, cached: int, alive: bool, switched: bool, marked: bool) -> Cost:
+def text_cost_of(billed: Billed, prices: CachePrices, *, gap: int, cached: int, alive: bool, switched: bool, marked: int | None) -> Cost:
     """Return what a call has cost, and what it would have cost with `gap` tokens more.
 
     Args:
@@ -70,21 +70,24 @@ def text_cost_of(billed: Billed, prices: CachePrices, *, gap: int, cached: int, 
         cached: tokens of the line's last request, as text, that may be in the cache.
         alive: whether that request is no older than the cache's lifetime.
         switched: whether this call sent other pages than the last one.
-        marked: whether the provider caches at markers, so that what follows the last one is input.
+        marked: tokens of the pages if the provider caches at markers and only ours stands behind the text that they replace, so that this
+            text would be input; 0 if the client's own stand there; None if the provider caches without markers.
     """
     actual = cost_of(billed, prices)
     whole = max(0, billed.total + gap)
-    if marked:
-        cacheable = max(0, whole - billed.input) if billed.total > billed.input else 0
-    else:
+    if marked is None:
         cacheable = whole
+    elif marked:
+        cacheable = max(0, billed.total - billed.input - marked)
+    else:
+        cacheable = max(0, whole - billed.input) if billed.total > billed.input else 0
     if gap == 0:
         return Cost(actual, actual, cacheable)
     warm = alive and (billed.read > 0 or switched)
     reused = min(cached or cacheable, cacheable) if warm else min(billed.read, cacheable)
-    if not marked:
+    if marked is None:
         reused = reused // OPENAI_STEP * OPENAI_STEP if reused >= OPENAI_LEAST else 0
-    return Cost(actual, _priced(billed, prices, whole, cacheable, reused, marked), cacheable)
+    return Cost(actual, _priced(billed, prices, whole, cacheable, reused, marked is not None), cacheable)
 
 
 def _priced(billed: Billed, prices: CachePrices, whole: int, cacheable: int, reused: int, marked: bool) -> float:
@@ -96,3 +99,18 @@ def _priced(billed: Billed, prices: CachePrices, whole: int, cacheable: int, reu
     else:
         rate = (1.0 if prices.write is None else prices.write) if marked else 1.0
     return reused * read + (cacheable - reused) * rate + (whole - cacheable)
+
+
+def pays(old: float, new: float, shared: float, tail: float, *, prices: CachePrices, calls: int, cached: bool) -> bool:
+    """Whether sending `new` tokens in place of `old` costs less over the calls to come.
+
+    Args:
+        shared: of the new tokens, those at the beginning that are sent already.
+        tail: tokens behind them, which are processed again too.
+        cached: whether what is sent now is in the provider's cache.
+    """
+    if not cached:
+        return new < old
+    write = 1.0 if prices.write is None else prices.write
+    read = 1.0 if prices.read is None else prices.read
+    return read * (old - new) * calls > (write - read) * (new - shared + tail)

@@ -28,15 +28,14 @@ log = logging.getLogger(__name__)
 class Accounts:
     """Keeps the accounts of all lines, and the corrections of our estimates by model."""
 
-    def __init__(self, records: Records, planner: Planner) -> None:
-        self._records, self._planner = records, planner
-        self.corrections: dict[str, Correction] = {}
+    def __init__(self, records: Records, planner: Planner, corrections: dict[str, Correction]) -> None:
+        self._records, self._planner, self.corrections = records, planner, corrections
 
     def load(self) -> None:
         """Read the corrections from the store. Raises `StoreError`."""
         stored = self._records.get(CORRECTIONS)
         if isinstance(stored, Mapping):
-            self.corrections = {name: Correction(**values) for name, values in stored.items()}
+            self.corrections.update({name: Correction(**values) for name, values in stored.items()})
 
     async def settle(self, sent: Outgoing, call: Call, answer: AnswerCopy | None) -> None:
         """Settle a call. A store that fails is counted; the client has its answer already."""
@@ -82,7 +81,7 @@ class Accounts:
             cached=record.cached,
             alive=time.time() - record.cached_at <= seconds,
             switched=sent.switched,
-            marked=call.wire == "anthropic",
+            marked=self._marked(sent),
         )
         record.cached, record.cached_at = cost.cached, time.time()
         call.cost, call.text_cost, call.saved = round(cost.actual, 1), round(cost.text, 1), round(cost.text - cost.actual, 1)
@@ -92,6 +91,13 @@ class Accounts:
             record.differences = [*record.differences, call.saved][-LAST_CALLS:]
             if len(record.differences) == LAST_CALLS and sum(record.differences) < 0:
                 record.text_only = DEARER
+
+    def _marked(self, sent: Outgoing) -> int | None:
+        """See `text_cost_of`."""
+        assert sent.request is not None
+        if sent.request.marked is None or sent.request.marked:
+            return None if sent.request.marked is None else 0
+        return sent.splice.page_tokens if sent.splice is not None else 0
 
     def _gap(self, sent: Outgoing, call: Call) -> int:
         """Return the tokens that the text in place of the pages has more than they."""

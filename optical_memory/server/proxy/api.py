@@ -67,9 +67,9 @@ class Api:
             given = await request.json()
         except ValueError:
             given = None
-        on = given.get("on") if isinstance(given, dict) else 0
+        on: Any = given.get("on") if isinstance(given, dict) else 0
         names = [given.get(name) for name in ("model", "conversation")] if isinstance(given, dict) else []
-        if on not in (True, False, None) or any(not isinstance(name, str | None) for name in names):
+        if not isinstance(on, bool | None) or any(not isinstance(name, str | None) for name in names):
             wanted = 'JSON {"on": true | false | null, "model": NAME, "conversation": NAME}, both names optional'
             return JSONResponse({"error": f"expected {wanted}"}, 422)
         self._rewriter.switches.set(on, model=names[0], conversation=names[1])

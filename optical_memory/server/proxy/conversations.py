@@ -9,7 +9,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ...profiles.profile import ReaderProfile
 from .identity import Identity
+from .planner import Planned
 from .records import Record
 from .splice import Splice
 from .wire.request import Request
@@ -25,6 +27,7 @@ class Line:
     """A line of a conversation in this process: its record, and the splice that its requests are sent with.
 
     Attributes:
+        pending: a newer plan, which is used once that pays.
         drawing: the plan that is being made for it now.
         failed, failed_at: why and when the last plan could not be made; empty if it could.
         restored: whether the splice of a stored plan was made again, or there was none.
@@ -32,11 +35,22 @@ class Line:
 
     record: Record
     splice: Splice | None = None
+    pending: Planned | None = None
     drawing: asyncio.Task[None] | None = None
     failed: str = ""
     failed_at: float = 0.0
     restored: bool = True
     keys: list[bytes] = field(default_factory=list)
+
+    @property
+    def newest(self) -> Splice | None:
+        """The splice of its newest plan."""
+        return self.pending.splice if self.pending is not None else self.splice
+
+    def cache_is_alive(self, profile: ReaderProfile) -> bool:
+        """Whether the provider may still have its last request in the cache."""
+        seconds = (profile.cache.long_seconds if self.record.totals.write_long else None) or profile.cache_seconds
+        return self.record.cached > 0 and time.time() - self.record.cached_at <= seconds
 
 
 class Conversations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -37,6 +37,8 @@ class Planned:
     state: dict[str, Any]
     splice: Splice | None
     home: str
+    talk: int
+    floor: int
 
 
 class Planner:
@@ -99,11 +101,11 @@ class Planner:
         talk = talk_of(request)
         shown = self._memory(profile).context(talk, state, budget=self._room(request, profile))
         if standing is not None and standing.plan == shown.context.plan and standing.fits(request, profile.name):
-            return Planned(shown.state, standing, "")
+            return Planned(shown.state, standing, "", len(talk), request.floor)
         splice = splice_of(shown.context, request, profile.name)
         if splice is not None:
             _write(splice, request, wire)
-        return Planned(shown.state, splice, self._home(profile, talk))
+        return Planned(shown.state, splice, self._home(profile, talk), len(talk), request.floor)
 
     def restore(self, request: Request, wire: Wire, profile: ReaderProfile, record: Record) -> Splice | None:
         """Return the splice of a stored plan again; None if the request does not begin as it did. Raises as `plan`."""
@@ -127,6 +129,11 @@ class Planner:
         first, last = request.entries[0], request.entries[request.floor - 1]
         head = self.pricing(profile).count(request.text[first.start : last.end]) if request.floor else 0
         return max(1, self._settings.budget - head)
+
+    def tokens(self, entries: Sequence[Entry], profile: ReaderProfile) -> int:
+        """Return what we think entries cost as text."""
+        pricing = self.pricing(profile)
+        return sum(pricing.cost(_turn(entry)) for entry in entries)
 
     def estimate(self, request: Request, profile: ReaderProfile) -> int:
         """Return what we think the request costs as text: tools, system prompt, and all entries."""

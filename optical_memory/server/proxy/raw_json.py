@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["Edit", "NotUnderstood", "Span", "edited", "elements", "members"]
 
-_scan = json.JSONDecoder().scan_once
+_scan = json.JSONDecoder().raw_decode
 _space = re.compile(r"[ \t\n\r]*").match
 
 

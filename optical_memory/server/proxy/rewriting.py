@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ...errors import StoreError
 from ...profiles.profile import ReaderProfile
+from .accounting import Correction, pays
 from .conversations import Conversations, Line
 from .identity import identify, side_call
-from .planner import Planned, Planner, may_be_due
+from .planner import Planner, may_be_due
 from .raw_json import NotUnderstood, edited
 from .records import Record, Records
 from .routes import Headers, Route
@@ -27,7 +28,10 @@ __all__ = ["Outgoing", "Rewriter"]
 RESUME_WAIT = 5.0  # s; a stored plan is read again, not drawn: waiting for it is cheaper than a broken prompt cache
 RETRY_AFTER = 60.0  # s after a plan that could not be made
 REFUSED = "refused"
+NOTHING = "nothing is old enough, or its pages are not drawn yet"
 CLOSING_SECONDS = 2.0
+FULL_CHARACTERS = 400_000  # of a request: some 120,000 tokens; windows of 200,000 tokens are common
+CALLS_PAST_A_CALL_TO_COME = 8  # messages: a quarter of the calls so far, as in `planning.cache_cost`
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -56,8 +60,11 @@ class Outgoing:
 class Rewriter:
     """Rewrites requests. Whatever fails here, the original is sent."""
 
-    def __init__(self, settings: ProxySettings, records: Records, planner: Planner, switches: Switches) -> None:
+    def __init__(
+        self, settings: ProxySettings, records: Records, planner: Planner, switches: Switches, corrections: Mapping[str, Correction]
+    ) -> None:
         self._settings, self._records, self._planner, self.switches = settings, records, planner, switches
+        self._corrections = corrections
         self.conversations = Conversations()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -107,9 +114,10 @@ class Rewriter:
         """Write the standing pages of the line into the request, if they fit it."""
         line, request, wire = sent.line, sent.request, sent.wire
         assert line is not None and request is not None and wire is not None
+        self._take_pending(sent, profile)
         splice = line.splice
         if splice is None or not splice.fits(request, profile.name):
-            sent.reason = f"failed: {line.failed}" if line.failed else "nothing is old enough, or its pages are not drawn yet"
+            sent.reason = f"failed: {line.failed}" if line.failed else "pages do not pay yet" if line.pending else NOTHING
             return sent
         sent.switched = line.record.bound == 0
         bound = line.record.bound or len(request.entries)
@@ -163,7 +171,7 @@ class Rewriter:
         line, request = sent.line, sent.request
         assert line is not None and request is not None
         recently = line.failed and time.monotonic() - line.failed_at < RETRY_AFTER
-        return line.drawing is None and not recently and may_be_due(request, line.splice)
+        return line.drawing is None and not recently and may_be_due(request, line.newest)
 
     def _begin(self, sent: Outgoing, profile: ReaderProfile) -> None:
         line = sent.line
@@ -177,10 +185,12 @@ class Rewriter:
         try:
             if not line.restored:
                 await self._restored(line, request, wire, profile)
-            if may_be_due(request, line.splice):
-                standing = line.splice if line.splice is not None and line.splice.fits(request, profile.name) else None
-                planned = await self._in_thread(lambda: self._planner.plan(request, wire, profile, line.record.state, standing))
-                self._adopt(line, request, planned, profile)
+            if may_be_due(request, line.newest):
+                newest, state = line.splice, line.record.state
+                if line.pending is not None:
+                    newest, state = line.pending.splice, line.pending.state
+                standing = newest if newest is not None and newest.fits(request, profile.name) else None
+                line.pending = await self._in_thread(lambda: self._planner.plan(request, wire, profile, state, standing))
             line.failed = ""
         except Exception as exc:
             line.failed, line.failed_at = type(exc).__name__, time.monotonic()
@@ -196,18 +206,45 @@ class Rewriter:
         if line.splice is None:
             record.bound = 0
 
-    def _adopt(self, line: Line, request: Request, planned: Planned, profile: ReaderProfile) -> None:
-        """Use a new plan from now on; pages that are sent as before count as sent."""
-        record, before, after = line.record, line.splice, planned.splice
-        record.state, record.profile = planned.state, profile.name
-        if after is before and before is not None:
+    def _take_pending(self, sent: Outgoing, profile: ReaderProfile) -> None:
+        """Use a newer plan from now on, if that pays; pages that are sent as before count as sent."""
+        line, request = sent.line, sent.request
+        assert line is not None and request is not None
+        before, planned = line.splice, line.pending
+        if before is not None and not before.fits(request, profile.name):
+            before = None
+        if planned is None or (planned.splice is not None and not planned.splice.fits(request, profile.name)):
             return
+        if not self._pays(sent, profile, before, planned.splice):
+            return
+        record, after = line.record, planned.splice
         if before is None or after is None or not after.sends_like(before):
             record.bound = 0
-        line.splice = after
-        record.home = planned.home or record.home
-        record.planned, record.floor = len(talk_of(request)), request.floor
+        line.splice, line.pending = after, None
+        record.state, record.profile, record.home = planned.state, profile.name, planned.home or record.home
+        record.planned, record.floor = planned.talk, planned.floor
         record.beginning = after.beginning.hex() if after else ""
+
+    def _pays(self, sent: Outgoing, profile: ReaderProfile, before: Splice | None, after: Splice | None) -> bool:
+        """Whether the calls to come cost less with a newer plan, by the prices of the cache and the corrected estimates."""
+        line, request = sent.line, sent.request
+        assert line is not None and request is not None
+        if after is None or (before is not None and after.sends_like(before)):
+            return True
+        if self._settings.budget is not None:
+            return True  # a limit is to hold, whatever it costs
+        if len(request.text) > FULL_CHARACTERS:
+            return True  # else the client would soon throw its history away
+        corrected = self._corrections.get(request.model, Correction())
+        old = after.text_tokens * corrected.text
+        if before is not None:
+            old = before.page_tokens * corrected.pages + (after.text_tokens - before.text_tokens) * corrected.text
+        talk = talk_of(request)
+        tail = self._planner.tokens(talk[after.covered :], profile) * corrected.text
+        shared = after.shared_tokens(before) * corrected.pages
+        cached = bool(request.marked is not False or before is not None) and line.cache_is_alive(profile)
+        calls = max(1, len(talk) // CALLS_PAST_A_CALL_TO_COME)
+        return pays(old, after.page_tokens * corrected.pages, shared, tail, prices=profile.cache, calls=calls, cached=cached)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._planner.threads, work)

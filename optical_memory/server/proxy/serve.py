@@ -22,6 +22,7 @@ try:
 except ImportError as exc:
     raise MissingExtra("the proxy", "server") from exc
 
+from .accounting import Correction
 from .accounts import Accounts
 from .api import SWITCHES, Api
 from .app import ProxyApp
@@ -58,14 +59,15 @@ class Proxy:
         """Put a proxy together. Raises `ValueError`, `StoreError`, `MissingExtra`."""
         store = open_store(settings.store)
         records, planner, calls = Records(store), Planner(settings, store), Calls()
-        switches = Switches()
-        rewriter, accounts, upstreams = Rewriter(settings, records, planner, switches), Accounts(records, planner), Upstreams()
+        corrections: dict[str, Correction] = {}
+        rewriter = Rewriter(settings, records, planner, Switches(), corrections)
+        accounts, upstreams = Accounts(records, planner, corrections), Upstreams()
         api = Api(rewriter, records, calls, accounts)
         app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api)
         return cls(app, rewriter, accounts, records, planner, upstreams, store, settings)
 
     def load(self) -> None:
-        """Read what is stored about the proxy itself, and remove conversations that were not used for long. A store that fails is logged."""
+        """Read what is stored about the proxy itself, and remove conversations not used for long. A store that fails is logged."""
         try:
             self.rewriter.switches.load(self.records.get(SWITCHES))
             self.accounts.load()

@@ -10,7 +10,8 @@ from typing import Any
 
 from ...context.context import Context
 from ...context.messages.request_outline import Kept, MissingResult, Note, Pages, outline
-from ...context.plan import Plan, TextItem
+from ...context.plan import PageItem, Plan, TextItem
+from ...context.wording import ASK_BY_NUMBER
 from .raw_json import Edit, NotUnderstood, edited
 from .wire.request import Entry, Request, Wire
 
@@ -58,6 +59,15 @@ class Splice:
         """Whether both send the same: what follows the last page is text either way."""
         return (_up_to_the_last_page(self.plan), self.plan.left_out) == (_up_to_the_last_page(other.plan), other.plan.left_out)
 
+    def shared_tokens(self, other: Splice | None) -> int:
+        """Return the tokens of the first pages that both send."""
+        shared = 0
+        for mine, its in zip(self.plan.items, other.plan.items if other else (), strict=False):
+            if not isinstance(mine, PageItem) or not isinstance(its, PageItem) or (mine.key, mine.tier) != (its.key, its.tier):
+                break
+            shared += mine.tokens
+        return shared
+
     @property
     def pages(self) -> int:
         """Number of pages sent."""
@@ -104,8 +114,8 @@ def _parts(context: Context, covered: int) -> Iterator[Pages | int]:
                 raise NotUnderstood("a result without its call")
             case Kept(number) if number <= covered:
                 yield number
-            case Pages():
-                yield piece
+            case Pages(pages, framing):
+                yield Pages(pages, framing.removesuffix(ASK_BY_NUMBER).rstrip())  # there is nobody to ask
             case Kept() | MissingResult():  # the tail, and calls that the client itself left open, stay as they came
                 continue
 

@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 __all__ = ["AnswerCopy", "Billed"]
@@ -59,7 +60,10 @@ class AnswerCopy:
 
 
 def _decoded(data: bytes, encoding: str) -> bytes | None:
-    """Return the content of an answer, also of one that was cut; None for an encoding that cannot be undone here."""
+    """Return the content of an answer, also of one that was cut; None for an encoding that is not known.
+
+    Raises `ImportError` without the package for brotli or zstd.
+    """
     if encoding in ("", "identity"):
         return data
     if encoding in ("gzip", "x-gzip"):
@@ -67,13 +71,9 @@ def _decoded(data: bytes, encoding: str) -> bytes | None:
     if encoding == "deflate":
         return zlib.decompressobj(15 if data[:1] == b"\x78" else -15).decompress(data)
     if encoding == "br":
-        import brotli  # optional: without it the usage of such answers is not known
-
-        return bytes(brotli.Decompressor().process(data))
+        return bytes(import_module("brotli").Decompressor().process(data))
     if encoding == "zstd":
-        import zstandard  # likewise
-
-        return bytes(zstandard.ZstdDecompressor().decompressobj().decompress(data))
+        return bytes(import_module("zstandard").ZstdDecompressor().decompressobj().decompress(data))
     return None
 
 

@@ -39,7 +39,8 @@ class Anthropic:
         while head < len(entries) and entries[head].role == "system":
             head += 1
         held = "the request names a container" if isinstance(_value(fields, "container"), str) else ""
-        return Request(text, fields, model_of(fields), entries, head, digest(_system(_value(fields, "system"))), held)
+        marked = "cache_control" in fields or any(_marks(entry) for entry in entries[head:])
+        return Request(text, fields, model_of(fields), entries, head, digest(_system(_value(fields, "system"))), held, marked)
 
     def pages(self, group: Pages, mark: Mapping[str, Any] | None) -> str:
         """See `Wire.pages`."""

@@ -51,6 +51,7 @@ class Request:
         entries: all entries, in order.
         head: number of entries at the start that are instructions and stay text: system messages and the first user message.
         system: hash of the system prompt, without what changes from call to call.
+        marked: whether the client marks messages for a cache that needs it; None where the provider caches without markers.
         held: why the provider holds (part of) the history; such a request is not rewritten.
     """
 
@@ -61,6 +62,7 @@ class Request:
     head: int
     system: bytes
     held: str = ""
+    marked: bool | None = None
 
     def value(self, name: str) -> Any:
         """Return a member of the body; None if absent."""

@@ -50,7 +50,7 @@ class _Prefixes:
 
     def read(self, prefix: str) -> bool:
         """Whether a beginning is cached; reading it renews its lifetime."""
-        until, seconds = self._until.get(prefix, (0.0, 0.0))
+        until, seconds = self._until.get(prefix, (float("-inf"), 0.0))
         if until < self._clock():
             return False
         self.keep(prefix, seconds)

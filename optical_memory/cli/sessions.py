@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..text.excerpts import excerpt
 from .options import FAILED, NOT_FOUND, AsJson, Renderer, Session, StoreUrl, Tenant, given, print_json, stop
 from .transfer import is_export, restore
 
@@ -156,7 +157,7 @@ def recall(
         turns = memory.recall(asked, limit, exchange=exchange, since=since, until=until)
     print_json([turn.model_dump(mode="json") for turn in turns]) if as_json else print(turns_as_text(turns), end="")
     if not turns:
-        stop(f"nothing in session {session!r} matches {' '.join(query)!r}", NOT_FOUND)
+        stop(f"nothing in session {session!r} matches {excerpt(' '.join(query))}", NOT_FOUND)
 
 
 def pages(
@@ -265,7 +266,7 @@ def _file(name: str) -> Path:
 
 def _number(digits: str, given: str) -> int:
     if not digits.isdecimal():
-        raise ValueError(f"{given!r} is neither a page (3 or p3) nor a turn ('#42' or t42)")
+        raise ValueError(f"{excerpt(given)} is neither a page (3 or p3) nor a turn ('#42' or t42)")
     return int(digits)
 
 
@@ -274,8 +275,8 @@ def _numbers(ranges: str) -> list[int]:
     for item in ranges.replace("#", "").split(","):
         first, _, last = (edge.strip() for edge in item.partition("-"))
         if not first.isdecimal() or (last and not last.isdecimal()):
-            raise ValueError(f"{item!r} in --turns is neither a number nor a range; write them like 3,7-9")
+            raise ValueError(f"{excerpt(item)} in --turns is neither a number nor a range; write them like 3,7-9")
         if last and int(last) < int(first):
-            raise ValueError(f"the range {item!r} in --turns ends before it begins")
+            raise ValueError(f"the range {excerpt(item)} in --turns ends before it begins")
         numbers += range(int(first), int(last or first) + 1)
     return numbers

@@ -56,11 +56,23 @@ def test_usage_of_compressed_and_cut_answers() -> None:
 @pytest.mark.parametrize(
     ("answer", "billed"),
     [
-        ({"usage": {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 64}}}, Billed(36, 0, 0, 64, 5)),
-        ({"object": "response", "usage": {"input_tokens": 9, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 2}}, Billed(5, 0, 0, 4, 2)),
-        ({"usageMetadata": {"promptTokenCount": 9, "cachedContentTokenCount": 4, "candidatesTokenCount": 2, "thoughtsTokenCount": 3}}, Billed(5, 0, 0, 4, 5)),
         (
-            {"type": "message", "usage": {"input_tokens": 1, "cache_creation_input_tokens": 9, "cache_creation": {"ephemeral_1h_input_tokens": 4}}},
+            {"usage": {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 64}}},
+            Billed(36, 0, 0, 64, 5),
+        ),
+        (
+            {"object": "response", "usage": {"input_tokens": 9, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 2}},
+            Billed(5, 0, 0, 4, 2),
+        ),
+        (
+            {"usageMetadata": {"promptTokenCount": 9, "cachedContentTokenCount": 4, "candidatesTokenCount": 2, "thoughtsTokenCount": 3}},
+            Billed(5, 0, 0, 4, 5),
+        ),
+        (
+            {
+                "type": "message",
+                "usage": {"input_tokens": 1, "cache_creation_input_tokens": 9, "cache_creation": {"ephemeral_1h_input_tokens": 4}},
+            },
             Billed(1, 5, 4, 0, 0),
         ),
     ],

@@ -130,7 +130,10 @@ def test_side_calls_pass_and_leave_the_conversation_alone(here: Rig, kind: str) 
     before = _sent(here, body, **NAMED)
     side = {**copy.deepcopy(body), **SIDE_CALLS[kind]}
     if kind == "compaction":
-        side["messages"][-1] = {"role": "user", "content": "Your task is to create a detailed summary of the conversation so far, with care."}
+        side["messages"][-1] = {
+            "role": "user",
+            "content": "Your task is to create a detailed summary of the conversation so far, with care.",
+        }
     raw = json.dumps(side).encode()
     here.post("/v1/messages", raw, NAMED)
     assert here.last.body == raw and here.settled(2)[0]["reason"].startswith("side call")

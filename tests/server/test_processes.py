@@ -73,7 +73,9 @@ def test_a_killed_proxy_goes_on_with_the_same_pages(tmp_path: Path, upstream: tu
         assert first.pages and again.json["messages"][: len(first.json["messages"]) - 1] == first.json["messages"][:-1]
         assert again.bill is not None and again.bill.read > 0
     assert b"a-secret-key" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    found = json.loads(subprocess.run([*COMMAND, "stats", "--store", f"sqlite:///{store}", "--json"], capture_output=True, check=True).stdout)
+    found = json.loads(
+        subprocess.run([*COMMAND, "stats", "--store", f"sqlite:///{store}", "--json"], capture_output=True, check=True).stdout
+    )
     assert found["conversations"][0]["calls"] == 2 and found["models"]["claude-opus-4-8"]["rewritten"] == 2
     shown = subprocess.run([*COMMAND, "stats", "--store", f"sqlite:///{store}"], capture_output=True, check=True, text=True).stdout
     assert "claude-opus-4-8" in shown
@@ -110,7 +112,19 @@ def test_run_starts_a_proxy_for_a_client_and_ends_it(tmp_path: Path, upstream: t
     app, provider = upstream
     small = json.dumps(claude(0, last="hello"))
     environment = {**os.environ, "ANTHROPIC_BASE_URL": provider}
-    arguments = [*COMMAND, "run", "--port", "0", "--store", f"sqlite:///{tmp_path / 'r.sqlite3'}", "--", sys.executable, "-c", CLIENT, small]
+    arguments = [
+        *COMMAND,
+        "run",
+        "--port",
+        "0",
+        "--store",
+        f"sqlite:///{tmp_path / 'r.sqlite3'}",
+        "--",
+        sys.executable,
+        "-c",
+        CLIENT,
+        small,
+    ]
     done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 7, done.stderr
     kind, versioned, address = done.stdout.split()

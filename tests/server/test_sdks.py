@@ -61,7 +61,9 @@ def _chat(address: str, body: dict[str, Any]) -> Any:
 
 
 def _chat_stream(address: str, body: dict[str, Any]) -> Any:
-    return [_plain(chunk) for chunk in openai.OpenAI(api_key="k", base_url=address + "/v1").chat.completions.create(**_given(body), stream=True)]
+    return [
+        _plain(chunk) for chunk in openai.OpenAI(api_key="k", base_url=address + "/v1").chat.completions.create(**_given(body), stream=True)
+    ]
 
 
 async def _chat_async(address: str, body: dict[str, Any]) -> Any:

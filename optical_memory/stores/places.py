@@ -6,6 +6,7 @@ import hashlib
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..text.excerpts import excerpt
 from .base import SessionId
 from .codec import to_bytes
 
@@ -22,7 +23,7 @@ class Place(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"turn #{self.name}" if self.kind == "turn" else f"the cached {self.name!r}"
+        return f"turn #{self.name}" if self.kind == "turn" else f"the cached {excerpt(self.name)}"
 
     def digest(self, data: bytes = b"") -> bytes:
         """Of the place, and of what stands there. Differs for any two places: every part is written with its length."""

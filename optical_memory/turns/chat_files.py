@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import InvalidTurn
 from ..text.excerpts import excerpt, said, shape
 
-__all__ = ["Message", "identified", "read_chat"]
+__all__ = ["Message", "identified", "messages_of", "read_chat"]
 
 Message = dict[str, Any]
 
@@ -30,11 +30,11 @@ def read_chat(data: bytes, name: str = "the file") -> list[Message]:
         raise InvalidTurn(f"{name} is not UTF-8 text: byte {data[at]:#04x} at {at}")
     whole, problem = _parsed(text)
     if not problem:
-        return list(_messages(whole, name))
+        return list(messages_of(whole, name))
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if len(lines) < 2 or _parsed(lines[0][1])[1]:
         raise InvalidTurn(f"{name} is not JSON: {problem}")
-    return [message for number, line in lines for message in _messages(_line(line, number, name), f"{name}, line {number}")]
+    return [message for number, line in lines for message in messages_of(_line(line, number, name), f"{name}, line {number}")]
 
 
 def identified(messages: Sequence[Message], stored: Mapping[str, bool]) -> list[Message]:
@@ -71,11 +71,12 @@ def _parsed(text: str) -> tuple[object, str]:
         return None, said(exc)
 
 
-def _messages(value: object, where: str) -> Iterator[Message]:
+def messages_of(value: object, where: str) -> Iterator[Message]:
+    """The messages in a JSON value of a chat file. Raises `InvalidTurn`, with `where` it stands, for any other value."""
     if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
         if value.get("system"):
             yield {"role": "system", "content": value["system"]}
-        yield from _messages(value["messages"], where)
+        yield from messages_of(value["messages"], where)
     elif isinstance(value, list):
         for place, item in enumerate(value, 1):
             if not isinstance(item, Mapping):

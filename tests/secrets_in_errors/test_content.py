@@ -47,6 +47,17 @@ def changed_row(secret: str, tmp_path: Path) -> Any:
     return store.read(A)
 
 
+def changed_entry(secret: str, tmp_path: Path) -> Any:
+    """A framework may name what it keeps by what was asked."""
+    store = open_store(f"sqlite:///{tmp_path / 'c.db'}")
+    store.put(A, {f"answers/{secret}": secret.encode()})
+    with closing(sqlite3.connect(tmp_path / "c.db")) as db:
+        db.execute("UPDATE cache SET data = data || 'x'")
+        db.execute("INSERT INTO cache_sum SELECT key, zeroblob(16) FROM cache")
+        db.commit()
+    return store.get(A, [f"answers/{secret}"])
+
+
 def spoilt_export(change: Callable[[list[Any]], None]) -> Callable[[str, Path], Any]:
     """An export that carries right sums over wrong things."""
 
@@ -97,6 +108,7 @@ OTHERS: dict[str, Callable[[str, Path], Any]] = {
     "a damaged record": damaged_record,
     "a record of wrong fields": wrong_fields,
     "a row that changed": changed_row,
+    "a cached entry that changed": changed_entry,
     "a turn without an id": lambda secret, _: encode(Turn(role="user", content=secret)),
     "what JSON lacks": lambda secret, _: encode(Turn(id=secret, role="user", extra={secret: {secret}})),
     "a page's record": lambda secret, _: decode_pages(json.dumps({"v": 1, "pages": [{"key": secret, "size": [secret, secret]}]}).encode()),

@@ -53,28 +53,19 @@ def test_usage_of_compressed_and_cut_answers() -> None:
     assert _copy(STREAM, "strange").billed() is None
 
 
+CHAT = {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 64}}
+RESPONSES = {"input_tokens": 9, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 2}
+GEMINI = {"promptTokenCount": 9, "cachedContentTokenCount": 4, "candidatesTokenCount": 2, "thoughtsTokenCount": 3}
+LONG = {"input_tokens": 1, "cache_creation_input_tokens": 9, "cache_creation": {"ephemeral_1h_input_tokens": 4}}
+
+
 @pytest.mark.parametrize(
     ("answer", "billed"),
     [
-        (
-            {"usage": {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 64}}},
-            Billed(36, 0, 0, 64, 5),
-        ),
-        (
-            {"object": "response", "usage": {"input_tokens": 9, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 2}},
-            Billed(5, 0, 0, 4, 2),
-        ),
-        (
-            {"usageMetadata": {"promptTokenCount": 9, "cachedContentTokenCount": 4, "candidatesTokenCount": 2, "thoughtsTokenCount": 3}},
-            Billed(5, 0, 0, 4, 5),
-        ),
-        (
-            {
-                "type": "message",
-                "usage": {"input_tokens": 1, "cache_creation_input_tokens": 9, "cache_creation": {"ephemeral_1h_input_tokens": 4}},
-            },
-            Billed(1, 5, 4, 0, 0),
-        ),
+        ({"usage": CHAT}, Billed(36, 0, 0, 64, 5)),
+        ({"object": "response", "usage": RESPONSES}, Billed(5, 0, 0, 4, 2)),
+        ({"usageMetadata": GEMINI}, Billed(5, 0, 0, 4, 5)),
+        ({"type": "message", "usage": LONG}, Billed(1, 5, 4, 0, 0)),
     ],
 )
 def test_usage_of_each_format(answer: object, billed: Billed) -> None:

@@ -132,7 +132,7 @@ def test_side_calls_pass_and_leave_the_conversation_alone(here: Rig, kind: str) 
     if kind == "compaction":
         side["messages"][-1] = {
             "role": "user",
-            "content": "Your task is to create a detailed summary of the conversation so far, with care.",
+            "content": "Your task is to create a detailed summary of the conversation so far.",
         }
     raw = json.dumps(side).encode()
     here.post("/v1/messages", raw, NAMED)

@@ -89,7 +89,7 @@ class Seals:
         opened = self._cipher.open(data, Place.of_entry(session, name))
         if self._cipher.seals and not is_bound(data) and (self._refuses or min([NEVER, *self._evidence(session, [])]) <= 1):
             raise SessionCorrupted(
-                f"session {excerpt(session.name)}: the cached {name!r} is not sealed for its place, and this session's have to be: "
+                f"session {excerpt(session.name)}: the cached {excerpt(name)} is not sealed for its place, and this session's have to be: "
                 f"somebody else put it there. {ADVICE.format('it')}",
                 session=session.name,
             )

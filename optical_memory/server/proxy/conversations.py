@@ -30,6 +30,7 @@ class Line:
         pending: a newer plan, which is used once that pays.
         drawing: the plan that is being made for it now.
         failed, failed_at: why and when the last plan could not be made; empty if it could.
+        origin: the line that it left; a plan that is being made for that one may fit this one too.
         restored: whether the splice of a stored plan was made again, or there was none.
     """
 
@@ -40,12 +41,28 @@ class Line:
     failed: str = ""
     failed_at: float = 0.0
     restored: bool = True
+    origin: Line | None = None
     keys: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether a plan is being made for it now."""
+        return self.drawing is not None and not self.drawing.done()
 
     @property
     def newest(self) -> Splice | None:
         """The splice of its newest plan."""
         return self.pending.splice if self.pending is not None else self.splice
+
+    def of_origin(self, request: Request, profile: str) -> Planned | None:
+        """Return the plan of the line that this one left, if it has none of its own and that one fits."""
+        origin, self.origin = self.origin, self.origin if self.newest is None else None
+        planned = origin.pending if origin is not None and self.newest is None else None
+        if planned is None and origin is not None and self.newest is None and origin.splice is not None and origin.record.state is not None:
+            record = origin.record
+            planned = Planned(record.state or {}, origin.splice, record.home, record.planned, record.floor)
+        fits = planned is not None and planned.splice is not None and planned.splice.fits(request, profile)
+        return planned if fits else None
 
     def cache_is_alive(self, profile: ReaderProfile) -> bool:
         """Whether the provider may still have its last request in the cache."""
@@ -108,7 +125,10 @@ class Conversations:
         if origin is None:
             return Line(record)
         record.epoch = origin.record.epoch + 1
-        line = Line(record)
+        if common >= len(origin.keys) - 1:  # only the last message was written anew
+            record.conversation = origin.record.conversation
+        without = origin.newest is None and origin.origin is not None
+        line = Line(record, origin=origin.origin if without else origin)
         splice = origin.splice
         if splice is not None and splice.fits(request, splice.profile):
             line.splice = splice

@@ -171,13 +171,15 @@ class Rewriter:
         line, request = sent.line, sent.request
         assert line is not None and request is not None
         recently = line.failed and time.monotonic() - line.failed_at < RETRY_AFTER
-        return line.drawing is None and not recently and may_be_due(request, line.newest)
+        return not line.is_drawing and not recently and may_be_due(request, line.newest)
 
     def _begin(self, sent: Outgoing, profile: ReaderProfile) -> None:
         line = sent.line
         assert line is not None
-        if line.drawing is None:
-            line.drawing = self.in_background(self._planned(sent, profile))
+        if not line.is_drawing:
+            origin = line.origin
+            drawn = origin.drawing if origin is not None and origin.is_drawing else None
+            line.drawing = drawn or self.in_background(self._planned(sent, profile))
 
     async def _planned(self, sent: Outgoing, profile: ReaderProfile) -> None:
         line, request, wire = sent.line, sent.request, sent.wire
@@ -195,8 +197,6 @@ class Rewriter:
         except Exception as exc:
             line.failed, line.failed_at = type(exc).__name__, time.monotonic()
             log.warning("no pages: %s", type(exc).__name__, exc_info=log.isEnabledFor(logging.DEBUG))
-        finally:
-            line.drawing = None
 
     async def _restored(self, line: Line, request: Request, wire: Wire, profile: ReaderProfile) -> None:
         """Make the splice of a stored plan again."""
@@ -210,7 +210,7 @@ class Rewriter:
         """Use a newer plan from now on, if that pays; pages that are sent as before count as sent."""
         line, request = sent.line, sent.request
         assert line is not None and request is not None
-        before, planned = line.splice, line.pending
+        before, planned = line.splice, line.pending or line.of_origin(request, profile.name)
         if before is not None and not before.fits(request, profile.name):
             before = None
         if planned is None or (planned.splice is not None and not planned.splice.fits(request, profile.name)):

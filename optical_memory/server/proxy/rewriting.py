@@ -19,7 +19,7 @@ from .raw_json import NotUnderstood, edited
 from .records import Record, Records
 from .routes import Headers, Route
 from .settings import ProxySettings
-from .splice import Splice, rewritten, talk_of
+from .splice import Splice, rewritten
 from .switches import Switches
 from .wire.request import Request, Wire
 
@@ -121,7 +121,7 @@ class Rewriter:
             return sent
         sent.switched = line.record.bound == 0
         bound = line.record.bound or len(request.entries)
-        sent.body = rewritten(request, splice, wire, bound=bound).encode("utf-8", "surrogatepass")
+        sent.body = rewritten(request, splice, wire, bound=bound)
         line.record.bound, line.record.returned, sent.splice = bound, 0, splice
         return sent
 
@@ -141,7 +141,7 @@ class Rewriter:
             return None
         upto = line.record.returned or len(request.entries)
         edits = [edit for entry in request.entries[:upto] for edit in wire.without_reasoning(request, entry)]
-        return edited(request.text, edits).encode("utf-8", "surrogatepass") if edits else None
+        return edited(request.text, edits) if edits else None
 
     def returned(self, sent: Outgoing) -> None:
         """Leave out such reasoning from the next requests of the line at once."""
@@ -171,7 +171,7 @@ class Rewriter:
         line, request = sent.line, sent.request
         assert line is not None and request is not None
         recently = line.failed and time.monotonic() - line.failed_at < RETRY_AFTER
-        return not line.is_drawing and not recently and may_be_due(request, line.newest)
+        return not line.is_drawing and not recently and may_be_due(request, line.plan)
 
     def _begin(self, sent: Outgoing, profile: ReaderProfile) -> None:
         line = sent.line
@@ -187,7 +187,7 @@ class Rewriter:
         try:
             if not line.restored:
                 await self._restored(line, request, wire, profile)
-            if may_be_due(request, line.newest):
+            if await self._in_thread(lambda: self._planner.is_due(request, profile, line.plan)):
                 newest, state = line.splice, line.record.state
                 if line.pending is not None:
                     newest, state = line.pending.splice, line.pending.state
@@ -203,6 +203,7 @@ class Rewriter:
         line.restored = True
         record = line.record
         line.splice = await self._in_thread(lambda: self._planner.restore(request, wire, profile, record))
+        line.standing = line.splice.plan if line.splice else None
         if line.splice is None:
             record.bound = 0
 
@@ -220,7 +221,7 @@ class Rewriter:
         record, after = line.record, planned.splice
         if before is None or after is None or not after.sends_like(before):
             record.bound = 0
-        line.splice, line.pending = after, None
+        line.splice, line.standing, line.pending = after, planned.plan, None
         record.state, record.profile, record.home = planned.state, profile.name, planned.home or record.home
         record.planned, record.floor = planned.talk, planned.floor
         record.beginning = after.beginning.hex() if after else ""
@@ -239,7 +240,7 @@ class Rewriter:
         old = after.text_tokens * corrected.text
         if before is not None:
             old = before.page_tokens * corrected.pages + (after.text_tokens - before.text_tokens) * corrected.text
-        talk = talk_of(request)
+        talk = request.talk
         tail = self._planner.tokens(talk[after.covered :], profile) * corrected.text
         shared = after.shared_tokens(before) * corrected.pages
         cached = bool(request.marked is not False or before is not None) and line.cache_is_alive(profile)

@@ -1,7 +1,7 @@
 """What the proxy adds to a request and to an answer, beside a bare pass-through in httpx that is measured in turn with it.
 
-`python -m benchmarks.proxy [--requests N] [--streams N]`. Provider, pass-through, proxy and client are processes of their own. The long request
-is 400 messages of the demo's conversation; its plan stands, and each request ends with a message of its own.
+`python -m benchmarks.proxy [--requests N] [--streams N]`. Provider, pass-through, proxy and client are processes of their own.
+The long request is 400 messages of the demo's conversation; its plan stands, and each request ends with a message of its own.
 """
 
 from __future__ import annotations
@@ -100,18 +100,21 @@ def _stand(client: httpx.Client, proxy: str) -> int:
 
 def overhead(bare: str, proxy: str, requests: int) -> Iterator[Sequence[str]]:
     """Measure requests one by one, in turn; yield rows of the table."""
-    times: dict[str, list[float]] = {bare: [], proxy: []}
+    times: dict[str, list[float]] = {bare: [], proxy: [], "padded": []}
     with httpx.Client(timeout=120) as client:
         pages = _stand(client, proxy)
         for number in range(requests):
             body = long_request(number)
             for address in (bare, proxy) if number % 2 else (proxy, bare):
                 times[address].append(_ask(client, address, body, **{"x-chunks": "1"}))
+            sent = client.get(f"{proxy}/api/requests?limit=1").json()[0]["bytes_sent"]
+            times["padded"].append(_ask(client, bare, body + b" " * (sent - len(body)), **{"x-chunks": "1"}))
         time.sleep(1)
         calls = client.get(f"{proxy}/api/requests?limit={requests}").json()
     own = [call["own_ms"] for call in calls if call["rewritten"]]
     assert len(own) == requests, "every request had its pages"
     yield "bare pass-through, whole request", *_spread(times[bare])
+    yield "the same with as many bytes as with the pages", *_spread(times["padded"])
     yield f"proxy, {pages} pages in place of old messages", *_spread(times[proxy])
     yield "of that, reading and rewriting the request", *_spread(own)
 
@@ -177,7 +180,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     with processes() as (bare, proxy):
-        _table(f"{given.requests} requests of {MESSAGES} messages", ("", "median", "99th percentile"), overhead(bare, proxy, given.requests))
+        _table(
+            f"{given.requests} requests of {MESSAGES} messages", ("", "median", "99th percentile"), overhead(bare, proxy, given.requests)
+        )
         rows = streams(bare, proxy, given.streams, given.rounds)
         _table("bare pass-through -> proxy, at once", ("", "time to first byte", "throughput"), rows)
 

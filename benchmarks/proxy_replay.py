@@ -1,9 +1,9 @@
 """What agent sessions are billed through the proxy and without it, call by call, by a local provider with the documented prompt caches.
 
-`python -m benchmarks.proxy_replay [--data FOLDER] [--messages N] [model ...]`. Without a folder of conversations (`*.json` with `messages` in
-OpenAI's shape), the demo's is replayed. Before each of the assistant's turns the conversation so far is sent, with markers where Claude Code
-sets them. Two ways: at once, so that every cache is warm; and with an hour's pause after each quarter, which no cache outlives. Costs are in
-tokens of uncached input at the model's cache prices. The share read is that of all input tokens.
+`python -m benchmarks.proxy_replay [--data FOLDER] [--messages N] [model ...]`. FOLDER holds conversations: `*agent*.json` with `messages`
+in OpenAI's shape; by default the demo's is replayed. Before each of the assistant's turns the conversation so far is sent, with markers where
+Claude Code sets them. Two ways: at once, so that every cache is warm; and with an hour's pause after each quarter, which no cache outlives.
+Costs are in tokens of uncached input at the model's cache prices. The share read is that of all input tokens.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from ._console import open_console
 MODELS = ("claude-sonnet-4-5", "claude-opus-4-8", "gpt-5", "gpt-5.4", "gemini-3.5-pro")
 PAUSES = 4
 HOUR = 3_600.0
+COLUMNS = ("session", "model", "pauses", "calls", "with pages", "pages", "text", "proxy", "text / proxy", "read, proxy", "read, text")
 PATHS = {"anthropic": "/v1/messages", "chat": "/v1/chat/completions", "gemini": "/v1beta/models/{}:generateContent"}
 
 
@@ -86,8 +87,8 @@ def _request(wire: str, model: str, messages: Sequence[Mapping[str, Any]]) -> di
         contents = [{"role": role, "parts": parts} for role, parts in _turns(messages, _gemini_part)]
         declared = [{"functionDeclarations": [{"name": tool["name"], "description": tool["description"]} for tool in TOOLS]}]
         return {"contents": contents, "tools": declared, "systemInstruction": {"parts": [{"text": SYSTEM}]}}
-    turns = [{"role": role, "content": blocks} for role, blocks in _turns(messages, _anthropic_block)]
-    mark = {"cache_control": {"type": "ephemeral"}}
+    turns: list[Any] = [{"role": role, "content": blocks} for role, blocks in _turns(messages, _anthropic_block)]
+    mark: dict[str, Any] = {"cache_control": {"type": "ephemeral"}}
     turns[-1]["content"][-1] |= mark
     tools = [{"name": tool["name"], "description": tool["description"], "input_schema": tool["schema"]} for tool in TOOLS]
     return {"model": model, "max_tokens": 1_000, "tools": tools, "system": [{"type": "text", "text": SYSTEM, **mark}], "messages": turns}
@@ -110,7 +111,12 @@ def _anthropic_block(message: Mapping[str, Any], names: dict[str, str]) -> Itera
     if text:
         yield {"type": "text", "text": text}
     for call in message.get("tool_calls") or ():
-        yield {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": {"arguments": call["function"]["arguments"]}}
+        yield {
+            "type": "tool_use",
+            "id": call["id"],
+            "name": call["function"]["name"],
+            "input": {"arguments": call["function"]["arguments"]},
+        }
 
 
 def _gemini_part(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -191,7 +197,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=MODELS)
     given = parser.parse_args()
     table = Table(title="billed through the proxy and as text")
-    for at, column in enumerate(("session", "model", "pauses", "calls", "with pages", "pages", "as text", "proxy", "text / proxy", "share read", "as text")):
+    for at, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if at > 2 else "left")
     console = open_console()
     for name, messages in _sessions(given.data, given.messages):

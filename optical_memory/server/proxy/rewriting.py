@@ -23,11 +23,12 @@ from .splice import Splice, rewritten
 from .switches import Switches
 from .wire.request import Request, Wire
 
-__all__ = ["Outgoing", "Rewriter"]
+__all__ = ["DEARER", "Outgoing", "Rewriter"]
 
 RESUME_WAIT = 5.0  # s; a stored plan is read again, not drawn: waiting for it is cheaper than a broken prompt cache
 RETRY_AFTER = 60.0  # s after a plan that could not be made
 REFUSED = "refused"
+DEARER = "pages cost more than text over ten calls"
 NOTHING = "nothing is old enough, or its pages are not drawn yet"
 CLOSING_SECONDS = 2.0
 FULL_CHARACTERS = 400_000  # of a request: some 120,000 tokens; windows of 200,000 tokens are common
@@ -89,6 +90,8 @@ class Rewriter:
         if not self.conversations.holds(identity.group):
             self.conversations.add(identity.group, await self._stored(identity.group))
         line = self.conversations.line(request, identity)
+        if line.record.text_only == DEARER and _has_lapsed(line, self._planner.profile_for(request.model, wire)[0]):
+            line.record.text_only = ""  # pages cost no cache now
         if line.record.model != request.model and line.record.text_only.startswith(REFUSED):
             line.record.text_only = ""  # another model: the cause may be gone
         line.record.wire, line.record.model = wire.name, request.model
@@ -271,3 +274,8 @@ def _text(body: bytes) -> str:
         return body.decode("utf-8")
     except UnicodeDecodeError as exc:
         raise NotUnderstood("the body is not UTF-8") from exc
+
+
+def _has_lapsed(line: Line, profile: ReaderProfile | None) -> bool:
+    """Whether the provider's cache has forgotten the line."""
+    return profile is not None and line.record.cached_at > 0 and not line.cache_is_alive(profile)

@@ -27,6 +27,7 @@ from .wire.request import Entry, Request, Wire
 __all__ = ["Planned", "Planner", "may_be_due"]
 
 DRAWING_THREADS = 2
+GROWN = 1.5  # times the mark of a plan of text alone, after which pages may pay
 MANY_COSTS = 100_000  # entries whose cost is remembered
 CHARACTERS_A_TOKEN = 1.5  # fewer than any text has: what is below a mark by this measure is below it
 LOWEST = WaterMarks()
@@ -101,7 +102,8 @@ class Planner:
             return True
         tail = self.tokens(request.talk[standing.tail_from - 1 :], profile)
         room = self._room(request, profile)
-        return tail > standing.high_water or (room is not None and standing.prefix_tokens + tail > room)
+        mark = standing.high_water * (1 if standing.pages else GROWN)
+        return tail > mark or (room is not None and standing.prefix_tokens + tail > room)
 
     def plan(self, request: Request, wire: Wire, profile: ReaderProfile, state: dict[str, Any] | None, standing: Splice | None) -> Planned:
         """Return a plan for a request. Raises `RenderError`, `StoreError`, `BudgetTooSmall`, `InvalidTurn`, `NotUnderstood`.
@@ -111,6 +113,8 @@ class Planner:
             standing: the splice that its requests are sent with now; returned if the plan has not changed.
         """
         talk = request.talk
+        if standing is None:
+            state = None  # a plan of text alone would wait until the text is four times as long; pages may pay long before
         shown = self._memory(profile).context(talk, state, budget=self._room(request, profile))
         if standing is not None and standing.plan == shown.context.plan and standing.fits(request, profile.name):
             return Planned(shown.state, standing, shown.context.plan, "", len(talk), request.floor)

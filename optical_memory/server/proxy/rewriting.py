@@ -32,6 +32,7 @@ DEARER = "pages cost more than text over ten calls"
 NOTHING = "nothing is old enough, or its pages are not drawn yet"
 CLOSING_SECONDS = 2.0
 FULL_CHARACTERS = 400_000  # of a request: some 120,000 tokens; windows of 200,000 tokens are common
+WORTH_IT = 0.25  # of such a request that pages have to save
 CALLS_PAST_A_CALL_TO_COME = 8  # messages: a quarter of the calls so far, as in `planning.cache_cost`
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -237,18 +238,19 @@ class Rewriter:
             return True
         if self._settings.budget is not None:
             return True  # a limit is to hold, whatever it costs
-        if len(request.text) > FULL_CHARACTERS:
-            return True  # else the client would soon throw its history away
         corrected = self._corrections.get(request.model, Correction())
         old = after.text_tokens * corrected.text
         if before is not None:
             old = before.page_tokens * corrected.pages + (after.text_tokens - before.text_tokens) * corrected.text
         talk = request.talk
         tail = self._planner.tokens(talk[after.covered :], profile) * corrected.text
+        new = after.page_tokens * corrected.pages
+        if len(request.text) > FULL_CHARACTERS and old - new > WORTH_IT * (old + tail):
+            return True  # else the client would soon throw its history away
         shared = after.shared_tokens(before) * corrected.pages
         cached = bool(request.marked is not False or before is not None) and line.cache_is_alive(profile)
         calls = max(1, len(talk) // CALLS_PAST_A_CALL_TO_COME)
-        return pays(old, after.page_tokens * corrected.pages, shared, tail, prices=profile.cache, calls=calls, cached=cached)
+        return pays(old, new, shared, tail, prices=profile.cache, calls=calls, cached=cached)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._planner.threads, work)

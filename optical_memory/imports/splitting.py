@@ -14,7 +14,7 @@ from typing import IO, Any
 from ..errors import InvalidTurn
 from ..text.excerpts import excerpt, said
 
-__all__ = ["MOST_ITEM", "Text", "array_items", "lines"]
+__all__ = ["MOST_ITEM", "Text", "array_items", "lines", "stacked_values"]
 
 CHUNK = 1 << 20  # bytes read at once
 MOST_ITEM = 512 << 20  # characters of one item; more is refused
@@ -131,6 +131,14 @@ def array_items(text: Text) -> Iterator[Any]:
             number += 1
     if text.peek():
         raise text.misplaced("nothing", "after the end of the array")
+
+
+def stacked_values(text: Text) -> Iterator[Any]:
+    """JSON values one after another, each over as many lines as it takes. Raises `InvalidTurn` with the value's number and line."""
+    number = 1
+    while text.peek():
+        yield text.value(f"item {number}")
+        number += 1
 
 
 def lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, Any]]:

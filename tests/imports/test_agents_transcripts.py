@@ -55,6 +55,11 @@ def test_a_message_over_several_rows_is_one_and_subagents_are_apart(tmp_path: Pa
     assert turns[0].metadata["import"]["title"] == "Two files"  # type: ignore[index,call-overload]
 
 
+def test_a_transcript_into_a_session_that_is_named(tmp_path: Path) -> None:
+    found = imported(written(tmp_path, {"s-1.jsonl": CLAUDE_CODE}), session="work")
+    assert list(found) == ["work", "work/x1"]
+
+
 def test_the_summary_of_a_compaction_is_marked(tmp_path: Path) -> None:
     turns = imported(written(tmp_path, {"s-1.jsonl": CLAUDE_CODE}))["claude-code/s-1"]
     assert [bool(turn.metadata["import"].get("compaction")) for turn in turns] == [False] * 4 + [True, False]  # type: ignore[union-attr]

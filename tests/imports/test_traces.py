@@ -71,6 +71,24 @@ def test_runs_of_pydantic_ai(tmp_path: Path) -> None:
     assert outline(turns) == [("system", "Be"), *TALK]
 
 
+def test_spans_that_were_printed_one_after_another(tmp_path: Path) -> None:
+    """As OpenTelemetry's `ConsoleSpanExporter` prints them."""
+    sent, came = json.dumps([HI]), json.dumps([DONE])
+    spans = [
+        {
+            "name": "chat",
+            "context": {"trace_id": "0x1", "span_id": f"0x{place}", "trace_state": "[]"},
+            "parent_id": None,
+            "start_time": f"2025-03-05T09:0{place}:00.000000Z",
+            "attributes": {"gen_ai.operation.name": "chat", "gen_ai.input.messages": sent, "gen_ai.output.messages": came},
+        }
+        for place in (1, 2)
+    ]
+    printed = "\n".join(json.dumps(one, indent=4) for one in spans)
+    turns = imported(written(tmp_path, {"spans.json": printed.encode()}))["opentelemetry/0x1"]
+    assert outline(turns) == [("user", "Hi"), ("assistant", "It is 3.")]
+
+
 def generation(place: int, sent: Any, came: Any, **more: Any) -> dict[str, Any]:
     times = {"startTime": f"2025-03-05T09:0{place}:00Z", "endTime": f"2025-03-05T09:0{place}:30Z"}
     return {"id": f"o{place}", "traceId": "t1", "type": "GENERATION", "input": sent, "output": came, **times, **more}

@@ -110,13 +110,16 @@ def _recognised(container: Container, asked: Sequence[Format]) -> Iterable[tuple
         else:
             strangers.append(document)
         document.release()
-    companions = [
-        pattern for format in {format.name: format for _, format in found}.values() for pattern in getattr(format, "companions", ())
-    ]
-    for stranger in strangers:
-        if not any(fnmatch(PurePosixPath(stranger.path).name, pattern) for pattern in companions):
-            raise UnknownExport(stranger.name, _held(stranger), [format.name for format in asked])
+    found_formats = list({format.name: format for _, format in found}.values())
+    unknown = [stranger for stranger in strangers if not _is_companion(stranger, found_formats)]
+    for stranger in sorted(unknown, key=lambda stranger: _is_companion(stranger, asked)):
+        raise UnknownExport(stranger.name, _held(stranger), [format.name for format in asked])
     return found
+
+
+def _is_companion(document: JsonDocument, formats: Iterable[Format]) -> bool:
+    name = PurePosixPath(document.path).name
+    return any(fnmatch(name, pattern) for format in formats for pattern in getattr(format, "companions", ()))
 
 
 def _held(document: JsonDocument) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
-from ..errors import InvalidTurn, UnknownToolCall
+from ..errors import UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
 from ..stores.base import SessionId, Store, open_store
 from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from .base import Conversation, Format, Message
 from .completing import ROWS, completed, turns_of
-from .reading import Found, Source, opened
+from .reading import Found, Source, errors_of, opened
 
 __all__ = ["Imported", "import_into"]
 
@@ -122,10 +122,8 @@ def _refuse(strangers: Sequence[_Stranger], naming: _Naming, store: Store, tenan
 
 def _complete(found: Found, stored: Mapping[str, Any]) -> list[Message]:
     """The messages of a conversation with their ids, less the rows that are `stored` (ids of turns, and what their import noted)."""
-    try:
+    with errors_of(found.where, found.format):
         return completed(found.conversation, found.format, stored)
-    except InvalidTurn as exc:
-        raise InvalidTurn(f"{found.where}: {exc}") from exc
 
 
 class _Naming:

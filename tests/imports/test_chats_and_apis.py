@@ -101,7 +101,7 @@ def test_stored_items_that_come_newest_first_are_turned_round(tmp_path: Path) ->
 
 def test_an_item_of_an_unknown_type_is_refused(tmp_path: Path) -> None:
     request = {"model": "gpt-5", "input": [{"type": "message", "role": "user", "content": "Hi"}, {"type": "hologram"}]}
-    with pytest.raises(InvalidTurn, match="unknown item of type 'hologram'"):
+    with pytest.raises(InvalidTurn, match=r"r\.json, item 2: unknown item of type 'hologram'"):
         imported(written(tmp_path, {"r.json": request}))
 
 

@@ -34,6 +34,8 @@ Message = dict[str, Any]
 CHATS = ("completion", "acompletion")
 NAMES = ("conversation_id", "session_id", "thread_id")  # metadata keys for a conversation's name
 DONE = "optical_memory"  # in metadata: an earlier hook has inserted the pages
+SAID = ("role", "name", "tool_calls", "tool_call_id", "function_call", "reasoning_content", "reasoning", "reasoning_details",
+        "thinking_blocks", "refusal", "audio", "annotations", "status", "is_error", "isError")  # fmt: skip
 BOUND = ("thinking", "redacted_thinking")
 
 
@@ -90,8 +92,8 @@ def _plain(message: Any) -> Message:
 
 def _turn(message: Message) -> Turn:
     """Convert a message to a turn."""
-    named = {key: message[key] for key in ("role", "name", "tool_calls", "tool_call_id") if message.get(key)}
-    return turn_of({**named, "content": readable(message.get("content"))})
+    said = {key: value for key, value in message.items() if key in SAID and value}
+    return turn_of({**said, "content": readable(message.get("content"))})
 
 
 def _messages(pieces: Iterable[Piece], originals: Sequence[Any], plain: Sequence[Message], detail: str | None) -> Iterator[Any]:

@@ -74,7 +74,8 @@ def turns_as_text(turns: Sequence[Turn]) -> str:
 def _head(turn: Turn) -> str:
     when = f" · {turn.created_at:%Y-%m-%d %H:%M}" if turn.created_at else ""
     who = f"{turn.role} {label_text(turn.name)}" if turn.name else turn.role
-    return f"#{turn.number} {who}{when}{' · pinned' if turn.pinned else ''}"
+    marks = f"{' · failed' if turn.reports_failure else ''}{' · pinned' if turn.pinned else ''}"
+    return f"#{turn.number} {who}{when}{marks}"
 
 
 def context_as(given: Context, form: str) -> str:

@@ -93,7 +93,7 @@ def key_of(said: Said) -> Hashable:
     """Return a hashable key that determines a turn. Texts are not copied."""
     if isinstance(said.message, ModelRequest):
         return _key(said.message.parts[said.index])
-    return ("response", *[_key(part) for part in said.message.parts if part.part_kind != "thinking"])
+    return ("response", *[_key(part) for part in said.message.parts])
 
 
 def _key(part: Any) -> Hashable:
@@ -120,7 +120,7 @@ def _item_key(item: Any) -> Hashable:
 
 
 def turn_of_said(said: Said) -> Turn:
-    """Convert `said` to a turn. What is neither text nor an image becomes `[type]`."""
+    """Convert `said` to a turn."""
     part = said.part
     if part is None:
         parts = _parts(said.message)
@@ -130,6 +130,8 @@ def turn_of_said(said: Said) -> Turn:
     if part.part_kind == "retry-prompt" and part.tool_name is None:
         role = "developer"
     answered = {"tool_call_id": part.tool_call_id, "name": part.tool_name} if role == "tool" else {}
+    failed = part.part_kind == "retry-prompt" or getattr(part, "outcome", "success") in ("failed", "denied")
+    answered |= {"status": "error"} if role == "tool" and failed else {}
     return turn_of({"role": role, "content": _plain(_request(part)), **answered})
 
 
@@ -155,17 +157,19 @@ def _request(part: Any) -> Iterator[Block]:
 
 
 def _response(part: Any) -> Iterator[Block]:
-    """Yield the blocks of a part of a response that is neither reasoning nor a tool call."""
+    """Yield the blocks of a part of a response that is no tool call."""
     kind = part.part_kind
     if kind == "builtin-tool-call":
         yield _text(f"[{part.tool_name}({part.args_as_json_str()})]")
     elif kind == "builtin-tool-return":
         yield _text(f"[{part.tool_name}: {part.model_response_str()}]")
+    elif kind == "thinking":
+        yield {"type": "thinking", "thinking": part.content or "", "signature": part.signature or ""}
     elif kind == "file":
         yield _block(part.content)
     elif kind == "speech":
         yield _text(part.transcript or "[audio]")
-    elif kind not in ("thinking", "tool-call"):
+    elif kind != "tool-call":
         yield _text(getattr(part, "content", None) or f"[{kind}]")
 
 
@@ -174,14 +178,23 @@ def _block(item: Any) -> Block:
     if isinstance(item, str):
         return _text(item)
     if isinstance(item, BinaryContent):
-        if not item.is_image:
-            return _text(f"[{item.media_type}]")
         data = base64.b64encode(item.data).decode("ascii")
+        if not item.is_image:
+            return {"type": "file", "media_type": item.media_type, "data": data}
         return {"type": "image", "source": {"type": "base64", "media_type": item.media_type, "data": data}}
     if item.kind == "image-url":
         return {"type": "image_url", "image_url": {"url": item.url}}
-    said = getattr(item, "content", None)
-    return _text(said if isinstance(said, str) else f"[{' '.join(filter(None, (item.kind, getattr(item, 'url', ''))))}]")
+    said, url = getattr(item, "content", None), getattr(item, "url", None)
+    if isinstance(said, str):
+        return _text(said)
+    return {"type": "file", "media_type": _media_type(item), **({"url": url} if url else {"file_id": getattr(item, "file_id", "")})}
+
+
+def _media_type(item: Any) -> str:
+    try:
+        return str(getattr(item, "media_type", ""))
+    except ValueError:  # a URL whose ending says nothing
+        return ""
 
 
 def _text(text: str) -> Block:

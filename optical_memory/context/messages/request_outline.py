@@ -14,7 +14,7 @@ from ...turns.turn import TextContent, Turn
 from ..context import Context, PagePart, TextPart
 from .tool_pairs import NO_RESULT, Message, paired
 
-__all__ = ["Kept", "MissingResult", "Note", "Pages", "Piece", "grouped", "is_newest", "outline", "stale_reasoning"]
+__all__ = ["FIRST", "Kept", "MissingResult", "Note", "Pages", "Piece", "grouped", "is_newest", "outline", "stale_reasoning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class MissingResult:
     text: str = NO_RESULT
 
 
+FIRST = "[The assistant began this conversation.]"  # before a greeting, for providers that want the user first
+
 Piece = Kept | Pages | Note | MissingResult
 
 
@@ -73,7 +75,7 @@ def outline(context: Context, *, followed: bool = False) -> Iterator[Piece]:
         if isinstance(group, Pages):
             yield group
             continue
-        for message in paired(group, newest=not followed and is_newest(group, context)):
+        for message in paired(group, newest=not followed and is_newest(group, context), apart=True):
             yield from _pieces(message, stale, sent)
 
 
@@ -83,7 +85,7 @@ def _pieces(message: Message, stale: int, sent: set[int]) -> Iterator[Piece]:
     if turn is None:
         return
     if not turn.id:  # made here: a result without its call
-        yield Note(turn.number, "".join(part.text for part in message.content if isinstance(part, TextContent)))
+        yield Note(turn.number, "".join(part.text for part in message.said if isinstance(part, TextContent)))
         return
     if turn.number not in sent:
         yield Kept(turn.number, turn.number <= stale)

@@ -28,6 +28,7 @@ from ..context.context import Context
 from ..context.messages.request_outline import Kept, MissingResult, Note, Pages, outline
 from ..errors import InvalidTurn, MissingExtra, RenderError, UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
+from ..text.surrogates import sendable
 from ..turns.from_messages import turn_of
 from ..turns.turn import ImageContent, OtherContent, TextContent, Turn
 from ..worker_threads import in_thread
@@ -78,7 +79,7 @@ class OpticalMemoryBlock(BaseMemoryBlock[list[ChatMessage]]):
     def _shown(self, *, followed: bool) -> list[ChatMessage]:
         context = self.memory.context(self.budget)
         try:
-            return [*_messages(context, self.detail, followed=followed)]
+            return sendable([*_messages(context, self.detail, followed=followed)])
         except RenderError as exc:
             warnings.warn(f"the past is sent as text: {exc}", RuntimeWarning, stacklevel=2)
             return [_message(turn) for turn in self.memory.turns()]
@@ -190,11 +191,11 @@ def _messages(context: Context, detail: str | None, *, followed: bool) -> Iterat
     turns = {turn.number: turn for turn in context.turns}
     for piece in outline(context, followed=followed):
         match piece:
-            case Kept(number, stale):
+            case Kept(number, stale, ids):
                 message = _message(turns[number])
                 if stale:
                     message.blocks = [block for block in message.blocks if block.block_type != "thinking"]
-                yield message
+                yield _with_ids(message, ids) if ids else message
             case Pages(pages, framing):
                 blocks: list[ContentBlock] = [TextBlock(text=framing)] if framing else []
                 for page in pages:
@@ -207,13 +208,30 @@ def _messages(context: Context, detail: str | None, *, followed: bool) -> Iterat
                 yield ChatMessage(role=MessageRole.TOOL, blocks=[TextBlock(text=text)], additional_kwargs={"tool_call_id": call_id})
 
 
+def _with_ids(message: ChatMessage, ids: Sequence[str]) -> ChatMessage:
+    """Set the ids of the calls of a message, or of the call that it answers."""
+    more = message.additional_kwargs
+    left = iter(ids)
+    for key in ("tool_call_id", "call_id"):
+        if more.get(key):
+            more[key] = ids[0]
+            return message
+    for block in message.blocks:
+        if isinstance(block, ToolCallBlock) and block.tool_call_id:
+            block.tool_call_id = next(left, block.tool_call_id)
+    for call, new in zip(more.get("tool_calls") or (), ids, strict=False):
+        if isinstance(call, dict):
+            call["call_id" if call.get("call_id") else "id"] = new
+    return message
+
+
 def _message(turn: Turn) -> ChatMessage:
     """Return the message that a turn was made of, or an equivalent one if the turn was appended otherwise."""
     if RAW in turn.metadata:
         return ChatMessage.model_validate(turn.metadata[RAW])
     blocks: list[ContentBlock] = []
     for part in turn.parts:
-        if isinstance(part, TextContent) or isinstance(part, OtherContent):
+        if isinstance(part, TextContent | OtherContent):
             blocks.append(TextBlock(text=part.text))
         elif isinstance(part, ImageContent):
             blocks.append(ImageBlock(image=part.decode() or None, url=part.url or None, image_mimetype=part.media_type or None))

@@ -19,6 +19,7 @@ from ..context.messages.request_outline import Kept, MissingResult, Note, Pages,
 from ..errors import InvalidTurn, MissingExtra, TurnNotFound, UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
 from ..stores.base import Store
+from ..text.surrogates import sendable, sendable_text
 from ..turns.from_messages import turn_of
 from ..turns.turn import OtherContent, ReasoningContent, TextContent, ToolCall, Turn
 from ..worker_threads import in_thread
@@ -129,24 +130,31 @@ def _call_id(item: Item) -> str | None:
 
 
 def _items(pieces: Iterable[Piece], groups: Sequence[Group], detail: str | None) -> Iterator[Item]:
-    """Yield input items for `pieces`; kept ones are the original objects."""
+    """Yield input items for `pieces`; kept ones are the original objects, except those that no client could send."""
     for piece in pieces:
         match piece:
-            case Kept(number, stale):
-                yield from (item for item in groups[number - 1] if not (stale and _is_bound(item)))
+            case Kept(number, stale, ids):
+                kept = groups[number - 1]
+                yield from (sendable(item) for item in (_with_ids(kept, ids) if ids else kept) if not (stale and _is_bound(item)))
             case Pages(pages, framing):
                 content: list[Item] = [{"type": "input_text", "text": framing}] if framing else []
                 for page in pages:
                     url = "data:image/png;base64," + base64.b64encode(page.image()).decode("ascii")
-                    content.append({"type": "input_text", "text": page.text})
+                    content.append({"type": "input_text", "text": sendable_text(page.text)})
                     content.append({"type": "input_image", "image_url": url, "detail": page.detail(detail)})
                 yield {"role": "user", "content": content}
             case Note(_, text):
-                yield {"role": "user", "content": text}
-            case MissingResult(number, call_id, text):
-                call = next(item for item in groups[number - 1] if _call_id(item) == call_id)
+                yield {"role": "user", "content": sendable_text(text)}
+            case MissingResult(number, call_id, text, own_id):
+                call = next(item for item in groups[number - 1] if _call_id(item) == (own_id or call_id))
                 if call["type"] in ANSWERED_BY_TEXT:
                     yield {"type": f"{call['type']}_output", "call_id": call_id, "output": text}
+
+
+def _with_ids(group: Group, ids: Sequence[str]) -> Group:
+    """Return copies of the calls, or the result, of a group with other ids."""
+    left = iter(ids)
+    return tuple({**item, "call_id": next(left, item["call_id"])} if item.get("call_id") else item for item in group)
 
 
 def _is_bound(item: Item) -> bool:

@@ -295,7 +295,7 @@ def test_tool_results_and_reasoning_are_found(store: Store) -> None:
     shown = ToolResultContent(tool_call_id="c", content="discovered")
     call = ToolCall(id="c", name="fetch_page", arguments='{"url": "example.org"}')
     store.append(session=ALICE, turns=[turn("", "x", content=(hidden,), tool_calls=(call,)), turn("", "y", content=(shown,))])
-    assert [store.search(session=ALICE, query=query, limit=5) for query in ("secretive", "discovered", "fetch_page")] == [[], [2], [1]]
+    assert [store.search(session=ALICE, query=query, limit=5) for query in ("secretive", "discovered", "fetch_page")] == [[1], [2], [1]]
 
 
 def test_erased_turns_leave_a_gap_that_is_never_filled(store: Store) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ...context.context import PagePart
 from ...context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ...errors import InvalidTurn, MissingExtra
+from ...text.surrogates import sendable
 from ...turns.block_words import opaque_in, words_of
 from ...turns.from_messages import turn_of
 from ...turns.turn import Turn
@@ -149,9 +150,10 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
     messages: list[BaseMessage] = []
     for piece in order:
         match piece:
-            case Kept(number, stale):
+            case Kept(number, stale, ids):
                 original = originals[number - 1]
-                messages.append(without_reasoning(original) if stale else original)
+                kept = without_reasoning(original) if stale else original
+                messages.append(_with_ids(kept, ids) if ids else kept)
             case Pages(pages, framing):
                 blocks: list[Block] = [{"type": "text", "text": framing}] if framing else []
                 for page in pages:
@@ -163,7 +165,35 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
                 messages.append(HumanMessage(content=text))
             case MissingResult(_, call_id, text):
                 messages.append(ToolMessage(content=text, tool_call_id=call_id))
-    return messages
+    return sendable(messages)
+
+
+def _with_ids(message: BaseMessage, ids: Sequence[str]) -> BaseMessage:
+    """Return a copy whose calls, or the call that it answers, have these ids, wherever packages keep them."""
+    if isinstance(message, ToolMessage):
+        return message.model_copy(update={"tool_call_id": ids[0]})
+    if not isinstance(message, AIMessage):
+        return message
+    named = [call for call in (*message.tool_calls, *message.invalid_tool_calls) if call["id"]]
+    new = dict(zip(map(id, named), ids, strict=True))
+
+    def renamed(calls: Iterable[Any]) -> list[Any]:
+        return [{**call, "id": new.get(id(call), call["id"])} for call in calls]
+
+    def in_order(blocks: Any) -> Any:
+        left = list(zip((call["id"] for call in named), ids, strict=True))
+        out = []
+        for block in blocks if isinstance(blocks, list) else ():
+            own = block.get("id") if isinstance(block, dict) and block.get("type") in ("tool_use", "tool_call", "function") else None
+            pair = next((pair for pair in left if pair[0] == own), None)
+            if pair:
+                left.remove(pair)
+            out.append({**block, "id": pair[1]} if pair else block)
+        return out if isinstance(blocks, list) else blocks
+
+    kwargs = {key: in_order(value) if key == "tool_calls" else value for key, value in message.additional_kwargs.items()}
+    changes = {"tool_calls": renamed(message.tool_calls), "invalid_tool_calls": renamed(message.invalid_tool_calls)}
+    return message.model_copy(update={**changes, "content": in_order(message.content), "additional_kwargs": kwargs})
 
 
 def picture_block(data: str, dialect: Dialect, detail: str) -> Block:

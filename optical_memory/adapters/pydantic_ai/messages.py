@@ -15,6 +15,7 @@ from typing import Any
 
 from ...context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ...errors import MissingExtra
+from ...text.surrogates import sendable
 from ...turns.from_messages import turn_of
 from ...turns.turn import Turn
 from ..conversation_states import readable
@@ -272,6 +273,7 @@ class _Sending:
         self._originals = originals
         self._out: list[ModelMessage | _Some] = []
         self._stood: set[int] = set()
+        self._ids: dict[tuple[int, int], str] = {}  # by place and index of a part: the id to send instead of its own
 
     def add(self, place: int, indices: Iterable[int], *, stale: bool = False) -> None:
         """Add parts of an original."""
@@ -288,19 +290,22 @@ class _Sending:
     def piece(self, piece: Piece, said: Sequence[Said], detail: str | None) -> None:
         """Add the content of a piece."""
         match piece:
-            case Kept(number, stale):
-                self._keep(said[number - 1], stale)
+            case Kept(number, stale, ids):
+                self._keep(said[number - 1], stale, ids)
             case Pages():
                 self._out.append(ModelRequest(parts=[UserPromptPart([*_pages(piece, detail)])]))
             case Note(_, text):
                 self._out.append(ModelRequest(parts=[UserPromptPart(text)]))
-            case MissingResult(number, call_id, text):
+            case MissingResult(number, call_id, text, own_id):
                 calls = (part for part in _parts(said[number - 1].message) if part.part_kind == "tool-call")
-                name = next(call.tool_name for call in calls if call.tool_call_id == call_id)
+                name = next(call.tool_name for call in calls if call.tool_call_id == (own_id or call_id))
                 self._out.append(ModelRequest(parts=[ToolReturnPart(tool_name=name, content=text, tool_call_id=call_id)]))
 
-    def _keep(self, one: Said, stale: bool) -> None:
+    def _keep(self, one: Said, stale: bool, ids: Sequence[str]) -> None:
         parts = _parts(one.message)
+        if ids:
+            calls = [index for index, part in enumerate(parts) if part.part_kind == "tool-call"] if one.part is None else [one.index]
+            self._ids |= {(one.place, index): new for index, new in zip(calls, ids, strict=True)}
         if isinstance(one.message, ModelResponse):
             self.add(one.place, range(len(parts)), stale=stale)
             return
@@ -312,16 +317,20 @@ class _Sending:
     def messages(self) -> list[ModelMessage]:
         """Return what was added, in order."""
         built = [self._built(one) if isinstance(one, _Some) else one for one in self._out]
-        return [message for message in built if message is not None]
+        return sendable([message for message in built if message is not None])
 
     def _built(self, some: _Some) -> ModelMessage | None:
         message = self._originals[some.place]
-        parts = [_parts(message)[index] for index in sorted(some.indices)]
+        parts = [self._part(some.place, index) for index in sorted(some.indices)]
         if some.stale:
             parts = [part for part in parts if not _is_bound(part)]
-        if len(parts) == len(message.parts):
+        if len(parts) == len(message.parts) and all(part is own for part, own in zip(parts, message.parts, strict=True)):
             return message
         return replace(message, parts=parts) if parts else None  # type: ignore[arg-type]  # the same type of parts
+
+    def _part(self, place: int, index: int) -> Any:
+        part, new = _parts(self._originals[place])[index], self._ids.get((place, index))
+        return replace(part, tool_call_id=new) if new else part
 
 
 def _pages(group: Pages, detail: str | None) -> Iterator[UserContent]:

@@ -33,7 +33,7 @@ NO_RESULT = "[no result was recorded]"
 class Result:
     """A tool result, from either shape (OpenAI's message, Anthropic's block).
 
-    `place` is that of its call among the calls of its message: ids repeat, places do not.
+    `place` is that of its call among the calls of its message: ids repeat, places do not. `sent_id` is the id to send if it is another.
     """
 
     call_id: str
@@ -43,6 +43,7 @@ class Result:
     is_error: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
     place: int = -1
+    sent_id: str = ""
 
     @property
     def text(self) -> str:
@@ -60,12 +61,14 @@ class Message:
     """A turn without its own tool results, and the results of its calls, in the order of their arrival.
 
     `is_open`: results of its calls may still come, so that nothing may be added after them yet.
+    `sent_ids`: ids to send for its calls, if they are others than their own, since some of these are the same.
     """
 
     turn: Turn | None
     content: str | tuple[Own, ...]
     results: tuple[Result, ...] = ()
     is_open: bool = False
+    sent_ids: tuple[str, ...] = ()
 
     @property
     def said(self) -> tuple[Own, ...]:
@@ -215,19 +218,33 @@ class _Calling:
     def _rows(self) -> Iterator[Message]:
         """Yield each turn with its results. Only the last may wait for more, since the next turn stands between."""
         first = 0
+        ids = _told_apart([call_id for call_id, _ in self.calls])
         for row, turn in enumerate(self.rows):
             is_last = row == len(self.rows) - 1
             results = [result for result in self.results if self.calls[result.place][1] == row]
             waiting = [place for place in self.waiting if self.calls[place][1] == row]
             if not is_last:
                 results += [self._substitute(place) for place in waiting]
-            results = [replace(result, place=result.place - first) for result in results]
+            sent = ids[first : first + len(turn.tool_calls)]
+            results = [replace(result, place=result.place - first, sent_id=ids[result.place]) for result in results]
             first += len(turn.tool_calls)
-            yield Message(turn, _own_content(turn), tuple(results), is_open=is_last and bool(waiting))
+            changed = tuple(sent) if sent != [call.id for call in turn.tool_calls] else ()
+            yield Message(turn, _own_content(turn), tuple(results), is_open=is_last and bool(waiting), sent_ids=changed)
 
     def _substitute(self, place: int) -> Result:
         call_id, row = self.calls[place]
         return Result(call_id, NO_RESULT, self.rows[row].number, place=place)
+
+
+def _told_apart(ids: Sequence[str]) -> list[str]:
+    """Return ids of which none is twice: the second `a` is `a-2`."""
+    found: list[str] = []
+    for call_id in ids:
+        new, count = call_id, 2
+        while new in found:
+            new, count = f"{call_id}-{count}", count + 1
+        found.append(new)
+    return found
 
 
 def _joined(rows: Sequence[Turn]) -> Turn:

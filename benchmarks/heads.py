@@ -1,8 +1,9 @@
 """Whether turns' numbers are read off their pages, and where the bar before a number may stand.
 
-`python -m benchmarks.heads [--against FOLDER] [--pages N]`: how many heads Tesseract reads, by renderer and tier, on shrunk
+`python -m benchmarks.heads [--against FOLDER] [--pages N] [--costs]`: how many heads Tesseract reads, by renderer and tier, on shrunk
 pages (Tiny) and abridged ones (Tiny, abridged); side by side with another checkout, whose public names are those of this one. Then, on
-pages without bars, bars of other widths, distances and heights drawn before the numbers, shown at Tiny.
+pages without bars, bars of other widths, distances and heights drawn before the numbers, shown at Tiny. Last, what the bars cost: pages,
+rows and tokens of the same conversations on a canvas that keeps no room for them.
 """
 
 from __future__ import annotations
@@ -14,15 +15,24 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from PIL import Image
 
 from optical_memory import OpticalMemory, WaterMarks
+from optical_memory.pages.tiers import Tier
+from optical_memory.profiles.registry import profile_of
 from optical_memory.readers import open_reader
+from optical_memory.renderers import open_renderer
+from optical_memory.renderers.geometry import Canvas
+from optical_memory.turns.exchanges import exchanges_of
+from optical_memory.turns.from_messages import turn_of
+from optical_memory.turns.turn import Turn
 
 HERE = Path(__file__).parent.parent
 FILES = (
@@ -33,6 +43,8 @@ FILES = (
 RENDERERS = ("chromium", "pillow")
 FIRST = 137  # number of the first turn: three digits, as on most pages
 READ = 60  # pixels of a turn's box, of a sealed page, in which its head is
+ROW = 16  # pixels of a line of prose
+TIERS = (Tier.BASE, Tier.TINY)
 TEXT = 14.0  # pixels of a letter on a sealed page
 BARS = ((0, 0, 16), (2, 2, 16), (3, 1, 16), (2, 4, 13), (2, 4, 16), (3, 5, 16), (2, 8, 16))  # width, distance, height
 
@@ -101,10 +113,10 @@ def measure(pages: int) -> None:
 
 def bars(pages: int) -> None:
     """Print how many numbers are read at Tiny behind bars of each kind."""
-    memory = memory_of(*FILES[0], "pillow", abridged=False)
+    sealed_pages = [page for file, count in FILES for page in memory_of(file, count, "pillow", abridged=False).pages()[:pages]]
     for width, distance, height in BARS:
         found = []
-        for page in memory.pages()[:pages]:
+        for page in sealed_pages:
             sealed = Image.open(io.BytesIO(page.image("base"))).convert("L")
             for segment in page.segments:
                 box = segment.boxes[0]
@@ -120,13 +132,49 @@ def bars(pages: int) -> None:
         print(f"{width} px wide, {distance} px off, {height} px high: {right} of {total}", flush=True)
 
 
+LANES: dict[str, Callable[[Any], int]] = {  # those of a canvas without bars
+    "lane": lambda canvas: 0,
+    "right_lane": lambda canvas: 0,
+    "left": lambda canvas: int(canvas.margin),
+    "right_margin": lambda canvas: int(canvas.margin),
+    "gutter": lambda canvas: round(canvas.style.gutter * canvas.scale),
+}
+
+
+def costs() -> None:
+    """Print what the lanes of the bars cost: the same turns on pages with and without them."""
+    profile = profile_of("deepseek-ocr")
+    chats = [json.loads(file.read_text("utf-8"))["messages"] for file, _ in FILES]
+    for renderer in RENDERERS:
+        found = []
+        for lanes in (True, False):
+            with ExitStack() as changed:
+                for name, value in {} if lanes else LANES.items():
+                    changed.enter_context(patch.object(Canvas, name, property(value)))
+                drawing = open_renderer(renderer)
+                pages = [page for chat in chats for page in drawing.render(exchanges_of(_turns(chat)), profile.page_style())]
+            rows = sum(box.height for page in pages for segment in page.segments for box in segment.boxes) / ROW
+            tokens = [sum(profile.page_tokens(page.width, page.height, tier, page.canvas) for page in pages) for tier in TIERS]
+            found.append((len(pages), rows, tokens))
+        for (count, rows, tokens), of in zip(found, ("with bars", "without"), strict=True):
+            print(f"{renderer:9} {of:10} {count} pages, {rows:,.0f} rows, tokens at Base {tokens[0]:,}, at Tiny {tokens[1]:,}", flush=True)
+
+
+def _turns(messages: Sequence[dict[str, Any]]) -> list[Turn]:
+    return [turn_of(message).model_copy(update={"number": number}) for number, message in enumerate(messages, 1)]
+
+
 def main() -> None:
     """Measure this build, then the other one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--against", type=Path, help="a checkout of another build")
     parser.add_argument("--pages", type=int, default=2, help="of each conversation")
+    parser.add_argument("--costs", action="store_true", help="measure nothing but what the bars cost")
     parser.add_argument("--only", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
+    if chosen.costs:
+        costs()
+        return
     measure(chosen.pages)
     if chosen.against:
         print("\nthe other build")
@@ -136,6 +184,8 @@ def main() -> None:
     if not chosen.only:
         print()
         bars(chosen.pages)
+        print()
+        costs()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import SessionCorrupted
 from ..pages.page import Box, Page, Segment
+from ..text.excerpts import excerpt
 from ..text.labels import label_text
 from ..turns.attachments import ImageLoad
 
@@ -27,11 +28,13 @@ def decode_pages(data: bytes) -> list[Page]:
     """Decode the pages of a record, without their index. Raises `SessionCorrupted` for a damaged record or an unknown version."""
     try:
         record = json.loads(data)
-        if record["v"] != VERSION:
-            raise SessionCorrupted(f"page record of version {record['v']!r}; this release reads version {VERSION}: upgrade optical-memory")
-        return [_from_json(page) for page in record["pages"]]
-    except (ValueError, KeyError, TypeError) as exc:
-        raise SessionCorrupted(f"unreadable page record {data[:60]!r}; pages can be rebuilt: delete it from the store's cache") from exc
+        if (version := record["v"]) == VERSION:
+            return [_from_json(page) for page in record["pages"]]
+    except (ValueError, KeyError, TypeError):  # not as a cause: it would quote what the page holds
+        version = VERSION
+    if version != VERSION:
+        raise SessionCorrupted(f"page record of version {excerpt(version)}; this release reads version {VERSION}: upgrade optical-memory")
+    raise SessionCorrupted(f"unreadable page record of {len(data)} bytes; pages can be rebuilt: delete it from the store's cache")
 
 
 def _to_json(page: Page) -> dict[str, object]:

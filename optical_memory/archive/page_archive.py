@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from ..errors import RenderError, SessionCorrupted
+from ..errors import OpticalMemoryError, RenderError, SessionCorrupted
 from ..pages.page import Page, PageStyle, run_key
 from ..profiles.pricing import Pricing
 from ..renderers.base import RenderedPage, Renderer
@@ -23,7 +23,7 @@ from ..stores.intact import intact
 from ..text.exact_strings import sidecar_of
 from ..turns.exchanges import Exchange, Unit, exchanges_of
 from ..turns.parts import TurnPart
-from ..turns.redaction import Redactor, redacted_turn
+from ..turns.redaction import Redactor, redacted_turns
 from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .codec import decode_pages, encode_pages
@@ -354,10 +354,10 @@ class PageArchive:
         if redactor is None:
             return list(exchanges)
         try:
-            return [tuple(tuple(redacted_turn(turn, redactor) for turn in unit) for unit in exchange) for exchange in exchanges]
-        except Exception as exc:
+            return [tuple(tuple(redacted_turns(unit, redactor)) for unit in exchange) for exchange in exchanges]
+        except OpticalMemoryError as exc:
             self.counts.render_failures += 1
-            raise RenderError(f"the redactor {redactor.name!r} failed: {type(exc).__name__}") from exc
+            raise RenderError(str(exc)) from exc
 
     def _record(self, runs: Sequence[tuple[Sequence[RenderedPage], Sequence[Turn]]], costs: Mapping[int, int]) -> int:
         """Store runs and their images; return the last turn's number, 0 for no runs."""

@@ -10,6 +10,7 @@ from ..errors import RenderError, SessionCorrupted
 from ..pages.page import Page
 from ..stores.base import Readable, SessionId
 from ..stores.intact import intact
+from ..text.excerpts import excerpt
 from .codec import decode_pages
 
 __all__ = ["PageRun", "PagesLost", "discard_runs", "merged_spans", "runs_named", "runs_with", "without_overlaps"]
@@ -33,9 +34,10 @@ class PageRun:
     @classmethod
     def parse(cls, name: str) -> PageRun:
         """The run behind a name in the store. Raises `ValueError` for a name of another form."""
-        numbers = [int(number) for number in name.rpartition("/")[2].split("-")]
-        if len(numbers) != 5 or not 1 <= numbers[0] <= numbers[1] or min(numbers) < 0:
-            raise ValueError(f"{name!r} is not the name of a run: expected run/LAYOUT/FIRST-LAST-PAGES-TURNS-TOKENS")
+        parts = name.rpartition("/")[2].split("-")
+        numbers = [int(part) for part in parts if part.isdecimal() and len(part) < 20]
+        if not len(parts) == len(numbers) == 5 or not 1 <= numbers[0] <= numbers[1] or min(numbers) < 0:
+            raise ValueError(f"{excerpt(name)} is not the name of a run: expected run/LAYOUT/FIRST-LAST-PAGES-TURNS-TOKENS")
         return cls(*numbers)
 
 

@@ -15,6 +15,7 @@ from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..stores.base import DerivedCache, SessionId
 from ..stores.intact import intact
+from ..text.excerpts import said, shape
 from ..verification.base import Verification, Verifier, verifier_id
 from .page_archive import PageArchive
 from .page_runs import PagesLost
@@ -55,8 +56,8 @@ class TierVerification:
         """Return (page key, side, passed) of all stored results of this verifier in this layout."""
         own, found = self._id(), list[tuple[str, int, bool]]()
         for name in self.store.names(self.session, PREFIX):
-            _, key, verifier, side, verdict = name.split("/")
-            if verifier == own:
+            _, key, verifier, side, verdict = name.split("/") if name.count("/") == 4 else [""] * 5
+            if verifier == own and side.isdecimal() and len(side) < 10:  # names that were put there by something else are passed over
                 found.append((key, int(side), verdict == "passed"))
         return found
 
@@ -66,14 +67,14 @@ class TierVerification:
         try:
             found = self.verifier.verify(self.bind(page), self.archive().drawn_turns(page), tier)
             if not isinstance(found, Verification):
-                raise TypeError(f"verify gives a Verification; got {found!r}")
+                raise TypeError(f"verify gives a Verification; got {shape(found)}")
         except (PagesLost, StoreError):
             raise
         except Exception as exc:
             self.failures += 1
             if not self._warned:
                 self._warned = True
-                what = f"the verifier {self.verifier.name!r} failed ({type(exc).__name__}: {exc})"
+                what = f"the verifier {self.verifier.name!r} failed ({type(exc).__name__}: {said(exc)})"
                 warnings.warn(f"{what}; pages that it could not judge stay sharper, or text", RuntimeWarning, stacklevel=2)
             return None
         self._keep(page, tier, found)

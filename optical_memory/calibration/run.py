@@ -18,6 +18,7 @@ from ..pages.tiers import Tier
 from ..readers.base import Reader
 from ..readers.tesseract import OcrReader
 from ..renderers.base import Renderer
+from ..text.excerpts import shape
 from ..text.token_count import open_counter
 from .asking import Asker, Reply
 from .eye_charts import BROKEN_ANYWHERE, KINDS, Chart, ChartName, draw
@@ -131,7 +132,7 @@ class Record:
             answers = tuple(Answered(item["number"], item["truth"], item["answer"], spaced) for item in found["probes"])
             return cls(name, found["fill"], answers, found["tokens"], found["malformed"])
         except (KeyError, TypeError) as exc:
-            raise ValueError(f"no result of a calibration: {line[:100]!r}") from exc
+            raise ValueError(f"no result of a calibration: {shape(line)}") from exc
 
 
 @dataclass(frozen=True, slots=True)

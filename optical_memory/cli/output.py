@@ -55,13 +55,17 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar while the block runs; call the value with the steps done. Draws nothing unless standard error is a terminal."""
+def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar while the block runs; call the value with the steps done. Draws nothing unless standard error is a terminal.
+
+    Args:
+        total: steps in all; None if they are not known.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal or not total) as bar:
+    with Progress(console=console, transient=True, disable=not console.is_terminal or total == 0) as bar:
         task = bar.add_task(label, total=total)
         yield lambda steps: bar.advance(task, steps)
 

@@ -14,7 +14,7 @@ __all__ = ["PageItem", "Plan", "TextItem"]
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class PageItem(_Value):

@@ -23,6 +23,7 @@ from ..renderers.unavailable import Unavailable, open_or_stand_in
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed, claims_of
 from ..stores.intact import intact
+from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from ..verification.base import Verification
 from .composer import Composer
@@ -64,7 +65,7 @@ class ContextBuilder:
     def context(self, budget: int | None = None) -> Context:
         """See `OpticalMemory.context`."""
         if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
-            raise ValueError(f"a budget is a positive number of tokens, or None; got {budget!r}")
+            raise ValueError(f"a budget is a positive number of tokens, or None; got {excerpt(budget)}")
         with self._lock:
             for _ in range(ATTEMPTS):
                 try:

@@ -65,7 +65,9 @@ class Erasure:
         pages = 0
         with suppress(SessionCorrupted):  # told by the second look, when the turns are gone
             pages = self._discard_pages(numbers)
-        sizes = intact(self._store, self._session, self._store.names(self._session, UNDRAWN))
+        sizes: dict[str, bytes] = {}
+        with suppress(SessionCorrupted):
+            sizes = intact(self._store, self._session, self._store.names(self._session, UNDRAWN))
         if sizes:  # not known while turns go; an interruption costs measuring the log again
             self._store.put(self._session, dict.fromkeys(sizes, encode_undrawn([])))
         erased = self._store.erase(self._session, numbers)

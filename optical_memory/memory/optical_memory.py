@@ -17,8 +17,9 @@ from ..planning.settings import ViewOptions, ViewSettings
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
 from ..stores.base import SessionId, Store, open_store
+from ..text.excerpts import excerpt, masking
 from ..turns.from_messages import TurnLike, turn_of
-from ..turns.redaction import redacted_turn
+from ..turns.redaction import redacted_turns
 from ..turns.turn import Turn
 from ..verification.base import Verification
 from ..worker_threads import in_thread
@@ -77,7 +78,7 @@ class OpticalMemory:
         **view: Unpack[ViewOptions],
     ) -> None:
         if not isinstance(session, str) or not session:
-            raise ValueError(f"a session's name is a non-empty string; got {session!r}")
+            raise ValueError(f"a session's name is a non-empty string; got {excerpt(session)}")
         self.session = SessionId(session, tenant or "")
         self.profile = profile_of(reader)
         settings = ViewSettings.of(self.profile, **view)
@@ -102,19 +103,21 @@ class OpticalMemory:
                 succeeds.
 
         Raises `InvalidTurn` (`UnsupportedContent`, `UnknownToolCall`), `TypeError`, or `LengthConflict`, and stores nothing.
-        After `StoreUnavailable`, append again with the same `id`.
+        After `StoreUnavailable`, append again with the same `id`. If the redactor fails: `OpticalMemoryError`, and nothing is stored.
         """
         return self.extend([turn], expected_length=expected_length)[0]
 
     def extend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
         """Store many turns atomically: all, or none if one is invalid; the error names it."""
-        batch = _batch(list(turns))
-        if redactor := self._before_storing:
-            batch = [redacted_turn(turn, redactor) for turn in batch]
-        if not batch:
-            return []
-        self._refuse_unknown_calls(batch)
-        return self._store.append(self.session, batch, expected_length=expected_length)
+        redactor = self._builder.settings.redactor
+        with masking(redactor.redact if redactor else None):  # errors quote by its rules as well
+            batch = _batch(list(turns))
+            if before := self._before_storing:
+                batch = redacted_turns(batch, before)
+            if not batch:
+                return []
+            self._refuse_unknown_calls(batch)
+            return self._store.append(self.session, batch, expected_length=expected_length)
 
     def _refuse_unknown_calls(self, batch: Sequence[Turn]) -> None:
         made: set[str] = set()
@@ -126,8 +129,8 @@ class OpticalMemory:
         for call_id, place in strangers.items():
             if call_id not in known:
                 raise UnknownToolCall(
-                    f"{_place(place, len(batch))}tool result {batch[place].text[:60]!r} answers call {call_id!r}, "
-                    f"which session {self.session.name!r} never saw; append the assistant turn that makes the call first"
+                    f"{_place(place, len(batch))}the tool result of {len(batch[place].text)} characters answers call {excerpt(call_id)}, "
+                    f"which session {excerpt(self.session.name)} never saw; append the assistant turn that makes the call first"
                 )
 
     def turns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:

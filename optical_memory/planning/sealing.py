@@ -21,6 +21,7 @@ from ..errors import RenderError
 from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
+from ..text.excerpts import said
 from ..text.screening import asks_to_be_obeyed
 from ..turns.exchanges import starts_exchange, units_of
 from ..turns.turn import Turn
@@ -269,7 +270,7 @@ class Sealing:
 
     def _stop_drawing(self, first: int, exc: RenderError) -> None:
         self.draws = False
-        warnings.warn(f"turns from #{first} on stay text: {exc}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"turns from #{first} on stay text: {said(exc)}", RuntimeWarning, stacklevel=2)
 
     def _lengthen(self, run: PageRun) -> bool:
         try:

@@ -11,6 +11,7 @@ from ..pages.page import PageStyle
 from ..pages.tiers import Tier, tiers_of
 from ..profiles.profile import ReaderProfile
 from ..renderers.base import Renderer, renderer_path
+from ..text.excerpts import excerpt
 from ..turns.redaction import Redactor, redactor_of
 from ..verification.base import Verifier, verifier_of
 from .forgetting import ByAge, Forgetting
@@ -78,7 +79,7 @@ class ViewSettings:
     def of(cls, profile: ReaderProfile, **options: Unpack[ViewOptions]) -> Self:
         """Make settings for a reader. Raises `TypeError` for an unknown option, `UnknownName` or `ValueError` for an invalid value."""
         if unknown := set(options) - set(ViewOptions.__annotations__):
-            raise TypeError(f"unknown option {sorted(unknown)[0]!r}; known: {', '.join(ViewOptions.__annotations__)}")
+            raise TypeError(f"unknown option {excerpt(sorted(unknown)[0])}; known: {', '.join(ViewOptions.__annotations__)}")
         return cls(
             profile=profile,
             renderer=options.get("renderer", "auto"),

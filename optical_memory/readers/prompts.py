@@ -12,6 +12,7 @@ from PIL import Image
 from ..context.context import Context, PagePart
 from ..pages.page import Page
 from ..pages.tiers import Tier
+from ..text.excerpts import said
 from ..text.labels import without_openings
 from ..turns.turn import ImageContent, Turn
 
@@ -110,7 +111,7 @@ def _opened(data: bytes) -> Image.Image:
             raise ValueError(f"a picture of {image.width} x {image.height} px is larger than {MOST_PIXELS:,} pixels")
         image.load()
     except (OSError, SyntaxError, Image.DecompressionBombError) as exc:
-        raise ValueError(f"{len(data)} bytes that are no PNG, JPEG, GIF or WebP picture: {exc}") from exc
+        raise ValueError(f"{len(data)} bytes that are no PNG, JPEG, GIF or WebP picture: {said(exc)}") from exc
     return image
 
 

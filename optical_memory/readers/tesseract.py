@@ -27,6 +27,7 @@ from ..pages.page import Box, Page, PageStyle
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
+from ..text.excerpts import said
 from .base import Answer
 from .prompts import picture_of
 
@@ -132,7 +133,7 @@ class OcrReader:
         except OSError as exc:
             raise ReaderError(f"{self.binary!r} could not be run: {exc}") from exc
         if done.returncode:
-            raise ReaderError(f"Tesseract failed with status {done.returncode}: {done.stderr.decode('utf-8', 'replace').strip()[-300:]}")
+            raise ReaderError(f"Tesseract failed with status {done.returncode}: {said(done.stderr.decode('utf-8', 'replace'))}")
         return done.stdout.decode("utf-8", "replace")
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from ..errors import InvalidTurn, SessionCorrupted, StoreError
+from ..text.excerpts import excerpt, said
 from ..turns.turn import Turn
 
-__all__ = ["DIGEST_BYTES", "VERSION", "blank", "decode", "digest", "encode", "from_bytes", "to_bytes"]
+__all__ = ["DIGEST_BYTES", "VERSION", "blank", "decode", "digest", "encode", "from_bytes", "texts", "to_bytes"]
 
 VERSION = 1
 DIGEST_BYTES = 16
@@ -31,7 +34,7 @@ def encode(turn: Turn) -> bytes:
     Raises `InvalidTurn` for a turn without an id, and for one whose extra fields JSON cannot hold.
     """
     if not turn.id:
-        raise InvalidTurn(f"a turn of role {turn.role!r} has no id; a store needs one to append it only once. Set Turn.id")
+        raise InvalidTurn(f"a turn of role {excerpt(turn.role)} has no id; a store needs one to append it only once. Set Turn.id")
     record = _record(turn)
     try:
         return _PLAIN.encode(record).encode()
@@ -39,7 +42,8 @@ def encode(turn: Turn) -> bytes:
         # A lone surrogate cannot be UTF-8; JSON's escapes keep it without loss.
         return _ESCAPED.encode(record).encode()
     except (TypeError, ValueError, RecursionError) as exc:
-        raise InvalidTurn(f"turn {turn.id!r} holds what JSON cannot: {exc}. Pass strings, numbers, lists and mappings only") from exc
+        problem = said(exc)  # not as a cause: its notes would quote what was said
+    raise InvalidTurn(f"turn {excerpt(turn.id)} holds what JSON cannot: {problem}. Pass strings, numbers, lists and mappings only")
 
 
 def decode(data: bytes, number: int, pinned: bool = False) -> Turn:
@@ -71,6 +75,15 @@ def to_bytes(text: str) -> bytes:
 def from_bytes(data: bytes) -> str:
     """The inverse of `to_bytes`."""
     return data.decode("utf-8", "surrogatepass")
+
+
+def texts(names: Iterable[bytes]) -> dict[bytes, str]:
+    """Those names that `to_bytes` can have made. Others are damage, or another program's."""
+    found: dict[bytes, str] = {}
+    for name in names:
+        with suppress(UnicodeDecodeError):
+            found[name] = from_bytes(name)
+    return found
 
 
 def _record(turn: Turn) -> dict[str, Any]:

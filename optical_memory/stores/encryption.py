@@ -117,7 +117,7 @@ class _Fernet:
 
     def seal(self, data: bytes, place: Place | None = None, since: int = 0) -> bytes:
         return BOUND + urlsafe_b64decode(
-            self._keys[0].encrypt((place.digest if place else bytes(DIGEST_BYTES)) + since.to_bytes(SINCE) + data)
+            self._keys[0].encrypt((place.digest() if place else bytes(DIGEST_BYTES)) + since.to_bytes(SINCE) + data)
         )
 
     def open(self, data: bytes, place: Place | None = None) -> bytes:
@@ -129,7 +129,7 @@ class _Fernet:
         if not data.startswith(BOUND):
             return Opened(data.removeprefix(PLAIN))
         content = self._decrypted(data)
-        if place is not None and content[:DIGEST_BYTES] != place.digest:
+        if place is not None and content[:DIGEST_BYTES] != place.digest():
             raise SessionCorrupted(
                 f"what stands for {place} was sealed for another place: it was copied or moved there. "
                 "Restore the server from a backup, or erase it",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
+from ..text.excerpts import excerpt
 from .base import SessionId
 from .codec import to_bytes
 
@@ -21,13 +23,14 @@ class Place(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"turn #{self.name}" if self.kind == "turn" else f"the cached {self.name!r}"
+        return f"turn #{self.name}" if self.kind == "turn" else f"the cached {excerpt(self.name)}"
 
-    @property
-    def digest(self) -> bytes:
-        """Differs for any two places: every part is written with its length."""
-        parts = map(to_bytes, (self.session.tenant, self.session.name, self.kind, self.name))
-        return hashlib.blake2b(b"".join(len(part).to_bytes(8) + part for part in parts), digest_size=DIGEST_BYTES).digest()
+    def digest(self, data: bytes = b"") -> bytes:
+        """Of the place, and of what stands there. Differs for any two places: every part is written with its length."""
+        digest = _begun(*self.session, self.kind).copy()
+        digest.update(_with_length(self.name))
+        digest.update(data)
+        return digest.digest()
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -41,3 +44,14 @@ class Place(NamedTuple):
     @classmethod
     def of_entry(cls, session: SessionId, name: str) -> Place:
         return cls(session, "cache", name)
+
+
+@lru_cache(maxsize=1_024)
+def _begun(session: str, tenant: str, kind: str) -> hashlib.blake2b:
+    """What all places of a session's turns share, digested once."""
+    return hashlib.blake2b(b"".join(map(_with_length, (tenant, session, kind))), digest_size=DIGEST_BYTES)
+
+
+def _with_length(part: str) -> bytes:
+    data = to_bytes(part)
+    return len(data).to_bytes(8) + data

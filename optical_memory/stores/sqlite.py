@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import LengthConflict, SessionCorrupted, StoreError, TurnNotFound
+from ..text.excerpts import excerpt
 from ..text.search_terms import terms
 from ..turns.turn import Turn
 from . import sqlite_index, sqlite_sums
 from .base import SessionId, SessionInfo, Trace
-from .codec import blank, decode, digest, encode, from_bytes, to_bytes
+from .codec import blank, decode, digest, encode, texts, to_bytes
 from .local_index import LocalIndexes
 from .places import Place
 from .ranges import ranges
@@ -24,6 +25,7 @@ from .sqlite_file import SqliteFile
 
 __all__ = ["SqliteStore"]
 
+RESTORE = "Restore the file from a backup"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CACHED = "SELECT data, sum FROM cache LEFT JOIN cache_sum USING(key) WHERE session = ? AND name = ?"
 
@@ -104,14 +106,13 @@ class SqliteStore:
             ).fetchone()[0]
         if beyond is not None:
             raise SessionCorrupted(
-                f"session {session.name!r} holds {length} turns by its own account, and #{beyond & 0xFFFFFFFF} is there. "
-                "Restore the file from a backup",
+                f"session {excerpt(session.name)} holds {length} turns by its own account, and #{beyond & 0xFFFFFFFF} is there. {RESTORE}",
                 session=session.name,
             )
         if len(rows) + erased != last - first + 1:
             raise SessionCorrupted(
-                f"session {session.name!r} is missing turns: of #{first} to #{last}, {len(rows)} are there and {erased} were erased. "
-                "Restore the file from a backup",
+                f"session {excerpt(session.name)} is missing turns: of #{first} to #{last}, {len(rows)} are there and {erased} were "
+                f"erased. {RESTORE}",
                 session=session.name,
             )
         return [_turn(session, turn_key & 0xFFFFFFFF, *row) for turn_key, *row in rows]
@@ -134,9 +135,12 @@ class SqliteStore:
     def pinned(self, session: SessionId) -> list[int]:
         """Numbers of the pinned turns."""
         with self._file.read() as db:
-            span = _span(_find(db, session)[0])
-            rows = db.execute("SELECT key FROM turn WHERE pinned AND key BETWEEN ? AND ? ORDER BY key", span).fetchall()
-        return [turn_key & 0xFFFFFFFF for (turn_key,) in rows]
+            key, length = _find(db, session)
+            rows = db.execute("SELECT key FROM turn WHERE pinned AND key BETWEEN ? AND ? ORDER BY key", _span(key)).fetchall()
+        numbers = [turn_key & 0xFFFFFFFF for (turn_key,) in rows]
+        if numbers and numbers[-1] > length:
+            raise SessionCorrupted(f"session {excerpt(session.name)} has {length} turns, and #{numbers[-1]} is pinned. {RESTORE}")
+        return numbers
 
     def pin(self, session: SessionId, number: int, pinned: bool) -> None:
         """Set or clear a pin. Raises `TurnNotFound`."""
@@ -167,7 +171,9 @@ class SqliteStore:
                 "appended FROM session WHERE tenant = ? AND length > 0 ORDER BY name",
                 (to_bytes(tenant),),
             ).fetchall()
-        return [SessionInfo(SessionId(from_bytes(name), tenant), turns, EPOCH + timedelta(microseconds=at)) for name, turns, at in rows]
+        if len(names := texts(name for name, *_ in rows)) < len(rows):
+            raise SessionCorrupted(f"the name of a session in {self._url} cannot be read. {RESTORE}")
+        return [SessionInfo(SessionId(names[name], tenant), turns, EPOCH + timedelta(microseconds=at)) for name, turns, at in rows]
 
     def erase(self, session: SessionId, numbers: Sequence[int] | None = None) -> list[int]:
         """Remove turns, or the session with its cache; see `TurnLog.erase`.
@@ -181,13 +187,13 @@ class SqliteStore:
             self._file.scrub()
         except SessionCorrupted as exc:
             raise SessionCorrupted(
-                f"session {session.name!r}: erased from the log, but the file is damaged and cannot be written anew: bytes may be left "
-                f"({exc}). Copy the sessions to a new file with `optical-memory copy`, then delete this one",
+                f"session {excerpt(session.name)}: erased from the log, but the file is damaged and cannot be written anew: bytes may "
+                f"be left ({exc}). Copy the sessions to a new file with `optical-memory copy`, then delete this one",
                 session=session.name,
             ) from exc
         if damaged:
             raise SessionCorrupted(
-                f"session {session.name!r}: {ranges(damaged)} cannot be erased, since the file is damaged there; all else was. "
+                f"session {excerpt(session.name)}: {ranges(damaged)} cannot be erased, since the file is damaged there; all else was. "
                 "Copy the other sessions to a new file with `optical-memory copy`, then delete this one",
                 session=session.name,
                 missing=damaged,
@@ -218,6 +224,8 @@ class SqliteStore:
             held = {number: row for number in wanted if (row := _row(db, key, number))}
             words = {_turn_key(key, number): _words(session, number, row) for number, row in held.items()} if self._file.indexed else {}
             _delete_turns(db, key, list(held))
+            if held:
+                _delete_nameless(db, key)
             if words:
                 sqlite_index.remove(db, words)
             if numbers is None:
@@ -252,7 +260,7 @@ class SqliteStore:
             # No name holds the byte 255, so it bounds all that begin with the prefix.
             values = (_find(db, session)[0], start, start + b"\xff")
             rows = db.execute("SELECT name FROM cache WHERE session = ? AND name >= ? AND name < ? ORDER BY name", values).fetchall()
-        return [from_bytes(name) for (name,) in rows]
+        return list(texts(name for (name,) in rows).values())
 
     def discard(self, session: SessionId, names: Sequence[str]) -> None:
         """Remove names and all bytes of them; absent ones are fine. Raises `StoreUnavailable` like `erase`."""
@@ -309,7 +317,14 @@ def _span(session: int) -> tuple[int, int]:
 def _find(db: sqlite3.Connection, session: SessionId) -> tuple[int, int]:
     """Key and length of a session; (0, 0) if it does not exist. No session has key 0."""
     names = (to_bytes(session.tenant), to_bytes(session.name))
-    return db.execute("SELECT key, length FROM session WHERE tenant = ? AND name = ?", names).fetchone() or (0, 0)
+    if found := db.execute("SELECT key, length FROM session WHERE tenant = ? AND name = ?", names).fetchone():
+        return int(found[0]), int(found[1])
+    if db.execute("SELECT 1 FROM session NOT INDEXED WHERE tenant = ? AND name = ?", names).fetchone():  # no damage is an empty session
+        raise SessionCorrupted(
+            f"session {excerpt(session.name)} is there, and the file's index of sessions does not name it. {RESTORE}",
+            session=session.name,
+        )
+    return 0, 0
 
 
 def _open(db: sqlite3.Connection, session: SessionId) -> tuple[int, int]:
@@ -351,6 +366,13 @@ def _delete_turns(db: sqlite3.Connection, key: int, numbers: Sequence[int]) -> N
     db.execute("DELETE FROM call WHERE session = ? AND (session << 32 | number) IN (SELECT key FROM erased)", (key,))
 
 
+def _delete_nameless(db: sqlite3.Connection, key: int) -> None:
+    """Cached entries that nobody can discard, since their names are damaged: they may hold what the turns said."""
+    entries = db.execute("SELECT key, name FROM cache NOT INDEXED WHERE session = ?", (key,)).fetchall()
+    known = texts(name for _, name in entries)
+    db.executemany("DELETE FROM cache WHERE key = ?", [(entry,) for entry, name in entries if name not in known])
+
+
 def _delete_session(db: sqlite3.Connection, key: int) -> None:
     for table in ("turn_id", "call", "cache"):
         db.execute(f"DELETE FROM {table} WHERE session = ?", (key,))
@@ -369,7 +391,7 @@ def _parse(url: str) -> tuple[Path, dict[str, str]]:
         if name not in known:
             raise ValueError(f"unknown option {name!r} in {url!r}; known: {', '.join(sorted(known))}")
         if known[name] and value not in known[name]:
-            raise ValueError(f"unknown value {value!r} of {name!r} in {url!r}; known: {', '.join(known[name])}")
+            raise ValueError(f"unknown value {excerpt(value)} of {name!r} in {url!r}; known: {', '.join(known[name])}")
         if name == "timeout" and not value.replace(".", "", 1).isdecimal():
-            raise ValueError(f"timeout {value!r} in {url!r} is no number of seconds")
+            raise ValueError(f"timeout {excerpt(value)} in {url!r} is no number of seconds")
     return Path(path).expanduser(), options

@@ -216,7 +216,7 @@ def _translated(path: Path) -> Iterator[None]:
         if exc.sqlite_errorcode == sqlite3.SQLITE_ERROR or not _is_whole(path, exc):
             raise _damaged(path, exc) from exc  # or a statement makes no sense: a table is not as it was made
         raise StoreUnavailable(f"the SQLite file {str(path)!r} does not answer: {exc}") from exc
-    except sqlite3.DatabaseError as exc:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:  # also the words of an error may be damaged
         raise _damaged(path, exc) from exc
 
 
@@ -229,11 +229,11 @@ def _is_whole(path: Path, exc: sqlite3.OperationalError) -> bool:
             return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
     except sqlite3.OperationalError:
         return True
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
 
 
-def _damaged(path: Path, exc: sqlite3.Error) -> SessionCorrupted:
+def _damaged(path: Path, exc: Exception) -> SessionCorrupted:
     return SessionCorrupted(f"the SQLite file {str(path)!r} cannot be read: {exc}. Restore it from a backup")
 
 

@@ -49,5 +49,5 @@ def _looked_at(path: Path) -> tuple[int, int, int]:
             return application, version, int(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
     except sqlite3.OperationalError as exc:
         raise StoreUnavailable(f"the SQLite file {str(path)!r} does not answer: {exc}") from exc
-    except sqlite3.DatabaseError as exc:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
         raise SessionCorrupted(f"the SQLite file {str(path)!r} cannot be read: {exc}. Restore it from a backup") from exc

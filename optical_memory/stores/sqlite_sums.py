@@ -6,19 +6,18 @@ as it is. Triggers drop the checksum of a row that is deleted or rewritten, whic
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
 from ..errors import SessionCorrupted
+from ..text.excerpts import excerpt
 from .codec import VERSION
 from .places import Place
 
 __all__ = ["checked", "note_entries", "note_turns", "prepare"]
 
-SUM_BYTES = 16
 _TABLES = """
 CREATE TABLE IF NOT EXISTS turn_sum(key INTEGER PRIMARY KEY, sum BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS cache_sum(key INTEGER PRIMARY KEY, sum BLOB NOT NULL);
@@ -60,14 +59,14 @@ def checked(place: Place, record: Any, kept: Any) -> bytes:
     else:
         advice = "It can be made again: discard it"
     raise SessionCorrupted(
-        f"session {place.session.name!r}: the record of {place} is not as it was written. {advice}",
+        f"session {excerpt(place.session.name)}: the record of {place} is not as it was written. {advice}",
         session=place.session.name,
         missing=place.numbers,
     )
 
 
 def _sum(place: Place, record: bytes) -> bytes:
-    return hashlib.blake2b(place.digest + record, digest_size=SUM_BYTES).digest()
+    return place.digest(record)
 
 
 def _of_newer_release(record: Any) -> str:

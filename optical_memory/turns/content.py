@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidTurn, UnsupportedContent
+from ..text.excerpts import shape
 from .pictures import picture_of
 from .turn import (
     AnyPart,
@@ -22,7 +23,7 @@ from .turn import (
     is_failure,
 )
 
-__all__ = ["call_of", "content_of", "short"]
+__all__ = ["call_of", "content_of"]
 
 TEXTS = ("text", "input_text", "output_text")
 REASONING = ("thinking", "redacted_thinking", "reasoning", "reasoning-file", "thinking_delta")
@@ -53,7 +54,7 @@ def content_of(value: object, calls: Sequence[ToolCall] = (), *, role: str = "")
     if role == "tool" and not isinstance(value, Sequence | bytes):
         return json.dumps(value, ensure_ascii=False), tuple(calls)
     if isinstance(value, bytes) or not isinstance(value, Sequence):
-        raise UnsupportedContent(f"content must be text or a list of parts; got {short(value)}")
+        raise UnsupportedContent(f"content must be text or a list of parts; got {shape(value)}")
     return _placed([item for block in value for item in _items(block)], calls)
 
 
@@ -221,7 +222,7 @@ def call_of(call: Any) -> ToolCall:
     if isinstance(call, ToolCall):
         return call
     if not isinstance(call, Mapping):
-        raise InvalidTurn(f"a tool call is a mapping; got {short(call)}")
+        raise InvalidTurn(f"a tool call is a mapping; got {shape(call)}")
     function = call.get("function") or call.get("custom")
     fields = dict(function) if isinstance(function, Mapping) else dict(call)
     arguments: Any = next((fields.pop(key) for key in ARGUMENTS if key in fields), {})
@@ -231,16 +232,10 @@ def call_of(call: Any) -> ToolCall:
     if call_id is None and name and "function" not in call and call.keys() & {"args", "functionCall"}:
         call_id = name  # Gemini's calls have no ids: a result is found by the name
     if not isinstance(call_id, str) or not call_id or not isinstance(name, str):
-        raise InvalidTurn(f"a tool call needs an id and a name; got {short(dict(call))}")
+        raise InvalidTurn(f"a tool call needs an id and a name; got {shape(call)}")
     named = ("id", "type", "name", "function", "custom", "toolCallId", "toolUseId", "toolName", "call_id", *ARGUMENTS)
     return ToolCall(id=call_id, name=name, arguments=text, **_json(_rest(call, *named)))
 
 
 def _rest(block: Mapping[str, Any], *named: str) -> dict[str, Any]:
     return {key: value for key, value in block.items() if key not in named}
-
-
-def short(value: object) -> str:
-    """Return the `repr` of a value, cut to 120 characters, for errors."""
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -14,8 +14,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from ..errors import InvalidTurn
+from ..text.excerpts import excerpt, said, shape
 from .block_words import beside_content, words_of
-from .content import call_of, content_of, short
+from .content import call_of, content_of
 from .turn import Role, ToolResultContent, Turn
 
 __all__ = ["TurnLike", "turn_of"]
@@ -36,32 +37,36 @@ def turn_of(message: TurnLike) -> Turn:
     if isinstance(message, tuple) and len(message) == 2:
         message = {"role": message[0], "content": message[1]}
     if not isinstance(message, Mapping):
-        kind = type(message).__name__
-        raise TypeError(f"cannot append {short(message)} of type {kind}: pass a Turn, a chat message mapping, or (role, content)")
+        raise TypeError(f"cannot append {shape(message)}: pass a Turn, a chat message mapping, or (role, content)")
     try:
         return _from_mapping(message)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise InvalidTurn(f"{where or 'message'}: {first['msg']} (got {short(first['input'])})") from exc
+        problem = _problem(exc)
+    raise InvalidTurn(problem)  # without its cause, which would quote what was said
+
+
+def _problem(exc: ValidationError) -> str:
+    first = exc.errors(include_url=False)[0]
+    where = ".".join(str(step) for step in first["loc"])
+    return f"{said(where, 100) or 'message'}: {said(first['msg'])} (got {shape(first['input'])})"
 
 
 def _from_mapping(message: Mapping[str, Any]) -> Turn:
     role = _role(message)
-    said, used = _said(message)
+    content_given, used = _said(message)
     own_calls = [call_of(call) for call in message.get("tool_calls") or ()]
     legacy = message.get("function_call")
     if isinstance(legacy, Mapping) and not own_calls:  # of 2023: a call without an id, answered by a message of role `function`
         own_calls = [call_of({"id": _legacy_id(legacy.get("name")), **legacy})]
         used = (*used, "function_call")
-    content, calls = content_of(said, own_calls, role=role)
+    content, calls = content_of(content_given, own_calls, role=role)
     call_id = message.get("tool_call_id")
     if role == "tool" and not call_id and message.get("role") == "function":
         call_id = _legacy_id(message.get("name"))
     if role == "tool" and not call_id and not any(isinstance(part, ToolResultContent) for part in content):
-        raise InvalidTurn(f"a tool message needs the tool_call_id that it answers; got {short(dict(message))}")
+        raise InvalidTurn(f"a tool message needs the tool_call_id that it answers; got {shape(message)}")
     if calls and role != "assistant":
-        raise InvalidTurn(f"only an assistant message can call tools; this one has role {role!r}")
+        raise InvalidTurn(f"only an assistant message can call tools; this one has role {excerpt(role)}")
     created_at, read = _created_at(message)
     extra = {key: value for key, value in message.items() if key not in _OWN_FIELDS and key not in used and key != read}
     if not content and not calls and "content" not in message:
@@ -107,8 +112,7 @@ def _refuse_silence(message: Mapping[str, Any], extra: Mapping[str, Any]) -> Non
     """Raise `InvalidTurn` for a message whose words, if it has any, stand under keys that are not known."""
     unread = {key for key, value in extra.items() if value and isinstance(value, str | list | Mapping)} - _UNSAID
     if unread and not any(beside_content(extra)):
-        keys = ", ".join(map(repr, sorted(unread)))
-        raise InvalidTurn(f"a message of role {message.get('role')!r} has no content; pass its words as `content` (its other keys: {keys})")
+        raise InvalidTurn(f"a message has no content but {shape({key: extra[key] for key in sorted(unread)})}; pass its words as `content`")
 
 
 def _legacy_id(name: object) -> str:
@@ -134,15 +138,15 @@ def _role(message: Mapping[str, Any]) -> Role:
     for known in get_args(Role):
         if role == known:
             return known  # type: ignore[no-any-return]
-    keys = "" if "role" in message else f" (its keys: {', '.join(map(repr, list(message)[:8]))})"
-    raise InvalidTurn(f"a message has the unknown role {value!r}{keys}; known: {', '.join(get_args(Role))}")
+    of = "" if "role" in message else f" in {shape(message)}"
+    raise InvalidTurn(f"unknown role {excerpt(value)}{of}; known: {', '.join(get_args(Role))}")
 
 
 def _id(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InvalidTurn(f"a turn's id is a string; got {short(value)}")
+        raise InvalidTurn(f"a turn's id is a string; got {shape(value)}")
     return value
 
 
@@ -159,7 +163,7 @@ def _time(value: object) -> datetime | None:
         return None
     moment = value if isinstance(value, datetime) else _parsed_time(value)
     if moment is None:
-        raise InvalidTurn(f"created_at {short(value)} is no time; pass a datetime, ISO 8601 text, or seconds since 1970")
+        raise InvalidTurn(f"created_at {excerpt(value)} is no time; pass a datetime, ISO 8601 text, or seconds since 1970")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import UnsupportedContent
+from ..text.excerpts import excerpt, shape
 from .block_words import media_type_of
 from .turn import ImageContent
 
@@ -94,11 +95,11 @@ def _standard(data: str) -> str:
 
 def _source(url: object) -> dict[str, str]:
     if not isinstance(url, str) or not url:
-        raise UnsupportedContent(f"a picture needs a URL; got {str(url)[:120]!r}")
+        raise UnsupportedContent(f"a picture needs a URL; got {shape(url)}")
     if not url.startswith("data:"):
         return {"url": url}
     head, comma, data = url[5:].partition(",")
     media_type, *flags = head.split(";")
     if not comma or "base64" not in flags or not media_type.startswith("image/"):
-        raise UnsupportedContent(f"data URL {url[:48]!r}... is no base64 picture")
+        raise UnsupportedContent(f"data URL {excerpt(url.partition(',')[0], 48)} is no base64 picture")
     return {"media_type": media_type, "data": data}

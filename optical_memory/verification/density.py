@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from ..pages.page import Page
 from ..pages.tiers import PATCH, Tier
+from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from .base import Verification
 
@@ -39,7 +40,7 @@ class ByDensity:
 
     def __init__(self, precision: float = PRECISION) -> None:
         if not 0 <= precision <= 1:
-            raise ValueError(f"a precision is a share from 0 to 1; got {precision!r}")
+            raise ValueError(f"a precision is a share from 0 to 1; got {excerpt(precision)}")
         self.precision = precision
         basis = json.dumps([precision, FOX_TINY, FOX_SMALL])
         self.fingerprint = hashlib.sha256(basis.encode()).hexdigest()[:16]

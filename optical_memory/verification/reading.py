@@ -14,6 +14,7 @@ from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..readers.base import open_reader
 from ..renderers.document.blocks_of_turn import blocks_of
+from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from .alignment import best_match, faults
 from .base import Verification
@@ -57,7 +58,7 @@ class ByReading:
 
     def __init__(self, reader: PageReader | None = None, *, floor: float = FLOOR, name: str = "") -> None:
         if not 0 <= floor <= 1:
-            raise ValueError(f"a floor is a share from 0 to 1; got {floor!r}")
+            raise ValueError(f"a floor is a share from 0 to 1; got {excerpt(floor)}")
         self._reader, self.floor = reader, floor
         self.name = name or (reader.profile.name if reader else "ocr")
         basis = [MEASURE, floor, SAMPLE, LARGEST_ERROR, reader.profile.fingerprint if reader else "tesseract eng"]

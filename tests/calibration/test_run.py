@@ -138,6 +138,7 @@ def test_a_file_cut_anywhere_is_gone_on_with(at: int, whole: Path, tmp_path: Pat
     assert path.read_bytes() == data
 
 
+@pytest.mark.slow
 @needs_tesseract
 def test_bounds_hold_over_all_runs_into_a_file(tmp_path: Path, renderer: Renderer) -> None:
     asker, path = asker_for(OcrReader()), tmp_path / "results.jsonl"

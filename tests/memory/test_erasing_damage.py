@@ -119,6 +119,8 @@ def test_damage_on_a_server_is_no_outage_and_the_session_can_be_erased(clean_red
                 pytest.fail(f"{damage}: {exc}")
             except SessionCorrupted as exc:
                 assert "erase" in str(exc)
+        if damage == "the cache is a text":
+            assert fresh._store.length(fresh.session) == 30 and len(fresh.turns()) == 29, "what can be erased is"
         fresh.erase()
         assert [key for key in keys if client.exists(key)] == []
     fresh.extend(SAID[:2])
@@ -135,3 +137,15 @@ def test_a_newer_turn_on_a_server_is_erased(clean_redis: str) -> None:
     memory = OpticalMemory("a", store=clean_redis, renderer="pillow")
     assert memory.erase([3]).turns == (3,)
     assert len(memory.turns()) == 29
+
+
+def test_an_entry_on_a_server_whose_name_is_no_text_goes_with_the_next_erasure(clean_redis: str) -> None:
+    redis = pytest.importorskip("redis", reason="needs the redis extra")
+    memory = OpticalMemory("s", store=clean_redis, renderer="pillow")
+    memory.extend([("user", f"said {number}") for number in range(1, 9)])
+    memory.context()
+    with redis.Redis.from_url(clean_redis) as client:
+        (cache,) = [key for key in client.keys("*") if key.endswith(b":cache")] or [client.keys(b"*:meta")[0].replace(b":meta", b":cache")]
+        client.hset(cache, b"picture/\xff/1", "pixels")
+        assert memory.context(2_000) and memory.erase(3).turns == (3,)
+        assert b"picture/\xff/1" not in client.hkeys(cache) and memory.prove_erased(3).is_complete

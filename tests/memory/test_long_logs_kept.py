@@ -60,6 +60,7 @@ def test_a_session_goes_on_in_another_memory(tmp_path: Path, request: pytest.Fix
     assert again.stats().pages_redrawn == 0 and again.stats().pages == again.stats().pages_sealed + first.stats().pages_sealed
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("fails_at", [1, 2, 3, 4])
 def test_a_process_that_ends_while_it_plans_leaves_nothing_wrong(tmp_path: Path, fails_at: int) -> None:
     """Ended at each write in turn: what is stored is sound, and numbers that were sent stay."""

@@ -15,6 +15,7 @@ from optical_memory.renderers.base import RenderedPage, open_renderer
 from optical_memory.renderers.chromium.finding import find_browser
 from optical_memory.stores.base import open_store
 from optical_memory.turns.exchanges import Exchange
+from tests.sampling import mostly_slow
 from tests.support import RuledRenderer
 
 MEGABYTE = 1_000_000
@@ -82,7 +83,7 @@ def watching(request: pytest.FixtureRequest) -> Iterator[Watching]:
     opened.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", mostly_slow(KINDS, quick=("lines", "one line")))
 def test_what_no_page_shows_is_not_laid_out(watching: Watching, kind: str) -> None:
     memory = OpticalMemory("s", store="memory://", renderer=watching, shape=())  # type: ignore[arg-type]
     text = text_of(kind)
@@ -135,6 +136,7 @@ def test_a_larger_budget_draws_more_and_keeps_what_was_drawn(store: str, tmp_pat
     assert sum(page.text_tokens for page in whole) == memory._builder.pricing.cost(memory.recall([3])[0])
 
 
+@pytest.mark.slow
 def test_the_same_pages_in_one_step_and_in_many() -> None:
     text = text_of("lines", 400_000)
     stepwise, at_once = ruled(text), ruled(text)
@@ -204,6 +206,7 @@ def test_erasing_a_message_takes_all_its_pages() -> None:
     assert memory.context(3_000).usage.prompt_tokens <= 3_000
 
 
+@pytest.mark.slow
 def test_secrets_are_masked_in_every_section() -> None:
     secret = "sk-ant-api03-" + "a1B2" * 24
     memory = ruled(text_of("lines") + f"the key is {secret}\n" + text_of("lines", 20_000), redact=True)

@@ -17,6 +17,7 @@ from optical_memory.errors import BudgetTooSmall
 from optical_memory.profiles.registry import shipped_profiles
 from optical_memory.turns.exchanges import units_of
 from tests.histories import histories
+from tests.sampling import mostly_slow
 from tests.support import RuledRenderer
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "10"))  # of whole memories; `make test-all` draws more, and a release more still
@@ -231,7 +232,10 @@ def test_erasing_any_turns_leaves_a_memory_that_works(history: list[dict[str, An
     _check_openai_pairs(to_openai(context))
 
 
-@pytest.mark.parametrize("reader", shipped_profiles())
+QUICK = ("deepseek-ocr", "gpt-5", "claude", "gemini-2.5", "qwen3-vl")
+
+
+@pytest.mark.parametrize("reader", mostly_slow(shipped_profiles(), quick=QUICK))
 @settings(quick, max_examples=max(4, EXAMPLES // 8))
 @given(history=histories(), budget=budgets, limit=st.sampled_from([None, 1, 2, 3]), pin=st.booleans())
 def test_every_reader_pays_no_more_than_text_and_gets_no_more_pictures_than_it_takes(
@@ -248,7 +252,7 @@ def test_every_reader_pays_no_more_than_text_and_gets_no_more_pictures_than_it_t
         assert {part.tier for part in context.pages} <= set(profile.ladder) or pin
 
 
-@pytest.mark.parametrize("reader", shipped_profiles())
+@pytest.mark.parametrize("reader", mostly_slow(shipped_profiles(), quick=QUICK))
 def test_every_reader_that_pays_for_pages_gets_some(reader: str) -> None:
     profile = shipped_profiles()[reader]
     for limit in (100, 3):

@@ -88,6 +88,7 @@ def test_processes_draw_each_page_once(clean_redis: str, processes: int) -> None
     assert len({plan for *_, plan, _, _ in done}) == 1 and len({tuple(pictures) for *_, pictures, _ in done}) == 1
 
 
+@pytest.mark.slow
 @at_once
 def test_processes_draw_an_evicted_picture_once(clean_redis: str, processes: int) -> None:
     memory = fill(clean_redis)

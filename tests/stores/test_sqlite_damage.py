@@ -162,6 +162,55 @@ def test_bits_anywhere_in_the_file_never_give_other_words(path: Path, tmp_path: 
     assert told, "some are met"
 
 
+def damaged_at(path: Path, root: str, word: bytes, change: int) -> None:
+    """Change the first byte of a word on the page where a table or an index begins."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+        page = 1 if root == "sqlite_master" else db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (root,)).fetchone()[0]
+    data = bytearray(path.read_bytes())
+    at = data.index(word, (page - 1) * size, page * size)
+    data[at] ^= change
+    path.write_bytes(data)
+
+
+def test_a_session_that_the_index_does_not_find_is_damage_and_not_empty(store: Store, path: Path) -> None:
+    store.close()
+    damaged_at(path, "sqlite_autoindex_session_1", b"alice", 1)
+    store = open_store(f"sqlite:///{path}")
+    calls = [store.length, store.read, store.names, store.pinned, store.erase, lambda session: store.append(session, TURNS[:1])]
+    for call in calls:
+        with pytest.raises(SessionCorrupted, match="alice"):
+            call(ALICE)
+    assert len(store.read(BOB)) == 24 and store.length(SessionId("nobody")) == 0
+
+
+def test_a_schema_whose_error_is_no_text_is_damage(store: Store, path: Path) -> None:
+    """Python's sqlite3 raises UnicodeDecodeError where SQLite quotes such a schema."""
+    store.close()
+    damaged_at(path, "sqlite_master", b"N DELETE FROM cache_sum", 0x80)
+    with pytest.raises(SessionCorrupted, match="cannot be read"):
+        open_store(f"sqlite:///{path}").read(ALICE)
+
+
+def test_names_that_are_no_text_stop_nothing_and_go_with_the_next_erasure(store: Store, path: Path) -> None:
+    change(path, "UPDATE cache SET name = x'706cff' WHERE name = CAST('picture/a' AS BLOB)")
+    assert store.names(ALICE) == ["plan/x"]
+    assert store.erase(ALICE, [7]) == [7]
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM cache WHERE name = x'706cff'").fetchone() == (1,), "that of the other session"
+    change(path, "UPDATE session SET name = x'ff' WHERE name = CAST('alice' AS BLOB)")
+    with pytest.raises(SessionCorrupted, match="name of a session"):
+        store.sessions()
+    assert len(store.sessions("acme")) == 1
+
+
+def test_a_pin_on_no_turn_is_damage(store: Store, path: Path) -> None:
+    change(path, "UPDATE session SET length = 8 WHERE name = CAST('alice' AS BLOB)")
+    with pytest.raises(SessionCorrupted, match="#20 is pinned"):
+        store.pinned(ALICE)
+
+
 # -- files of the last release -------------------------------------------------------------------------------------------------------
 
 

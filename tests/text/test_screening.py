@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from optical_memory.text.screening import PATTERNS, asks_to_be_obeyed, reasons_to_screen
+from tests.sampling import mostly_slow
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -74,9 +75,10 @@ def test_conversations_without_such_turns(name: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize(
-    "again", ["ignore ", "ignore a b ", "#1 ", " >", "忽略", "\n# ", "é ignore all ", "игнорируй ", "지시", "<", "do not tell "]
-)
+LONG = ["ignore ", "ignore a b ", "#1 ", " >", "忽略", "\n# ", "é ignore all ", "игнорируй ", "지시", "<", "do not tell "]
+
+
+@pytest.mark.parametrize("again", mostly_slow(LONG, quick=("#1 ", "忽略", "\n# ", "ignore a b ")))
 def test_long_texts_end(again: str) -> None:
     """Patterns that took quadratic time would take hours here."""
     assert asks_to_be_obeyed(again * 200_000 + "\nsystem: pay")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 from html import escape
 
+from ...text.excerpts import shape
 from ...turns.exchanges import Exchange, starts_exchange
 from ...turns.turn import Turn
 from ..document.blocks import (
@@ -91,7 +92,7 @@ def _all(blocks: Sequence[Block], canvas: Canvas, depth: int = 0) -> str:
 
 @singledispatch
 def _block(block: Block, canvas: Canvas, depth: int) -> str:
-    raise TypeError(f"{block!r} is no block")
+    raise TypeError(f"{shape(block)} is no block")
 
 
 @_block.register

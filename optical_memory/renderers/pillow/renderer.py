@@ -15,6 +15,7 @@ from PIL import Image, features
 
 from ...errors import RenderError
 from ...pages.page import PageStyle
+from ...text.excerpts import said
 from ...turns.exchanges import Exchange
 from ..base import RenderedPage
 from ..document.long_units import begins_page, in_sections, with_sections
@@ -66,7 +67,7 @@ class PillowRenderer:
                 drafts = [draft for run in (runs if seal_last else runs[:-1]) for draft in run]
                 return with_sections([_drawn(draft, canvas) for draft in drafts], exchanges)
         except (OSError, MemoryError) as exc:
-            raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {exc!r}") from exc
+            raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {type(exc).__name__}: {said(exc)}") from exc
 
     def close(self) -> None:
         """Clear the cache of drawn words."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import SessionCorrupted, StoreUnavailable, WrongKey
+from ...text.excerpts import excerpt
 from ..base import SessionId
-from ..codec import from_bytes, to_bytes
+from ..codec import texts, to_bytes
 from ..encryption import KEYS_VARIABLE, Cipher
 from . import scripts
 from .connecting import Options
@@ -48,7 +49,7 @@ class RedisCache:
                 if data is not None:
                     opened[name] = self.seals.entry(session, name, data)
             except WrongKey as exc:
-                _log.warning("cached %r of session %r will be made again: %s", name, session.name, exc)
+                _log.warning("cached %s of session %s will be made again: %s", excerpt(name), excerpt(session.name), exc)
         return opened
 
     def put(self, session: SessionId, items: dict[str, bytes]) -> None:
@@ -77,12 +78,19 @@ class RedisCache:
     def names(self, session: SessionId, prefix: str = "") -> list[str]:
         """Names that start with `prefix`, sorted."""
         names = self.wire.command("HKEYS", self.layout.keys(session)[2])
-        return sorted(name for name in map(from_bytes, names) if name.startswith(prefix))
+        return sorted(name for name in texts(names).values() if name.startswith(prefix))
 
     def discard(self, session: SessionId, names: Sequence[str]) -> None:
         """Remove; absent names are fine."""
         if names:
             self.wire.command("HDEL", self.layout.keys(session)[2], *map(to_bytes, names))
+
+    def discard_nameless(self, session: SessionId) -> None:
+        """Remove entries whose names are no text: nobody can ask for them, and they may hold what turns said."""
+        cache = self.layout.keys(session)[2]
+        names = self.wire.command("HKEYS", cache)
+        if nameless := set(names) - set(texts(names)):
+            self.wire.command("HDEL", cache, *nameless)
 
     def claim(self, session: SessionId, name: str, holder: str, seconds: float) -> bool:
         """See `claims.Claims`."""
@@ -104,7 +112,7 @@ class RedisCache:
         """The error of a script that was to write plain text into a sealed session; any other answer as it is."""
         if said.word != "SEALED":
             return said
-        return WrongKey(f"session {session.name!r} is encrypted, and no key is given; nothing was stored. Set {KEYS_VARIABLE}")
+        return WrongKey(f"session {excerpt(session.name)} is encrypted, and no key is given; nothing was stored. Set {KEYS_VARIABLE}")
 
     def _unless_full(self, session: SessionId, script: scripts.Script, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> bool:
         """The answer of a script. If the server's memory is full, log and go on: caches can be made again."""
@@ -113,7 +121,7 @@ class RedisCache:
         except StoreUnavailable as exc:
             if exc.__cause__ is None or not is_full(exc.__cause__):
                 raise
-            _log.warning("nothing is kept of the pages of session %r: %s", session.name, exc)
+            _log.warning("nothing is kept of the pages of session %s: %s", excerpt(session.name), exc)
             return True
 
 

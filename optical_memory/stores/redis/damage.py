@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import SessionCorrupted, StoreError
+from ...text.excerpts import excerpt
 from ..base import SessionId
 from ..codec import DIGEST_BYTES, decode, digest
 from ..ranges import ranges
@@ -25,7 +26,7 @@ def damage_of(store: RedisCache, session: SessionId, counts: str) -> SessionCorr
         found += f"; lost: {where}" if exactly else f"; lost are some of {where}; the others were erased"
     elif int(held) > int(due):
         found = f"the log holds {held} turns, and what is known of them is lost"
-    return SessionCorrupted(f"session {session.name!r}: {found}. {ADVICE}", session=session.name, missing=missing)
+    return SessionCorrupted(f"session {excerpt(session.name)}: {found}. {ADVICE}", session=session.name, missing=missing)
 
 
 def lost_turns(store: RedisCache, session: SessionId) -> tuple[tuple[int, ...], bool]:

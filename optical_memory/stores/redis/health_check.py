@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import SessionCorrupted, StoreError
+from ...text.excerpts import excerpt
 from ..base import SessionId
-from ..codec import decode, digest, from_bytes, to_bytes
+from ..codec import decode, digest, texts, to_bytes
 from ..intact import intact
 from ..ranges import ranges
 from . import scripts
@@ -117,7 +118,7 @@ def _check_session(store: RedisStore, session: SessionId, report: CheckReport) -
     try:
         length = store.length(session)
     except StoreError as exc:
-        report.problems.append(Problem("error", str(exc).removeprefix(f"session {session.name!r}: "), "", session))
+        report.problems.append(Problem("error", str(exc).removeprefix(f"session {excerpt(session.name)}: "), "", session))
         return
     report.sessions += length > 0
     meta, log, _ = store.layout.keys(session)
@@ -193,7 +194,7 @@ def _rotated(store: RedisStore, session: SessionId, number: int, record: bytes, 
     try:
         return int(store.wire.run(scripts.REPLACE, store.layout.keys(session), [number, record, sealed]))
     except Said as said:
-        raise StoreError(f"session {session.name!r}: {said}; run `optical-memory redis check`") from said
+        raise StoreError(f"session {excerpt(session.name)}: {said}; run `optical-memory redis check`") from said
 
 
 def _bind(store: RedisStore, session: SessionId) -> None:
@@ -208,11 +209,11 @@ def _bind(store: RedisStore, session: SessionId) -> None:
 
 def _rotated_cache(store: RedisStore, session: SessionId) -> int:
     cache, done = store.layout.keys(session)[2], 0
-    for field_name in store.wire.command("HKEYS", cache):
+    store.discard_nameless(session)
+    for field_name, name in texts(store.wire.command("HKEYS", cache)).items():
         data = store.wire.command("HGET", cache, field_name)
         if data is None or store.cipher.is_current(data):
             continue
-        name = from_bytes(field_name)
         opened = intact(store, session, [name])
         if opened:
             store.put(session, opened)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ...errors import SessionCorrupted, StoreError
+from ...text.excerpts import excerpt
 from ..base import SessionId
 from ..encryption import Cipher, is_bound
 from ..places import Place
@@ -59,7 +60,7 @@ class Seals:
 
     def turn(self, session: SessionId, number: int, record: bytes) -> bytes:
         """What the record of a turn holds. Raises `WrongKey`, `SessionCorrupted`; `check_turns` is asked before."""
-        return self._cipher.open(record, Place.of_turn(session, number))
+        return self._cipher.open(record, Place.of_turn(session, number) if self._cipher.seals else None)
 
     def check_turns(self, session: SessionId, records: Sequence[tuple[int, bytes]]) -> None:
         """Raises `SessionCorrupted` if one of the records, with their numbers, is not sealed for its place and has to be."""
@@ -69,8 +70,8 @@ class Seals:
         since = 0 if self._refuses else min([NEVER, *self._evidence(session, records)])
         if bad := tuple(number for number in unbound if number >= since):
             raise SessionCorrupted(
-                f"session {session.name!r}: the records of {ranges(bad)} are not sealed for their places, and this session's have to be: "
-                f"somebody else put them there. {ADVICE.format('these turns')}",
+                f"session {excerpt(session.name)}: the records of {ranges(bad)} are not sealed for their places, and this "
+                f"session's have to be: somebody else put them there. {ADVICE.format('these turns')}",
                 session=session.name,
                 missing=bad,
             )
@@ -88,7 +89,7 @@ class Seals:
         opened = self._cipher.open(data, Place.of_entry(session, name))
         if self._cipher.seals and not is_bound(data) and (self._refuses or min([NEVER, *self._evidence(session, [])]) <= 1):
             raise SessionCorrupted(
-                f"session {session.name!r}: the cached {name!r} is not sealed for its place, and this session's have to be: "
+                f"session {excerpt(session.name)}: the cached {excerpt(name)} is not sealed for its place, and this session's have to be: "
                 f"somebody else put it there. {ADVICE.format('it')}",
                 session=session.name,
             )

@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavailable, TurnNotFound
+from ...text.excerpts import excerpt
 from ...turns.turn import Turn
 from ..base import SessionId, SessionInfo, Trace
-from ..codec import blank, decode, digest, encode, from_bytes, to_bytes
+from ..codec import blank, decode, digest, encode, texts, to_bytes
 from ..encryption import cipher_of
 from ..local_index import LocalIndexes
 from . import scripts
@@ -100,6 +101,8 @@ class RedisStore(RedisCache):
                 if said.word != "PLACES":
                     raise self.needs_key(session, said) from said
                 since, *numbers = map(int, said.details.split())
+        if not self.cipher.seals:
+            return answers
         last = answers + len(entries) - 1 if isinstance(answers, int) else max(number for number, *_ in answers)
         self.seals.note_end(session, last, since)
         return answers
@@ -165,7 +168,8 @@ class RedisStore(RedisCache):
             if not length:
                 self._check_absent(session)
             held = set(self._pins(session, pinned))
-            self.seals.check_turns(session, list(enumerate(records, first)))
+            if self.cipher.seals:
+                self.seals.check_turns(session, list(enumerate(records, first)))
             turns += [self._opened(record, number, number in held, session) for number, record in enumerate(records, first) if record]
             first += size
             if first > length:
@@ -193,7 +197,7 @@ class RedisStore(RedisCache):
 
     def _pins(self, session: SessionId, text: bytes) -> list[int]:
         if not all(map(bytes.isdigit, text.split())):
-            raise SessionCorrupted(f"session {session.name!r}: its pins cannot be read. {ADVICE}", session=session.name)
+            raise SessionCorrupted(f"session {excerpt(session.name)}: its pins cannot be read. {ADVICE}", session=session.name)
         return [int(number) for number in text.split()]
 
     def pin(self, session: SessionId, number: int, pinned: bool) -> None:
@@ -241,6 +245,7 @@ class RedisStore(RedisCache):
                 arguments += [number, len(calls), *calls]
         if arguments:
             self._run(session, scripts.ERASE, arguments)
+            self.discard_nameless(session)
             if self.options.replicas:
                 left = self._confirm(self.layout.claim(session, "confirm"), "LINDEX", self.layout.keys(session)[1], before[0] - 1)
                 return self.erase(session, numbers) if left else before  # the new primary never received the erasure
@@ -289,11 +294,11 @@ class RedisStore(RedisCache):
         Raises `LookupError` for a session that is not there.
         """
         if seconds is not None and not seconds > 0:
-            raise ValueError(f"a session lives for a positive number of seconds, or for ever with None; got {seconds!r}")
+            raise ValueError(f"a session lives for a positive number of seconds, or for ever with None; got {excerpt(seconds)}")
         mode = Options(expiry=expiry).mode
         index, name = self.layout.index(session.tenant), to_bytes(session.name)
         if not self.length(session):
-            raise LookupError(f"no session {session.name!r} at {self.wire.name}")
+            raise LookupError(f"no session {excerpt(session.name)} at {self.wire.name}")
         if seconds is not None:
             self.wire.command("HSET", index, name, EXPIRING)  # first, so that expiry is never taken for a loss
         self._run(session, scripts.EXPIRE, [milliseconds(seconds), mode])
@@ -323,13 +328,13 @@ class RedisStore(RedisCache):
                 raise
             raise damage_of(self, session, said.details) from said
         except SessionCorrupted as exc:
-            raise SessionCorrupted(f"session {session.name!r}: {exc}", session=session.name) from exc
+            raise SessionCorrupted(f"session {excerpt(session.name)}: {exc}", session=session.name) from exc
 
     def _migrate(self, session: SessionId, version: int) -> None:
         if version > scripts.LAYOUT_VERSION:
             raise StoreError(
-                f"session {session.name!r} was written by a newer release (layout {version}; this one knows {scripts.LAYOUT_VERSION}). "
-                "Upgrade optical-memory"
+                f"session {excerpt(session.name)} was written by a newer release (layout {version}; this one knows "
+                f"{scripts.LAYOUT_VERSION}). Upgrade optical-memory"
             )
         self.wire.run(scripts.MIGRATE, [*self.layout.keys(session), *self.layout.old_keys(session)], [secrets.token_hex(8)])
         self.wire.command("HSET", self.layout.index(session.tenant), to_bytes(session.name), KEPT)
@@ -345,7 +350,7 @@ class RedisStore(RedisCache):
         index, name = self.layout.index(session.tenant), to_bytes(session.name)
         if self.wire.command("HGET", index, name) == KEPT and not self.wire.command("EXISTS", self.layout.keys(session)[0]):
             raise SessionCorrupted(
-                f"session {session.name!r}: all of it is gone from {self.wire.name}, and nobody erased it. "
+                f"session {excerpt(session.name)}: all of it is gone from {self.wire.name}, and nobody erased it. "
                 "Restore the server from a backup, or erase the session to begin it anew",
                 session=session.name,
             )
@@ -359,7 +364,7 @@ class RedisStore(RedisCache):
             names = [name for name in fields if name not in seen]
             seen.update(names)
             if names:
-                yield [SessionId(from_bytes(name), tenant) for name in names]
+                yield [SessionId(name, tenant) for name in texts(names).values()]
             if not int(cursor):
                 return
 
@@ -383,7 +388,7 @@ class RedisStore(RedisCache):
         try:
             return decode(self.seals.turn(session, number, record), number, pinned)
         except SessionCorrupted as exc:
-            raise SessionCorrupted(f"session {session.name!r}: {exc}", session=session.name, missing=exc.missing) from exc
+            raise SessionCorrupted(f"session {excerpt(session.name)}: {exc}", session=session.name, missing=exc.missing) from exc
 
 
 def _in_event_loop() -> bool:

@@ -11,6 +11,7 @@ from optical_memory.renderers.document.blocks import Code, Paragraph, Table
 from optical_memory.renderers.document.blocks_of_turn import blocks_of
 from optical_memory.renderers.document.markdown import LABEL_STEPS, MATHS_WORK, markdown_blocks
 from optical_memory.turns.turn import Turn
+from tests.sampling import mostly_slow
 
 SMALL, LARGE = 6_000, 24_000  # characters
 MOST_PER_CHARACTER = 120  # calls; a quadratic step over LARGE characters takes a thousand
@@ -85,7 +86,18 @@ def warm() -> None:
     blocks_of(Turn(number=1, role="user", content="*a* `b` $c$ [d](e)\n\n- f"))  # what is built once counts for no message
 
 
-@pytest.mark.parametrize("kind", MESSAGES)
+QUICK = (
+    "nested strong and emphasis",
+    "mismatched emphasis",
+    "nested brackets",
+    "link references",
+    "lines of dollars",
+    "nested lists",
+    "wide tables",
+)
+
+
+@pytest.mark.parametrize("kind", mostly_slow(MESSAGES, quick=QUICK))
 def test_effort_grows_with_the_length_of_a_message(kind: str) -> None:
     small, large = (MESSAGES[kind](size) for size in (SMALL, LARGE))
     effort = calls_for(large)

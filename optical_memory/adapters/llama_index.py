@@ -31,7 +31,7 @@ from ..memory.optical_memory import OpticalMemory
 from ..text.excerpts import said
 from ..text.surrogates import sendable
 from ..turns.from_messages import turn_of
-from ..turns.turn import ImageContent, OtherContent, TextContent, Turn
+from ..turns.turn import ImageContent, ReasoningContent, ToolCall, Turn, part_text
 from ..worker_threads import in_thread
 from .conversation_states import readable
 
@@ -231,11 +231,14 @@ def _message(turn: Turn) -> ChatMessage:
     if RAW in turn.metadata:
         return ChatMessage.model_validate(turn.metadata[RAW])
     blocks: list[ContentBlock] = []
-    for part in turn.parts:
-        if isinstance(part, TextContent | OtherContent):
-            blocks.append(TextBlock(text=part.text))
+    waiting = list(turn.waiting_calls)
+    for part in turn.drawn:
+        if isinstance(part, ToolCall) and part.id in waiting:
+            waiting.remove(part.id)
+            blocks.append(ToolCallBlock(tool_call_id=part.id, tool_name=part.name, tool_kwargs=part.arguments))
         elif isinstance(part, ImageContent):
             blocks.append(ImageBlock(image=part.decode() or None, url=part.url or None, image_mimetype=part.media_type or None))
-    blocks += [ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=call.arguments) for call in turn.tool_calls]
+        elif not isinstance(part, ReasoningContent) and part_text(part):  # a call answered in its own turn has no block
+            blocks.append(TextBlock(text=part_text(part)))
     answered = {"tool_call_id": turn.tool_call_id} if turn.tool_call_id else {}
     return ChatMessage(role=MessageRole(turn.role), blocks=blocks, additional_kwargs=answered)

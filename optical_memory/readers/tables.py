@@ -18,7 +18,7 @@ SPAN = re.compile(r"(rowspan|colspan)\s*=\s*[\"']?(\d{1,3})", re.IGNORECASE)
 POWER = re.compile(r"<sup\b[^<>]*>([^<>]*)</sup\s*>", re.IGNORECASE)
 INLINE = re.compile(r"</?(?:b|i|u|s|em|strong|span|sub|sup|small|font|a|code|mark)\b[^<>]*>", re.IGNORECASE)
 ANY_TAG = re.compile(r"<[^<>]*>")
-DELIMITERS = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
+DELIMITERS = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?")
 PIPE = re.compile(r"(?<!\\)(?:\\\\)*\|")
 
 
@@ -95,7 +95,7 @@ def _pipe_tables(text: str, offset: int) -> Iterator[tuple[int, _TableReading]]:
     place = 1
     while place < len(lines):
         header = _cells(lines[place - 1])
-        if not ("|" in lines[place] and DELIMITERS.fullmatch(lines[place]) and header and len(header) == len(_cells(lines[place]))):
+        if not ("|" in lines[place] and DELIMITERS.fullmatch(lines[place].strip()) and header and len(header) == len(_cells(lines[place]))):
             place += 1
             continue
         table = _TableReading()

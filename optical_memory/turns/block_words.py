@@ -107,8 +107,8 @@ def opaque_in(block: object) -> list[Opaque]:
     """Return the data in a block that is no words, in order. A file that is only named counts too."""
     found = list(_opaque(block, "", ""))
     if not found and isinstance(block, Mapping) and _names_file(block):
-        found.append(Opaque(media_type_of(block), ""))
-    return found
+        return [Opaque(media_type_of(block), "")]
+    return [data for data in found if data is not None]
 
 
 def media_type_of(block: Mapping[str, Any]) -> str:
@@ -222,17 +222,21 @@ def _decoded(data: str, media: str) -> str:
         return ""
 
 
-def _opaque(value: Any, key: str, media: str) -> Iterator[Opaque]:
+def _opaque(value: Any, key: str, media: str) -> Iterator[Opaque | None]:
+    """Yield the data in a value, None for each text file, which is words."""
     if isinstance(value, str):
-        if _text(value, key) is None or (_DATA_URL.match(value[:200]) and not _text(value, key)):
+        if _DATA_URL.match(value[:200]) and _text(value, key):
+            yield None
+        elif not value:
+            return
+        elif _text(value, key) is None or (_DATA_URL.match(value[:200]) and not _text(value, key)):
             match = _DATA_URL.match(value[:200])
             yield Opaque(match[1] if match else media if key not in SEALED else "", value[match.end() :] if match else value)
     elif isinstance(value, Mapping):
         stated = media_type_of(value) or media
         for name, item in value.items():
             if name == "data" and isinstance(item, str) and _is_media_data(value, stated, item):
-                if not _decoded(item, stated):
-                    yield Opaque(stated, item)
+                yield None if _decoded(item, stated) else Opaque(stated, item)
             else:
                 yield from _opaque(item, str(name), stated)
     elif isinstance(value, Sequence):

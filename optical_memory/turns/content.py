@@ -34,6 +34,7 @@ ARGUMENTS = ("arguments", "input", "args")
 DENIED = "The call was denied."
 
 Item = AnyPart | ToolCall
+KNOWN = (str, Mapping, TextContent, ImageContent, ToolResultContent, ReasoningContent, OtherContent, CallPlace, ToolCall)
 
 
 def content_of(value: object, calls: Sequence[ToolCall] = (), *, role: str = "") -> tuple[Content, tuple[ToolCall, ...]]:
@@ -55,6 +56,8 @@ def content_of(value: object, calls: Sequence[ToolCall] = (), *, role: str = "")
         return json.dumps(value, ensure_ascii=False), tuple(calls)
     if isinstance(value, bytes) or not isinstance(value, Sequence):
         raise UnsupportedContent(f"content must be text or a list of parts; got {shape(value)}")
+    if role != "tool" and (odd := next((block for block in value if not isinstance(block, KNOWN)), None)) is not None:
+        raise UnsupportedContent(f"a content part is text or a mapping; got {shape(odd)}")
     return _placed([item for block in value for item in _items(block)], calls)
 
 
@@ -86,7 +89,7 @@ def _placed(items: Sequence[Item], given: Sequence[ToolCall]) -> tuple[Content, 
 
 def _items(block: Any) -> Iterator[Item]:
     """Yield the parts and calls of one block; a UI's tool part is a call, and its result if it has one."""
-    if isinstance(block, TextContent | ImageContent | ToolResultContent | ReasoningContent | OtherContent | CallPlace | ToolCall):
+    if isinstance(block, KNOWN[2:]):
         yield block
         return
     if not isinstance(block, Mapping):

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 from .block_words import Opaque, beside_content, opaque_in, words_of
 
 __all__ = [
+    "IMPORTED",
+    "UNDATED",
     "CallPlace",
     "Content",
     "ImageContent",
@@ -28,8 +30,12 @@ __all__ = [
     "ToolCall",
     "ToolResultContent",
     "Turn",
+    "is_failure",
+    "part_text",
 ]
 
+IMPORTED = "import"  # key in the metadata of an imported turn
+UNDATED = "undated"  # in it: the file does not say when it was said
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
@@ -224,6 +230,12 @@ class Turn(BaseModel):
             blocks += [part.model_extra] if isinstance(part, TextContent) and part.model_extra else []
         blocks += [call.model_extra for call in self.tool_calls if call.model_extra]
         return tuple(data for block in blocks for data in opaque_in(block))
+
+    @property
+    def said_at(self) -> datetime | None:
+        """When it was said; None for an imported turn whose file does not tell. `created_at` is then the time of the import."""
+        note = self.metadata.get(IMPORTED)
+        return None if isinstance(note, dict) and note.get(UNDATED) else self.created_at
 
     @property
     def failed(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from ...context.messages.tool_pairs import paired
 from ...errors import InvalidTurn, MissingExtra
 from ...text.excerpts import said
 from ...turns.turn import CallPlace, ImageContent, OtherContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
@@ -155,6 +156,8 @@ def _filled(value: Any, turn: Turn) -> Any:
 
 
 def _made(turn: Turn) -> list[BaseMessage]:
+    if len(turn.waiting_calls) < len(turn.tool_calls):  # calls and their results in one turn, as user interfaces keep an answer
+        return list(_in_steps(turn))
     if turn.role == "tool" and turn.tool_call_id:
         status = "error" if turn.failed else "success"
         return [ToolMessage(content=_content(turn), tool_call_id=turn.tool_call_id, name=turn.name, id=turn.id, status=status)]
@@ -163,6 +166,16 @@ def _made(turn: Turn) -> list[BaseMessage]:
     if turn.role == "tool" or (results and len(results) == len(turn.parts)):
         return messages
     return [*messages, _spoken(turn)]
+
+
+def _in_steps(turn: Turn) -> Iterator[BaseMessage]:
+    for place, message in enumerate(paired([turn])):
+        if message.turn is not None:
+            yield _spoken(message.turn.model_copy(update={"id": f"{turn.id}/{place}"}))
+        for number, result in enumerate(message.results):
+            content: Any = result.content if isinstance(result.content, str) else [_block(item) for item in result.content]
+            status: Any = "error" if result.is_error else "success"
+            yield ToolMessage(content=content, tool_call_id=result.call_id, status=status, id=f"{turn.id}/{place}/{number}")
 
 
 def _result(part: ToolResultContent, name: str) -> ToolMessage:

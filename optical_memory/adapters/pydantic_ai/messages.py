@@ -165,7 +165,7 @@ def _response(part: Any) -> Iterator[Block]:
     elif kind == "builtin-tool-return":
         yield _text(f"[{part.tool_name}: {part.model_response_str()}]")
     elif kind == "thinking":
-        yield {"type": "thinking", "thinking": part.content or "", "signature": part.signature or ""}
+        yield {"type": "thinking", "thinking": part.content or "", **({"signature": part.signature} if part.signature else {})}
     elif kind == "file":
         yield _block(part.content)
     elif kind == "speech":

@@ -51,6 +51,7 @@ class Source:
             for number, conversation in enumerate(_guarded(format, document), 1):
                 own = conversation.id or "-".join(filter(None, (stem, str(number) if number > 1 else "")))
                 yield Found(conversation, format.name, document.name, own)
+            document.release()
 
 
 def _guarded(format: Format, document: JsonDocument) -> Iterator[Conversation]:
@@ -88,6 +89,7 @@ def _recognised(container: Container, asked: Sequence[Format]) -> Iterable[tuple
             found.append((document, format))
         else:
             strangers.append(document)
+        document.release()
     companions = [
         pattern for format in {format.name: format for _, format in found}.values() for pattern in getattr(format, "companions", ())
     ]

@@ -19,9 +19,10 @@ from itertools import accumulate, groupby
 from ..pages.page import Page, PageStyle
 from ..renderers.base import RenderedPage, Renderer
 from ..renderers.document.compaction import minify_json
-from ..renderers.document.turn_heads import head_labels
+from ..renderers.document.turn_heads import reference_to, speaker_labels
 from ..text.salience import Rarity, sentences, worth
 from ..turns.exchanges import exchanges_of
+from ..turns.repeated import RepeatedTurn
 from ..turns.turn import Turn
 
 __all__ = ["LEFT_OUT", "Share", "larger", "shaped", "shares_of"]
@@ -71,7 +72,7 @@ def shares_of(page: Page, pages: Sequence[Page], turns: Sequence[Turn]) -> list[
     by_number = {turn.number: turn for turn in turns}
     exchanges = exchanges_of(turns)
     ordered = [turn.number for exchange in exchanges for unit in exchange for turn in unit]
-    labels = dict(zip(ordered, (label for exchange in exchanges for label in head_labels(exchange)), strict=True))
+    labels = dict(zip(ordered, (label for exchange in exchanges for label in speaker_labels(exchange)), strict=True))
     place = next(at for at, each in enumerate(pages) if each.key == page.key)
     found: list[Share] = []
     for number in dict.fromkeys(segment.turn for segment in page.segments):
@@ -204,13 +205,15 @@ def _abridged(shares: Sequence[Share], pieces: Sequence[_Piece], count: int) -> 
     own = {place: list(group) for place, group in groupby(pieces, key=lambda piece: piece.share)}
     names = _names(shares)
     turns: list[Turn] = []
-    silent: list[int] = []
+    silent: list[Turn] = []
     for place, share in enumerate(shares):
         text = _text(own.get(place, []), count)
         if not text and turns:
-            silent.append(share.turn.number)
+            silent.append(share.turn)
             continue
         _name_silent(turns, silent)
+        if isinstance(share.turn, RepeatedTurn):
+            text = reference_to(share.turn.same_as)
         turns.append(Turn(number=share.turn.number, role=share.turn.role, name=names[place], content=text or LEFT_OUT))
     _name_silent(turns, silent)
     return turns
@@ -229,14 +232,20 @@ def _names(shares: Sequence[Share]) -> list[str | None]:
     return names
 
 
-def _name_silent(turns: list[Turn], silent: list[int]) -> None:
-    """Append the numbers of turns that keep no sentence to the last turn that keeps one."""
+def _name_silent(turns: list[Turn], silent: list[Turn]) -> None:
+    """Append the numbers of turns that keep no sentence to the last turn that keeps one; references stay."""
     if silent:
-        numbers = f"#{silent[0]}" if len(silent) == 1 else f"#{silent[0]}-#{silent[-1]}"
+        named = [_silent(list(group)) for _, group in groupby(silent, key=lambda turn: getattr(turn, "same_as", 0))]
         last = turns[-1]
         parted = "\n" if last.text.endswith(CALLS) or last.text.endswith(FENCES) else " "
-        turns[-1] = last.model_copy(update={"content": f"{last.text}{parted}{numbers} {LEFT_OUT}"})
+        turns[-1] = last.model_copy(update={"content": f"{last.text}{parted}{' '.join(named)}"})
     silent.clear()
+
+
+def _silent(turns: Sequence[Turn]) -> str:
+    """Return `#13-#15 …`, or `#13-#15 same as #41`."""
+    numbers = f"#{turns[0].number}" if len(turns) == 1 else f"#{turns[0].number}-#{turns[-1].number}"
+    return f"{numbers} {reference_to(turns[0].same_as) if isinstance(turns[0], RepeatedTurn) else LEFT_OUT}"
 
 
 def _text(pieces: Sequence[_Piece], count: int) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import SessionCorrupted
-from ..pages.page import Box, Page, Segment
+from ..pages.page import Box, Page, Reference, Segment
 from ..text.excerpts import excerpt
 from ..text.labels import label_text
 from ..turns.attachments import ImageLoad
@@ -49,6 +49,7 @@ def _to_json(page: Page) -> dict[str, object]:
         "missing": page.missing_glyphs,
         "canvas": page.canvas,
         "pictures": astuple(page.pictures),
+        "same": [astuple(reference) for reference in page.same_as],
         **({"section": page.section} if page.section else {}),
         "segments": [
             [segment.turn, segment.continued, segment.continues, [[box.left, box.top, box.width, box.height] for box in segment.boxes]]
@@ -77,5 +78,6 @@ def _from_json(fields: dict[str, Any]) -> Page:
         missing_glyphs=int(fields["missing"]),
         canvas=int(fields.get("canvas", 0)),  # records of the first releases have none
         pictures=ImageLoad(*fields.get("pictures", ())),  # absent from records of earlier releases
+        same_as=tuple(Reference(*map(int, reference)) for reference in fields.get("same", ())),
         section=int(fields.get("section", 0)),
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..pages.page import Page
+from ..pages.page import Page, Reference
 from ..renderers.base import RenderedPage
 from ..turns.attachments import image_load
 from ..turns.exchanges import Exchange
+from ..turns.repeated import RepeatedTurn
 from ..turns.turn import Turn
 
 __all__ = ["contents_of", "page_of", "whole_runs"]
@@ -36,8 +37,10 @@ def contents_of(
         yield page, tokens, texts
 
 
-def page_of(key: str, drawn: RenderedPage, turns: Mapping[int, Turn], tokens: int, sidecar: tuple[str, ...]) -> Page:
-    """Return the record of a drawn page; `turns` has the turns on it by number."""
+def page_of(
+    key: str, drawn: RenderedPage, turns: Mapping[int, Turn], costs: Mapping[int, int], *, tokens: int, sidecar: tuple[str, ...]
+) -> Page:
+    """Return the record of a drawn page; `turns` has the turns on it by number, `costs` their tokens."""
     return Page(
         key=key,
         index=0,
@@ -52,8 +55,15 @@ def page_of(key: str, drawn: RenderedPage, turns: Mapping[int, Turn], tokens: in
         missing_glyphs=drawn.missing_glyphs,
         canvas=drawn.canvas,
         section=drawn.section,
+        same_as=_references(drawn, turns, costs),
         pictures=image_load(turns[segment.turn] for segment in drawn.segments if not segment.continued),
     )
+
+
+def _references(page: RenderedPage, turns: Mapping[int, Turn], costs: Mapping[int, int]) -> tuple[Reference, ...]:
+    """Return the references that begin on a page; `turns` and their tokens `costs` by number."""
+    drawn = ((turns[segment.turn], costs[segment.turn]) for segment in page.segments if not segment.continued)
+    return tuple(Reference(turn.number, turn.same_as, cost) for turn, cost in drawn if isinstance(turn, RepeatedTurn))
 
 
 def _areas(page: RenderedPage) -> dict[int, int]:

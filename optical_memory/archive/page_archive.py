@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from ..errors import OpticalMemoryError, RenderError, SessionCorrupted
-from ..pages.page import Page, PageStyle, run_key
+from ..pages.page import Page, PageStyle, referents_of, run_key
 from ..profiles.pricing import Pricing
 from ..renderers.base import RenderedPage, Renderer
 from ..renderers.document.long_units import sections_of, with_sections
@@ -24,8 +24,10 @@ from ..text.exact_strings import sidecar_of
 from ..turns.exchanges import Exchange, Unit, exchanges_of
 from ..turns.parts import TurnPart
 from ..turns.redaction import Redactor, redacted_turns
+from ..turns.repeated import with_references
 from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
+from .chunks import chunk_of
 from .codec import decode_pages, encode_pages
 from .drawn_pages import contents_of, page_of, whole_runs
 from .long_units import by_section, costs_of, newest_sections, sections_before, stretches_of
@@ -59,6 +61,7 @@ class PageArchive:
         *,
         sidecar_tokens: int,
         redactor: Redactor | None = None,
+        repeats: bool = True,
         screened: bool = False,
     ) -> None:
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
@@ -68,8 +71,8 @@ class PageArchive:
         if redactor:
             basis.append([redactor.name, redactor.fingerprint])
             self._fingerprint += f" {redactor.name} {redactor.fingerprint}"
-        if screened:  # pages sealed without screening may hold what it keeps off them
-            basis.append("screened")
+        # Pages sealed with other settings may have references, or hold what screening keeps off them.
+        basis += [name for name, is_set in (("in full", not repeats), ("screened", screened)) if is_set]
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = ArchiveCounts()
         self._drawn: list[tuple[int, int]] = []  # turns (first, last) found on pages so far
@@ -143,13 +146,14 @@ class PageArchive:
         except SessionCorrupted as exc:
             raise PagesLost([run], str(exc)) from exc
 
-    def seal(self, turns: Sequence[Turn], *, seal_last: bool, pages: int = 1) -> int:
+    def seal(self, turns: Sequence[Turn], *, seal_last: bool, pages: int = 1, same: Mapping[int, int] | None = None) -> int:
         """Draw and store pages of `turns`; return the number of the first turn that is on no page.
 
         Args:
             seal_last: seal the last page even if it is not full. If False, turns that do not fill a page are left off.
+            same: turns to draw as a reference, each with the number of the turn that has its words; see `planning.repeats`.
 
-        Of a long unit, only the last sections are drawn, with about `pages` pages at most; see `lengthen`.
+        Of a long unit, only the last sections are drawn, without references, with about `pages` pages at most; see `lengthen`.
 
         Raises `RenderError`, keeping the pages sealed before; `PagesLost` if one of the turns was erased meanwhile.
         """
@@ -158,7 +162,7 @@ class PageArchive:
             if is_long:
                 self._seal_long(stretch, pages)
             else:
-                first = self._seal_stretch(stretch, seal_last=seal_last or stretch[-1] is not turns[-1])
+                first = self._seal_stretch(stretch, same, seal_last=seal_last or stretch[-1] is not turns[-1])
         return first
 
     def lengthen(self, run: PageRun) -> int:
@@ -192,11 +196,11 @@ class PageArchive:
         rendered = self._render_sections(newest_sections(drawn, pages))
         self._record([(rendered, drawn)], {turn.number: self._pricing.cost(turn) for turn in turns})
 
-    def _seal_stretch(self, turns: Sequence[Turn], *, seal_last: bool) -> int:
+    def _seal_stretch(self, turns: Sequence[Turn], same: Mapping[int, int] | None, *, seal_last: bool) -> int:
         rest, chunk = list(turns), CHUNK_TOKENS
         while rest:
-            exchanges, is_all = self._chunk(rest, chunk)
-            drawn = self._redacted(exchanges)
+            exchanges, is_all = chunk_of(rest, chunk, self._pricing.cost)
+            drawn = self._as_drawn(exchanges, same)
             rendered = self._render(drawn, seal_last=seal_last and is_all)
             costs = {turn.number: self._pricing.cost(turn) for exchange in exchanges for unit in exchange for turn in unit}  # masked or not
             last = self._record(list(whole_runs(rendered, drawn)), costs)
@@ -208,12 +212,12 @@ class PageArchive:
 
     def filled(self, turns: Sequence[Turn]) -> float:
         """Return how many pages turns would fill, 1.5 for one and a half. Stores nothing. Raises `RenderError`."""
-        rendered = self._render(self._redacted(exchanges_of(turns)), seal_last=True)
+        rendered = self._render(self._as_drawn(exchanges_of(turns)), seal_last=True)
         return len(rendered) - 1 + rendered[-1].fill
 
     def sidecar(self, turns: Sequence[Turn]) -> tuple[str, ...]:
         """Return the exact strings beside a page of whole turns. Raises `RenderError` if the redactor fails."""
-        texts = [turn.text for exchange in self._redacted([(tuple(turns),)]) for unit in exchange for turn in unit]
+        texts = (turn.text for turn in self._drawn_unit(turns))
         return sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
 
     def redraw(self, page: Page) -> dict[str, bytes]:
@@ -232,7 +236,7 @@ class PageArchive:
             rendered = (
                 self._render_sections(sections_of(self._drawn_unit(turns))[section - 1 : section])
                 if section
-                else self._render(self._redacted(exchanges_of(turns)), seal_last=True)
+                else self._render(self._as_drawn(exchanges_of(turns), referents_of(recorded)), seal_last=True)
             )
         except RenderError as exc:
             raise PagesLost([run], str(exc)) from exc
@@ -268,9 +272,9 @@ class PageArchive:
         alone = [first, *(self._render([(section,)], seal_last=True) for section in sections[1:])]
         return [page for section, pages in zip(sections, alone, strict=True) for page in with_sections(pages, [(section,)])]
 
-    def _drawn_unit(self, turns: Sequence[Turn]) -> Unit:
-        """Return the turns of a unit as they are drawn, redacted. Raises `RenderError`."""
-        return self._redacted([(tuple(turns),)])[0][0]
+    def _drawn_unit(self, turns: Sequence[Turn], same: Mapping[int, int] | None = None) -> Unit:
+        """Return turns, taken for one unit, as they are drawn: with references, and redacted. Raises `RenderError`."""
+        return self._as_drawn([(tuple(turns),)], same)[0][0]
 
     def drawn_turns(self, page: Page) -> list[Turn]:
         """Return the turns on a page as they were drawn, redacted; parts of turns, for a page of a long unit. Raises `RenderError`."""
@@ -279,7 +283,7 @@ class PageArchive:
             turns = self._store.read(self._session, run.first, run.last + 1)
             return list(sections_of(self._drawn_unit(turns))[page.section - 1])
         turns = self._store.read(self._session, page.first_turn, page.last_turn + 1)
-        return [turn for exchange in self._redacted([(tuple(turns),)]) for unit in exchange for turn in unit]
+        return [*self._drawn_unit(turns, referents_of([page]))]
 
     def shaped(self, page: Page) -> bytes | None:
         """Draw the abridged page at the size of its sealed image; None if that is not possible. See `abridged_pages`."""
@@ -289,10 +293,10 @@ class PageArchive:
             return None
         try:
             if page.section:
-                drawn = list(sections_of(self._drawn_unit(turns))[page.section - 1])
+                drawn = sections_of(self._drawn_unit(turns))[page.section - 1]
                 pages = [each for each in pages if each.section == page.section]
             else:
-                drawn = [turn for exchange in self._redacted(exchanges_of(turns)) for unit in exchange for turn in unit]
+                drawn = self._drawn_unit(turns, referents_of(pages))
             rendered = shaped(self._renderer, self._style, page, shares_of(page, pages, drawn))
         except PagesLost:
             raise
@@ -314,47 +318,13 @@ class PageArchive:
         """Discard runs of this layout with their images; return the number of pages."""
         return discard_runs(self._store, self._session, [run.name(self.layout) for run in runs])
 
-    def _chunk(self, turns: Sequence[Turn], tokens: int) -> tuple[list[Exchange], bool]:
-        """Return the first exchanges of `turns`, about `tokens` of text, and whether that is all. A long exchange is cut between units.
-
-        A unit counts as half of `tokens` at most: what follows a longer one fills its last page, which avoids laying it out twice.
-        """
-        near = self._near(turns, 2 * tokens)
-        taken: list[Exchange] = []
-        total = used = 0
-        for exchange in near:
-            units = []
-            for unit in exchange:
-                if total >= tokens:
-                    break
-                units.append(unit)
-                total += min(tokens // 2, sum(self._pricing.cost(turn) for turn in unit))
-                used += len(unit)
-            if units:
-                taken.append(tuple(units))
-            if len(units) < len(exchange):
-                break
-        return taken, used == len(turns)
-
-    def _near(self, turns: Sequence[Turn], tokens: int) -> list[Exchange]:
-        """Return the exchanges of about the first `tokens` of `turns`. Avoids grouping 100,000 turns for a chunk of a few hundred."""
-        end = total = 0
-        while end < len(turns) and total < tokens:
-            total += min(tokens // 4, self._pricing.cost(turns[end]))
-            end += 1
-        near = exchanges_of(turns[:end])
-        if end == len(turns):
-            return near
-        whole = [*near[:-1], near[-1][:-1]]  # the last unit may continue beyond the cut
-        return [exchange for exchange in whole if exchange] or self._near(turns, 2 * tokens)
-
-    def _redacted(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """Redact `exchanges` before they are drawn. Raises `RenderError` if the redactor fails."""
-        redactor = self._redactor
+    def _as_drawn(self, exchanges: Sequence[Exchange], same: Mapping[int, int] | None = None) -> list[Exchange]:
+        """Return `exchanges` as they are drawn: with references, and redacted. Raises `RenderError` if the redactor fails."""
+        drawn, redactor = with_references(exchanges, same or {}), self._redactor
         if redactor is None:
-            return list(exchanges)
+            return drawn
         try:
-            return [tuple(tuple(redacted_turns(unit, redactor)) for unit in exchange) for exchange in exchanges]
+            return [tuple(tuple(redacted_turns(unit, redactor)) for unit in exchange) for exchange in drawn]
         except OpticalMemoryError as exc:
             self.counts.render_failures += 1
             raise RenderError(str(exc)) from exc
@@ -365,7 +335,8 @@ class PageArchive:
         for rendered, turns in runs:
             pages = self._pages_of(rendered, turns, costs)
             last = turns[-1].number
-            run = PageRun(turns[0].number, last, len(pages), len(turns), sum(costs[turn.number] for turn in turns))
+            reach = max(referents_of(pages).values(), default=0)
+            run = PageRun(turns[0].number, last, len(pages), len(turns), sum(costs[turn.number] for turn in turns), reach)
             self._store_run(run, pages, _pictures(pages, rendered))
             if any(start <= run.last and run.first <= end for start, end in self._drawn):  # the store lost its cache
                 self.counts.pages_redrawn += len(pages)
@@ -374,9 +345,10 @@ class PageArchive:
         return last
 
     def _store_run(self, run: PageRun, pages: Sequence[Page], pictures: Mapping[str, bytes]) -> None:
-        """Store the record of a run with new images. Raises `PagesLost` if one of its turns was erased meanwhile."""
+        """Store the record of a run with new images. Raises `PagesLost` if a turn on it, or that it refers to, was erased meanwhile."""
         self._store.put(self._session, {**pictures, run.name(self.layout): encode_pages(pages)})
-        if len(self._store.read(self._session, run.first, run.last + 1)) != run.turns:
+        are_there = all(self._store.read(self._session, number, number + 1) for number in set(referents_of(pages).values()))
+        if not are_there or len(self._store.read(self._session, run.first, run.last + 1)) != run.turns:
             self.discard([run])
             raise PagesLost([run], "a turn on them was erased while they were drawn")
 
@@ -390,7 +362,7 @@ class PageArchive:
         pages = []
         for place, (drawn, tokens, texts) in enumerate(contents_of(rendered, by_number, costs)):
             sidecar = sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
-            pages.append(page_of(f"{key}-{place}", drawn, by_number, tokens, sidecar))
+            pages.append(page_of(f"{key}-{place}", drawn, by_number, costs, tokens=tokens, sidecar=sidecar))
         return pages
 
 

@@ -20,24 +20,29 @@ OF_PAGES = ("picture", "verified")  # first parts of names whose second part is 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PageRun:
-    """A run of pages, as parsed from its name: turns first to last, numbers of pages, turns and text tokens."""
+    """A run of pages, as parsed from its name: turns first to last, numbers of pages, turns and text tokens.
+
+    `reach` is the last turn that one of its turns is drawn as a reference to; 0 without references.
+    """
 
     first: int
     last: int
     pages: int
     turns: int
     text_tokens: int
+    reach: int = 0
 
     def name(self, layout: str) -> str:
-        return f"run/{layout}/{self.first:09d}-{self.last:09d}-{self.pages}-{self.turns}-{self.text_tokens}"
+        reach = f"-{self.reach}" if self.reach else ""
+        return f"run/{layout}/{self.first:09d}-{self.last:09d}-{self.pages}-{self.turns}-{self.text_tokens}{reach}"
 
     @classmethod
     def parse(cls, name: str) -> PageRun:
         """The run behind a name in the store. Raises `ValueError` for a name of another form."""
         parts = name.rpartition("/")[2].split("-")
         numbers = [int(part) for part in parts if part.isdecimal() and len(part) < 20]
-        if not len(parts) == len(numbers) == 5 or not 1 <= numbers[0] <= numbers[1] or min(numbers) < 0:
-            raise ValueError(f"{excerpt(name)} is not the name of a run: expected run/LAYOUT/FIRST-LAST-PAGES-TURNS-TOKENS")
+        if len(parts) != len(numbers) or len(parts) not in (5, 6) or not 1 <= numbers[0] <= numbers[1]:
+            raise ValueError(f"{excerpt(name)} is not the name of a run: expected run/LAYOUT/FIRST-LAST-PAGES-TURNS-TOKENS[-REACH]")
         return cls(*numbers)
 
 
@@ -51,8 +56,13 @@ class PagesLost(RenderError):
 
 
 def runs_with(store: Readable, session: SessionId, numbers: Sequence[int]) -> list[str]:
-    """Return the names of all runs, in any layout, that hold one of the turns `numbers`."""
-    return [name for name in store.names(session, "run/") if _may_hold(name, numbers)]
+    """Return the names of all runs, in any layout, that hold one of the turns `numbers`, or refer to it: that tells its words."""
+    names = store.names(session, "run/")
+    holding = [name for name in names if _may_hold(name, numbers)]
+    others = sorted(set(names).difference(holding))
+    reaching = [name for name in others if _may_refer(name, numbers)]
+    records = intact(store, session, reaching) if reaching else {}
+    return holding + [name for name in reaching if name not in records or _refers(records[name], numbers)]
 
 
 def _may_hold(name: str, numbers: Sequence[int]) -> bool:
@@ -62,6 +72,19 @@ def _may_hold(name: str, numbers: Sequence[int]) -> bool:
     except ValueError:
         return True
     return any(run.first <= number <= run.last for number in numbers)
+
+
+def _may_refer(name: str, numbers: Sequence[int]) -> bool:
+    run = PageRun.parse(name)
+    return any(run.last < number <= run.reach for number in numbers)
+
+
+def _refers(record: bytes, numbers: Sequence[int]) -> bool:
+    """Whether a run's record has a reference to one of the turns; True for a damaged record."""
+    try:
+        return any(reference.of in numbers for page in decode_pages(record) for reference in page.same_as)
+    except SessionCorrupted:
+        return True
 
 
 def runs_named(names: Sequence[str]) -> list[PageRun]:

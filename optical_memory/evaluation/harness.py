@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ..memory.optical_memory import OpticalMemory
+from ..pages.page import Page, referents_of
 from ..pages.tiers import Tier
 from ..planning.forgetting import ByAge
 from ..profiles.profile import ReaderProfile
@@ -78,6 +79,7 @@ class Evaluation:
     ) -> None:
         self.conversation, self._store, self._renderer, self._reader = conversation, store, renderer, reader
         self._read, self._legible = read, dict[tuple[Tier, ...], Legibility]()
+        self._pages: dict[str, Page] = {}  # of all offers
         self._memories: dict[str, OpticalMemory] = {}
         self._verdicts: dict[tuple[object, ...], bool] = {}
         first = self._memory(next(iter(POLICIES.values())))
@@ -122,6 +124,7 @@ class Evaluation:
             began = time.perf_counter()
             offer = policy.offer(self._memory(policy), self.turns, budget)
             self._offers[policy.name, budget] = offer, time.perf_counter() - began
+            self._pages.update((page.key, page) for page in self._memory(policy).pages())  # a later offer may draw some of them again
         return self._offers[policy.name, budget]
 
     def requests(self, policy: Policy, budget: int, most: int) -> dict[int, Request]:
@@ -149,15 +152,16 @@ class Evaluation:
 
     def _judged(self, policy: Policy, budget: int, offer: Offer, place: int, question: Question, seconds: float) -> Result:
         recalled, tokens = self._within(offer, self._recalled[place])
-        as_text = offer.text
-        legible = {number: number in as_text or self._can_be_read(number, policy, offer) for number in question.evidence}
+        as_text, referents = offer.text, referents_of(page for page, _ in offer.shown)
+        places = {number: referents.get(number, number) for number in question.evidence}  # where its words are
+        legible = {number: place in as_text or self._can_be_read(place, policy, offer) for number, place in places.items()}
         return Result(
             conversation=self.conversation.name,
             policy=policy.name,
             budget=budget,
             question=place,
             tokens=offer.tokens + tokens,
-            as_text=all(number in as_text for number in question.evidence),
+            as_text=all(place in as_text for place in places.values()),
             legible=all(legible.values()),
             recallable=all(number in self._recalled[place] for number in question.evidence),
             offered=all(legible[number] or number in recalled for number in question.evidence),
@@ -186,15 +190,16 @@ class Evaluation:
         return self._verdicts[key]
 
     def _is_told(self, fact: Fact, policy: Policy, offer: Offer, recalled: set[int]) -> bool:
-        if fact.turn in offer.text or fact.turn in recalled:
+        place = referents_of(page for page, _ in offer.shown).get(fact.turn, fact.turn)
+        if place in offer.text or fact.turn in recalled:
             return True
-        turn, label = self._by_number[fact.turn], self._labels[fact.turn]
+        turn, label = self._by_number[place], self._labels[place]
         return self._legibility(policy).tells(turn, label, offer.shown, fact.statement, fact.words)
 
     def _legibility(self, policy: Policy) -> Legibility:
         """Return the reader of the policy's pages; policies with the same `shape` share one."""
         if policy.shape not in self._legible:
-            layouts = ShapedLayouts(self._memory(policy).pages, self.turns, self._renderer, self._style)
+            layouts = ShapedLayouts(self._pages.values, self.turns, self._renderer, self._style)
             self._legible[policy.shape] = Legibility(self._read, self._style, layouts if policy.shape else None)
         return self._legible[policy.shape]
 

@@ -206,6 +206,7 @@ class ContextBuilder:
                 self.pricing,
                 sidecar_tokens=self.settings.sidecar_tokens,
                 redactor=self.settings.redactor,
+                repeats=self.settings.repeats,
                 screened=self.settings.screen,
             )
         return self._archive

@@ -13,6 +13,7 @@ from ..archive.page_runs import discard_runs, runs_named, runs_with
 from ..archive.undrawn import PREFIX as UNDRAWN
 from ..archive.undrawn import decode_undrawn, encode_undrawn, with_erased
 from ..errors import SessionCorrupted, StoreError, StoreUnavailable
+from ..pages.page import referents_of
 from ..stores.base import SessionId, Store, Trace
 from ..stores.intact import intact
 
@@ -123,7 +124,7 @@ class Erasure:
             yield Trace("pages", None, f"{unreadable} records of pages around them cannot be read")
 
     def _showing(self, runs: Sequence[str], numbers: set[int]) -> tuple[int, int]:
-        """How many of `runs` have a page that shows one of the turns, and how many cannot be read."""
+        """How many of `runs` have a page that shows one of the turns, or refers to it, and how many cannot be read."""
         showing = unreadable = 0
         for record in intact(self._store, self._session, runs).values():
             try:
@@ -131,7 +132,8 @@ class Erasure:
             except SessionCorrupted:
                 unreadable += 1
                 continue
-            showing += any(segment.turn in numbers for page in pages for segment in page.segments)
+            told = {segment.turn for page in pages for segment in page.segments} | set(referents_of(pages).values())
+            showing += not numbers.isdisjoint(told)
         return showing, unreadable
 
     def _in_store(self, numbers: Sequence[int] | None) -> Iterator[Trace]:

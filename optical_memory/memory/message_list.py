@@ -16,12 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from ..archive.codec import decode_pages
 from ..archive.page_runs import PageRun
 from ..archive.undrawn import PREFIX as UNDRAWN
 from ..archive.undrawn import decode_undrawn
 from ..context.context import Context
 from ..context.plan import Plan
 from ..errors import TurnNotFound
+from ..pages.page import referents_of
 from ..planning.settings import ViewSettings
 from ..stores.base import DerivedCache, SessionId
 from ..text.search_terms import TermIndex
@@ -155,7 +157,7 @@ class _MessageListStore:
         # After a rollback, the newest turns may already be on pages. They stay text: the model is to answer them.
         end = len(turns) if self._plans else max((turn.number for turn in turns if starts_exchange(turn)), default=1) - 1
         self._runs = {
-            name: digest for name, digest in self._runs.items() if PageRun.parse(name).last <= end and self._digest_of(name) == digest
+            name: digest for name, digest in self._runs.items() if PageRun.parse(name).last <= end and self._still_holds(name, digest)
         }
         self._undrawn = {name: (data, of) for name, (data, of) in self._undrawn.items() if self._measured(data, end) == of}
 
@@ -165,10 +167,21 @@ class _MessageListStore:
         undrawn = {name: {"sizes": json.loads(data), "of": of} for name, (data, of) in self._undrawn.items()}
         return {"v": 1, "plans": plans, "runs": dict(self._runs), **({"undrawn": undrawn} if undrawn else {})}
 
-    def _digest_of(self, run: str) -> str | None:
-        """Hash the turns on a run."""
+    def _digest_of(self, run: str, others: Sequence[int]) -> str:
+        """Hash the turns on a run, and the turns `others` that it refers to; those are named in the digest. Empty without them all."""
         parsed = PageRun.parse(run)
-        return self._digest(parsed.first, parsed.last)
+        parts = [self._digest(parsed.first, parsed.last), *(self._digest(number, number) for number in others)]
+        if None in parts:
+            return ""
+        whole = hashlib.sha256("".join(map(str, parts)).encode()).hexdigest()[:32] if others else str(parts[0])
+        return "-".join([whole, *map(str, others)])
+
+    def _still_holds(self, run: str, digest: str) -> bool:
+        """Whether the turns on a run, and those that it refers to, are what they were."""
+        others = digest.split("-")[1:]
+        if not digest or not all(other.isdecimal() for other in others):  # the state may be anybody's
+            return False
+        return self._digest_of(run, [int(other) for other in others]) == digest
 
     def _measured(self, sizes: bytes, end: int) -> str | None:
         """Hash the turns up to the last that is known not to be drawn; None if one is after turn `end`."""
@@ -217,7 +230,7 @@ class _MessageListStore:
                 self._undrawn[name] = (data, self._measured(data, len(self._turns)) or "")
                 continue
             if name.startswith("run/"):
-                self._runs[name] = self._digest_of(name) or ""
+                self._runs[name] = self._digest_of(name, _referents(data))
             kept[self._place(name)] = data
         if kept:
             self._cache.put(self._home, kept)
@@ -245,6 +258,11 @@ def _digest(turn: Turn) -> str:
     """Hash the content of a turn."""
     said = turn.model_dump_json(exclude={"id", "number", "created_at", "metadata"})
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _referents(record: bytes) -> list[int]:
+    """Return the turns that the pages of a run refer to."""
+    return sorted(set(referents_of(decode_pages(record)).values()))
 
 
 def _name_of(state: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from .cache_cost import billed, calls_to_come
 from .candidates import Decision, PageCandidate, TextCandidate, text_images
 from .imagined import Imagination
 from .past import PageReading, Past, past_of, ranges_left_out
+from .repeats import unresolved
 from .sealing import Sealing, Wanted
 from .selection import arrange, items_of, room_target, squeeze
 from .settings import ViewSettings
@@ -91,6 +92,7 @@ class Replanner:
             budget=budget,
             pins=pins,
             screen=self.settings.screen,
+            repeats=self.settings.repeats,
         )
         length = sealing.length
         newest = next(iter(self.store.read(self.session, length, length + 1)), None)
@@ -108,9 +110,10 @@ class Replanner:
     def _cheapest(self, attempt: _Attempt, plan: Plan, last: Plan) -> Plan:
         """Return the cheapest of: `plan`; the same with pages already sent kept at their tier; the last plan, postponing the change."""
         marks = attempt.marks
-        unchanged = replace(attempt, held={item.key: item.tier for item in last.pages})
-        ways = [unchanged.plan(long_exchange=False, settle=True), plan]
-        if self._text_from(last.tail_from, attempt.length) <= LONG_EXCHANGE * marks.high:
+        unchanged = replace(attempt, held={item.key: item.tier for item in last.pages}).gentlest(long_exchange=False, settle=True)
+        ways = [plan] if attempt.unresolved(*unchanged) else [unchanged[0], plan]
+        is_drawn = not any(run.first <= item.first <= run.last for run in attempt.sealing.redrawn for item in last.pages)
+        if is_drawn and self._text_from(last.tail_from, attempt.length) <= LONG_EXCHANGE * marks.high:
             ways.insert(0, last.model_copy(update={"high_water": last.high_water + (marks.high - marks.low) // 2}))
         prices, calls, shape = self.pricing.profile.cache, calls_to_come(attempt.length), self.settings.shape
 
@@ -151,8 +154,26 @@ class _Attempt:
         return self.settings.marks.within(self.budget)
 
     def plan(self, *, long_exchange: bool, settle: bool) -> Plan:
-        """Return the gentlest plan that fits the budget, leaves no overlong text, and drops no pages while the text is above its mark."""
-        feasible: Plan | None = None
+        """Return the gentlest plan whose references can all be followed; pages of others are drawn again in full.
+
+        Terminates: each round removes all references from at least one run.
+        """
+        found = self.gentlest(long_exchange=long_exchange, settle=settle)
+        while unfollowed := self.unresolved(*found):
+            self.sealing.draw_in_full(unfollowed)
+            found = self.gentlest(long_exchange=long_exchange, settle=settle)
+        return found[0]
+
+    def unresolved(self, plan: Plan, past: Past) -> set[int]:
+        """Return the runs with a reference that cannot be followed; see `repeats`."""
+        return unresolved(plan, past.candidates, past.tail, self.reading.page)
+
+    def gentlest(self, *, long_exchange: bool, settle: bool) -> tuple[Plan, Past]:
+        """Return the gentlest plan that fits the budget, leaves no overlong text, and drops no pages while the text is above its mark.
+
+        With the session as it was split for it. Raises `BudgetTooSmall`.
+        """
+        feasible: tuple[Plan, Past] | None = None
         needed = 0
         for mode in self._modes(long_exchange=long_exchange, settle=settle):
             if feasible and mode is _LAST_RESORT:
@@ -160,7 +181,7 @@ class _Attempt:
             past, plan, needed = self._drawn(mode, self._cut(mode))
             if self.budget is not None and needed > self.budget:
                 continue
-            feasible = plan
+            feasible = plan, past
             if len(plan.pages) > self.pricing.profile.free_places(plan.text_images + past.images):
                 continue  # a later mode leaves fewer turns, and so fewer images, as text
             if past.tail_tokens <= (self.marks.high if plan.squeezed else LONG_EXCHANGE * self.marks.high):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
@@ -25,6 +25,7 @@ from ..text.excerpts import said
 from ..text.screening import asks_to_be_obeyed
 from ..turns.exchanges import starts_exchange, units_of
 from ..turns.turn import Turn
+from .repeats import References, referred_to
 from .sizes import BLOCK, Sizes, Tally, blocks, newest_units, units_from
 from .triggers import LONG_EXCHANGE, WaterMarks
 
@@ -60,6 +61,7 @@ class Sealing:
         marks: the water marks within the budget.
         pins: numbers of the pinned turns.
         screen: keep the units of turns that ask to be obeyed off pages.
+        repeats: whether turns may be drawn as references to later ones; see `repeats`.
 
     Attributes:
         length: length of the log that the plan covers.
@@ -68,6 +70,7 @@ class Sealing:
         undrawn: ranges of turns not drawn, in order.
         loose: turns that are on no page and in no range, oldest first.
         label: what stands beside a page that is not drawn, about.
+        redrawn: runs that were drawn again in full.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Sealing:
         budget: int | None,
         pins: Sequence[int] = (),
         screen: bool = False,
+        repeats: bool = True,
     ) -> None:
         self._store, self._session, self._archive = store, session, archive
         self._pricing, self._sizes, self._pins, self._budget = pricing, Sizes(pricing, style), tuple(pins), budget
@@ -94,6 +98,8 @@ class Sealing:
         self._spent = [each for each in self.recorded if not each.turns]
         self.undrawn = [each for each in self.recorded if each.turns]
         self.loose: list[Turn] = []
+        self.redrawn: list[PageRun] = []
+        self._references = References(lambda start: referred_to(archive(), self.runs, start)) if repeats else None
         self._screen, self._asking = screen, dict[int, bool]()
         self._gauge, self.label = 0.0, LABEL
         self._open_end = 0  # the last turn that left the text; what fills no page before it may return
@@ -190,6 +196,19 @@ class Sealing:
                 raise PagesLost([], f"the pinned turn #{number} was erased meanwhile")
             self._seal(each, turns, 1, seal_last=True)
 
+    def draw_in_full(self, firsts: Collection[int]) -> None:
+        """Draw the runs that begin with one of these turns again, without references."""
+        runs = [run for run in self.runs if run.first in firsts]
+        self.redrawn += runs
+        self._archive().discard(runs)
+        for run in runs:
+            turns = self._read(run.first, run.last + 1)
+            left = self._not_drawn(turns, run.pages, seal_last=True, same={}) if turns and self.draws else turns
+            self._keep_loose([*self.loose, *left])
+        self.runs = self._archive().runs()
+        if not self.draws:
+            self._give_up()
+
     def lengthen(self, shown: Sequence[Shortened], others: Sequence[Shortened]) -> bool:
         """Draw more of the long units whose oldest page is shown; whether anything changed.
 
@@ -256,17 +275,22 @@ class Sealing:
         if not turns:
             self.undrawn.remove(each)
             return
+        same = self._references.choose(turns, self.loose) if self._references else {}
+        self._take(self._not_drawn(turns, pages, seal_last=seal_last, same=same))
+        if not self.draws:
+            self._give_up()
+
+    def _not_drawn(self, turns: Sequence[Turn], pages: int, *, seal_last: bool, same: Mapping[int, int]) -> list[Turn]:
+        """Draw turns, with the references `same`, and return those that are on no page afterwards."""
         try:
             for group in self._drawable(turns):
-                self._archive().seal(group, pages=pages, seal_last=seal_last or group[-1] is not turns[-1])
+                self._archive().seal(group, pages=pages, seal_last=seal_last or group[-1] is not turns[-1], same=same)
         except PagesLost:
             raise
         except RenderError as exc:
             self._stop_drawing(turns[0].number, exc)
         self.runs = self._archive().runs()
-        self._take([turn for turn in turns if not _is_covered(turn.number, self.runs)])
-        if not self.draws:
-            self._give_up()
+        return [turn for turn in turns if not _is_covered(turn.number, self.runs)]
 
     def _stop_drawing(self, first: int, exc: RenderError) -> None:
         self.draws = False

@@ -34,7 +34,7 @@ MOST_ERASED = 1_000_000  # turns: each costs a placeholder, so a few lines could
 
 # The names of what this library derives from turns. Others are a framework's own keys, of any form.
 _CACHE_NAME = re.compile(
-    r"run/[^/]+/\d+-\d+-\d+-\d+-\d+|picture/[^/]+/[^/]+|verified/[^/]+/[^/]+/\d+/(?:passed|refused)|plan/.+|undrawn/[^/]+"
+    r"run/[^/]+/\d+-\d+-\d+-\d+-\d+(?:-\d+)?|picture/[^/]+/[^/]+|verified/[^/]+/[^/]+/\d+/(?:passed|refused)|plan/.+|undrawn/[^/]+"
     r"|(?!run/|picture/|verified/|plan/|undrawn/).*",
     re.DOTALL,
 )

@@ -48,7 +48,7 @@ class ByDensity:
     def verify(self, page: Page, turns: Sequence[Turn], tier: Tier) -> Verification:
         """Verify by the page's tokens and its size at the tier, without reading it."""
         width, height = page.size(tier)
-        ratio = page.text_tokens * PATCH**2 / (width * height)
+        ratio = page.drawn_tokens * PATCH**2 / (width * height)
         expected = _between(FOX_TINY if max(width, height) < Tier.SMALL.side else FOX_SMALL, ratio)
         return Verification(page.key, tier, self.name, expected, expected >= self.precision, error_rate=1 - expected)
 

@@ -14,7 +14,9 @@ from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..readers.base import open_reader
 from ..renderers.document.blocks_of_turn import blocks_of
+from ..renderers.document.turn_heads import reference_to
 from ..text.excerpts import excerpt
+from ..turns.repeated import RepeatedTurn
 from ..turns.turn import Turn
 from .alignment import best_match, faults
 from .base import Verification
@@ -94,14 +96,14 @@ class ByReading:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """A turn's text as drawn, without white space, and the positions of its critical words."""
+    """A turn's text as drawn, without white space, and the positions of its critical words; a reference counts as its text."""
 
     text: str
     critical: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, turn: Turn) -> _Drawn:
-        spaced = plain(words_of(blocks_of(turn)))
+        spaced = reference_to(turn.same_as) if isinstance(turn, RepeatedTurn) else plain(words_of(blocks_of(turn)))
         places, letters = [0], 0
         for char in spaced:
             letters += not char.isspace()
@@ -133,16 +135,17 @@ class _Probe:
 def _probes(page: Page, drawn: dict[int, _Drawn], reading: str) -> Iterator[_Probe]:
     """Yield a sample of the texts on the page, aligned with the reading."""
     area = sum(map(_area, page.segments))
-    spans = [(segment, _span(segment, drawn[segment.turn].text, page.text_tokens * _area(segment) // area)) for segment in page.segments]
+    spans = [(segment, _span(segment, drawn[segment.turn].text, page.drawn_tokens * _area(segment) // area)) for segment in page.segments]
     known = [(segment, span) for segment, span in spans if span]
-    telling = [(segment, span) for segment, span in known if span[1] - span[0] >= SHORTEST] or known
+    short = {reference.turn for reference in page.same_as}  # wrong, a reference is worse than a gap
+    telling = [(segment, span) for segment, span in known if span[1] - span[0] >= SHORTEST or segment.turn in short] or known
     chosen = random.Random(page.key).sample(telling, min(SAMPLE, len(telling)))
     for segment, (start, stop) in chosen:
         text = drawn[segment.turn]
         first, last = best_match(text.text[start:stop], reading)
         yield _Probe.of(text, start, stop, reading[first:last])
     if not chosen and any(drawn[segment.turn].text for segment in page.segments):
-        yield from _slices(drawn[page.first_turn], reading, page.text_tokens)
+        yield from _slices(drawn[page.first_turn], reading, page.drawn_tokens)
 
 
 def _span(segment: Segment, text: str, tokens: int) -> tuple[int, int] | None:

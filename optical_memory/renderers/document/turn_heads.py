@@ -17,10 +17,11 @@ from ...text.confusables import HOMOGLYPHS
 from ...text.labels import label_text
 from ...turns.exchanges import Exchange
 from ...turns.parts import TurnPart
+from ...turns.repeated import RepeatedTurn
 from ...turns.turn import Role, Turn
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
 
-__all__ = ["head_labels", "speaker_of", "told_apart"]
+__all__ = ["head_labels", "reference_to", "speaker_labels", "speaker_of", "told_apart"]
 
 NAME_LENGTH = 60  # characters of a speaker's or tool's name that are drawn; the log keeps the rest
 
@@ -33,7 +34,24 @@ _TEX_HASH = re.compile(r"\\?#")
 
 
 def head_labels(exchange: Exchange) -> list[str]:
-    """Return the text after the number of each turn of `exchange`, in order: the role, and the speaker's or tool's name if known.
+    """Return the text after the number of each turn of `exchange`, in order: `tool get_user`, or `same as #41, tool get_user`.
+
+    The reference comes first: a name, which a message may choose, cannot pass for one.
+    """
+    turns = (turn for unit in exchange for turn in unit)
+    return [
+        f"{reference_to(turn.same_as)}, {label}" if isinstance(turn, RepeatedTurn) else label
+        for turn, label in zip(turns, speaker_labels(exchange), strict=True)
+    ]
+
+
+def reference_to(number: int) -> str:
+    """Return what is drawn in place of words that another turn has."""
+    return f"same as #{number}"
+
+
+def speaker_labels(exchange: Exchange) -> list[str]:
+    """Return the speaker of each turn of `exchange`, in order: the role, and the speaker's or tool's name if known.
 
     A part of a long turn is numbered: `user 2/16`.
     """

@@ -65,9 +65,7 @@ class ModelMemories(Generic[T]):
         self._unknown: set[str] = set()
         self._lock = threading.Lock()
 
-    def memory_for(
-        self, model: str | None, *, takes_images: bool = True, asks_resolution: bool = False
-    ) -> MessageListMemory[T] | None:
+    def memory_for(self, model: str | None, *, takes_images: bool = True, asks_resolution: bool = False) -> MessageListMemory[T] | None:
         """Return the memory for a model by the provider's name.
 
         A model without a profile or image input gets text. With a budget, that is a memory of text only: the newest exchanges that fit;

@@ -106,7 +106,9 @@ def test_googles_published_token_counts_of_media_resolutions() -> None:
     assert [two.page_tokens(1024, 1024, tier) for tier in two.rungs] == [64, 256, 4 * 258]
 
 
-@pytest.mark.parametrize("size", [(28, 28), (1024, 1024), (640, 333), (4000, 6000), (50, 3000), (1, 1), (9000, 9000), (24, 2988), (20, 1571), (512, 27)])
+@pytest.mark.parametrize(
+    "size", [(28, 28), (1024, 1024), (640, 333), (4000, 6000), (50, 3000), (1, 1), (9000, 9000), (24, 2988), (20, 1571), (512, 27)]
+)
 def test_qwen_and_glm_round_as_transformers_does(size: tuple[int, int]) -> None:
     """transformers, models qwen2_vl and glm4v: `smart_resize` with the published limits."""
     pytest.importorskip("transformers", reason="transformers is not installed: pip install optical-memory[vlm]")

@@ -22,7 +22,7 @@ def to_gemini(context: Context) -> list[dict[str, Any]]:
 
     System turns become user text marked as such; Gemini takes the system instruction apart from the contents.
 
-    For Gemini 3 each page requests the `media_resolution` that it was counted at, which Google's API takes in version `v1beta` (November 2026).
+    For Gemini 3 each page requests the `media_resolution` that it was counted at, which the API takes in `v1beta` (November 2026).
 
     Raises `RenderError` if a page's image was lost and cannot be redrawn.
     """

@@ -34,6 +34,9 @@ except ImportError as exc:
 __all__ = ["OpticalMemoryMiddleware", "OpticalMemoryState"]
 
 STATE = "_optical_memory"
+CHAT_COMPLETIONS = (  # providers whose packages send a tool result's blocks as they are, to a server that knows no pictures there
+    "mistral", "groq", "together", "fireworks", "deepseek", "xai", "openrouter", "huggingface", "nvidia", "ollama", "perplexity",
+)  # fmt: skip
 ANY_READER = "deepseek-ocr"  # recall is the same for every reader
 
 Request = ModelRequest[Any]
@@ -169,8 +172,9 @@ class _Model:
         )
 
     def sees_results(self, dialect: Dialect) -> bool:
-        """Whether tool results may hold images. In OpenAI's chat completions they may not, even if a profile says so."""
-        return self.results_with_pictures and (dialect != "openai" or self.responses)
+        """Whether tool results may hold images. In chat completions, of OpenAI and of others, they may not, even if a profile says so."""
+        completions = dialect == "openai" or (self.provider or "").startswith(CHAT_COMPLETIONS)
+        return self.results_with_pictures and (not completions or self.responses)
 
 
 class _Watched(ModelRequest[Any]):

@@ -154,7 +154,10 @@ def _turn(message: Message) -> Turn:
 def _messages(
     pieces: Iterable[Piece], originals: Sequence[Any], plain: Sequence[Message], detail: str | None, *, asks: bool
 ) -> Iterator[Any]:
-    """Yield messages for `pieces`; kept ones are the original objects, except those that no client could send. `asks`: pages are sent with a `detail`."""
+    """Yield messages for `pieces`; kept ones are the original objects, except those that no client could send.
+
+    `asks`: pages are sent with a `detail`.
+    """
     for piece in pieces:
         match piece:
             case Kept(number, stale, ids):

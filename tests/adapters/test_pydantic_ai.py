@@ -251,7 +251,9 @@ def test_openai_gets_pages_as_pictures() -> None:
             system_prompt="You help.",
             instructions="Be brief.",
             tools=[look],
-            capabilities=[optical(reader="qwen3-vl", marks=WaterMarks(high=2_000, low=400), renderer=RuledRenderer(rows=6_000))],
+            capabilities=[
+                optical(reader="qwen3-vl", marks=WaterMarks(high=2_000, low=400), renderer=RuledRenderer(rows=6_000), repeats=False)
+            ],
         )
         messages: Messages = []
         for n in range(1, 9):

@@ -39,11 +39,13 @@ def append(
     as_json: AsJson = False,
 ) -> None:
     """Append one turn and print its number."""
+    from .output import turn_line
+
     content = sys.stdin.read() if text == "-" else text
     message = {"role": role, "content": content, "id": id, "name": name, "pinned": pin}
     with _open(session, store, tenant, redact=redact) as memory:
         turn = memory.append({key: value for key, value in message.items() if value is not None})
-    print(turn.model_dump_json() if as_json else f"#{turn.number}")
+    print(turn_line(turn) if as_json else f"#{turn.number}")
 
 
 def import_(
@@ -111,13 +113,13 @@ def show(
 ) -> None:
     """Print one turn word for word, or what stands on one page."""
     from ..pages.tiers import Tier
-    from .output import page_as_dict, page_as_text, turns_as_text
+    from .output import page_as_dict, page_as_text, turn_line, turns_as_text
 
     with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
         _need_turns(memory, session)
         if what[:1] in "#t":
             turns = memory.recall([_number(what[1:], what)])
-            print(turns[0].model_dump_json() if as_json else turns_as_text(turns))
+            print(turn_line(turns[0]) if as_json else turns_as_text(turns))
             return
         page = _page(memory, _number(what.removeprefix("p"), what))
         if save:
@@ -154,6 +156,7 @@ def recall(
 def pages(
     save: Annotated[Path | None, typer.Option(help="Write every page as a PNG file into this folder.", file_okay=False)] = None,
     tier: Annotated[str, typer.Option(help="The tier of the saved pictures.")] = "gundam",
+    draw: Annotated[bool, typer.Option("--all", help="Draw first what contexts have left out undrawn, however much it is.")] = False,
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
@@ -168,7 +171,7 @@ def pages(
 
     with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
         _need_turns(memory, session)
-        found, at, verified = memory.pages(), Tier.parse(tier), memory.verifications()
+        found, at, verified = memory.pages(draw=draw), Tier.parse(tier), memory.verifications()
         if save:
             with progress("drawing", len(found)) as advance:
                 save_pictures(save, ((page.index, at, page.image(at)) for page in found), advance)

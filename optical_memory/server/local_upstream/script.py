@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["Answered", "CallMade", "scripted"]
 
-LINES, LINE = 400, "the step went well and its value was kept in the log"  # of output, some 23 kB
+LINES, LINE = 400, "went well and its value was kept in the log"  # of output, some 23 kB
 ROUND = re.compile(r"ROUND (\d+) OF (\d+)")
 
 
@@ -43,7 +43,7 @@ def scripted(newest: str, tools: Sequence[str]) -> Answered:
     found = [(int(match[1]), int(match[2])) for match in ROUND.finditer(newest)]
     if found and tools and found[-1][0] < found[-1][1]:
         number, last = found[-1]
-        command = f"echo ROUND {number + 1} OF {last}; seq 1 {LINES} | sed 's/$/: {LINE}/'"
+        command = f"echo ROUND {number + 1} OF {last}; seq 1 {LINES} | sed 's/$/ of {number + 1}: {LINE}/'"
         arguments = {"command": command, "description": f"round {number + 1}"}
         tool = _shell(tools)
         call = CallMade(f"call_{name[:20]}", tool, {"cmd": command} if tool == "exec_command" else arguments)

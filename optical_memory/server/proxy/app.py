@@ -177,6 +177,8 @@ class _Exchange:
             return answer
         await answer.close()
         self._rewriter.returned(sent)
+        if self._call.refused:
+            self._rewriter.refused(sent, self._call.refused, also_original=False)
         return again
 
     async def _relay(self, answer: Answer) -> None:

@@ -170,13 +170,18 @@ class Page:
         assert self.picture_of is not None, "this page was not opened through a memory"
         return self.picture_of(self, Tier.parse(tier))
 
-    def save(self, path: str | os.PathLike[str], tier: Tier | str = Tier.GUNDAM) -> None:
-        """Write the page to a PNG file, as it was drawn or at a tier. Raises `RenderError`, `OSError`."""
-        image = self.image(tier)
+    @property
+    def full_tier(self) -> Tier:
+        """The faintest tier that has the page's full resolution."""
+        return min((tier for tier in Tier if max(self.size(tier)) >= max(self.width, self.height)), default=max(Tier))
+
+    def save(self, path: str | os.PathLike[str], tier: Tier | str | None = None) -> None:
+        """Write the page to a PNG file, at a tier or, by default, as it was drawn. Raises `RenderError`, `OSError`."""
+        image = self.image(self.full_tier if tier is None else tier)
         Path(path).write_bytes(image)
 
     def _repr_html_(self) -> str:
-        data = base64.b64encode(self.image(Tier.GUNDAM)).decode("ascii")
+        data = base64.b64encode(self.image(self.full_tier)).decode("ascii")
         return f'<img style="background:#fff;max-width:100%" alt="Page {self.index}" src="data:image/png;base64,{data}">'
 
     def size(self, tier: Tier | str) -> tuple[int, int]:

@@ -52,17 +52,19 @@ class Conversations(Generic[T]):
         *,
         name: str | None = None,
         takes_images: bool = True,
+        asks_resolution: bool = False,
     ) -> R | None:
         """Return `render(pieces to send)`; None to send the messages unchanged: for an unknown model, or, with a warning, after a failure.
 
         Args:
             model: the provider's name of the model that reads the pages.
             takes_images: False for a model without image input.
+            asks_resolution: whether `render` asks for the `media_resolution` that each page was counted at.
             name: the conversation's name, if it has one; finds the state even if the beginning was changed.
 
         Raises `BudgetTooSmall`.
         """
-        memory = self._memories.memory_for(model, takes_images=takes_images)
+        memory = self._memories.memory_for(model, takes_images=takes_images, asks_resolution=asks_resolution)
         if memory is None or not messages:
             return None
         keyed = [(self._key(message), message) for message in messages]
@@ -108,34 +110,21 @@ def digest(value: Any) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def readable(content: object) -> str | list[Mapping[str, Any]]:
-    """Convert content in OpenAI's shapes to blocks that a turn can hold. What is neither text nor an image becomes `[type]`."""
+def readable(content: object) -> str | list[Any]:
+    """Return content in OpenAI's shapes as a turn can hold it: an image that a page cannot show becomes `[type]`."""
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, Sequence):
-        return str(content)
-    return [block for item in content for block in _readable(item)]
+        return [content] if isinstance(content, Mapping) else str(content)
+    return [block if _can_be_shown(block) else {"type": "text", "text": f"[{block['type']}]"} for block in content]
 
 
-def _readable(block: object) -> Iterator[Mapping[str, Any]]:
-    if not isinstance(block, Mapping):
-        yield {"type": "text", "text": str(block)}
-        return
-    kind, said = block.get("type"), block.get("text", block.get("refusal"))
-    if kind in ("thinking", "redacted_thinking", "reasoning"):
-        return
-    if isinstance(said, str):
-        yield {"type": "text", "text": said}
-    elif kind in ("image_url", "input_image", "image") and _can_be_shown(block):
-        yield block
-    else:
-        yield {"type": "text", "text": f"[{kind or 'content'}]"}
-
-
-def _can_be_shown(picture: Mapping[str, Any]) -> bool:
-    """Whether a page can show an image or name its URL; a provider's own file cannot be shown."""
+def _can_be_shown(block: object) -> bool:
+    """Whether a block is no image, or one that a page can show, or name by its URL or id."""
+    if not isinstance(block, Mapping) or block.get("type") not in ("image_url", "input_image", "image"):
+        return True
     try:
-        turn_of({"role": "user", "content": [picture]})
+        turn_of({"role": "user", "content": [block]})
     except InvalidTurn:
         return False
     return True

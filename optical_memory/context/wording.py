@@ -9,9 +9,10 @@ from ..pages.tiers import Tier
 from ..text.labels import label_text
 from .plan import Plan
 
-__all__ = ["framing_text", "page_text"]
+__all__ = ["ASK_BY_NUMBER", "framing_text", "page_text"]
 
 
+ASK_BY_NUMBER = "To get the exact words of any turn, ask for it by its number."
 RANGES_NAMED = 6  # most ranges of turns left out that the framing text lists; pins can split the past into many
 
 
@@ -41,7 +42,7 @@ def framing_text(plan: Plan, shaped: Sequence[Tier] = ()) -> str:
         ranges += " and others" if len(left_out) > RANGES_NAMED else ""
         sentences.append(f"Turns not shown: {ranges}.")
     if sentences:
-        sentences.append("To get the exact words of any turn, ask for it by its number.")
+        sentences.append(ASK_BY_NUMBER)
     return " ".join(sentences)
 
 

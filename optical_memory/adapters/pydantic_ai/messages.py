@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
+from ...context.context import PagePart
 from ...context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ...errors import MissingExtra
+from ...text.surrogates import sendable
 from ...turns.from_messages import turn_of
 from ...turns.turn import Turn
 from ..conversation_states import readable
@@ -24,7 +26,7 @@ try:
 except ImportError as exc:
     raise MissingExtra("the adapter for Pydantic AI", "pydantic-ai") from exc
 
-__all__ = ["Said", "key_of", "render", "said_in", "turn_of_said"]
+__all__ = ["PageDialect", "Said", "key_of", "render", "said_in", "turn_of_said"]
 
 Block = dict[str, Any]
 
@@ -41,6 +43,29 @@ ROLES = {
 }
 REVEALING = ("tool-search", "capability-load")  # kinds of tools whose results the framework reads again in every request
 UNBOUND = ("openai", "azure", "google")  # providers whose reasoning is not bound to what is before it
+
+
+@dataclass(frozen=True, slots=True)
+class PageDialect:
+    """What a provider is asked with a page's picture: Google's models for a `media_resolution`, others for OpenAI's `detail`.
+
+    Models that know neither ignore it, but GoogleModel takes any other key for a setting of videos, and fails.
+    """
+
+    google: bool = False
+    detail: str | None = None
+
+    @classmethod
+    def of(cls, system: str, detail: str | None) -> PageDialect:
+        """Return the dialect of a provider, by Pydantic AI's name of it: `openai`, `google`, `google-vertex`, ..."""
+        return cls(google=system.startswith("google"), detail=detail)
+
+    def asked(self, page: PagePart) -> dict[str, Any] | None:
+        """Return the `vendor_metadata` of a page's picture; None to ask for nothing."""
+        if not self.google:
+            return {"detail": page.detail(self.detail)}
+        asked = page.rung.part_resolution
+        return {"media_resolution": {"level": asked}} if asked else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +118,7 @@ def key_of(said: Said) -> Hashable:
     """Return a hashable key that determines a turn. Texts are not copied."""
     if isinstance(said.message, ModelRequest):
         return _key(said.message.parts[said.index])
-    return ("response", *[_key(part) for part in said.message.parts if part.part_kind != "thinking"])
+    return ("response", *[_key(part) for part in said.message.parts])
 
 
 def _key(part: Any) -> Hashable:
@@ -120,7 +145,7 @@ def _item_key(item: Any) -> Hashable:
 
 
 def turn_of_said(said: Said) -> Turn:
-    """Convert `said` to a turn. What is neither text nor an image becomes `[type]`."""
+    """Convert `said` to a turn."""
     part = said.part
     if part is None:
         parts = _parts(said.message)
@@ -130,6 +155,8 @@ def turn_of_said(said: Said) -> Turn:
     if part.part_kind == "retry-prompt" and part.tool_name is None:
         role = "developer"
     answered = {"tool_call_id": part.tool_call_id, "name": part.tool_name} if role == "tool" else {}
+    failed = part.part_kind == "retry-prompt" or getattr(part, "outcome", "success") in ("failed", "denied")
+    answered |= {"status": "error"} if role == "tool" and failed else {}
     return turn_of({"role": role, "content": _plain(_request(part)), **answered})
 
 
@@ -155,17 +182,19 @@ def _request(part: Any) -> Iterator[Block]:
 
 
 def _response(part: Any) -> Iterator[Block]:
-    """Yield the blocks of a part of a response that is neither reasoning nor a tool call."""
+    """Yield the blocks of a part of a response that is no tool call."""
     kind = part.part_kind
     if kind == "builtin-tool-call":
         yield _text(f"[{part.tool_name}({part.args_as_json_str()})]")
     elif kind == "builtin-tool-return":
         yield _text(f"[{part.tool_name}: {part.model_response_str()}]")
+    elif kind == "thinking":
+        yield {"type": "thinking", "thinking": part.content or "", **({"signature": part.signature} if part.signature else {})}
     elif kind == "file":
         yield _block(part.content)
     elif kind == "speech":
         yield _text(part.transcript or "[audio]")
-    elif kind not in ("thinking", "tool-call"):
+    elif kind != "tool-call":
         yield _text(getattr(part, "content", None) or f"[{kind}]")
 
 
@@ -174,14 +203,23 @@ def _block(item: Any) -> Block:
     if isinstance(item, str):
         return _text(item)
     if isinstance(item, BinaryContent):
-        if not item.is_image:
-            return _text(f"[{item.media_type}]")
         data = base64.b64encode(item.data).decode("ascii")
+        if not item.is_image:
+            return {"type": "file", "media_type": item.media_type, "data": data}
         return {"type": "image", "source": {"type": "base64", "media_type": item.media_type, "data": data}}
     if item.kind == "image-url":
         return {"type": "image_url", "image_url": {"url": item.url}}
-    said = getattr(item, "content", None)
-    return _text(said if isinstance(said, str) else f"[{' '.join(filter(None, (item.kind, getattr(item, 'url', ''))))}]")
+    said, url = getattr(item, "content", None), getattr(item, "url", None)
+    if isinstance(said, str):
+        return _text(said)
+    return {"type": "file", "media_type": _media_type(item), **({"url": url} if url else {"file_id": getattr(item, "file_id", "")})}
+
+
+def _media_type(item: Any) -> str:
+    try:
+        return str(getattr(item, "media_type", ""))
+    except ValueError:  # a URL whose ending says nothing
+        return ""
 
 
 def _text(text: str) -> Block:
@@ -197,7 +235,7 @@ def _plain(blocks: Iterable[Block]) -> str | list[Mapping[str, Any]]:
 # -- what is sent ------------------------------------------------------------------------------------------------------------------------
 
 
-def render(pieces: Iterable[Piece], said: Sequence[Said], messages: Sequence[ModelMessage], detail: str | None) -> list[ModelMessage]:
+def render(pieces: Iterable[Piece], said: Sequence[Said], messages: Sequence[ModelMessage], dialect: PageDialect) -> list[ModelMessage]:
     """Return the messages to send for `pieces`, which number `said`.
 
     Parts that only the framework reads, or that still apply, come right after the pages if their message has moved to one.
@@ -210,14 +248,14 @@ def render(pieces: Iterable[Piece], said: Sequence[Said], messages: Sequence[Mod
     if messages:
         sending.add(0, range(_opening(0, messages[0])))
     for piece in order[:after]:
-        sending.piece(piece, said, detail)
+        sending.piece(piece, said, dialect)
     for place, index in _holding(messages, [place for place in range(gone_to + 1) if place not in shown]):
         sending.add(place, [index])
     silent = deque(sorted(set(range(gone_to + 1, len(messages))) - {one.place for one in said}))
     for piece in order[after:]:
         while silent and isinstance(piece, Kept) and silent[0] < said[piece.number - 1].place:
             sending.whole(silent.popleft())
-        sending.piece(piece, said, detail)
+        sending.piece(piece, said, dialect)
     for place in silent:
         sending.whole(place)
     return sending.messages()
@@ -259,6 +297,7 @@ class _Sending:
         self._originals = originals
         self._out: list[ModelMessage | _Some] = []
         self._stood: set[int] = set()
+        self._ids: dict[tuple[int, int], str] = {}  # by place and index of a part: the id to send instead of its own
 
     def add(self, place: int, indices: Iterable[int], *, stale: bool = False) -> None:
         """Add parts of an original."""
@@ -272,22 +311,25 @@ class _Sending:
         """Add an original as it is."""
         self._out.append(self._originals[place])
 
-    def piece(self, piece: Piece, said: Sequence[Said], detail: str | None) -> None:
+    def piece(self, piece: Piece, said: Sequence[Said], dialect: PageDialect) -> None:
         """Add the content of a piece."""
         match piece:
-            case Kept(number, stale):
-                self._keep(said[number - 1], stale)
+            case Kept(number, stale, ids):
+                self._keep(said[number - 1], stale, ids)
             case Pages():
-                self._out.append(ModelRequest(parts=[UserPromptPart([*_pages(piece, detail)])]))
+                self._out.append(ModelRequest(parts=[UserPromptPart([*_pages(piece, dialect)])]))
             case Note(_, text):
                 self._out.append(ModelRequest(parts=[UserPromptPart(text)]))
-            case MissingResult(number, call_id, text):
+            case MissingResult(number, call_id, text, own_id):
                 calls = (part for part in _parts(said[number - 1].message) if part.part_kind == "tool-call")
-                name = next(call.tool_name for call in calls if call.tool_call_id == call_id)
+                name = next(call.tool_name for call in calls if call.tool_call_id == (own_id or call_id))
                 self._out.append(ModelRequest(parts=[ToolReturnPart(tool_name=name, content=text, tool_call_id=call_id)]))
 
-    def _keep(self, one: Said, stale: bool) -> None:
+    def _keep(self, one: Said, stale: bool, ids: Sequence[str]) -> None:
         parts = _parts(one.message)
+        if ids:
+            calls = [index for index, part in enumerate(parts) if part.part_kind == "tool-call"] if one.part is None else [one.index]
+            self._ids |= {(one.place, index): new for index, new in zip(calls, ids, strict=True)}
         if isinstance(one.message, ModelResponse):
             self.add(one.place, range(len(parts)), stale=stale)
             return
@@ -299,24 +341,28 @@ class _Sending:
     def messages(self) -> list[ModelMessage]:
         """Return what was added, in order."""
         built = [self._built(one) if isinstance(one, _Some) else one for one in self._out]
-        return [message for message in built if message is not None]
+        return sendable([message for message in built if message is not None])
 
     def _built(self, some: _Some) -> ModelMessage | None:
         message = self._originals[some.place]
-        parts = [_parts(message)[index] for index in sorted(some.indices)]
+        parts = [self._part(some.place, index) for index in sorted(some.indices)]
         if some.stale:
             parts = [part for part in parts if not _is_bound(part)]
-        if len(parts) == len(message.parts):
+        if len(parts) == len(message.parts) and all(part is own for part, own in zip(parts, message.parts, strict=True)):
             return message
         return replace(message, parts=parts) if parts else None  # type: ignore[arg-type]  # the same type of parts
 
+    def _part(self, place: int, index: int) -> Any:
+        part, new = _parts(self._originals[place])[index], self._ids.get((place, index))
+        return replace(part, tool_call_id=new) if new else part
 
-def _pages(group: Pages, detail: str | None) -> Iterator[UserContent]:
+
+def _pages(group: Pages, dialect: PageDialect) -> Iterator[UserContent]:
     if group.framing:
         yield group.framing
     for page in group.pages:
         yield page.text
-        yield BinaryContent(page.image(), media_type="image/png", vendor_metadata={"detail": page.detail(detail)})
+        yield BinaryContent(page.image(), media_type="image/png", vendor_metadata=dialect.asked(page))
 
 
 def _is_bound(part: Any) -> bool:

@@ -16,16 +16,16 @@ from typing import NamedTuple
 
 from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PageRun, PagesLost
-from ..archive.undrawn import PREFIX, Undrawn, kept_free, merged, without
+from ..archive.undrawn import PREFIX, Undrawn, handed_over, kept_free, merged, without
 from ..errors import RenderError
 from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
 from ..text.excerpts import said
-from ..text.screening import asks_to_be_obeyed
-from ..turns.exchanges import starts_exchange, units_of
+from ..turns.exchanges import starts_exchange
 from ..turns.turn import Turn
 from .repeats import References, referred_to
+from .screening import Screening
 from .sizes import BLOCK, Sizes, Tally, blocks, newest_units, units_from
 from .triggers import LONG_EXCHANGE, WaterMarks
 
@@ -33,6 +33,7 @@ __all__ = ["Sealing", "Shortened", "Wanted"]
 
 GAUGED, GAUGED_TEXT = 0.25, 3_000  # about so many pages of turns, of which so many characters each, tell how a renderer packs
 SMALL_REST = 2.0  # pages; a rest that is this small, or a quarter of what is wanted, is drawn too, so that pages begin where it begins
+NEWEST = 1.2  # pages drawn first at an open end of a long range: one, and what an estimate may be wrong by, which stays text
 LEAST_DENSITY = 0.01
 RETURNING = 0.4  # of a page of text, about as much as does not fill one at an open end
 LABEL = "[page 1234 #123456-123465 2026-01-01]"
@@ -100,7 +101,7 @@ class Sealing:
         self.loose: list[Turn] = []
         self.redrawn: list[PageRun] = []
         self._references = References(lambda start: referred_to(archive(), self.runs, start)) if repeats else None
-        self._screen, self._asking = screen, dict[int, bool]()
+        self._screening = Screening(on=screen)
         self._gauge, self.label = 0.0, LABEL
         self._open_end = 0  # the last turn that left the text; what fills no page before it may return
         self._read_loose(max(LONG_EXCHANGE * marks.high, budget or 0) if draws else budget)
@@ -128,7 +129,7 @@ class Sealing:
     @property
     def screened(self) -> set[int]:
         """Numbers of the loose turns that ask to be obeyed; none unless they are screened."""
-        return {turn.number for turn in self.loose if self._asks(turn)}
+        return {turn.number for turn in self.loose if self._screening.asks(turn)}
 
     def density(self, each: Undrawn) -> float:
         """Estimate how many pages a page's worth of a range becomes, from the newest pages of the session."""
@@ -158,7 +159,7 @@ class Sealing:
         """Move loose turns before `start` into ranges that are not drawn, except those that stay text."""
         if not self.draws:
             return
-        kept = self.kept_off_pages() | self._screened_units(self.loose)
+        kept = self.kept_off_pages() | self._screening.kept(self.loose)
         before = [turn for turn in self.loose if turn.number < start]
         leaving = [turn for turn in before if turn.number not in kept]
         if leaving and leaving[-1] is before[-1] and leaving[-1].number > self.end:
@@ -184,7 +185,8 @@ class Sealing:
             if self.draws and pages:
                 density = self.density(each)
                 is_rest_small = each.size * density - pages <= max(SMALL_REST, pages / 4)
-                enough = float("inf") if is_rest_small else pages / density
+                is_apart = self.is_open(each) and not partial  # the newest page begins where it is full before the text goes on
+                enough = float("inf") if is_rest_small else (NEWEST if is_apart else pages) / density
                 turns = newest_units(self._read, each.first, each.last + 1, self._sizes.size, enough)
                 self._seal(each, turns, pages, seal_last=partial or not self.is_open(each))
 
@@ -270,10 +272,10 @@ class Sealing:
     def _seal(self, each: Undrawn, turns: Sequence[Turn], pages: int, *, seal_last: bool) -> None:
         """Draw turns of a range, of which about `pages` pages are wanted. What is on no page afterwards is loose.
 
-        A range without turns is dropped: they were erased.
+        A range without turns is dropped: they were erased. What it was thought to hold is in the others, since sizes are shared out.
         """
         if not turns:
-            self.undrawn.remove(each)
+            self.undrawn = handed_over(self.undrawn, each)
             return
         same = self._references.choose(turns, self.loose) if self._references else {}
         self._take(self._not_drawn(turns, pages, seal_last=seal_last, same=same))
@@ -283,7 +285,7 @@ class Sealing:
     def _not_drawn(self, turns: Sequence[Turn], pages: int, *, seal_last: bool, same: Mapping[int, int]) -> list[Turn]:
         """Draw turns, with the references `same`, and return those that are on no page afterwards."""
         try:
-            for group in self._drawable(turns):
+            for group in self._screening.drawable(turns):
                 self._archive().seal(group, pages=pages, seal_last=seal_last or group[-1] is not turns[-1], same=same)
         except PagesLost:
             raise
@@ -307,29 +309,6 @@ class Sealing:
         self.runs = self._archive().runs()
         self._spent = [each.fewer(added) if each.first == run.first else each for each in self._spent]
         return added > 0
-
-    def _asks(self, turn: Turn) -> bool:
-        if not self._screen or turn.role in ("system", "developer"):
-            return False
-        if turn.number not in self._asking:
-            self._asking[turn.number] = asks_to_be_obeyed(f"{turn.name or ''}\n{turn.text}")
-        return self._asking[turn.number]
-
-    def _screened_units(self, turns: Sequence[Turn]) -> set[int]:
-        """Return the numbers of the turns whose unit holds one that asks to be obeyed: a call and its results stay together."""
-        asking = (unit for unit in units_of(turns) if any(map(self._asks, unit))) if self._screen else ()
-        return {turn.number for unit in asking for turn in unit}
-
-    def _drawable(self, turns: Sequence[Turn]) -> list[list[Turn]]:
-        """Group adjacent turns that may stand on pages."""
-        kept, groups, before = self._screened_units(turns), list[list[Turn]](), None
-        for turn in turns:
-            if turn.number not in kept:
-                if before is None:
-                    groups.append([])
-                groups[-1].append(turn)
-            before = None if turn.number in kept else turn
-        return groups
 
     def _take(self, turns: Sequence[Turn]) -> None:
         """Make adjacent turns of a range loose, and leave them and those on pages out of the ranges."""

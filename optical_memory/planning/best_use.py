@@ -7,7 +7,7 @@ tiers:
 1. *Price a token.* At a price per token the best choice is found exactly, from the last page to the first (`_best_at`). The choice is also
    the best of all that take no more tokens than itself (H. Everett, Operations Research 11, 1963).
 2. *Find the price.* Two choices, neighbours as the price falls, enclose the room: one fits and the next does not (`_enclose`). Every page
-   is at least as sharp in the second, since its worth grows with its level and so do its tokens (D. M. Topkis, Operations Research 26, 1978).
+   is at least as sharp in the second, since sharper options cost more (D. M. Topkis, Operations Research 26, 1978).
 3. *Spend the rest*: single steps from either neighbour, in an order that does not depend on the room (`_between`).
 
 So a larger room is never worth less, and leaves out no page that a smaller one shows, whatever the pages are.

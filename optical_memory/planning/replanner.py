@@ -199,7 +199,8 @@ class _Attempt:
         return plan, total
 
     def _squeezed(self, past: Past, room: int) -> Plan:
-        decisions = squeeze(past.candidates, room, self.settings.policy, self.pricing.profile, past.images)
+        policy, profile = self.settings.policy, self.pricing.profile
+        decisions = squeeze(past.candidates, room, policy, profile, past.images, letter=self.settings.style.font_size)
         return self._plan_of(past, decisions, squeezed=True)
 
     def _framing_tokens(self, plan: Plan) -> int:

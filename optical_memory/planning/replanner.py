@@ -187,7 +187,8 @@ class _Attempt:
         total = plan.prefix_tokens + past.tail_tokens
         if self.budget is None or total <= self.budget:
             return plan, total
-        for target in (room_target(self.budget, past.tail_tokens), self.budget):
+        is_cached = self.pricing.profile.cache.read is not None
+        for target in (room_target(self.budget, past.tail_tokens, is_cached=is_cached), self.budget):
             room = target - past.tail_tokens - self._framing_tokens(plan)
             plan = self._squeezed(past, room)
             total = plan.prefix_tokens + past.tail_tokens

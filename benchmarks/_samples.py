@@ -41,7 +41,7 @@ KINDS = {
         Kind("prose", CHATS),
         Kind("chat", CHATS),
         Kind("code", ROOT / "tests" / "data" / "coding-agent.json", mono=True),
-        Kind("json", ROOT / "optical_memory" / "data" / "airline-agent.json", mono=True),
+        Kind("json", ROOT / "optical_memory" / "demo" / "airline-agent.json", mono=True),
         Kind("chinese", ROOT / "tests" / "data" / "travel-chat-chinese.json", language="chi_sim"),
     )
 }

@@ -24,7 +24,7 @@ from optical_memory.turns.from_messages import turn_of
 from ._console import open_console
 
 HERE = Path(__file__).parent.parent
-FILES = (HERE / "optical_memory" / "data" / "airline-agent.json", *sorted((HERE / "tests" / "data").glob("*.json")))
+FILES = (HERE / "optical_memory" / "demo" / "airline-agent.json", *sorted((HERE / "tests" / "data").glob("*.json")))
 RENDERERS = ("chromium", "pillow")
 
 

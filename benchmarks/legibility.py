@@ -126,8 +126,8 @@ def _columns(shown: bytes, page: RenderedPage, cell: Cell) -> list[str]:
     size = (cell.style.code_size if cell.kind.mono else cell.style.font_size) * canvas.scale * ratio
     readings = []
     for column in range(cell.style.columns):
-        left = canvas.margin + column * canvas.pitch
-        box = (left - canvas.gutter / 2 + 1, 0, left + canvas.column_width + canvas.gutter / 2 - 1, page.height)
+        left = canvas.left - canvas.lane + column * canvas.pitch
+        box = (left, 0, left + canvas.column_width, page.height)
         crop = image.crop((max(0, round(box[0] * ratio)), 0, round(box[2] * ratio), image.height))
         readings.append(read(crop, size, cell.kind.language))
     return readings

@@ -34,6 +34,8 @@ Failure: the world did not cooperate; the caller did nothing wrong.
 
 from __future__ import annotations
 
+from .text.excerpts import excerpt
+
 __all__ = [
     "BrowserNotFound",
     "BudgetTooSmall",
@@ -102,7 +104,7 @@ class LengthConflict(StoreError):
     """
 
     def __init__(self, session: str, expected: int, length: int) -> None:
-        super().__init__(f"session {session!r} has {length} turns, not {expected} as expected: read what is new, then append again")
+        super().__init__(f"session {excerpt(session)} has {length} turns, not {expected} as expected: read what is new, then append again")
         self.expected, self.length = expected, length
 
 
@@ -172,7 +174,7 @@ class UnknownName(ValueError):
     """No back end of that name; the message lists the known ones."""
 
     def __init__(self, kind: str, name: str, known: list[str], hint: str = "") -> None:
-        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}{hint}")
+        super().__init__(f"unknown {kind} {excerpt(name)}; known: {', '.join(sorted(known))}{hint}")
         self.name = name
 
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from ..context.messages.request_outline import Piece, outline
 from ..errors import InvalidTurn, RenderError
+from ..text.excerpts import said
 from ..turns.from_messages import TurnLike, turn_of
 from .settings import AdapterSettings, ModelMemories
 
@@ -74,7 +75,7 @@ class Conversations(Generic[T]):
             self._keep([places[-1], *places[: name is not None]], known if shown.state == known else shown.state)
             return render(outline(shown.context))
         except (InvalidTurn, TypeError, RenderError) as exc:
-            warnings.warn(f"the past is sent as text: {exc}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"the past is sent as text: {said(exc)}", RuntimeWarning, stacklevel=2)
             return None
 
     def _find(self, places: Sequence[Hashable]) -> State | None:

@@ -25,6 +25,7 @@ from ..context.context import Context
 from ..context.messages.request_outline import Kept, MissingResult, Note, Pages, outline
 from ..errors import InvalidTurn, MissingExtra, RenderError, UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
+from ..text.excerpts import said
 from ..turns.from_messages import turn_of
 from ..turns.turn import ImageContent, TextContent, Turn
 from ..worker_threads import in_thread
@@ -77,7 +78,7 @@ class OpticalMemoryBlock(BaseMemoryBlock[list[ChatMessage]]):
         try:
             return [*_messages(context, self.detail, followed=followed)]
         except RenderError as exc:
-            warnings.warn(f"the past is sent as text: {exc}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"the past is sent as text: {said(exc)}", RuntimeWarning, stacklevel=2)
             return [_message(turn) for turn in self.memory.turns()]
 
 

@@ -12,6 +12,7 @@ from ..planning.settings import ViewOptions, ViewSettings
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_for_model, profile_of, text_only
 from ..stores.base import DerivedCache, open_store
+from ..text.excerpts import excerpt
 from ..turns.from_messages import TurnLike
 
 __all__ = ["AdapterSettings", "ModelMemories"]
@@ -92,4 +93,6 @@ class ModelMemories(Generic[T]):
         if model not in self._unknown:
             self._unknown.add(model)
             budget = "" if self.settings.budget is None else f", within the budget of {self.settings.budget:,} tokens"
-            warnings.warn(f"no reader profile for the model {model!r}: it gets text{budget}. Pass reader=...", RuntimeWarning, stacklevel=4)
+            warnings.warn(
+                f"no reader profile for the model {excerpt(model)}: it gets text{budget}. Pass reader=...", RuntimeWarning, stacklevel=4
+            )

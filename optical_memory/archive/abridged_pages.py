@@ -10,24 +10,32 @@ It is drawn large, in all greys, and then scaled down: letters drawn at the smal
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from ..pages.page import Page, PageStyle
 from ..renderers.base import RenderedPage, Renderer
 from ..renderers.document.compaction import minify_json
-from ..renderers.document.turn_heads import head_labels
+from ..renderers.document.turn_heads import reference_to, speaker_labels
 from ..text.salience import Rarity, sentences, worth
 from ..turns.exchanges import exchanges_of
+from ..turns.repeated import RepeatedTurn
 from ..turns.turn import Turn
 
 __all__ = ["LEFT_OUT", "Share", "larger", "shaped", "shares_of"]
 
 LEFT_OUT = "…"
 LARGER = 8 / 7  # letter size of an abridged page relative to a plain one: 16 px for 14, which are 8 px and 7 at Tiny
-TRIALS = 7  # drawings per page; they find the share of sentences that fit to within 1 %
+TRIALS = 7  # most drawings per page; two or three find the number of sentences that fit
+HEAD = 40  # characters of a page that a turn's number and speaker take
+LEAST_FILL = 0.05
+TIGHTER = 1.03  # fewer turns on a page leave fewer unfinished lines
+CAUTION = 0.1  # share of the sentences to leave out after a first drawing that does not fit; doubled each time
+ENOUGH = 0.98  # share of its columns from which a page is full: what is left is a line or two
+FULL, SURE = 0.95, 1.01  # no more is tried on a page this full, if a sentence more takes so many times its room
 FENCES = ("```", "~~~")  # Markdown code fences
 EDGE = 40  # characters after the edge of a page that are searched for a space
 _WHITE = re.compile(r"\s")
@@ -64,7 +72,7 @@ def shares_of(page: Page, pages: Sequence[Page], turns: Sequence[Turn]) -> list[
     by_number = {turn.number: turn for turn in turns}
     exchanges = exchanges_of(turns)
     ordered = [turn.number for exchange in exchanges for unit in exchange for turn in unit]
-    labels = dict(zip(ordered, (label for exchange in exchanges for label in head_labels(exchange)), strict=True))
+    labels = dict(zip(ordered, (label for exchange in exchanges for label in speaker_labels(exchange)), strict=True))
     place = next(at for at, each in enumerate(pages) if each.key == page.key)
     found: list[Share] = []
     for number in dict.fromkeys(segment.turn for segment in page.segments):
@@ -120,15 +128,29 @@ def shaped(renderer: Renderer, style: PageStyle, page: Page, shares: Sequence[Sh
     if any(share.turn.images for share in shares):
         return None
     pieces, canvas = _ranked(shares), larger(style, page)
+    loads = _loads(shares, pieces)
     best = None
     fits, most = -1, len(pieces)  # numbers of sentences: the most known to fit; the most that may
-    for trial in range(TRIALS):
-        if fits >= most:
+    room = loads[-1] * TIGHTER / (LARGER**2 * max(page.fill, LEAST_FILL))  # what a page of larger letters should hold
+    less = CAUTION
+    for _ in range(TRIALS):
+        if fits >= most or (best and (best.fill > ENOUGH or (best.fill > FULL and loads[fits + 1] > SURE * room))):
             break
-        count = most if trial == 0 else (fits + most + 1) // 2
+        count = min(most, max(fits + 1, bisect_right(loads, room) - 1))
         drawn = _drawn(renderer, canvas, _abridged(shares, pieces, count))
-        best, fits, most = (drawn, count, most) if drawn else (best, fits, count - 1)
+        if drawn:
+            best, fits, room = drawn, count, loads[count] / max(drawn.fill, LEAST_FILL)
+        elif best:
+            most, room = count - 1, (loads[fits] + loads[count]) / 2
+        else:
+            most, room, less = count - 1, (1 - less) * loads[count], min(2 * less, 0.9)
     return best
+
+
+def _loads(shares: Sequence[Share], pieces: Sequence[_Piece]) -> list[float]:
+    """Return about how many characters of a page the turns take with the n best sentences, for every n from 0 on."""
+    lengths = [len(piece.text) + 1 for piece in sorted(pieces, key=lambda piece: piece.rank)]
+    return list(accumulate(lengths, initial=float(HEAD * len(shares))))
 
 
 def larger(style: PageStyle, page: Page) -> PageStyle:
@@ -153,7 +175,9 @@ def _ranked(shares: Sequence[Share]) -> list[_Piece]:
     texts = [share.text[share.start : share.stop] for share in shares]
     rare = Rarity(texts)
     pieces = [piece for place, share in enumerate(shares) for piece in _pieces_of(place, share)]
-    worths = [worth(piece.text, rare, importance=shares[piece.share].turn.importance) for piece in pieces]
+    told = {(piece.text, shares[piece.share].turn.importance) for piece in pieces}  # a log repeats many of its lines
+    known = {each: worth(each[0], rare, importance=each[1]) for each in told}
+    worths = [known[piece.text, shares[piece.share].turn.importance] for piece in pieces]
     order = sorted(range(len(pieces)), key=lambda at: (-worths[at], at))
     ranks = {at: rank for rank, at in enumerate(order)}
     return [replace(piece, rank=ranks[at]) for at, piece in enumerate(pieces)]
@@ -181,13 +205,15 @@ def _abridged(shares: Sequence[Share], pieces: Sequence[_Piece], count: int) -> 
     own = {place: list(group) for place, group in groupby(pieces, key=lambda piece: piece.share)}
     names = _names(shares)
     turns: list[Turn] = []
-    silent: list[int] = []
+    silent: list[Turn] = []
     for place, share in enumerate(shares):
         text = _text(own.get(place, []), count)
         if not text and turns:
-            silent.append(share.turn.number)
+            silent.append(share.turn)
             continue
         _name_silent(turns, silent)
+        if isinstance(share.turn, RepeatedTurn):
+            text = reference_to(share.turn.same_as)
         turns.append(Turn(number=share.turn.number, role=share.turn.role, name=names[place], content=text or LEFT_OUT))
     _name_silent(turns, silent)
     return turns
@@ -206,14 +232,20 @@ def _names(shares: Sequence[Share]) -> list[str | None]:
     return names
 
 
-def _name_silent(turns: list[Turn], silent: list[int]) -> None:
-    """Append the numbers of turns that keep no sentence to the last turn that keeps one."""
+def _name_silent(turns: list[Turn], silent: list[Turn]) -> None:
+    """Append the numbers of turns that keep no sentence to the last turn that keeps one; references stay."""
     if silent:
-        numbers = f"#{silent[0]}" if len(silent) == 1 else f"#{silent[0]}-#{silent[-1]}"
+        named = [_silent(list(group)) for _, group in groupby(silent, key=lambda turn: getattr(turn, "same_as", 0))]
         last = turns[-1]
         parted = "\n" if last.text.endswith(CALLS) or last.text.endswith(FENCES) else " "
-        turns[-1] = last.model_copy(update={"content": f"{last.text}{parted}{numbers} {LEFT_OUT}"})
+        turns[-1] = last.model_copy(update={"content": f"{last.text}{parted}{' '.join(named)}"})
     silent.clear()
+
+
+def _silent(turns: Sequence[Turn]) -> str:
+    """Return `#13-#15 …`, or `#13-#15 same as #41`."""
+    numbers = f"#{turns[0].number}" if len(turns) == 1 else f"#{turns[0].number}-#{turns[-1].number}"
+    return f"{numbers} {reference_to(turns[0].same_as) if isinstance(turns[0], RepeatedTurn) else LEFT_OUT}"
 
 
 def _text(pieces: Sequence[_Piece], count: int) -> str:

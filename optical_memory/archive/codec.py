@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import SessionCorrupted
-from ..pages.page import Box, Page, Segment
+from ..pages.page import Box, Page, Reference, Segment
+from ..text.excerpts import excerpt
+from ..text.labels import label_text
 from ..turns.attachments import ImageLoad
 
 __all__ = ["decode_pages", "encode_pages"]
@@ -26,11 +28,13 @@ def decode_pages(data: bytes) -> list[Page]:
     """Decode the pages of a record, without their index. Raises `SessionCorrupted` for a damaged record or an unknown version."""
     try:
         record = json.loads(data)
-        if record["v"] != VERSION:
-            raise SessionCorrupted(f"page record of version {record['v']!r}; this release reads version {VERSION}: upgrade optical-memory")
-        return [_from_json(page) for page in record["pages"]]
-    except (ValueError, KeyError, TypeError) as exc:
-        raise SessionCorrupted(f"unreadable page record {data[:60]!r}; pages can be rebuilt: delete it from the store's cache") from exc
+        if (version := record["v"]) == VERSION:
+            return [_from_json(page) for page in record["pages"]]
+    except (ValueError, KeyError, TypeError):  # not as a cause: it would quote what the page holds
+        version = VERSION
+    if version != VERSION:
+        raise SessionCorrupted(f"page record of version {excerpt(version)}; this release reads version {VERSION}: upgrade optical-memory")
+    raise SessionCorrupted(f"unreadable page record of {len(data)} bytes; pages can be rebuilt: delete it from the store's cache")
 
 
 def _to_json(page: Page) -> dict[str, object]:
@@ -45,6 +49,8 @@ def _to_json(page: Page) -> dict[str, object]:
         "missing": page.missing_glyphs,
         "canvas": page.canvas,
         "pictures": astuple(page.pictures),
+        "same": [astuple(reference) for reference in page.same_as],
+        **({"section": page.section} if page.section else {}),
         "segments": [
             [segment.turn, segment.continued, segment.continues, [[box.left, box.top, box.width, box.height] for box in segment.boxes]]
             for segment in page.segments
@@ -63,7 +69,7 @@ def _from_json(fields: dict[str, Any]) -> Page:
         index=0,
         segments=segments,
         text_tokens=int(fields["tokens"]),
-        sidecar=tuple(fields["sidecar"]),
+        sidecar=tuple(label_text(str(string)) for string in fields["sidecar"]),
         width=width,
         height=height,
         importance=float(fields["importance"]),
@@ -72,4 +78,6 @@ def _from_json(fields: dict[str, Any]) -> Page:
         missing_glyphs=int(fields["missing"]),
         canvas=int(fields.get("canvas", 0)),  # records of the first releases have none
         pictures=ImageLoad(*fields.get("pictures", ())),  # absent from records of earlier releases
+        same_as=tuple(Reference(*map(int, reference)) for reference in fields.get("same", ())),
+        section=int(fields.get("section", 0)),
     )

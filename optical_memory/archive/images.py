@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from ..pages.page import Page, PageStyle
 from ..pages.tiers import Tier
 from ..stores.base import Readable, SessionId
+from ..stores.intact import intact
 from .page_archive import PageArchive, sealed_name
 from .page_runs import PagesLost
 
@@ -37,7 +38,7 @@ class PageImages:
     def fetch(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
         """Load all of `wanted` with one read of the store. Raises `PagesLost` with all that cannot be restored."""
         absent = [_name(page, tier) for page, tier in wanted if _name(page, tier) not in self._held]
-        for name, data in (self._store.get(self._session, absent) if absent else {}).items():
+        for name, data in (intact(self._store, self._session, absent) if absent else {}).items():
             self._hold(name, data)
         lost: list[PagesLost] = []
         for page, tier in wanted:
@@ -60,7 +61,7 @@ class PageImages:
         return self._named(name, lambda: self._archive().redraw(page)[name])
 
     def _named(self, name: str, make: Callable[[], bytes]) -> bytes:
-        found = self._held.get(name) or self._store.get(self._session, [name]).get(name)
+        found = self._held.get(name) or intact(self._store, self._session, [name]).get(name)
         return self._hold(name, found if found is not None else make())
 
     def _resized(self, page: Page, tier: Tier, name: str) -> bytes:

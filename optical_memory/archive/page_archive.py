@@ -9,23 +9,30 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from ..errors import RenderError, SessionCorrupted
-from ..pages.page import Page, PageStyle, run_key
+from ..errors import OpticalMemoryError, RenderError, SessionCorrupted
+from ..pages.page import Page, PageStyle, referents_of, run_key
 from ..profiles.pricing import Pricing
 from ..renderers.base import RenderedPage, Renderer
+from ..renderers.document.long_units import sections_of, with_sections
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed
+from ..stores.intact import intact
 from ..text.exact_strings import sidecar_of
-from ..turns.attachments import image_load
-from ..turns.exchanges import Exchange, exchanges_of
-from ..turns.redaction import Redactor, redacted_turn
+from ..turns.exchanges import Exchange, Unit, exchanges_of
+from ..turns.parts import TurnPart
+from ..turns.redaction import Redactor, redacted_turns
+from ..turns.repeated import with_references
 from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
+from .chunks import chunk_of
 from .codec import decode_pages, encode_pages
-from .page_runs import PageRun, PagesLost, discard_runs, runs_named, without_overlaps
+from .drawn_pages import contents_of, page_of, whole_runs
+from .long_units import by_section, costs_of, newest_sections, sections_before, stretches_of
+from .page_runs import PageRun, PagesLost, discard_runs, merged_spans, runs_named, without_overlaps
+from .undrawn import PREFIX, Undrawn, decode_undrawn, encode_undrawn, without
 
 __all__ = ["PageArchive", "sealed_name"]
 
@@ -54,6 +61,8 @@ class PageArchive:
         *,
         sidecar_tokens: int,
         redactor: Redactor | None = None,
+        repeats: bool = True,
+        screened: bool = False,
     ) -> None:
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
         self._pricing, self._sidecar_tokens, self._redactor = pricing, sidecar_tokens, redactor
@@ -62,9 +71,11 @@ class PageArchive:
         if redactor:
             basis.append([redactor.name, redactor.fingerprint])
             self._fingerprint += f" {redactor.name} {redactor.fingerprint}"
+        # Pages sealed with other settings may have references, or hold what screening keeps off them.
+        basis += [name for name, is_set in (("in full", not repeats), ("screened", screened)) if is_set]
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = ArchiveCounts()
-        self._drawn_to = 0  # the last turn found on a page so far
+        self._drawn: list[tuple[int, int]] = []  # turns (first, last) found on pages so far
 
     def runs(self) -> list[PageRun]:
         """Return all runs, in order, without overlaps.
@@ -75,24 +86,46 @@ class PageArchive:
         found = runs_named(self._store.names(self._session, f"run/{self.layout}/"))
         runs = without_overlaps(found)
         if len(runs) < len(found):
-            self.discard([run for run in found if run not in runs])
-        self._drawn_to = max([self._drawn_to, *(run.last for run in runs[-1:])])
+            spans = {(run.first, run.last) for run in runs}
+            shorter = [run for run in found if run not in runs and (run.first, run.last) in spans]
+            self._store.discard(self._session, [run.name(self.layout) for run in shorter])  # the images belong to the longer one too
+            self.discard([run for run in found if run not in runs and run not in shorter])
+        self._drawn = list(merged_spans([*self._drawn, *((run.first, run.last) for run in runs)]))
         return runs
 
-    def pages(self, runs: Sequence[PageRun], first_index: int = 1) -> list[Page]:
-        """Return the pages of adjacent runs; `first_index` is the index of the first. Raises `PagesLost`."""
-        records = self._store.get(self._session, [run.name(self.layout) for run in runs])
+    def undrawn(self, runs: Sequence[PageRun], length: int) -> list[Undrawn]:
+        """Return the ranges of a log of `length` turns that are known not to be drawn, beside the pages of `runs`."""
+        return without(decode_undrawn(self._undrawn_record(), length), runs)
+
+    def keep_undrawn(self, ranges: Sequence[Undrawn]) -> None:
+        """Store the ranges that are not drawn, in place of those stored before."""
+        data = encode_undrawn(ranges)
+        if data != self._undrawn_record():
+            self._store.put(self._session, {PREFIX + self.layout: data})
+
+    def _undrawn_record(self) -> bytes | None:
+        name = PREFIX + self.layout
+        return intact(self._store, self._session, [name]).get(name)
+
+    def pages(self, runs: Sequence[PageRun], numbers: Mapping[int, int] | None = None) -> list[Page]:
+        """Return the pages of runs. Raises `PagesLost`.
+
+        Args:
+            numbers: the number of each run's first page, by the run's first turn; see `page_numbers`. Without it, pages count from 1.
+        """
+        records = intact(self._store, self._session, [run.name(self.layout) for run in runs])
         pages: list[Page] = []
         lost: list[PagesLost] = []
-        index = first_index
+        count = 1
         for run in runs:
+            index = numbers[run.first] if numbers else count
+            count += run.pages
             try:
                 found = self._read(run, records.get(run.name(self.layout)))
             except PagesLost as exc:
                 lost.append(exc)
                 continue
             pages += [replace(page, index=index + place) for place, page in enumerate(found)]
-            index += run.pages
         if lost:
             raise PagesLost([run for each in lost for run in each.runs], lost[0].why)
         return pages
@@ -113,45 +146,99 @@ class PageArchive:
         except SessionCorrupted as exc:
             raise PagesLost([run], str(exc)) from exc
 
-    def seal(self, turns: Sequence[Turn], *, seal_last: bool) -> int:
+    def seal(self, turns: Sequence[Turn], *, seal_last: bool, pages: int = 1, same: Mapping[int, int] | None = None) -> int:
         """Draw and store pages of `turns`; return the number of the first turn that is on no page.
 
         Args:
             seal_last: seal the last page even if it is not full. If False, turns that do not fill a page are left off.
+            same: turns to draw as a reference, each with the number of the turn that has its words; see `planning.repeats`.
+
+        Of a long unit, only the last sections are drawn, without references, with about `pages` pages at most; see `lengthen`.
 
         Raises `RenderError`, keeping the pages sealed before; `PagesLost` if one of the turns was erased meanwhile.
         """
+        first = turns[-1].number + 1
+        for stretch, is_long in stretches_of(turns):
+            if is_long:
+                self._seal_long(stretch, pages)
+            else:
+                first = self._seal_stretch(stretch, same, seal_last=seal_last or stretch[-1] is not turns[-1])
+        return first
+
+    def lengthen(self, run: PageRun) -> int:
+        """Draw sections of a long unit before those on the pages of its run; return the number of pages, 0 if all were drawn.
+
+        Raises `RenderError`; `PagesLost` if one of its turns was erased meanwhile.
+        """
+        pages = self.pages([run])
+        if pages[0].section <= 1:
+            return 0
+        turns = self._store.read(self._session, run.first, run.last + 1)
+        if len(turns) != run.turns:
+            raise PagesLost([run], "a turn on them was erased")
+        drawn = self._drawn_unit(turns)
+        rendered = self._render_sections(sections_before(drawn, pages))
+        costs = {turn.number: self._pricing.cost(turn) for turn in turns}
+        before = self._pages_of(rendered, drawn, costs)
+        self._store_run(replace(run, pages=len(before) + len(pages)), [*before, *pages], _pictures(before, rendered))
+        self._store.discard(self._session, [run.name(self.layout)])  # its pages belong to the longer one now
+        self.counts.pages_sealed += len(before)
+        return len(before)
+
+    def drawn_whole(self, run: PageRun) -> PageRun:
+        """Draw what is not drawn of a long unit; return its run. Raises like `lengthen`."""
+        while added := self.lengthen(run):
+            run = replace(run, pages=run.pages + added)
+        return run
+
+    def _seal_long(self, turns: Sequence[Turn], pages: int) -> None:
+        drawn = self._drawn_unit(turns)
+        rendered = self._render_sections(newest_sections(drawn, pages))
+        self._record([(rendered, drawn)], {turn.number: self._pricing.cost(turn) for turn in turns})
+
+    def _seal_stretch(self, turns: Sequence[Turn], same: Mapping[int, int] | None, *, seal_last: bool) -> int:
         rest, chunk = list(turns), CHUNK_TOKENS
         while rest:
-            exchanges, is_all = self._chunk(rest, chunk)
-            try:
-                drawn = self._redacted(exchanges)
-                rendered = self._render(drawn, seal_last=seal_last and is_all)
-            except RenderError:
-                self.counts.render_failures += 1
-                raise
+            exchanges, is_all = chunk_of(rest, chunk, self._pricing.cost)
+            drawn = self._as_drawn(exchanges, same)
+            rendered = self._render(drawn, seal_last=seal_last and is_all)
             costs = {turn.number: self._pricing.cost(turn) for exchange in exchanges for unit in exchange for turn in unit}  # masked or not
-            last = self._record(list(_whole_runs(rendered, drawn)), costs)
+            last = self._record(list(whole_runs(rendered, drawn)), costs)
             rest = rest[bisect_right(rest, last, key=lambda turn: turn.number) :]
             if is_all:
                 break
             chunk = CHUNK_TOKENS if last else chunk * 2
         return rest[0].number if rest else turns[-1].number + 1
 
+    def filled(self, turns: Sequence[Turn]) -> float:
+        """Return how many pages turns would fill, 1.5 for one and a half. Stores nothing. Raises `RenderError`."""
+        rendered = self._render(self._as_drawn(exchanges_of(turns)), seal_last=True)
+        return len(rendered) - 1 + rendered[-1].fill
+
+    def sidecar(self, turns: Sequence[Turn]) -> tuple[str, ...]:
+        """Return the exact strings beside a page of whole turns. Raises `RenderError` if the redactor fails."""
+        texts = (turn.text for turn in self._drawn_unit(turns))
+        return sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
+
     def redraw(self, page: Page) -> dict[str, bytes]:
         """Redraw the images of a page's run, store and return them by name. Raises `PagesLost` if they differ from the sealed ones."""
-        run, recorded = self._run_of(page)
+        run, pages = self._run_of(page)
+        recorded = [each for each in pages if each.section == page.section]
         with claimed(self._store, self._session, f"redraw/{run.name(self.layout)}") as shared:
             names = [sealed_name(each) for each in recorded]
-            found = self._store.get(self._session, names) if shared else {}
+            found = intact(self._store, self._session, names) if shared else {}
             return found if len(found) == len(names) else self._redrawn(run, recorded)
 
     def _redrawn(self, run: PageRun, recorded: Sequence[Page]) -> dict[str, bytes]:
         try:
             turns = self._store.read(self._session, run.first, run.last + 1)
-            rendered = self._render(self._redacted(exchanges_of(turns)), seal_last=True)
+            section = recorded[0].section
+            rendered = (
+                self._render_sections(sections_of(self._drawn_unit(turns))[section - 1 : section])
+                if section
+                else self._render(self._as_drawn(exchanges_of(turns), referents_of(recorded)), seal_last=True)
+            )
         except RenderError as exc:
-            self.counts.render_failures += 1
             raise PagesLost([run], str(exc)) from exc
         if [page.segments for page in rendered] != [page.segments for page in recorded]:
             raise PagesLost([run], "drawn again, they came out unlike the sealed ones")
@@ -164,17 +251,39 @@ class PageArchive:
         return pictures
 
     def _render(self, exchanges: Sequence[Exchange], *, seal_last: bool) -> list[RenderedPage]:
-        rendered = self._renderer.render(exchanges, self._style, seal_last=seal_last)
+        try:
+            rendered = self._renderer.render(exchanges, self._style, seal_last=seal_last)
+        except RenderError:
+            self.counts.render_failures += 1
+            raise
         if not self._style.crop:
             return rendered
         from ..renderers.cropping import cropped  # Pillow is slow to import, and not every session draws
 
         return [cropped(page, self._style) for page in rendered]
 
+    def _render_sections(self, sections: Sequence[Unit]) -> list[RenderedPage]:
+        """Draw sections of a long unit; one by one with a renderer that does not name the section of a page."""
+        if not isinstance(sections[0][0], TurnPart):
+            return self._render([tuple(sections)], seal_last=True)
+        first = self._render([(sections[0],)], seal_last=True)  # tells whether the renderer names sections, so that none is drawn twice
+        if all(page.section for page in first):
+            return first + (self._render([tuple(sections[1:])], seal_last=True) if sections[1:] else [])
+        alone = [first, *(self._render([(section,)], seal_last=True) for section in sections[1:])]
+        return [page for section, pages in zip(sections, alone, strict=True) for page in with_sections(pages, [(section,)])]
+
+    def _drawn_unit(self, turns: Sequence[Turn], same: Mapping[int, int] | None = None) -> Unit:
+        """Return turns, taken for one unit, as they are drawn: with references, and redacted. Raises `RenderError`."""
+        return self._as_drawn([(tuple(turns),)], same)[0][0]
+
     def drawn_turns(self, page: Page) -> list[Turn]:
-        """Return the turns on a page as they were drawn, redacted. Raises `RenderError`."""
+        """Return the turns on a page as they were drawn, redacted; parts of turns, for a page of a long unit. Raises `RenderError`."""
+        if page.section:
+            run, _ = self._run_of(page)
+            turns = self._store.read(self._session, run.first, run.last + 1)
+            return list(sections_of(self._drawn_unit(turns))[page.section - 1])
         turns = self._store.read(self._session, page.first_turn, page.last_turn + 1)
-        return [turn for exchange in self._redacted([(tuple(turns),)]) for unit in exchange for turn in unit]
+        return [*self._drawn_unit(turns, referents_of([page]))]
 
     def shaped(self, page: Page) -> bytes | None:
         """Draw the abridged page at the size of its sealed image; None if that is not possible. See `abridged_pages`."""
@@ -183,7 +292,11 @@ class PageArchive:
         if len(turns) != run.turns:  # a turn was erased, so the positions of the others are unknown
             return None
         try:
-            drawn = [turn for exchange in self._redacted(exchanges_of(turns)) for unit in exchange for turn in unit]
+            if page.section:
+                drawn = sections_of(self._drawn_unit(turns))[page.section - 1]
+                pages = [each for each in pages if each.section == page.section]
+            else:
+                drawn = self._drawn_unit(turns, referents_of(pages))
             rendered = shaped(self._renderer, self._style, page, shares_of(page, pages, drawn))
         except PagesLost:
             raise
@@ -205,49 +318,16 @@ class PageArchive:
         """Discard runs of this layout with their images; return the number of pages."""
         return discard_runs(self._store, self._session, [run.name(self.layout) for run in runs])
 
-    def _chunk(self, turns: Sequence[Turn], tokens: int) -> tuple[list[Exchange], bool]:
-        """Return the first exchanges of `turns`, about `tokens` of text, and whether that is all. A long exchange is cut between units.
-
-        A unit counts as half of `tokens` at most: what follows a longer one fills its last page, which avoids laying it out twice.
-        """
-        near = self._near(turns, 2 * tokens)
-        taken: list[Exchange] = []
-        total = used = 0
-        for exchange in near:
-            units = []
-            for unit in exchange:
-                if total >= tokens:
-                    break
-                units.append(unit)
-                total += min(tokens // 2, sum(self._pricing.cost(turn) for turn in unit))
-                used += len(unit)
-            if units:
-                taken.append(tuple(units))
-            if len(units) < len(exchange):
-                break
-        return taken, used == len(turns)
-
-    def _near(self, turns: Sequence[Turn], tokens: int) -> list[Exchange]:
-        """Return the exchanges of about the first `tokens` of `turns`. Avoids grouping 100,000 turns for a chunk of a few hundred."""
-        end = total = 0
-        while end < len(turns) and total < tokens:
-            total += min(tokens // 4, self._pricing.cost(turns[end]))
-            end += 1
-        near = exchanges_of(turns[:end])
-        if end == len(turns):
-            return near
-        whole = [*near[:-1], near[-1][:-1]]  # the last unit may continue beyond the cut
-        return [exchange for exchange in whole if exchange] or self._near(turns, 2 * tokens)
-
-    def _redacted(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """Redact `exchanges` before they are drawn. Raises `RenderError` if the redactor fails."""
-        redactor = self._redactor
+    def _as_drawn(self, exchanges: Sequence[Exchange], same: Mapping[int, int] | None = None) -> list[Exchange]:
+        """Return `exchanges` as they are drawn: with references, and redacted. Raises `RenderError` if the redactor fails."""
+        drawn, redactor = with_references(exchanges, same or {}), self._redactor
         if redactor is None:
-            return list(exchanges)
+            return drawn
         try:
-            return [tuple(tuple(redacted_turn(turn, redactor) for turn in unit) for unit in exchange) for exchange in exchanges]
-        except Exception as exc:
-            raise RenderError(f"the redactor {redactor.name!r} failed: {type(exc).__name__}") from exc
+            return [tuple(tuple(redacted_turns(unit, redactor)) for unit in exchange) for exchange in drawn]
+        except OpticalMemoryError as exc:
+            self.counts.render_failures += 1
+            raise RenderError(str(exc)) from exc
 
     def _record(self, runs: Sequence[tuple[Sequence[RenderedPage], Sequence[Turn]]], costs: Mapping[int, int]) -> int:
         """Store runs and their images; return the last turn's number, 0 for no runs."""
@@ -255,35 +335,34 @@ class PageArchive:
         for rendered, turns in runs:
             pages = self._pages_of(rendered, turns, costs)
             last = turns[-1].number
-            run = PageRun(turns[0].number, last, len(pages), len(turns), sum(page.text_tokens for page in pages))
-            self._store.put(self._session, {**_pictures(pages, rendered), run.name(self.layout): encode_pages(pages)})
-            if len(self._store.read(self._session, run.first, run.last + 1)) != run.turns:
-                self.discard([run])
-                raise PagesLost([run], "a turn on them was erased while they were drawn")
-            if last <= self._drawn_to:  # the store lost its cache
+            reach = max(referents_of(pages).values(), default=0)
+            run = PageRun(turns[0].number, last, len(pages), len(turns), sum(costs[turn.number] for turn in turns), reach)
+            self._store_run(run, pages, _pictures(pages, rendered))
+            if any(start <= run.last and run.first <= end for start, end in self._drawn):  # the store lost its cache
                 self.counts.pages_redrawn += len(pages)
             else:
                 self.counts.pages_sealed += len(pages)
         return last
 
+    def _store_run(self, run: PageRun, pages: Sequence[Page], pictures: Mapping[str, bytes]) -> None:
+        """Store the record of a run with new images. Raises `PagesLost` if a turn on it, or that it refers to, was erased meanwhile."""
+        self._store.put(self._session, {**pictures, run.name(self.layout): encode_pages(pages)})
+        are_there = all(self._store.read(self._session, number, number + 1) for number in set(referents_of(pages).values()))
+        if not are_there or len(self._store.read(self._session, run.first, run.last + 1)) != run.turns:
+            self.discard([run])
+            raise PagesLost([run], "a turn on them was erased while they were drawn")
+
     def _pages_of(self, rendered: Sequence[RenderedPage], turns: Sequence[Turn], costs: Mapping[int, int]) -> list[Page]:
+        parts = by_section(rendered, turns)
+        return [page for drawn, own in parts for page in self._pages_alike(drawn, own, costs_of(own, costs))]
+
+    def _pages_alike(self, rendered: Sequence[RenderedPage], turns: Sequence[Turn], costs: Mapping[int, int]) -> list[Page]:
         key = run_key(self._renderer.name, self._fingerprint, self._style, exchanges_of(turns))
         by_number = {turn.number: turn for turn in turns}
-        done = dict.fromkeys(by_number, 0)
-        area = dict.fromkeys(by_number, 0)
-        for page in rendered:
-            for number, size in _areas(page).items():
-                area[number] += size
         pages = []
-        for place, drawn in enumerate(rendered):
-            tokens, texts = 0, []
-            for number, size in _areas(drawn).items():
-                turn, start, end = by_number[number], done[number], done[number] + size
-                tokens += _cut(costs[number], end, area[number]) - _cut(costs[number], start, area[number])
-                texts.append(turn.text[_cut(len(turn.text), start, area[number]) : _cut(len(turn.text), end, area[number])])
-                done[number] = end
+        for place, (drawn, tokens, texts) in enumerate(contents_of(rendered, by_number, costs)):
             sidecar = sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
-            pages.append(_page(f"{key}-{place}", drawn, by_number, tokens, sidecar))
+            pages.append(page_of(f"{key}-{place}", drawn, by_number, costs, tokens=tokens, sidecar=sidecar))
         return pages
 
 
@@ -295,47 +374,3 @@ def _pictures(pages: Sequence[Page], rendered: Sequence[RenderedPage]) -> dict[s
 def sealed_name(page: Page) -> str:
     """Return the name of a page's sealed image in the store."""
     return f"picture/{page.key}/sealed"
-
-
-def _page(key: str, drawn: RenderedPage, turns: dict[int, Turn], tokens: int, sidecar: tuple[str, ...]) -> Page:
-    return Page(
-        key=key,
-        index=0,
-        segments=drawn.segments,
-        text_tokens=tokens,
-        sidecar=sidecar,
-        width=drawn.width,
-        height=drawn.height,
-        importance=max(turns[segment.turn].importance for segment in drawn.segments),
-        last_said=turns[drawn.last_turn].created_at,
-        fill=drawn.fill,
-        missing_glyphs=drawn.missing_glyphs,
-        canvas=drawn.canvas,
-        pictures=image_load(turns[segment.turn] for segment in drawn.segments if not segment.continued),
-    )
-
-
-def _areas(page: RenderedPage) -> dict[int, int]:
-    """Return the area of each turn on a page, in square pixels; at least 1, so that shares can be computed."""
-    return {segment.turn: max(1, sum(box.width * box.height for box in segment.boxes)) for segment in page.segments}
-
-
-def _cut(whole: int, part: int, of: int) -> int:
-    """Scale `part` of `of` to 0..whole; the ends are exact."""
-    return whole * part // of
-
-
-def _whole_runs(rendered: Sequence[RenderedPage], exchanges: Sequence[Exchange]) -> Iterator[tuple[list[RenderedPage], list[Turn]]]:
-    """Group drawn pages into runs; drop the pages of a last unit that is not drawn completely."""
-    units = [unit for exchange in exchanges for unit in exchange]
-    unit_of = {turn.number: place for place, unit in enumerate(units) for turn in unit}
-    group: list[RenderedPage] = []
-    for place, page in enumerate(rendered):
-        group.append(page)
-        unit = units[unit_of[page.last_turn]]
-        ends_unit = page.last_turn == unit[-1].number and not page.segments[-1].continues
-        follows = rendered[place + 1].first_turn if place + 1 < len(rendered) else None
-        if ends_unit and (follows is None or unit_of[follows] != unit_of[page.last_turn]):
-            first, last = unit_of[group[0].first_turn], unit_of[page.last_turn]
-            yield group, [turn for member in units[first : last + 1] for turn in member]
-            group = []

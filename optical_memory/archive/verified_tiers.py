@@ -14,6 +14,8 @@ from ..errors import StoreError
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..stores.base import DerivedCache, SessionId
+from ..stores.intact import intact
+from ..text.excerpts import said, shape
 from ..verification.base import Verification, Verifier, verifier_id
 from .page_archive import PageArchive
 from .page_runs import PagesLost
@@ -54,8 +56,8 @@ class TierVerification:
         """Return (page key, side, passed) of all stored results of this verifier in this layout."""
         own, found = self._id(), list[tuple[str, int, bool]]()
         for name in self.store.names(self.session, PREFIX):
-            _, key, verifier, side, verdict = name.split("/")
-            if verifier == own:
+            _, key, verifier, side, verdict = name.split("/") if name.count("/") == 4 else [""] * 5
+            if verifier == own and side.isdecimal() and len(side) < 10:  # names that were put there by something else are passed over
                 found.append((key, int(side), verdict == "passed"))
         return found
 
@@ -65,14 +67,14 @@ class TierVerification:
         try:
             found = self.verifier.verify(self.bind(page), self.archive().drawn_turns(page), tier)
             if not isinstance(found, Verification):
-                raise TypeError(f"verify gives a Verification; got {found!r}")
+                raise TypeError(f"verify gives a Verification; got {shape(found)}")
         except (PagesLost, StoreError):
             raise
         except Exception as exc:
             self.failures += 1
             if not self._warned:
                 self._warned = True
-                what = f"the verifier {self.verifier.name!r} failed ({type(exc).__name__}: {exc})"
+                what = f"the verifier {self.verifier.name!r} failed ({type(exc).__name__}: {said(exc)})"
                 warnings.warn(f"{what}; pages that it could not judge stay sharper, or text", RuntimeWarning, stacklevel=2)
             return None
         self._keep(page, tier, found)
@@ -150,7 +152,7 @@ class Floors:
 def verifications(store: DerivedCache, session: SessionId) -> list[Verification]:
     """Return all verifiers' results for a session's pages, sorted by page, verifier and size."""
     names = store.names(session, PREFIX)
-    kept = store.get(session, names) if names else {}
+    kept = intact(store, session, names) if names else {}
     found = (Verification.decode(kept[name]) for name in names if name in kept)
     return sorted((each for each in found if each), key=lambda each: (each.key, each.verifier, each.tier))
 

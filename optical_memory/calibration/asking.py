@@ -29,8 +29,10 @@ QUESTION = (
     "certain.\nTurns: {numbers}"
 )
 ROLE = "(?:user|assistant|tool)"
-HEAD = re.compile(  # where its # was read, it may be glued to what follows
-    rf"(?:\*{{0,2}}#\s?(\d{{1,4}})[.,:]?\s*{ROLE}|(?:^|(?<=\s))[*H]{{0,3}}(\d{{1,4}})[.,:]?\s+{ROLE}\b)[:.*]*[ \t]*", re.IGNORECASE
+HEAD = re.compile(  # where its # was read, it may be glued to what follows; the bar before it may be read as a sign
+    rf"(?:(?m:^[|¦\[\](){{}}!Il1][ \t]*)?\*{{0,2}}#\s?(\d{{1,4}})[.,:]?\s*{ROLE}"
+    rf"|(?:^|(?<=\s))[*H]{{0,3}}(\d{{1,4}})[.,:]?\s+{ROLE}\b)[:.*]*[ \t]*",
+    re.IGNORECASE,
 )
 
 

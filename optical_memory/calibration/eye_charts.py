@@ -175,7 +175,7 @@ def _turns(name: ChartName, rng: random.Random, style: PageStyle, probes: int) -
         number += rng.randint(1, 4)
         wide = 1.0 if name.kind == "chinese" else ADVANCE
         letters = HEAD * ADVANCE + len(text) * wide
-        used += canvas.line * (1.3 + letters * style.font_size // canvas.column_width + (name.kind == "code"))
+        used += canvas.line * (1.3 + letters * style.font_size // canvas.text_width + (name.kind == "code"))
     return found
 
 

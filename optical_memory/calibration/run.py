@@ -19,6 +19,7 @@ from ..readers.base import Reader
 from ..readers.rapidocr import RapidOcrReader
 from ..readers.tesseract import OcrReader
 from ..renderers.base import Renderer
+from ..text.excerpts import shape
 from ..text.token_count import open_counter
 from .asking import Asker, Reply
 from .eye_charts import BROKEN_ANYWHERE, KINDS, Chart, ChartName, draw
@@ -132,7 +133,7 @@ class Record:
             answers = tuple(Answered(item["number"], item["truth"], item["answer"], spaced) for item in found["probes"])
             return cls(name, found["fill"], answers, found["tokens"], found["malformed"])
         except (KeyError, TypeError) as exc:
-            raise ValueError(f"no result of a calibration: {line[:100]!r}") from exc
+            raise ValueError(f"no result of a calibration: {shape(line)}") from exc
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from .evaluation import eval_, eval_exact, eval_identifiers
 from .models import app as models_app
 from .options import FAILED, MISUSED, NOT_FOUND, AsJson, Renderer, StoreUrl, print_json, stop
 from .redis import app as redis_app
+from .server import run, serve, stats, switch
 from .sessions import append, context, erase, import_, pages, recall, sessions, show
 from .transfer import copy, export
 
@@ -100,6 +101,10 @@ app.command("eval")(eval_)
 app.command()(eval_identifiers)
 app.command()(eval_exact)
 app.command()(calibrate)
+app.command()(serve)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
+app.command()(switch)
+app.command()(stats)
 
 
 @app.command()

@@ -41,7 +41,7 @@ def calibrate(
     seed: Annotated[int, typer.Option(help="Of the charts.")] = 0,
     renderer: Annotated[str, typer.Option(help="chromium, pillow, or auto.")] = "pillow",
 ) -> None:
-    """Test a reader's eyes: charts of random text at every rung and size, a forgetting curve, and a profile. Run again, it goes on.
+    """Measure what a reader reads: charts of random text at every rung and size, a forgetting curve, and a profile. Run again, it goes on.
 
     The key of an API is taken from the environment variable OPTICAL_MEMORY_API_KEY.
     """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..text.excerpts import excerpt
 from .options import API_KEY, FAILED, AsJson
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _numbers(text: str, option: str) -> list[int]:
     try:
         numbers = sorted({int(part) for part in text.split(",")})
     except ValueError:
-        raise ValueError(f"{text!r} in {option} is no list of numbers; write it like 1000,4000") from None
+        raise ValueError(f"{excerpt(text)} in {option} is no list of numbers; write it like 1000,4000") from None
     if not numbers or numbers[0] < 1:
-        raise ValueError(f"{text!r} in {option}: numbers begin at 1")
+        raise ValueError(f"{excerpt(text)} in {option}: numbers begin at 1")
     return numbers

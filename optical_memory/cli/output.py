@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..text.labels import label_text
+
 if TYPE_CHECKING:
     from ..context.context import Context
     from ..demo.demo import Demo
@@ -53,13 +55,17 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar while the block runs; call the value with the steps done. Draws nothing unless standard error is a terminal."""
+def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar while the block runs; call the value with the steps done. Draws nothing unless standard error is a terminal.
+
+    Args:
+        total: steps in all; None if they are not known.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal or not total) as bar:
+    with Progress(console=console, transient=True, disable=not console.is_terminal or total == 0) as bar:
         task = bar.add_task(label, total=total)
         yield lambda steps: bar.advance(task, steps)
 
@@ -71,7 +77,7 @@ def turns_as_text(turns: Sequence[Turn]) -> str:
 
 def _head(turn: Turn) -> str:
     when = f" · {turn.created_at:%Y-%m-%d %H:%M}" if turn.created_at else ""
-    who = printable(f"{turn.role} {turn.name}" if turn.name else turn.role)
+    who = f"{turn.role} {label_text(turn.name)}" if turn.name else turn.role
     return f"#{turn.number} {who}{when}{' · pinned' if turn.pinned else ''}"
 
 

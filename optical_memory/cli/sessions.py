@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext, suppress
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..text.excerpts import excerpt
+from .importing import first_line, import_conversations, opened, spooled
 from .options import FAILED, NOT_FOUND, AsJson, Renderer, Session, StoreUrl, Tenant, given, print_json, stop
 from .transfer import is_export, restore
 
@@ -47,38 +48,29 @@ def append(
 
 def import_(
     command: typer.Context,
-    file: Annotated[str, typer.Argument(help="Chat messages (OpenAI, Anthropic) as JSON or JSONL, or an export; - reads standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="A chat, an export of chats (file, zip, folder), or what `export` wrote; - is standard input.")
+    ],
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
     redact: Redact = False,
     as_json: AsJson = False,
 ) -> None:
-    """Append a whole chat: all of it or, if one message is wrong, nothing. The same file again adds nothing.
+    """Append whole conversations: all of them or, if one message is wrong, none. The same file again adds nothing.
 
-    A file that `export` wrote is restored exactly, under its own session and tenant unless others are given.
+    Formats are recognised: chat messages of OpenAI and Anthropic, and the exports that docs/import.md lists. Several conversations become
+    several sessions. A file that `export` wrote is restored exactly, under its own session and tenant unless others are given.
     """
-    from ..turns.chat_files import identified, read_chat
-    from .output import progress
-
-    with nullcontext(sys.stdin.buffer) if file == "-" else _file(file).open("rb") as stream:
-        first = stream.readline()
-        if is_export(first.decode("utf-8-sig", "replace")):
+    with spooled(sys.stdin.buffer) if file == "-" else nullcontext(_path(file)) as source:
+        if (first := first_line(source)) and is_export(first):
             if redact:
                 raise ValueError("an export is restored word for word, secrets too; pass --no-redact to do that")
             asked = {name: given(command, name) for name in ("session", "tenant")}
-            return restore(chain([first], stream), **asked, store=store, as_json=as_json)
-        data = first + stream.read()
-    messages = read_chat(data, "standard input" if file == "-" else file)
-    with _open(session, store, tenant, redact=redact) as memory, progress("importing", len(messages)) as advance:
-        stored = {turn.id: note["place"] == note["of"] for turn in memory.turns() if isinstance(note := turn.metadata.get("import"), dict)}
-        batch = identified(messages, stored)
-        turns = memory.extend(batch)
-        advance(len(turns))
-        last = len(memory)
-    new = sum(1 for turn in turns if turn.id not in stored)
-    counts = {"session": session, "new": new, "known": len(turns) - new, "last": last}
-    print_json(counts) if as_json else print(f"{new} new turns, {len(turns) - new} already there; session {session!r} ends at #{last}")
+            with opened(source) as stream:
+                return restore(stream, **asked, store=store, as_json=as_json)
+        label = "standard input" if file == "-" else file
+        import_conversations(source, label, given(command, "session"), store=store, tenant=tenant, redact=redact, as_json=as_json)
 
 
 def context(
@@ -156,7 +148,7 @@ def recall(
         turns = memory.recall(asked, limit, exchange=exchange, since=since, until=until)
     print_json([turn.model_dump(mode="json") for turn in turns]) if as_json else print(turns_as_text(turns), end="")
     if not turns:
-        stop(f"nothing in session {session!r} matches {' '.join(query)!r}", NOT_FOUND)
+        stop(f"nothing in session {session!r} matches {excerpt(' '.join(query))}", NOT_FOUND)
 
 
 def pages(
@@ -254,18 +246,16 @@ def _page(memory: OpticalMemory, index: int) -> Page:
     stop(f"no page {index}; the session has {len(found)}" + ("" if found else ". Pages are drawn when a context asks for them"), NOT_FOUND)
 
 
-def _file(name: str) -> Path:
+def _path(name: str) -> Path:
     path = Path(name)
     if not path.exists():
         stop(f"no file {name!r}", NOT_FOUND)
-    if path.is_dir():
-        raise ValueError(f"{name!r} is a folder; pass a file of JSON or JSONL")
     return path
 
 
 def _number(digits: str, given: str) -> int:
     if not digits.isdecimal():
-        raise ValueError(f"{given!r} is neither a page (3 or p3) nor a turn ('#42' or t42)")
+        raise ValueError(f"{excerpt(given)} is neither a page (3 or p3) nor a turn ('#42' or t42)")
     return int(digits)
 
 
@@ -274,8 +264,8 @@ def _numbers(ranges: str) -> list[int]:
     for item in ranges.replace("#", "").split(","):
         first, _, last = (edge.strip() for edge in item.partition("-"))
         if not first.isdecimal() or (last and not last.isdecimal()):
-            raise ValueError(f"{item!r} in --turns is neither a number nor a range; write them like 3,7-9")
+            raise ValueError(f"{excerpt(item)} in --turns is neither a number nor a range; write them like 3,7-9")
         if last and int(last) < int(first):
-            raise ValueError(f"the range {item!r} in --turns ends before it begins")
+            raise ValueError(f"the range {excerpt(item)} in --turns ends before it begins")
         numbers += range(int(first), int(last or first) + 1)
     return numbers

@@ -36,6 +36,7 @@ __all__ = [
     "proof_table",
     "rungs_table",
     "sessions_table",
+    "statistics_tables",
 ]
 
 SESSION_NAME = 20  # characters of a name in a wide table
@@ -198,3 +199,24 @@ def _table(*heads: str, left: int = 0) -> Table:
 def _print(table: Table) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=WIDE)
     console.print(table)
+
+
+def statistics_tables(found: Mapping[str, Any]) -> None:
+    """Print what conversations and models have cost through the proxy; costs in tokens of uncached input."""
+    by_conversation = _table("conversation", "model", "messages", "calls", "with pages", "cost", "as text", "saved", "why text")
+    for each in found["conversations"]:
+        why = each["text_only"] or max(each["reasons"], key=each["reasons"].get, default="")
+        row = (each["conversation"][:12], each["model"], f"{each['messages']:,}", *_costs(each))
+        by_conversation.add_row(*row, why)
+    _print(by_conversation)
+    by_model = _table("model", "calls", "with pages", "cost", "as text", "saved", "text corrected by", "pages corrected by")
+    for name, totals in found["models"].items():
+        corrected = found["corrections"].get(name, {})
+        by_model.add_row(name, *_costs(totals), f"{corrected.get('text', 1):.2f}", f"{corrected.get('pages', 1):.2f}")
+    _print(by_model)
+
+
+def _costs(totals: Mapping[str, Any]) -> tuple[str, ...]:
+    share = totals["saved"] / totals["text_cost"] if totals["text_cost"] else 0.0
+    counts = (f"{totals['calls']:,}", f"{totals['rewritten']:,}")
+    return (*counts, f"{totals['cost']:,.0f}", f"{totals['text_cost']:,.0f}", f"{totals['saved']:,.0f} ({share:.0%})")

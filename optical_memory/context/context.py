@@ -68,7 +68,7 @@ class Usage:
 
     Attributes:
         prompt_tokens: everything sent: framing, pages, labels, sidecars, text.
-        text_tokens: cost of all turns of the session as plain text.
+        text_tokens: cost of all turns of the session as plain text; estimated for turns that no context has shown on a page.
         vision_tokens: the part of `prompt_tokens` for page images.
         vision_tokens_by_tier, pages_by_tier: the same, and the number of pages, by tier, sharpest first.
         stable_prefix_tokens: tokens at the start that stay the same, byte for byte, until the next re-plan.

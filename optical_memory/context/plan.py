@@ -14,7 +14,7 @@ __all__ = ["PageItem", "Plan", "TextItem"]
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class PageItem(_Value):
@@ -58,6 +58,7 @@ class Plan(_Value):
         pins: numbers of the pinned turns that it was made for.
         text_images: images inside turns that are text among the items.
         tail_images: number of images inside the tail when it was made.
+        screened: numbers of the turns among the items that ask to be obeyed, and so are text; see `text.screening`.
         reason: why it was made.
     """
 
@@ -78,6 +79,7 @@ class Plan(_Value):
     pins: tuple[int, ...] = ()
     text_images: ImageLoad = NO_IMAGES
     tail_images: int = 0
+    screened: tuple[int, ...] = ()
     reason: str
 
     @property

@@ -22,6 +22,7 @@ from ..memory.optical_memory import OpticalMemory
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..renderers import open_renderer
+from ..text.labels import label_text
 from ..turns.turn import Turn
 from .report import Growth, Recalled, Report, ReportPage, to_html
 
@@ -159,7 +160,7 @@ def _recalled(memory: OpticalMemory, question: str | list[int]) -> Recalled:
 
 
 def _quoted(turn: Turn) -> tuple[int, str, str]:
-    return turn.number, turn.role if turn.name is None else f"{turn.role} {turn.name}", turn.text
+    return turn.number, turn.role if turn.name is None else f"{turn.role} {label_text(turn.name)}", turn.text
 
 
 def _facts(memory: OpticalMemory, usage: Usage, seconds: float) -> tuple[tuple[str, str], ...]:

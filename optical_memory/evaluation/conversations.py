@@ -45,7 +45,8 @@ def read_conversation(path: Path, *, categories: Sequence[int] | None = None) ->
         asked = [entry for entry in data["questions"] if categories is None or entry.get("category", categories[0]) in categories]
         found = [Question(entry["question"], tuple(map(str, entry["answers"])), _evidence(entry, messages)) for entry in asked]
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise ValueError(f"{path.name!r} is no conversation with questions: it needs `messages` and `questions` ({exc!r})") from exc
+        what = f"{path.name!r} is no conversation with questions ({type(exc).__name__})"
+        raise ValueError(f"{what}: it needs `messages` and `questions`") from exc
     questions = tuple(question for question in found if question.evidence)
     return Conversation(path.stem, messages, questions, len(found) - len(questions))
 

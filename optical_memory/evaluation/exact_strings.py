@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from ..context.context import Context, PagePart
 from ..memory.optical_memory import OpticalMemory
+from ..pages.page import referents_of
 from ..text.exact_strings import exact_strings
 from ..turns.turn import Turn
 
@@ -35,7 +36,7 @@ def found_by_search(memory: OpticalMemory, strings: Mapping[int, Sequence[str]])
 def places_of(memory: OpticalMemory, context: Context, strings: Mapping[int, Sequence[str]]) -> Counter[str]:
     """Count where the strings of each turn are found from a context, each at the first of `PLACES`."""
     as_text = {turn.number for turn in context.turns}
-    named = _numbers_named(context)
+    named, referents = _numbers_named(context), referents_of(part.page for part in context.pages)
     beside: dict[int, list[str]] = {}
     for part in context.pages:
         for segment in part.page.segments:
@@ -44,9 +45,9 @@ def places_of(memory: OpticalMemory, context: Context, strings: Mapping[int, Seq
     for number, exact in strings.items():
         recalled = memory.recall(number)[0].text if number in named else ""
         for string in exact:
-            if number in as_text:
+            if referents.get(number, number) in as_text:
                 found["as text"] += 1
-            elif any(string in text for text in beside.get(number, ())):
+            elif any(string in text for text in beside.get(referents.get(number, number), ())):
                 found["in a sidecar"] += 1
             else:
                 found["by number" if string in recalled else "nowhere"] += 1

@@ -6,10 +6,13 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..memory.optical_memory import OpticalMemory
+from ..pages.page import Page, referents_of
 from ..pages.tiers import Tier
+from ..planning.forgetting import ByAge
 from ..profiles.profile import ReaderProfile
 from ..renderers.base import Renderer
 from ..renderers.document.turn_heads import head_labels
@@ -27,6 +30,7 @@ from .policies import POLICIES, RECALLED, Offer, Policy, cost_of
 
 __all__ = ["QUESTIONS", "Evaluation", "Result", "evaluate", "load_results", "requests_of", "save_results", "spread"]
 
+NEVER = ByAge(tiny=1e12)  # a policy that leaves nothing out
 QUESTIONS = 20  # default number of questions per conversation
 
 
@@ -75,6 +79,7 @@ class Evaluation:
     ) -> None:
         self.conversation, self._store, self._renderer, self._reader = conversation, store, renderer, reader
         self._read, self._legible = read, dict[tuple[Tier, ...], Legibility]()
+        self._pages: dict[str, Page] = {}  # of all offers
         self._memories: dict[str, OpticalMemory] = {}
         self._verdicts: dict[tuple[object, ...], bool] = {}
         first = self._memory(next(iter(POLICIES.values())))
@@ -97,17 +102,19 @@ class Evaluation:
         """Return the conversation in a memory with the policy's settings."""
         key = f"{policy.forgetting!r} {policy.sidecar_tokens} {policy.verify} {policy.shape}"
         if key not in self._memories:
-            memory = OpticalMemory(
+            open_with = partial(
+                OpticalMemory,
                 f"{self.conversation.name} {key}",
                 store=self._store,
                 renderer=self._renderer,
                 reader=self._reader,
-                forgetting=policy.forgetting,
                 sidecar_tokens=policy.sidecar_tokens,
-                verify=policy.verify,
-                shape=policy.shape,
             )
-            memory.extend(self.conversation.messages)
+            # A conversation that grew was drawn page after page: all policies are to see the same pages, whatever they show first.
+            drawn = open_with(forgetting=NEVER, shape=())
+            drawn.extend(self.conversation.messages)
+            drawn.pages(draw=True)
+            memory = open_with(forgetting=policy.forgetting, verify=policy.verify, shape=policy.shape)
             self._memories[key] = memory
         return self._memories[key]
 
@@ -117,6 +124,7 @@ class Evaluation:
             began = time.perf_counter()
             offer = policy.offer(self._memory(policy), self.turns, budget)
             self._offers[policy.name, budget] = offer, time.perf_counter() - began
+            self._pages.update((page.key, page) for page in self._memory(policy).pages())  # a later offer may draw some of them again
         return self._offers[policy.name, budget]
 
     def requests(self, policy: Policy, budget: int, most: int) -> dict[int, Request]:
@@ -144,15 +152,16 @@ class Evaluation:
 
     def _judged(self, policy: Policy, budget: int, offer: Offer, place: int, question: Question, seconds: float) -> Result:
         recalled, tokens = self._within(offer, self._recalled[place])
-        as_text = offer.text
-        legible = {number: number in as_text or self._can_be_read(number, policy, offer) for number in question.evidence}
+        as_text, referents = offer.text, referents_of(page for page, _ in offer.shown)
+        places = {number: referents.get(number, number) for number in question.evidence}  # where its words are
+        legible = {number: place in as_text or self._can_be_read(place, policy, offer) for number, place in places.items()}
         return Result(
             conversation=self.conversation.name,
             policy=policy.name,
             budget=budget,
             question=place,
             tokens=offer.tokens + tokens,
-            as_text=all(number in as_text for number in question.evidence),
+            as_text=all(place in as_text for place in places.values()),
             legible=all(legible.values()),
             recallable=all(number in self._recalled[place] for number in question.evidence),
             offered=all(legible[number] or number in recalled for number in question.evidence),
@@ -181,17 +190,17 @@ class Evaluation:
         return self._verdicts[key]
 
     def _is_told(self, fact: Fact, policy: Policy, offer: Offer, recalled: set[int]) -> bool:
-        if fact.turn in offer.text or fact.turn in recalled:
+        place = referents_of(page for page, _ in offer.shown).get(fact.turn, fact.turn)
+        if place in offer.text or fact.turn in recalled:
             return True
-        turn, label = self._by_number[fact.turn], self._labels[fact.turn]
+        turn, label = self._by_number[place], self._labels[place]
         return self._legibility(policy).tells(turn, label, offer.shown, fact.statement, fact.words)
 
     def _legibility(self, policy: Policy) -> Legibility:
         """Return the reader of the policy's pages; policies with the same `shape` share one."""
         if policy.shape not in self._legible:
-            pages, style = self._memory(policy).pages(), self._style
-            layouts = ShapedLayouts(pages, self.turns, self._renderer, style)
-            self._legible[policy.shape] = Legibility(self._read, style, layouts if policy.shape else None)
+            layouts = ShapedLayouts(self._pages.values, self.turns, self._renderer, self._style)
+            self._legible[policy.shape] = Legibility(self._read, self._style, layouts if policy.shape else None)
         return self._legible[policy.shape]
 
 

@@ -16,6 +16,7 @@ from ..pages.tiers import Tier
 from ..planning.settings import ViewSettings
 from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
+from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 
 __all__ = ["Composer"]
@@ -68,7 +69,7 @@ class Composer:
 
     def _page_part(self, item: PageItem, pages: dict[str, Page]) -> PagePart:
         if item.key not in pages:
-            raise PagesLost([], f"no page {item.key!r} of turns #{item.first} to #{item.last} in this layout")
+            raise PagesLost([], f"no page {excerpt(item.key)} of turns #{item.first} to #{item.last} in this layout")
         page = self.bind(replace(pages[item.key], index=item.index))
         text = page_text(page)
         vision, words = self._vision_tokens(page, item.tier), self._pricing.message(text)

@@ -8,17 +8,22 @@ from dataclasses import dataclass, replace
 
 from ..archive.page_archive import ArchiveCounts, PageArchive
 from ..archive.page_runs import PagesLost
+from ..archive.undrawn import PREFIX as UNDRAWN
+from ..archive.undrawn import page_numbers, without
 from ..archive.verified_tiers import TierVerification, verifications
 from ..context.context import Context
 from ..context.plan import Plan
 from ..pages.page import Page
 from ..planning.replanner import Replanner
 from ..planning.settings import ViewSettings
-from ..planning.triggers import replan_reason
+from ..planning.sizes import blocks
+from ..planning.triggers import LONG_EXCHANGE, replan_reason
 from ..profiles.pricing import Pricing
 from ..renderers.unavailable import Unavailable, open_or_stand_in
 from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed, claims_of
+from ..stores.intact import intact
+from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from ..verification.base import Verification
 from .composer import Composer
@@ -30,7 +35,7 @@ ATTEMPTS = 3  # for a context whose pages are lost; each attempt seals them agai
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """A snapshot of a session: its length, pins and plan, and the turns after the plan."""
+    """A snapshot of a session: its length, pins and plan, and the turns after the plan; not all if they make a new plan due."""
 
     length: int
     pins: tuple[int, ...]
@@ -60,7 +65,7 @@ class ContextBuilder:
     def context(self, budget: int | None = None) -> Context:
         """See `OpticalMemory.context`."""
         if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
-            raise ValueError(f"a budget is a positive number of tokens, or None; got {budget!r}")
+            raise ValueError(f"a budget is a positive number of tokens, or None; got {excerpt(budget)}")
         with self._lock:
             for _ in range(ATTEMPTS):
                 try:
@@ -71,21 +76,21 @@ class ContextBuilder:
             raise lost
 
     def _context(self, budget: int | None) -> Context:
-        state = self._read_state()
+        state = self._read_state(budget)
         if (context := self._unchanged(state, budget)) is not None:
             return context
         if self._why_due(state, budget):
             with claimed(self._store, self._session, "replan") as shared:  # else several processes would draw the same pages
-                state = self._replanned(self._read_state() if shared else state, budget)  # seals, then selects: see `Replanner`
+                state = self._replanned(self._read_state(budget) if shared else state, budget)  # seals, then selects: see `Replanner`
         return self._composed(state, budget)
 
     # -- the steps -----------------------------------------------------------------------------------------------------------------
 
-    def _read_state(self) -> _State:
+    def _read_state(self, budget: int | None) -> _State:
         """Read length, pins, plan and tail from the store."""
         length, pins = self._store.length(self._session), tuple(self._store.pinned(self._session))
         plan = self._read_plan()
-        return _State(length, pins, plan, self._tail(plan, length))
+        return _State(length, pins, plan, self._tail_so_far(plan, length, budget))
 
     def _unchanged(self, state: _State, budget: int | None) -> Context | None:
         """Return the last context if nothing changed. Plans are decoded once, so an equal plan is the same object."""
@@ -124,7 +129,7 @@ class ContextBuilder:
             planned = replace(state, length=length, plan=plan, tail=self._tail(plan, length))
             if self._write_plan(plan):
                 break
-            state = self._read_state()
+            state = self._read_state(budget)
         return planned
 
     def _composed(self, state: _State, budget: int | None) -> Context:
@@ -143,6 +148,20 @@ class ContextBuilder:
     def _tail(self, plan: Plan | None, length: int) -> list[Turn]:
         return self._store.read(self._session, plan.tail_from if plan else 1, length + 1)
 
+    def _tail_so_far(self, plan: Plan | None, length: int, budget: int | None) -> list[Turn]:
+        """Read the turns after a plan, up to where they make a re-plan due by their cost alone; none without a plan."""
+        if plan is None:
+            return []
+        enough = max(LONG_EXCHANGE * plan.high_water, budget or 0)
+        turns: list[Turn] = []
+        total = 0
+        for block in blocks(lambda start, stop: self._store.read(self._session, start, stop), plan.tail_from, length + 1):
+            turns += block
+            total += self.pricing.total(block)
+            if total > enough:
+                break
+        return turns
+
     # -- the plan in the store -----------------------------------------------------------------------------------------------------
 
     @property
@@ -151,7 +170,7 @@ class ContextBuilder:
         return f"plan/{self.settings.profile.name}"
 
     def _read_plan(self) -> Plan | None:
-        data = self._plan_data = self._store.get(self._session, [self.plan_name]).get(self.plan_name)
+        data = self._plan_data = intact(self._store, self._session, [self.plan_name]).get(self.plan_name)
         if data is None:
             return None
         if self._plan_read is None or self._plan_read[0] != data:
@@ -187,21 +206,43 @@ class ContextBuilder:
                 self.pricing,
                 sidecar_tokens=self.settings.sidecar_tokens,
                 redactor=self.settings.redactor,
+                repeats=self.settings.repeats,
+                screened=self.settings.screen,
             )
         return self._archive
 
-    def pages(self, *, strict: bool = True) -> list[Page]:
+    def pages(self, *, strict: bool = True, draw: bool = False) -> list[Page]:
         """Return all sealed pages, oldest first, including those that the context leaves out.
 
         Without the renderer they cannot be identified: raises `RenderError`, or returns [] if not `strict`.
+
+        Args:
+            draw: draw first what contexts have left out undrawn.
         """
         with self._lock:
-            if not self._store.names(self._session, "run/"):
+            if not any(self._store.names(self._session, prefix) for prefix in ("run/", UNDRAWN)):
                 return []
             archive = self._open_archive()
             if self._unavailable and strict:
                 raise self._unavailable.error()
-            return [self._composer.bind(page) for page in archive.pages(archive.runs())]
+            if draw:
+                with claimed(self._store, self._session, "replan"):
+                    self._draw_rest(archive)
+            runs = archive.runs()
+            numbers = page_numbers(runs, archive.undrawn(runs, self._store.length(self._session)))
+            return [self._composer.bind(page) for page in archive.pages(runs, numbers)]
+
+    def _draw_rest(self, archive: PageArchive) -> None:
+        """Draw all turns that are known not to be drawn, range by range; what was drawn stays if that fails."""
+        known = archive.undrawn(archive.runs(), self._store.length(self._session))
+        for each in known:
+            if each.turns and (turns := self._store.read(self._session, each.first, each.last + 1)):
+                archive.seal(turns, seal_last=True)
+        known = without(known, archive.runs())
+        for run in archive.runs():
+            whole = archive.drawn_whole(run)
+            known = [each.fewer(whole.pages - run.pages) if each.first == run.first and not each.turns else each for each in known]
+        archive.keep_undrawn(known)
 
     def verifications(self) -> list[Verification]:
         """Return the results of all verifiers."""

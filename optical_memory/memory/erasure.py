@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ..archive.codec import decode_pages
 from ..archive.page_runs import discard_runs, runs_named, runs_with
-from ..errors import SessionCorrupted
+from ..archive.undrawn import PREFIX as UNDRAWN
+from ..archive.undrawn import decode_undrawn, encode_undrawn, with_erased
+from ..errors import SessionCorrupted, StoreError, StoreUnavailable
+from ..pages.page import referents_of
 from ..stores.base import SessionId, Store, Trace
+from ..stores.intact import intact
 
 __all__ = ["Erasure", "ErasureProof", "ErasureReport"]
 
@@ -53,15 +58,31 @@ class Erasure:
         self._store, self._session = store, session
 
     def erase_turns(self, numbers: Sequence[int]) -> ErasureReport:
-        """Remove turns and the pages that hold them."""
+        """Remove turns and the pages that hold them.
+
+        Raises `SessionCorrupted` if damage keeps some from being removed; the others, and all pages, are gone then.
+        """
         # Pages first: if this is interrupted, the log still has the turns, and a second call finishes the erasure.
-        pages = self._discard_pages(numbers, self._store.names(self._session, "plan/"))
+        pages = 0
+        with suppress(SessionCorrupted):  # told by the second look, when the turns are gone
+            pages = self._discard_pages(numbers)
+        sizes: dict[str, bytes] = {}
+        with suppress(SessionCorrupted):
+            sizes = intact(self._store, self._session, self._store.names(self._session, UNDRAWN))
+        if sizes:  # not known while turns go; an interruption costs measuring the log again
+            self._store.put(self._session, dict.fromkeys(sizes, encode_undrawn([])))
         erased = self._store.erase(self._session, numbers)
+        if sizes:
+            length = self._store.length(self._session)
+            left = {name: with_erased(decode_undrawn(data, length), erased) for name, data in sizes.items()}
+            self._store.put(self._session, {name: encode_undrawn(ranges) for name, ranges in left.items()})
         return ErasureReport(tuple(erased), pages + self._discard_pages(numbers))  # others may have drawn some meanwhile
 
     def erase_session(self) -> ErasureReport:
         """Remove everything."""
-        pages = sum(run.pages for run in runs_named(self._store.names(self._session, "run/")))
+        pages = 0
+        with suppress(SessionCorrupted):  # it goes as a whole, whatever it holds
+            pages = sum(run.pages for run in runs_named(self._store.names(self._session, "run/")))
         return ErasureReport(tuple(self._store.erase(self._session, None)), pages)
 
     def prove(self, numbers: Sequence[int] | None) -> ErasureProof:
@@ -70,8 +91,9 @@ class Erasure:
         turns = None if numbers is None else tuple(sorted(set(numbers)))
         return ErasureProof(self._session.name, self._session.tenant, turns, datetime.now(UTC), found)
 
-    def _discard_pages(self, numbers: Sequence[int], plans: Sequence[str] = ()) -> int:
-        """Discard the pages that hold one of the turns, and `plans`; return the number of pages."""
+    def _discard_pages(self, numbers: Sequence[int]) -> int:
+        """Discard the pages that hold one of the turns, and all plans; return the number of pages."""
+        plans = self._store.names(self._session, "plan/")
         runs = runs_with(self._store, self._session, numbers)
         return discard_runs(self._store, self._session, runs, also=plans) if runs or plans else 0
 
@@ -83,7 +105,9 @@ class Erasure:
                 return
             left = [number for number in sorted(set(numbers)) if self._store.read(self._session, number, number + 1)]
             yield Trace("log", not left, f"turns {left} are there" if left else f"{len(set(numbers))} turns are gone")
-        except SessionCorrupted as exc:
+        except StoreUnavailable:
+            raise
+        except StoreError as exc:  # damaged, sealed with a lost key, or of a newer release: it is there
             yield Trace("log", None, str(exc))
 
     def _in_cache(self, numbers: Sequence[int] | None) -> Iterator[Trace]:
@@ -100,15 +124,16 @@ class Erasure:
             yield Trace("pages", None, f"{unreadable} records of pages around them cannot be read")
 
     def _showing(self, runs: Sequence[str], numbers: set[int]) -> tuple[int, int]:
-        """How many of `runs` have a page that shows one of the turns, and how many cannot be read."""
+        """How many of `runs` have a page that shows one of the turns, or refers to it, and how many cannot be read."""
         showing = unreadable = 0
-        for record in self._store.get(self._session, runs).values():
+        for record in intact(self._store, self._session, runs).values():
             try:
                 pages = decode_pages(record)
             except SessionCorrupted:
                 unreadable += 1
                 continue
-            showing += any(segment.turn in numbers for page in pages for segment in page.segments)
+            told = {segment.turn for page in pages for segment in page.segments} | set(referents_of(pages).values())
+            showing += not numbers.isdisjoint(told)
         return showing, unreadable
 
     def _in_store(self, numbers: Sequence[int] | None) -> Iterator[Trace]:

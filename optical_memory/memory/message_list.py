@@ -16,10 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from ..archive.codec import decode_pages
 from ..archive.page_runs import PageRun
+from ..archive.undrawn import PREFIX as UNDRAWN
+from ..archive.undrawn import decode_undrawn
 from ..context.context import Context
 from ..context.plan import Plan
 from ..errors import TurnNotFound
+from ..pages.page import referents_of
 from ..planning.settings import ViewSettings
 from ..stores.base import DerivedCache, SessionId
 from ..text.search_terms import TermIndex
@@ -130,11 +134,15 @@ class _MessageListStore:
         self._turns: Sequence[Turn] = ()
         self._plans: dict[str, tuple[bytes, str]] = {}
         self._runs: dict[str, str] = {}
+        self._undrawn: dict[str, tuple[bytes, str]] = {}
         with suppress(KeyError, TypeError, ValueError, AttributeError):  # damaged, or of another release: start over
             if state and state["v"] == 1:
                 plans = {str(name): (json.dumps(plan["plan"]).encode(), str(plan["before"])) for name, plan in state["plans"].items()}
                 runs = {str(name): str(digest) for name, digest in state["runs"].items() if PageRun.parse(name)}
-                self._plans, self._runs = plans, runs
+                undrawn = {
+                    str(name): (json.dumps(each["sizes"]).encode(), str(each["of"])) for name, each in state.get("undrawn", {}).items()
+                }
+                self._plans, self._runs, self._undrawn = plans, runs, undrawn
         self.builder = ContextBuilder(self, self._home, settings)
 
     def adopt(self, turns: Sequence[Turn]) -> None:
@@ -149,18 +157,35 @@ class _MessageListStore:
         # After a rollback, the newest turns may already be on pages. They stay text: the model is to answer them.
         end = len(turns) if self._plans else max((turn.number for turn in turns if starts_exchange(turn)), default=1) - 1
         self._runs = {
-            name: digest for name, digest in self._runs.items() if PageRun.parse(name).last <= end and self._digest_of(name) == digest
+            name: digest for name, digest in self._runs.items() if PageRun.parse(name).last <= end and self._still_holds(name, digest)
         }
+        self._undrawn = {name: (data, of) for name, (data, of) in self._undrawn.items() if self._measured(data, end) == of}
 
     def state(self) -> dict[str, Any]:
         """Return plans and runs as plain JSON, without images."""
         plans = {name: {"plan": json.loads(data), "before": before} for name, (data, before) in self._plans.items()}
-        return {"v": 1, "plans": plans, "runs": dict(self._runs)}
+        undrawn = {name: {"sizes": json.loads(data), "of": of} for name, (data, of) in self._undrawn.items()}
+        return {"v": 1, "plans": plans, "runs": dict(self._runs), **({"undrawn": undrawn} if undrawn else {})}
 
-    def _digest_of(self, run: str) -> str | None:
-        """Hash the turns on a run."""
+    def _digest_of(self, run: str, others: Sequence[int]) -> str:
+        """Hash the turns on a run, and the turns `others` that it refers to; those are named in the digest. Empty without them all."""
         parsed = PageRun.parse(run)
-        return self._digest(parsed.first, parsed.last)
+        parts = [self._digest(parsed.first, parsed.last), *(self._digest(number, number) for number in others)]
+        if None in parts:
+            return ""
+        whole = hashlib.sha256("".join(map(str, parts)).encode()).hexdigest()[:32] if others else str(parts[0])
+        return "-".join([whole, *map(str, others)])
+
+    def _still_holds(self, run: str, digest: str) -> bool:
+        """Whether the turns on a run, and those that it refers to, are what they were."""
+        others = digest.split("-")[1:]
+        if not digest or not all(other.isdecimal() for other in others):  # the state may be anybody's
+            return False
+        return self._digest_of(run, [int(other) for other in others]) == digest
+
+    def _measured(self, sizes: bytes, end: int) -> str | None:
+        """Hash the turns up to the last that is known not to be drawn; None if one is after turn `end`."""
+        return self._digest(1, max((each.last for each in decode_undrawn(sizes, end)), default=end + 1))
 
     def _before(self, plan: bytes) -> str | None:
         """Hash the turns that a plan fixed as pages or text before its tail; None if it leaves no tail."""
@@ -190,7 +215,8 @@ class _MessageListStore:
     # -- what is derived -----------------------------------------------------------------------------------------------------------
 
     def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:
-        own = {name: self._plans[name][0] for name in names if name in self._plans}
+        here = self._plans | self._undrawn
+        own = {name: here[name][0] for name in names if name in here}
         places = {self._place(name): name for name in names if name not in own}
         return own | {places[place]: data for place, data in self._cache.get(self._home, list(places)).items()}
 
@@ -200,8 +226,11 @@ class _MessageListStore:
             if name.startswith("plan/"):
                 self._plans[name] = (data, self._before(data) or "")
                 continue
+            if name.startswith(UNDRAWN):
+                self._undrawn[name] = (data, self._measured(data, len(self._turns)) or "")
+                continue
             if name.startswith("run/"):
-                self._runs[name] = self._digest_of(name) or ""
+                self._runs[name] = self._digest_of(name, _referents(data))
             kept[self._place(name)] = data
         if kept:
             self._cache.put(self._home, kept)
@@ -209,12 +238,13 @@ class _MessageListStore:
     def names(self, session: SessionId, prefix: str = "") -> list[str]:
         if prefix.startswith(("picture/", "verified/")):
             return self._cache.names(self._home, prefix)
-        return sorted(name for name in (*self._plans, *self._runs) if name.startswith(prefix))
+        return sorted(name for name in (*self._plans, *self._runs, *self._undrawn) if name.startswith(prefix))
 
     def discard(self, session: SessionId, names: Sequence[str]) -> None:
-        places = [self._place(name) for name in names if name not in self._plans]
+        places = [self._place(name) for name in names if name not in self._plans and name not in self._undrawn]
         for name in names:
             self._plans.pop(name, None)
+            self._undrawn.pop(name, None)
             self._runs.pop(name, None)
         if places:
             self._cache.discard(self._home, places)
@@ -228,6 +258,11 @@ def _digest(turn: Turn) -> str:
     """Hash the content of a turn."""
     said = turn.model_dump_json(exclude={"id", "number", "created_at", "metadata"})
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _referents(record: bytes) -> list[int]:
+    """Return the turns that the pages of a run refer to."""
+    return sorted(set(referents_of(decode_pages(record)).values()))
 
 
 def _name_of(state: Mapping[str, Any]) -> str:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self, Unpack
 
 from ..context.context import Context
-from ..errors import InvalidTurn, SessionCorrupted, UnknownToolCall, WrongKey
+from ..errors import InvalidTurn, StoreError, StoreUnavailable, UnknownToolCall
 from ..messages import to_format
 from ..pages.page import Page
 from ..planning.settings import ViewOptions, ViewSettings
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
 from ..stores.base import SessionId, Store, open_store
+from ..text.excerpts import excerpt, masking
 from ..turns.from_messages import TurnLike, turn_of
-from ..turns.redaction import redacted_turn
+from ..turns.redaction import redacted_turns
 from ..turns.turn import Turn
 from ..verification.base import Verification
 from ..worker_threads import in_thread
@@ -78,7 +78,7 @@ class OpticalMemory:
         **view: Unpack[ViewOptions],
     ) -> None:
         if not isinstance(session, str) or not session:
-            raise ValueError(f"a session's name is a non-empty string; got {session!r}")
+            raise ValueError(f"a session's name is a non-empty string; got {excerpt(session)}")
         self.session = SessionId(session, tenant or "")
         self.profile = profile_of(reader)
         settings = ViewSettings.of(self.profile, **view)
@@ -103,19 +103,21 @@ class OpticalMemory:
                 succeeds.
 
         Raises `InvalidTurn` (`UnsupportedContent`, `UnknownToolCall`), `TypeError`, or `LengthConflict`, and stores nothing.
-        After `StoreUnavailable`, append again with the same `id`.
+        After `StoreUnavailable`, append again with the same `id`. If the redactor fails: `OpticalMemoryError`, and nothing is stored.
         """
         return self.extend([turn], expected_length=expected_length)[0]
 
     def extend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
         """Store many turns atomically: all, or none if one is invalid; the error names it."""
-        batch = _batch(list(turns))
-        if redactor := self._before_storing:
-            batch = [redacted_turn(turn, redactor) for turn in batch]
-        if not batch:
-            return []
-        self._refuse_unknown_calls(batch)
-        return self._store.append(self.session, batch, expected_length=expected_length)
+        redactor = self._builder.settings.redactor
+        with masking(redactor.redact if redactor else None):  # errors quote by its rules as well
+            batch = _batch(list(turns))
+            if before := self._before_storing:
+                batch = redacted_turns(batch, before)
+            if not batch:
+                return []
+            self._refuse_unknown_calls(batch)
+            return self._store.append(self.session, batch, expected_length=expected_length)
 
     def _refuse_unknown_calls(self, batch: Sequence[Turn]) -> None:
         made: set[str] = set()
@@ -127,8 +129,8 @@ class OpticalMemory:
         for call_id, place in strangers.items():
             if call_id not in known:
                 raise UnknownToolCall(
-                    f"{_place(place, len(batch))}tool result {batch[place].text[:60]!r} answers call {call_id!r}, "
-                    f"which session {self.session.name!r} never saw; append the assistant turn that makes the call first"
+                    f"{_place(place, len(batch))}the tool result of {len(batch[place].text)} characters answers call {excerpt(call_id)}, "
+                    f"which session {excerpt(self.session.name)} never saw; append the assistant turn that makes the call first"
                 )
 
     def turns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
@@ -167,9 +169,13 @@ class OpticalMemory:
         """
         return to_format(self.context(budget), dialect, **options)
 
-    def pages(self) -> list[Page]:
-        """Return all sealed pages, oldest first, also those outside the context. Raises `RenderError` without the renderer's browser."""
-        return self._builder.pages()
+    def pages(self, *, draw: bool = False) -> list[Page]:
+        """Return all sealed pages, oldest first, also those outside the context. Raises `RenderError` without the renderer's browser.
+
+        Args:
+            draw: draw the turns first that contexts have left out without drawing them. All of them, however many.
+        """
+        return self._builder.pages(draw=draw)
 
     def verifications(self) -> list[Verification]:
         """Return the verifiers' results for all pages (by `key`), in every layout. Stored, and erased with the pages."""
@@ -210,7 +216,9 @@ class OpticalMemory:
     def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
         """Delete turns, or the whole session: text, index entries, and every page that holds them, with its images.
 
-        Other turns keep their numbers. Raises `TurnNotFound` before anything is deleted.
+        Other turns keep their numbers. A turn whose record is damaged, sealed with a lost key, or of a newer release can be erased as well.
+        Raises `TurnNotFound` before anything is deleted; `SessionCorrupted` if damage keeps something from being erased, after all the rest
+        was.
         """
         with self._lock:
             try:
@@ -218,11 +226,19 @@ class OpticalMemory:
                     return self._erasure.erase_session()
                 wanted = [numbers] if isinstance(numbers, int) else numbers
                 for number in wanted:
-                    with suppress(SessionCorrupted, WrongKey):  # an unreadable turn can still be erased
-                        self._recall.turn(number)
+                    self._check_is_there(number)
                 return self._erasure.erase_turns(wanted)
             finally:
                 self._builder.forget()
+
+    def _check_is_there(self, number: int) -> None:
+        """Raises `TurnNotFound`, `StoreUnavailable`. A turn that cannot be read can still be erased."""
+        try:
+            self._recall.turn(number)
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            return
 
     def prove_erased(self, numbers: int | Sequence[int] | None = None) -> ErasureProof:
         """Search for erased turns, or the erased session, in the log, the pages, and the store's files where it can read them.
@@ -284,8 +300,8 @@ class OpticalMemory:
     async def amessages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
         return await in_thread(self.messages, budget, dialect=dialect, **options)
 
-    async def apages(self) -> list[Page]:
-        return await in_thread(self.pages)
+    async def apages(self, *, draw: bool = False) -> list[Page]:
+        return await in_thread(self.pages, draw=draw)
 
     async def averifications(self) -> list[Verification]:
         return await in_thread(self.verifications)

@@ -11,6 +11,7 @@ from itertools import islice
 from ..errors import TurnNotFound
 from ..stores.base import SessionId, Store
 from ..text.exact_strings import exact_strings
+from ..text.excerpts import excerpt
 from ..turns.exchanges import exchanges_of, starts_exchange
 from ..turns.turn import Turn
 
@@ -30,7 +31,7 @@ class Period:
     def __post_init__(self) -> None:
         for moment in (self.since, self.until):
             if not isinstance(moment, datetime | None):
-                raise TypeError(f"since and until are datetimes; got {moment!r}")
+                raise TypeError(f"since and until are datetimes; got {excerpt(moment)}")
 
     @property
     def bounded(self) -> bool:

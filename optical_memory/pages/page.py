@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from ..turns.attachments import NO_IMAGES, ImageLoad
+from ..turns.parts import TurnPart
+from ..turns.repeated import RepeatedTurn
 from ..turns.turn import Turn
 from .tiers import Tier
 
-__all__ = ["Box", "Page", "PageStyle", "Segment", "drawn_form", "run_key"]
+__all__ = ["Box", "Page", "PageStyle", "Reference", "Segment", "drawn_form", "referents_of", "run_key"]
 
 SANS_ADVANCE = 0.505  # em; mean character width of English prose, code and JSON in the pages' sans face (0.503 to 0.508), with spaces
 
@@ -51,6 +53,21 @@ class Segment:
         right = max(box.left + box.width for box in self.boxes)
         bottom = max(box.top + box.height for box in self.boxes)
         return Box(left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A turn that a page shows as `#12 same as #41`.
+
+    Attributes:
+        turn: its number.
+        of: number of the turn with the same words.
+        tokens: its cost as plain text.
+    """
+
+    turn: int
+    of: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +112,7 @@ class Page:
 
     Attributes:
         key: hash of everything that determines its pixels; equal keys mean equal bytes.
-        index: place among the session's pages, from 1.
+        index: number among the session's pages, from 1, ascending. Numbers are kept free for turns that are not drawn yet.
         first_turn, last_turn: numbers of the turns that it begins and ends with.
         segments: the turns on it, in reading order, with their boxes in pixels of the sealed image.
         text_tokens: cost of its text as plain text.
@@ -107,6 +124,8 @@ class Page:
         fill: share of its column height with content.
         missing_glyphs: characters drawn as a visible replacement because no font has them.
         pictures: images inside the turns that begin on it, sent if they are text instead.
+        same_as: its turns that are drawn as a reference to another.
+        section: the section of a long unit that it belongs to, from 1; 0 if its units are drawn as a whole.
         shaped_at: tiers at which its memory abridges it instead of shrinking it; see `archive.abridged_pages`.
     """
 
@@ -123,6 +142,8 @@ class Page:
     missing_glyphs: int = 0
     canvas: int = 0
     pictures: ImageLoad = NO_IMAGES
+    same_as: tuple[Reference, ...] = ()
+    section: int = 0
     picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
     cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
     size_of: Callable[[Page, Tier], tuple[int, int]] | None = field(default=None, compare=False, repr=False)
@@ -135,6 +156,11 @@ class Page:
     @property
     def last_turn(self) -> int:
         return self.segments[-1].turn
+
+    @property
+    def drawn_tokens(self) -> int:
+        """Cost of the words drawn on it as plain text: `text_tokens` without those of its references."""
+        return max(0, self.text_tokens - sum(reference.tokens for reference in self.same_as))
 
     def image(self, tier: Tier | str) -> bytes:
         """Return the page at a tier, as PNG bytes. Redrawn if its image was lost; raises `RenderError` if that fails."""
@@ -158,10 +184,19 @@ class Page:
         return self.cost_of(self, Tier.parse(tier))
 
 
+def referents_of(pages: Iterable[Page]) -> dict[int, int]:
+    """Map the turns that the pages draw as references to the turns that have their words."""
+    return {reference.turn: reference.of for page in pages for reference in page.same_as}
+
+
 def drawn_form(turn: Turn) -> dict[str, object]:
     """Return the parts of a turn that are drawn, as plain JSON: no id, no time, no metadata."""
     drawn = [part.model_dump(mode="json") for part in turn.parts if part.type != "reasoning"]
+    reference = {"same_as": turn.same_as} if isinstance(turn, RepeatedTurn) else {}
+    place = {"part": [turn.section, turn.part, turn.of]} if isinstance(turn, TurnPart) else {}
     return {
+        **reference,
+        **place,
         "number": turn.number,
         "role": turn.role,
         "name": turn.name,

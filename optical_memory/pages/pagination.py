@@ -17,10 +17,11 @@ IMPATIENCE = 0.25  # lowers that threshold for every page since the last clean b
 
 
 class Measured(NamedTuple):
-    """A unit's height in layout pixels, laid out in one column, and its exchange."""
+    """A unit's height in layout pixels, laid out in one column, its exchange, and whether the exchange begins a page in any case."""
 
     height: float
     exchange: int
+    fresh: bool = False
 
 
 def page_starts(units: Sequence[Measured], capacity: float) -> list[int]:
@@ -36,6 +37,8 @@ def page_starts(units: Sequence[Measured], capacity: float) -> list[int]:
     packing = _Packing(capacity)
     for _, group in groupby(enumerate(units), key=lambda pair: pair[1].exchange):
         members = list(group)
+        if members[0][1].fresh:
+            packing.begin_page()
         whole = sum(unit.height for _, unit in members)
         if packing.fits(whole) or packing.is_worth_breaking(whole):
             packing.place(members[0][0], whole)
@@ -53,6 +56,7 @@ class _Packing:
         self.starts: list[int] = []
         self._used = 0.0
         self._flowed = 0
+        self._is_over = False
 
     def fits(self, height: float) -> bool:
         return self._used + height <= self.capacity
@@ -62,11 +66,15 @@ class _Packing:
         needed = max(0.0, WORTH_BREAKING - IMPATIENCE * self._flowed)
         return height <= self.capacity and self._used >= needed * self.capacity
 
+    def begin_page(self) -> None:
+        """Leave the rest of the page blank."""
+        self._used, self._flowed, self._is_over = 0.0, 0, True
+
     def place(self, index: int, height: float) -> None:
         """Place something of `height` that begins with unit `index` here or on a new page."""
-        if not self.starts or (not self.fits(height) and self.is_worth_breaking(height)):
+        if self._is_over or not self.starts or (not self.fits(height) and self.is_worth_breaking(height)):
             self.starts.append(index)
-            self._used, self._flowed = 0.0, 0
+            self._used, self._flowed, self._is_over = 0.0, 0, False
         self._used += height
         while self._used > self.capacity:
             self._used -= self.capacity

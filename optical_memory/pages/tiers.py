@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
+from ..text.excerpts import excerpt
+
 __all__ = ["Tier", "gundam_grid", "gundam_sequence_length", "sequence_length", "tiers_of"]
 
 TILE_SIDE = 640  # px; the side of a Gundam tile (published processing code, `image_size`)
@@ -60,7 +62,7 @@ class Tier(IntEnum):
             return cls[value.upper()]
         except (KeyError, AttributeError):
             known = ", ".join(tier.label for tier in cls)
-            raise ValueError(f"unknown tier {value!r}; known: {known}") from None
+            raise ValueError(f"unknown tier {excerpt(value)}; known: {known}") from None
 
 
 _SIDES = {Tier.TINY: 512, Tier.SMALL: 640, Tier.BASE: 1024, Tier.LARGE: 1280, Tier.GUNDAM: 1280}

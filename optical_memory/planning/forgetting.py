@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from ..pages.tiers import Tier
+from ..text.excerpts import excerpt
 
 __all__ = ["BestUse", "ByAge", "Forgetting", "PageAge"]
 
@@ -68,7 +69,7 @@ class ByAge:
         if steps != sorted(steps) or steps[0] < 0:
             raise ValueError(f"ages must not fall from tier to tier: {self!r}")
         if self.unit not in ("pages", "turns", "hours"):
-            raise ValueError(f"unknown unit {self.unit!r}; known: pages, turns, hours")
+            raise ValueError(f"unknown unit {excerpt(self.unit)}; known: pages, turns, hours")
 
     def tier(self, age: PageAge) -> Tier | None:
         """Return the sharpest tier whose limit the page has not reached."""

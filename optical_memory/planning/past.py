@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import mean
 
 from ..archive.page_archive import PageArchive
-from ..archive.page_runs import PageRun
+from ..archive.page_runs import PageRun, merged_spans
+from ..archive.undrawn import Undrawn, page_numbers
 from ..archive.verified_tiers import Floors
 from ..context.wording import page_text
 from ..pages.page import Page
@@ -17,10 +19,12 @@ from ..turns.exchanges import Unit, units_of
 from ..turns.turn import Turn
 from .candidates import Decision, PageCandidate, TextCandidate
 from .forgetting import Forgetting, PageAge
-from .sealing import Sealing
+from .imagined import Imagination, ImaginedRange, is_imagined
+from .sealing import Sealing, Shortened
 
 __all__ = ["PageReading", "Past", "past_of", "ranges_left_out"]
 
+NEIGHBOURS = 8  # pages drawn that tell what labels and sidecars of older ones cost
 RUNS_AT_A_TIME = 64  # runs read together; most policies leave out what is older than that
 
 
@@ -31,17 +35,27 @@ class Past:
     Attributes:
         candidates: pages and texts before the tail, oldest first.
         faded: runs too old for the policy; their records are not read.
-        text_tokens: tokens of everything before the tail, as plain text.
-        tail_tokens: tokens of the tail as text.
+        undrawn: ranges that are not drawn.
+        imagined: the pages that they may become.
+        text_tokens: tokens of everything before the tail, as plain text; estimated for turns that are not drawn.
+        tail_tokens: tokens of the tail as text, and of what may return to it once pages are drawn.
         images: images inside the turns of the tail.
     """
 
     candidates: Sequence[PageCandidate | TextCandidate]
     faded: Sequence[PageRun]
+    undrawn: Sequence[Undrawn]
+    imagined: Sequence[ImaginedRange]
     text_tokens: int
     tail: Sequence[Turn]
     tail_tokens: int
     images: ImageLoad
+
+    @property
+    def considered(self) -> list[PageCandidate | TextCandidate]:
+        """Candidates and imagined pages, oldest first."""
+        imagined = [page for each in self.imagined for page in (*each.pages, *each.pinned)]
+        return sorted([*self.candidates, *imagined], key=lambda each: (each.first, each.last))
 
 
 class PageReading:
@@ -53,6 +67,7 @@ class PageReading:
         pins: numbers of the pinned turns.
         length: the log's length.
         newest: the newest turn; ages in hours count back from it.
+        imagination: imagines pages that are not drawn.
     """
 
     def __init__(
@@ -65,10 +80,13 @@ class PageReading:
         pins: Sequence[int],
         length: int,
         newest: Turn | None,
+        imagination: Imagination,
     ) -> None:
         self._archive, self._pricing, self._policy, self._floors = archive, pricing, policy, floors
         self.pins, self._length, self._newest = tuple(pins), length, newest
+        self._imagination = imagination
         self._pages: dict[str, Page] = {}
+        self.shortened: dict[str, Shortened] = {}  # by the key of their oldest page
 
     def page(self, key: str) -> Page:
         """Return a page that was read before, by key."""
@@ -79,27 +97,49 @@ class PageReading:
         ladder = self._pricing.profile.ladder
         return self._floors.tiers(self._pages[key], ladder) if self._floors else ladder
 
-    def candidates(self, runs: Sequence[PageRun]) -> tuple[list[PageCandidate], list[PageRun]]:
-        """Return candidates and the runs not read. Reads newest first, until the policy leaves out a page even at importance 1."""
-        found: list[PageCandidate] = []
-        after, total = 0, sum(run.pages for run in runs)
-        for batch in _batches(runs[::-1], RUNS_AT_A_TIME):
-            read = self._read(batch[::-1], after, total)
+    def candidates(self, sealing: Sealing) -> tuple[list[PageCandidate], list[PageRun], list[ImaginedRange]]:
+        """Return candidates, the runs not read, and the imagined pages of ranges.
+
+        Goes back from the newest, until the policy leaves out a page even at importance 1. Older pages are read only if they are pinned.
+        """
+        self.shortened = {}
+        runs, undrawn = sealing.runs, sealing.undrawn if sealing.draws else []
+        numbers, found = page_numbers(runs, sealing.numbered), list[PageCandidate]()
+        faded: list[PageRun] = []
+        imagined: list[ImaginedRange] = []
+        after, is_over = 0, False
+        for batch in _newest_first(runs, undrawn):
+            if isinstance(batch, Undrawn):
+                density = sealing.density(batch)
+                overhead = mean(page.overhead for page in found[:NEIGHBOURS]) if found else self._pricing.message(sealing.label)
+                imagined.append(self._imagination.pages(batch, after, density, int(overhead)))
+                after += round(batch.size * density)
+                continue
+            wanted = [run for run in batch if not is_over or any(run.first <= pin <= run.last for pin in self.pins)]
+            faded += [run for run in batch if run not in wanted]
+            read = self._read(wanted, _pages_after(batch, after), numbers) if wanted else []
             after += sum(run.pages for run in batch)
             found = read + found
-            if all(self._policy.tier(replace(each.age, importance=1.0)) is None and not each.pinned for each in read):
-                older = [run for run in runs if run.last < batch[-1].first]
-                pinned = [run for run in older if any(run.first <= pin <= run.last for pin in self.pins)]
-                held = [each for run in pinned for each in self._read([run], _pages_after(run, runs), total)]
-                return held + found, [run for run in older if run not in pinned]
-        return found, []
+            is_over = is_over or all(self._policy.tier(replace(each.age, importance=1.0)) is None and not each.pinned for each in read)
+        return found, faded, imagined
 
-    def _read(self, runs: Sequence[PageRun], after: int, total: int) -> list[PageCandidate]:
-        """Read the pages of adjacent runs; `after` of `total` pages are newer."""
-        count = sum(run.pages for run in runs)
-        pages = self._archive().pages(runs, first_index=total - after - count + 1)
-        run_of = {page.key: run.first for run in runs for page in pages if run.first <= page.first_turn <= run.last}
-        return [self._candidate(page, run_of[page.key], total - page.index) for page in pages]
+    def _read(self, runs: Sequence[PageRun], after: Mapping[int, int], numbers: Mapping[int, int]) -> list[PageCandidate]:
+        """Read the pages of runs.
+
+        Args:
+            after: how many pages come after the first page of each run.
+            numbers: the number of the first page of each run.
+        """
+        found: list[PageCandidate] = []
+        pages = self._archive().pages(runs[::-1], numbers)
+        for run in runs[::-1]:
+            own = [page for page in pages if run.first <= page.first_turn <= run.last]
+            read = [self._candidate(page, run.first, after[run.first] - place) for place, page in enumerate(own)]
+            if left := run.text_tokens - sum(page.text_tokens for page in own):  # as text, the run costs what is not drawn of it too
+                self.shortened[own[0].key] = Shortened(run, left)
+                read[0] = replace(read[0], text_tokens=read[0].text_tokens + left)
+            found += read
+        return found
 
     def _candidate(self, page: Page, run: int, after: int) -> PageCandidate:
         self._pages[page.key] = page
@@ -126,20 +166,24 @@ def past_of(sealing: Sealing, reading: PageReading, pricing: Pricing, start: int
     """Split the session at turn `start`, or right after the last page if that is later or `start` is 0."""
     tail = [turn for turn in sealing.tail() if turn.number >= start]
     before = [turn for turn in sealing.loose if not tail or turn.number < tail[0].number]
-    pages, faded = reading.candidates(sealing.runs)
+    pages, faded, imagined = reading.candidates(sealing)
     texts = _text_candidates(before, sealing.kept_off_pages().union(reading.pins), pricing)
     candidates: list[PageCandidate | TextCandidate] = [*pages, *texts]
     candidates.sort(key=lambda each: (each.first, each.last))
-    tokens = sum(run.text_tokens for run in sealing.runs) + pricing.total(before)
-    return Past(candidates, faded, tokens, tail, pricing.total(tail), pricing.attachments(tail))
+    stretches: list[PageRun | Undrawn] = [*sealing.runs, *sealing.undrawn]
+    tokens = sum(each.text_tokens for each in stretches) + pricing.total(before)
+    tail_tokens = pricing.total(tail) + (0 if start else sealing.returning())
+    return Past(candidates, faded, sealing.undrawn, imagined, tokens, tail, tail_tokens, pricing.attachments(tail))
 
 
 def ranges_left_out(past: Past, decisions: Sequence[Decision]) -> tuple[tuple[tuple[int, int], ...], int]:
     """Return the ranges (first, last) of turns left out, and the number of turns in them."""
+    decisions = [each for each in decisions if not is_imagined(each.candidate)]
     shown = {number for decision in decisions if decision.shown for number in decision.candidate.turns}
     out = sorted({number for decision in decisions if not decision.shown for number in decision.candidate.turns} - shown)
-    ranges = [(run.first, run.last) for run in past.faded] + [(number, number) for number in out]
-    return tuple(_merged(ranges)), len(out) + sum(run.turns for run in past.faded)
+    unread: list[PageRun | Undrawn] = [*past.faded, *past.undrawn]
+    ranges = [(each.first, each.last) for each in unread] + [(number, number) for number in out]
+    return tuple(merged_spans(ranges)), len(out) + sum(each.turns for each in unread)
 
 
 def _text_candidates(turns: Sequence[Turn], kept: set[int], pricing: Pricing) -> list[TextCandidate]:
@@ -151,13 +195,29 @@ def _text_candidate(unit: Unit, pricing: Pricing, *, protected: bool) -> TextCan
     return TextCandidate(numbers[0], numbers[-1], pricing.total(unit), numbers, protected, pricing.attachments(unit))
 
 
-def _batches(runs: Sequence[PageRun], size: int) -> Iterator[Sequence[PageRun]]:
-    for start in range(0, len(runs), size):
-        yield runs[start : start + size]
+def _newest_first(runs: Sequence[PageRun], undrawn: Sequence[Undrawn]) -> Iterator[list[PageRun] | Undrawn]:
+    """Yield runs, some at a time, and ranges one by one, the newest first."""
+    stretches: list[PageRun | Undrawn] = [*runs, *undrawn]
+    batch: list[PageRun] = []
+    for each in sorted(stretches, key=lambda each: -each.first):
+        if batch and (len(batch) == RUNS_AT_A_TIME or isinstance(each, Undrawn)):
+            yield batch
+            batch = []
+        if isinstance(each, Undrawn):
+            yield each
+        else:
+            batch.append(each)
+    if batch:
+        yield batch
 
 
-def _pages_after(run: PageRun, runs: Sequence[PageRun]) -> int:
-    return sum(other.pages for other in runs if other.first > run.last)
+def _pages_after(batch: Sequence[PageRun], after: int) -> dict[int, int]:
+    """Return how many pages come after the first page of each run of `batch`, newest first; `after` come after all of them."""
+    found: dict[int, int] = {}
+    for run in batch:
+        after += run.pages
+        found[run.first] = after - 1
+    return found
 
 
 def _hours_between(page: Page, newest: Turn | None) -> float:
@@ -165,17 +225,3 @@ def _hours_between(page: Page, newest: Turn | None) -> float:
     if newest is None or newest.created_at is None or page.last_said is None:
         return 0.0
     return max(0.0, (newest.created_at - page.last_said).total_seconds() / 3600)
-
-
-def _merged(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Sort ranges (first, last), and merge adjacent ones."""
-    current: tuple[int, int] | None = None
-    for first, last in sorted(ranges):
-        if current and first <= current[1] + 1:
-            current = (current[0], max(current[1], last))
-            continue
-        if current:
-            yield current
-        current = (first, last)
-    if current:
-        yield current

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ..archive.page_archive import PageArchive
+from ..archive.undrawn import without
 from ..archive.verified_tiers import Floors, TierVerification
 from ..context.plan import Plan
 from ..context.wording import framing_text
@@ -21,8 +22,10 @@ from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
 from .cache_cost import billed, calls_to_come
 from .candidates import Decision, PageCandidate, TextCandidate, text_images
+from .imagined import Imagination
 from .past import PageReading, Past, past_of, ranges_left_out
-from .sealing import Sealing
+from .repeats import unresolved
+from .sealing import Sealing, Wanted
 from .selection import arrange, items_of, room_target, squeeze
 from .settings import ViewSettings
 from .triggers import LONG_EXCHANGE, WaterMarks, tail_start
@@ -70,21 +73,47 @@ class Replanner:
         epoch, changed_at = (last.epoch + 1, last.changed_at) if last else (1, 0)
         if not plan.sends_like(last) if last else plan.pages:
             changed_at = plan.length
+        self._keep_undrawn(attempt.sealing, plan)
         return plan.model_copy(update={"epoch": epoch, "changed_at": changed_at, "basis": basis, "reason": reason})
 
     def _attempt(self, length: int, budget: int | None, pins: Sequence[int]) -> _Attempt:
         floors = self.verification.floors() if self.verification else None
-        sealing = Sealing(self.store, self.session, self.archive, length=length, draws=bool(self.pricing.profile.ladder))
-        newest = next(iter(self.store.read(self.session, sealing.length, sealing.length + 1)), None)
-        reading = PageReading(self.archive, self.pricing, self.settings.policy, floors, pins=pins, length=sealing.length, newest=newest)
+        policy, style, marks = self.settings.policy, self.settings.style, self.settings.marks.within(budget)
+        draws = bool(self.pricing.profile.ladder)
+        sealing = Sealing(
+            self.store,
+            self.session,
+            self.archive,
+            self.pricing,
+            style,
+            length=length,
+            draws=draws,
+            marks=marks,
+            budget=budget,
+            pins=pins,
+            screen=self.settings.screen,
+            repeats=self.settings.repeats,
+        )
+        length = sealing.length
+        newest = next(iter(self.store.read(self.session, length, length + 1)), None)
+        imagination = Imagination(self.pricing, style, policy, length, newest.created_at if newest else None, budget, pins)
+        reading = PageReading(self.archive, self.pricing, policy, floors, pins=pins, length=length, newest=newest, imagination=imagination)
         return _Attempt(self.settings, self.pricing, sealing, reading, floors, budget)
+
+    def _keep_undrawn(self, sealing: Sealing, plan: Plan) -> None:
+        """Store the sizes of the turns that the plan leaves out undrawn, so that the next re-plan need not measure them again."""
+        is_last = any(each.last >= plan.tail_from for each in sealing.undrawn)  # the change is postponed
+        ranges = without(sealing.recorded, sealing.runs) if is_last else sealing.numbered
+        if sealing.draws and ranges != sealing.recorded:
+            self.archive().keep_undrawn(ranges)
 
     def _cheapest(self, attempt: _Attempt, plan: Plan, last: Plan) -> Plan:
         """Return the cheapest of: `plan`; the same with pages already sent kept at their tier; the last plan, postponing the change."""
         marks = attempt.marks
-        unchanged = replace(attempt, held={item.key: item.tier for item in last.pages})
-        ways = [unchanged.plan(long_exchange=False, settle=True), plan]
-        if self._text_from(last.tail_from, attempt.length) <= LONG_EXCHANGE * marks.high:
+        unchanged = replace(attempt, held={item.key: item.tier for item in last.pages}).gentlest(long_exchange=False, settle=True)
+        ways = [plan] if attempt.unresolved(*unchanged) else [unchanged[0], plan]
+        is_drawn = not any(run.first <= item.first <= run.last for run in attempt.sealing.redrawn for item in last.pages)
+        if is_drawn and self._text_from(last.tail_from, attempt.length) <= LONG_EXCHANGE * marks.high:
             ways.insert(0, last.model_copy(update={"high_water": last.high_water + (marks.high - marks.low) // 2}))
         prices, calls, shape = self.pricing.profile.cache, calls_to_come(attempt.length), self.settings.shape
 
@@ -125,17 +154,34 @@ class _Attempt:
         return self.settings.marks.within(self.budget)
 
     def plan(self, *, long_exchange: bool, settle: bool) -> Plan:
-        """Return the gentlest plan that fits the budget, leaves no overlong text, and drops no pages while the text is above its mark."""
-        feasible: Plan | None = None
+        """Return the gentlest plan whose references can all be followed; pages of others are drawn again in full.
+
+        Terminates: each round removes all references from at least one run.
+        """
+        found = self.gentlest(long_exchange=long_exchange, settle=settle)
+        while unfollowed := self.unresolved(*found):
+            self.sealing.draw_in_full(unfollowed)
+            found = self.gentlest(long_exchange=long_exchange, settle=settle)
+        return found[0]
+
+    def unresolved(self, plan: Plan, past: Past) -> set[int]:
+        """Return the runs with a reference that cannot be followed; see `repeats`."""
+        return unresolved(plan, past.candidates, past.tail, self.reading.page)
+
+    def gentlest(self, *, long_exchange: bool, settle: bool) -> tuple[Plan, Past]:
+        """Return the gentlest plan that fits the budget, leaves no overlong text, and drops no pages while the text is above its mark.
+
+        With the session as it was split for it. Raises `BudgetTooSmall`.
+        """
+        feasible: tuple[Plan, Past] | None = None
         needed = 0
         for mode in self._modes(long_exchange=long_exchange, settle=settle):
             if feasible and mode is _LAST_RESORT:
                 break
-            past = self._cut(mode)
-            plan, needed = self._fit(past)
+            past, plan, needed = self._drawn(mode, self._cut(mode))
             if self.budget is not None and needed > self.budget:
                 continue
-            feasible = plan
+            feasible = plan, past
             if len(plan.pages) > self.pricing.profile.free_places(plan.text_images + past.images):
                 continue  # a later mode leaves fewer turns, and so fewer images, as text
             if past.tail_tokens <= (self.marks.high if plan.squeezed else LONG_EXCHANGE * self.marks.high):
@@ -152,23 +198,60 @@ class _Attempt:
         may_hold = not settle and self.pricing.total(self.sealing.tail()) <= self.marks.high
         return [_HOLD, *modes] if may_hold else modes
 
-    def _cut(self, mode: _Mode) -> Past:
-        """Move turns to pages as `mode` allows, and split the session."""
+    def _cut(self, mode: _Mode) -> int:
+        """Take turns out of the text as `mode` allows; return the number of the first that stays."""
         tail = self.sealing.tail()
         start = tail[0].number if tail else self.length + 1
         if mode is not _HOLD and tail:
             keep = 0 if mode is _LAST_RESORT else self.marks.low
             start = tail_start(tail, [self.pricing.cost(turn) for turn in tail], keep, inside=mode.inside)
-        self.sealing.seal_before(start, partial=mode.partial)
-        return past_of(self.sealing, self.reading, self.pricing, start if mode.partial else 0)
+        self.sealing.leave_text(start)
+        return start
+
+    def _drawn(self, mode: _Mode, start: int) -> tuple[Past, Plan, int]:
+        """Draw what a plan wants to show, until it shows drawn pages only; return it with the session as split for it, and its tokens.
+
+        Terminates: each round makes some range shorter, or draws more of a long unit.
+        """
+        while True:
+            past = past_of(self.sealing, self.reading, self.pricing, start if mode.partial else 0)
+            plan, needed = self._fit(past)
+            wanted = self._wanted(past, plan, partial=mode.partial)
+            if wanted and (self.budget is not None or any(each.is_cut for each in past.imagined)) and self.sealing.gauge():
+                continue  # not all may be shown: the estimate should be a good one
+            pins = [page.first for each in past.imagined for page in each.pinned]
+            if wanted:
+                self.sealing.draw(wanted, partial=mode.partial)
+            elif pins:
+                self.sealing.draw_around(pins[-1])
+            elif not self._lengthened(plan):
+                return past, plan, needed
+
+    def _lengthened(self, plan: Plan) -> bool:
+        """Draw more of the long units whose oldest drawn page is shown; whether anything changed."""
+        keys = {item.key for item in plan.pages}
+        shortened = self.reading.shortened
+        return self.sealing.lengthen(
+            [each for key, each in shortened.items() if key in keys], [each for key, each in shortened.items() if key not in keys]
+        )
+
+    def _wanted(self, past: Past, plan: Plan, *, partial: bool) -> Wanted:
+        """Return how many pages to draw of each range: those that the plan shows, and the next.
+
+        At an open end at least one, since what fills no page there stays text.
+        """
+        shown = [(each.range, each.wanted(plan.items)) for each in past.imagined]
+        return [(each, count + 1) for each, count in shown if count or (not partial and self.sealing.is_open(each))]
 
     def _fit(self, past: Past) -> tuple[Plan, int]:
         """Return a plan for `past`, as close to the budget as possible and without unreadable pages, and its tokens with the tail.
 
-        Terminates: each round removes a tier from at least one page.
+        A plan that shows imagined pages is not verified: they are drawn first. Terminates: each round takes a tier from some page.
         """
         plan, total = self._fitted(past)
-        while self.floors and not self.floors.allow([(self.reading.page(item.key), item.tier) for item in plan.pages]):
+        while self.floors and not any(each.wanted(plan.items) for each in past.imagined):
+            if self.floors.allow([(self.reading.page(item.key), item.tier) for item in plan.pages if item.key]):
+                break
             past = replace(past, candidates=[self._above_floor(each) for each in past.candidates])
             plan, total = self._fitted(past)
         return plan, total
@@ -179,10 +262,10 @@ class _Attempt:
         return replace(candidate, vision={tier: candidate.vision[tier] for tier in self.reading.tiers(candidate.key)})
 
     def _fitted(self, past: Past) -> tuple[Plan, int]:
-        decisions = arrange(past.candidates, self.settings.policy, self.pricing.profile, held=self.held, beside=past.images)
+        decisions = arrange(past.considered, self.settings.policy, self.pricing.profile, held=self.held, beside=past.images)
         plan = self._plan_of(past, decisions, squeezed=False)
         if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # cheaper than text, but not with the framing text
-            as_text = arrange(past.candidates, self.settings.policy, self.pricing.profile, pictures=False, beside=past.images)
+            as_text = arrange(past.considered, self.settings.policy, self.pricing.profile, pictures=False, beside=past.images)
             plan = self._plan_of(past, as_text, squeezed=False)
         total = plan.prefix_tokens + past.tail_tokens
         if self.budget is None or total <= self.budget:
@@ -201,8 +284,13 @@ class _Attempt:
 
     def _squeezed(self, past: Past, room: int) -> Plan:
         policy, profile = self.settings.policy, self.pricing.profile
-        decisions = squeeze(past.candidates, room, policy, profile, past.images, letter=self.settings.style.font_size)
+        decisions = squeeze(past.considered, room, policy, profile, past.images, letter=self.settings.style.font_size)
         return self._plan_of(past, decisions, squeezed=True)
+
+    def _screened(self, decisions: Sequence[Decision]) -> tuple[int, ...]:
+        """Return the numbers of the turns that ask to be obeyed and are text."""
+        shown = {number for decision in decisions if decision.as_text for number in decision.candidate.turns}
+        return tuple(sorted(shown & self.sealing.screened))
 
     def _framing_tokens(self, plan: Plan) -> int:
         return self.pricing.message(framing_text(plan, self.settings.shape))
@@ -225,6 +313,7 @@ class _Attempt:
             pins=self.reading.pins,
             text_images=text_images(decisions),
             tail_images=past.images.count,
+            screened=self._screened(decisions),
         )
         tokens = sum(decision.tokens for decision in decisions) + self._framing_tokens(plan)
         return plan.model_copy(update={"prefix_tokens": tokens})

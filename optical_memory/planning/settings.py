@@ -11,6 +11,7 @@ from ..pages.page import PageStyle
 from ..pages.tiers import Tier, tiers_of
 from ..profiles.profile import ReaderProfile
 from ..renderers.base import Renderer, renderer_path
+from ..text.excerpts import excerpt
 from ..turns.redaction import Redactor, redactor_of
 from ..verification.base import Verifier, verifier_of
 from .forgetting import BestUse, Forgetting
@@ -35,6 +36,10 @@ class ViewOptions(TypedDict, total=False):
         verify: `ocr` or True, `density`, or a verifier. Each page is verified once before it is used at a tier; an unreadable page stays
             at a sharper tier, or text. `verification.reading.ByReading(reader)` asks any reader. `ocr` takes seconds per page.
         shape: tiers at which a page is abridged in larger letters instead of shrunk; () for none.
+        repeats: True (default) draws a message that a later one repeats byte for byte as `same as #41`, where the context keeps that
+            one; False draws all in full.
+        screen: True keeps turns that ask to be obeyed (`text.screening`) off pages: they stay text while the budget lasts, and the framing
+            text names them.
     """
 
     renderer: str | Renderer
@@ -45,6 +50,8 @@ class ViewOptions(TypedDict, total=False):
     redact: bool | Redactor | None
     verify: bool | str | Verifier | None
     shape: Iterable[Tier | str]
+    repeats: bool
+    screen: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +72,8 @@ class ViewSettings:
     redactor: Redactor | None
     verifier: Verifier | None
     shape: tuple[Tier, ...]
+    repeats: bool = True
+    screen: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.renderer, str):
@@ -74,7 +83,7 @@ class ViewSettings:
     def of(cls, profile: ReaderProfile, **options: Unpack[ViewOptions]) -> Self:
         """Make settings for a reader. Raises `TypeError` for an unknown option, `UnknownName` or `ValueError` for an invalid value."""
         if unknown := set(options) - set(ViewOptions.__annotations__):
-            raise TypeError(f"unknown option {sorted(unknown)[0]!r}; known: {', '.join(ViewOptions.__annotations__)}")
+            raise TypeError(f"unknown option {excerpt(sorted(unknown)[0])}; known: {', '.join(ViewOptions.__annotations__)}")
         return cls(
             profile=profile,
             renderer=options.get("renderer", "auto"),
@@ -85,6 +94,8 @@ class ViewSettings:
             redactor=redactor_of(options.get("redact")),
             verifier=verifier_of(options.get("verify")),
             shape=tiers_of(options.get("shape", SHAPED)),
+            repeats=bool(options.get("repeats", True)),
+            screen=bool(options.get("screen")),
         )
 
     @property
@@ -103,5 +114,7 @@ class ViewSettings:
         style = json.dumps(asdict(self.style))
         basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
         basis += f" shaped {' '.join(tier.label for tier in self.shape)}" if self.shape else ""
+        basis += "" if self.repeats else " in full"
+        basis += " screened" if self.screen else ""
         basis += f" {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else ""
         return f"{basis} {self.verifier.name} {self.verifier.fingerprint}" if self.verifier else basis

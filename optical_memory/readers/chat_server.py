@@ -25,6 +25,7 @@ from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import known_readers, profile_for_model, profile_of
+from ..text.excerpts import said, shape
 from .engines import Engine, engine_of
 from .prompts import READ_PAGE, Picture, Words, context_pieces, picture_of
 from .streaming import StreamedAnswer
@@ -236,20 +237,20 @@ class ChatModelReader:
         """The data of server-sent events. Retries only while no event has arrived."""
         for attempt in range(self._retries + 1):
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt) * random.uniform(0.5, 1.0)
-            said = False
+            begun = False
             try:
                 with self._client.stream("POST", path, json=body) as response:
                     self._check(response)
                     for line in response.iter_lines():
                         if line.startswith("data:"):
-                            said = True
+                            begun = True
                             yield line.removeprefix("data:").strip()
                     return
             except _TryAgain as exc:
                 reason, pause = str(exc), min(LONGEST_PAUSE, exc.after or pause)
             except self._errors as exc:
-                reason = f"{type(exc).__name__}: {exc}"
-            if said or attempt == self._retries:
+                reason = f"{type(exc).__name__}: {said(exc)}"
+            if begun or attempt == self._retries:
                 raise ReaderUnavailable(f"{self.where} does not answer: {reason}")
             _log.warning("%s: %s; trying again in %.1f s", self.where, reason, pause)
             time.sleep(pause)
@@ -258,11 +259,11 @@ class ChatModelReader:
         if response.status_code == 200:
             return
         response.read()
-        said = f"status {response.status_code}, {_short(response.text)}"
+        reason = f"status {response.status_code}, {_short(response.text)}"
         if response.status_code in RETRIED:
             after = response.headers.get("retry-after", "")
-            raise _TryAgain(said, float(after) if after.replace(".", "", 1).isdigit() else None)
-        raise ReaderUnavailable(f"{self.where} refuses: {said}")
+            raise _TryAgain(reason, float(after) if after.replace(".", "", 1).isdigit() else None)
+        raise ReaderUnavailable(f"{self.where} refuses: {reason}")
 
 
 class VllmReader(ChatModelReader):
@@ -311,9 +312,9 @@ def _decoded(event: str) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ReaderUnavailable(f"the server sent what is no event of a chat completion: {_short(event)!r}. Is its URL right?")
+        raise ReaderUnavailable(f"the server sent what is no event of a chat completion: {shape(event)}. Is its URL right?")
     return found
 
 
-def _short(said: object) -> str:
-    return str(said).strip()[:300] or "(nothing)"
+def _short(answer: object) -> str:
+    return said(answer) or "(nothing)"

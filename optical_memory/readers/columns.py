@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 
 from PIL import Image
 
 from ..pages.page import PageStyle
 
-__all__ = ["INK", "letter_size", "strips", "text_columns"]
+__all__ = ["BAR", "INK", "letter_size", "strips", "text_columns"]
 
 INK = 215  # greys darker than this are letters
 EDGE = 0.03  # of the height, left out above and below where a column rule is looked for
@@ -20,6 +21,7 @@ LEFT_PART = 0.4  # of a column's width, by which its lines are found
 STRONG = 0.4  # of what the strongest twentieth of rows loses in ink: a base line
 NEARER, LONGER = 0.6, 0.8  # least distance of two lines, of a line's height; share of distances that are shorter than a line
 LEAST_PITCH = 5  # px between two lines
+BAR = re.compile(r"^[|¦\[\](){}!Il1][ \t]*(?=#\s?\d)", re.MULTILINE)  # as the bar before a turn's number is read; it is no text
 
 
 def strips(column: Image.Image, most: int) -> list[tuple[int, int]]:
@@ -90,6 +92,5 @@ def _base_lines(drops: Sequence[int], nearest: float) -> list[int]:
 
 
 def _is_rule(band: Image.Image, x: int) -> bool:
-    """Whether column `x` of pixels is one grey from top to bottom, but no white."""
-    low, high = band.crop((x, 0, x + 1, band.height)).getextrema()
-    return low == high and low < 250  # type: ignore[operator]  # one band, so two numbers
+    """Whether column `x` of pixels is nowhere white. Not of one grey: in a small picture it takes some from the bars near it."""
+    return band.crop((x, 0, x + 1, band.height)).getextrema()[1] < 250  # type: ignore[operator]  # one band, so two numbers

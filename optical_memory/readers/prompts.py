@@ -12,6 +12,8 @@ from PIL import Image
 from ..context.context import Context, PagePart
 from ..pages.page import Page
 from ..pages.tiers import Tier
+from ..text.excerpts import said
+from ..text.labels import without_openings
 from ..turns.turn import ImageContent, Turn
 
 __all__ = ["READ_PAGE", "Picture", "Piece", "Words", "context_pieces", "picture_of", "turn_pieces"]
@@ -69,7 +71,7 @@ def context_pieces(context: Context) -> Iterator[Piece]:
 
 def turn_pieces(turn: Turn) -> Iterator[Piece]:
     """A turn as `role: text`, then its pictures. A picture given by URL is named, never fetched."""
-    yield Words(f"{turn.role}: {turn.text}\n")
+    yield Words(f"{turn.role}: {without_openings(turn.text)}\n")
     for image in turn.images:
         picture = _inline(image)
         yield picture or Words(f"[picture {image.url[:200] if image.url else 'that cannot be read'}]")
@@ -109,7 +111,7 @@ def _opened(data: bytes) -> Image.Image:
             raise ValueError(f"a picture of {image.width} x {image.height} px is larger than {MOST_PIXELS:,} pixels")
         image.load()
     except (OSError, SyntaxError, Image.DecompressionBombError) as exc:
-        raise ValueError(f"{len(data)} bytes that are no PNG, JPEG, GIF or WebP picture: {exc}") from exc
+        raise ValueError(f"{len(data)} bytes that are no PNG, JPEG, GIF or WebP picture: {said(exc)}") from exc
     return image
 
 

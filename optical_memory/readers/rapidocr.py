@@ -28,7 +28,7 @@ from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
 from .base import Answer
-from .columns import INK, letter_size, strips, text_columns
+from .columns import BAR, INK, letter_size, strips, text_columns
 from .prompts import picture_of
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class RapidOcrReader:
             letter: font size in pixels of `png`; measured by the distance of its lines if it is not given.
         """
         image = picture_of(png, Tier.BASE).load().convert("L")
-        return "\n".join(line for strip in _strips(image, letter) for line in self._lines(strip))
+        return BAR.sub("", "\n".join(line for strip in _strips(image, letter) for line in self._lines(strip)))
 
     def close(self) -> None:
         """Do nothing: the networks are shared by all readers of the process."""

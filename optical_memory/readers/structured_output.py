@@ -13,6 +13,7 @@ from typing import Literal
 
 from ..errors import UnknownName
 from ..pages.page import Box
+from ..text.excerpts import excerpt
 
 __all__ = ["TASKS", "GroundedBox", "ParsedPage", "Table", "Task", "parse_output", "tables_of", "task_of"]
 
@@ -101,7 +102,7 @@ def task_of(task: str | Task, *, ref: str = "") -> Task:
     if found.name == "locate" and not (ref or found.ref):
         raise ValueError("the task 'locate' needs to know what to look for: pass ref='the total'")
     if ref and found.name != "locate":
-        raise ValueError(f"ref={ref!r} is for the task 'locate', not for {found.name!r}")
+        raise ValueError(f"ref={excerpt(ref)} is for the task 'locate', not for {found.name!r}")
     return replace(found, ref=ref) if ref else found
 
 

@@ -25,8 +25,9 @@ from ..pages.page import Box, Page
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
+from ..text.excerpts import said
 from .base import Answer
-from .columns import INK, letter_size, text_columns
+from .columns import BAR, INK, letter_size, text_columns
 from .prompts import picture_of
 
 __all__ = ["OcrReader", "OcrWord", "has_language"]
@@ -86,7 +87,7 @@ class OcrReader:
             letter: the font size in pixels of `png`; measured by the distance of its lines if it is not given.
         """
         columns = self._columns(png, letter)
-        return "\n".join(self._run(enlarged, "txt").rstrip("\f\n") for enlarged, _, _ in columns)
+        return BAR.sub("", "\n".join(self._run(enlarged, "txt").rstrip("\f\n") for enlarged, _, _ in columns))
 
     def words(self, png: bytes, *, letter: float | None = None) -> list[OcrWord]:
         """The words of a picture with their boxes and confidences, column by column."""
@@ -121,7 +122,7 @@ class OcrReader:
         except OSError as exc:
             raise ReaderError(f"{self.binary!r} could not be run: {exc}") from exc
         if done.returncode:
-            raise ReaderError(f"Tesseract failed with status {done.returncode}: {done.stderr.decode('utf-8', 'replace').strip()[-300:]}")
+            raise ReaderError(f"Tesseract failed with status {done.returncode}: {said(done.stderr.decode('utf-8', 'replace'))}")
         return done.stdout.decode("utf-8", "replace")
 
 

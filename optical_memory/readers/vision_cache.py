@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import MissingExtra
 from ..stores.base import DerivedCache, SessionId
 from ..stores.claims import claimed
+from ..stores.intact import intact
 
 if TYPE_CHECKING:
     import torch
@@ -151,7 +152,7 @@ class StoreShelf:
         self._lock = threading.RLock()  # several pages are locked at once
 
     def get(self, name: str) -> bytes | None:
-        return self._store.get(self._session, [f"vision/{name}"]).get(f"vision/{name}")
+        return intact(self._store, self._session, [f"vision/{name}"]).get(f"vision/{name}")
 
     def put(self, name: str, data: bytes) -> None:
         self._store.put(self._session, {f"vision/{name}": data})

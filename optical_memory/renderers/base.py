@@ -26,6 +26,7 @@ class RenderedPage:
         fill: share of the page's column height with content, 0 to 1.
         missing_glyphs: number of characters that no available font could draw; each is drawn as a visible replacement.
         canvas: the longer side in pixels before the blank part was cut off; 0 if nothing was.
+        section: the section of a long unit that the page belongs to, from 1; 0 if its units are drawn as a whole.
     """
 
     png: bytes
@@ -35,6 +36,7 @@ class RenderedPage:
     fill: float
     missing_glyphs: int = 0
     canvas: int = 0
+    section: int = 0
 
     @property
     def first_turn(self) -> int:
@@ -62,7 +64,7 @@ class Renderer(Protocol):
         ...
 
     def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
-        """Lay out exchanges from the top of a new page and draw the pages.
+        """Lay out exchanges from the top of a new page and draw the pages; very long units in sections, see `document.long_units`.
 
         Args:
             exchanges: in order; turn numbers are set.

@@ -14,9 +14,10 @@ __all__ = ["cropped"]
 
 def cropped(page: RenderedPage, style: PageStyle) -> RenderedPage:
     """Crop `page` to its content. Boxes stay valid: nothing is cut off above or at the left."""
-    margin = Canvas(style).margin
+    canvas = Canvas(style)
+    margin = canvas.margin
     boxes = [box for segment in page.segments for box in segment.boxes]
-    width = min(page.width, max(box.left + box.width for box in boxes) + margin)
+    width = min(page.width, max(box.left + box.width for box in boxes) - canvas.right_lane + canvas.right_margin)
     height = min(page.height, max(box.top + box.height for box in boxes) + margin)
     if (width, height) == (page.width, page.height):
         return page

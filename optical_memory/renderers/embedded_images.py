@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageOps
 
+from ..text.excerpts import said
 from .png import encode_grey, to_grey
 
 __all__ = ["fit_picture", "picture_html"]
@@ -32,7 +33,7 @@ def fit_picture(data: bytes, width: int, height: int, scale: float = 1.0) -> Ima
             upright = ImageOps.exif_transpose(image)
             grey = to_grey(upright)
     except Exception as exc:  # decoders raise many types on broken or hostile bytes; the caller shows a note instead
-        _log.warning("a picture of %d bytes could not be decoded: %r", len(data), exc)
+        _log.warning("a picture of %d bytes could not be decoded: %s: %s", len(data), type(exc).__name__, said(exc))
         return None
     if (upright.width < upright.height) != (natural[0] < natural[1]):
         natural = natural[::-1]  # rotated by its EXIF orientation

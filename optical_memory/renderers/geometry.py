@@ -8,6 +8,7 @@ from ..pages.page import PageStyle
 
 __all__ = ["Canvas"]
 
+BAR, BEFORE_TEXT, AFTER_TEXT = 1 / 7, 2 / 7, 3 / 14  # em; a bar nearer to a number than that is read as a digit of it at the smallest tier
 MONO_ADVANCE = 0.602  # em; width of a DejaVu Sans Mono character
 
 
@@ -32,24 +33,65 @@ class Canvas:
 
     @property
     def margin(self) -> int:
-        """Blank margin on each of the four sides."""
+        """Blank margin at the top and the bottom."""
         return round(self.style.margin * self.scale)
 
     @property
+    def hair(self) -> int:
+        """Thickness of a hairline."""
+        return max(1, round(self.scale))
+
+    @property
+    def bar(self) -> int:
+        """Width of the mark of a head; black at the smallest tier too."""
+        return max(2, round(BAR * self.style.font_size * self.scale))
+
+    @property
+    def lane(self) -> int:
+        """Width of the lane before a column's text: the mark of a head, and white between it and the text."""
+        return self.bar + max(2, round(BEFORE_TEXT * self.style.font_size * self.scale))
+
+    @property
+    def right_lane(self) -> int:
+        """Width of the lane after a column's text, for the marks of heads in lines that run from right to left."""
+        return max(1, round(AFTER_TEXT * self.style.font_size * self.scale)) + self.bar
+
+    @property
+    def left(self) -> int:
+        """Left edge of the first column's text; its lane and a little white before it."""
+        return max(self.margin, self.lane + 2 * self.hair)
+
+    @property
+    def right_margin(self) -> int:
+        """Space after the last column's text; the remainder of the division into columns is blank too."""
+        return max(self.margin, self.right_lane + self.hair)
+
+    @property
     def gutter(self) -> int:
-        """Blank space between two columns, with a hairline in its middle."""
-        return max(1, round(self.style.gutter * self.scale))
+        """Space between a column's lane and that of the next: a hairline, and white."""
+        return max(round(self.style.gutter * self.scale) - self.lane - self.right_lane, 3 * self.hair)
+
+    @property
+    def gap(self) -> int:
+        """Space between the texts of two columns."""
+        return self.right_lane + self.gutter + self.lane
+
+    @property
+    def text_width(self) -> int:
+        """Width of a column's text."""
+        columns = self.style.columns
+        width = (self.page_size[0] - self.left - self.right_margin - (columns - 1) * self.gap) // columns
+        return width - (columns > 1 and (width + self.gap) % 2)  # at half size too, the bars of every column stand on whole pixels
 
     @property
     def column_width(self) -> int:
-        """Width of a column of text; the remainder of the division stays blank at the right."""
-        inner = self.page_size[0] - 2 * self.margin - (self.style.columns - 1) * self.gutter
-        return inner // self.style.columns
+        """Width of a column: its text and its lanes."""
+        return self.lane + self.text_width + self.right_lane
 
     @property
     def pitch(self) -> int:
         """Distance between the left edges of adjacent columns."""
-        return self.column_width + self.gutter
+        return self.text_width + self.gap
 
     @property
     def height(self) -> int:
@@ -74,7 +116,7 @@ class Canvas:
     @property
     def row_width(self) -> int:
         """Characters of code in a row of a column."""
-        return max(10, int(self.column_width / (self.style.code_size * self.scale * MONO_ADVANCE)))
+        return max(10, int(self.text_width / (self.style.code_size * self.scale * MONO_ADVANCE)))
 
     @property
     def picture_height(self) -> int:
@@ -83,5 +125,5 @@ class Canvas:
 
     def check(self) -> None:
         """Raise `ValueError` if there is no room for text."""
-        if self.style.columns < 1 or self.column_width < 4 * self.line or self.height < 4 * self.line:
+        if self.style.columns < 1 or self.text_width < 4 * self.line or self.height < 4 * self.line:
             raise ValueError(f"{self.style!r} leaves no room for text; use a larger page, fewer columns or a smaller font")

@@ -14,6 +14,8 @@ from functools import lru_cache
 
 from PIL import Image
 
+from ..text.excerpts import excerpt
+
 __all__ = ["decode_grey", "encode_grey", "resize"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -56,7 +58,7 @@ def resize(png: bytes, side: int | tuple[int, int], levels: int) -> bytes:
         levels: greys of the result.
     """
     if min((side,) if isinstance(side, int) else side) < 1:
-        raise ValueError(f"a picture cannot have side={side!r}; pass positive pixels")
+        raise ValueError(f"a picture cannot have side={excerpt(side)}; pass positive pixels")
     image = decode_grey(png)
     size = _fit(image.size, side) if isinstance(side, int) else side
     if size == image.size:
@@ -75,7 +77,7 @@ def to_grey(image: Image.Image) -> Image.Image:
 
 def _depth(levels: int) -> int:
     if not 2 <= levels <= 256:
-        raise ValueError(f"levels={levels!r} is not a number of greys; pass 2 to 256")
+        raise ValueError(f"levels={excerpt(levels)} is not a number of greys; pass 2 to 256")
     return next(depth for depth in PACKERS if 2**depth >= levels)
 
 

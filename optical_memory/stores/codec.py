@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from ..errors import InvalidTurn, SessionCorrupted, StoreError
+from ..text.excerpts import excerpt, said
 from ..turns.turn import Turn
 
-__all__ = ["DIGEST_BYTES", "VERSION", "blank", "decode", "digest", "encode", "from_bytes", "to_bytes"]
+__all__ = ["DIGEST_BYTES", "VERSION", "blank", "decode", "digest", "encode", "from_bytes", "texts", "to_bytes"]
 
 VERSION = 1
 DIGEST_BYTES = 16
+_HEADS = (b'{"v":%d,' % VERSION, b'{"v": %d,' % VERSION)  # as this module writes it, and as json.dumps does
 _PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # json.dumps would make one for each record
 _ESCAPED = json.JSONEncoder(separators=(",", ":"))
 
@@ -30,7 +34,7 @@ def encode(turn: Turn) -> bytes:
     Raises `InvalidTurn` for a turn without an id, and for one whose extra fields JSON cannot hold.
     """
     if not turn.id:
-        raise InvalidTurn(f"a turn of role {turn.role!r} has no id; a store needs one to append it only once. Set Turn.id")
+        raise InvalidTurn(f"a turn of role {excerpt(turn.role)} has no id; a store needs one to append it only once. Set Turn.id")
     record = _record(turn)
     try:
         return _PLAIN.encode(record).encode()
@@ -38,16 +42,19 @@ def encode(turn: Turn) -> bytes:
         # A lone surrogate cannot be UTF-8; JSON's escapes keep it without loss.
         return _ESCAPED.encode(record).encode()
     except (TypeError, ValueError, RecursionError) as exc:
-        raise InvalidTurn(f"turn {turn.id!r} holds what JSON cannot: {exc}. Pass strings, numbers, lists and mappings only") from exc
+        problem = said(exc)  # not as a cause: its notes would quote what was said
+    raise InvalidTurn(f"turn {excerpt(turn.id)} holds what JSON cannot: {problem}. Pass strings, numbers, lists and mappings only")
 
 
 def decode(data: bytes, number: int, pinned: bool = False) -> Turn:
     """The turn of a record. Raises `SessionCorrupted` if the record cannot be read, `StoreError` if a newer version wrote it."""
+    if not data.startswith(_HEADS):
+        return _decode_slowly(data, number, pinned)
     whole = b'{"number":%d,"pinned":%s,%s' % (number, b"true" if pinned else b"false", data[1:])
     try:
         return Turn.model_validate_json(whole)
     except ValidationError:
-        return _decode_slowly(whole, number)  # lone surrogates, and time zones with seconds
+        return _decode_slowly(data, number, pinned)  # lone surrogates, and time zones with seconds
 
 
 def blank(turn: Turn, number: int) -> Turn:
@@ -70,6 +77,15 @@ def from_bytes(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
 
 
+def texts(names: Iterable[bytes]) -> dict[bytes, str]:
+    """Those names that `to_bytes` can have made. Others are damage, or another program's."""
+    found: dict[bytes, str] = {}
+    for name in names:
+        with suppress(UnicodeDecodeError):
+            found[name] = from_bytes(name)
+    return found
+
+
 def _record(turn: Turn) -> dict[str, Any]:
     record: dict[str, Any] = {"v": VERSION, "id": turn.id, "role": turn.role}
     if turn.content != "":
@@ -87,14 +103,16 @@ def _record(turn: Turn) -> dict[str, Any]:
     return record | {key: value for key, value in (("metadata", turn.metadata), ("extra", turn.extra)) if value}
 
 
-def _decode_slowly(whole: bytes, number: int) -> Turn:
+def _decode_slowly(data: bytes, number: int, pinned: bool) -> Turn:
     try:
-        record = json.loads(whole)
+        record = {**json.loads(data), "number": number, "pinned": pinned}
         if (version := record.get("v")) != VERSION:
-            raise StoreError(f"turn #{number} has a record of version {version!r}; this one knows {VERSION}. Upgrade optical-memory")
+            if isinstance(version, int) and version > VERSION:
+                raise StoreError(f"turn #{number} has a record of version {version}; this one knows {VERSION}. Upgrade optical-memory")
+            raise ValueError("no version that a release writes")
         if "created_at" in record:
             record["created_at"] = datetime.fromisoformat(record["created_at"])
         return Turn.model_validate(record)
-    except (ValueError, TypeError, RecursionError) as exc:
+    except (ValueError, TypeError, RecursionError):
         message = f"the record of turn #{number} cannot be read; restore the store from a backup, or erase the turn"
-        raise SessionCorrupted(message, missing=(number,)) from exc
+    raise SessionCorrupted(message, missing=(number,))  # without its cause, which would quote what was said

@@ -7,22 +7,27 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ..errors import LengthConflict, SessionCorrupted, TurnNotFound
+from ..errors import LengthConflict, SessionCorrupted, StoreError, TurnNotFound
+from ..text.excerpts import excerpt
 from ..text.search_terms import terms
 from ..turns.turn import Turn
-from . import sqlite_index
+from . import sqlite_index, sqlite_sums
 from .base import SessionId, SessionInfo, Trace
-from .codec import blank, decode, digest, encode, from_bytes, to_bytes
+from .codec import blank, decode, digest, encode, texts, to_bytes
 from .local_index import LocalIndexes
+from .places import Place
+from .ranges import ranges
 from .sqlite_claims import SqliteClaims
 from .sqlite_file import SqliteFile
 
 __all__ = ["SqliteStore"]
 
+RESTORE = "Restore the file from a backup"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CACHED = "SELECT data, sum FROM cache LEFT JOIN cache_sum USING(key) WHERE session = ? AND name = ?"
 
 
 class SqliteStore:
@@ -75,13 +80,13 @@ class SqliteStore:
                 if number is None:
                     number = length = length + 1
                     found = words[entry.digest] if entry.digest in words else self._terms(entry)
-                    self._insert(db, key, number, entry, found)
+                    self._insert(db, key, Place.of_turn(session, number), entry, found)
                 numbers.append(number)
             now = time.time_ns() // 1000
             db.execute("UPDATE session SET length = ?, appended = ? WHERE key = ? AND length < ?", (length, now, key, length))
             rows = [_row(db, key, number) for number in numbers]
         return [
-            decode(row[1], number, bool(row[0])) if row else blank(entry.turn, number)
+            _turn(session, number, *row) if row else blank(entry.turn, number)
             for entry, number, row in zip(entries, numbers, rows, strict=True)
         ]
 
@@ -93,14 +98,24 @@ class SqliteStore:
             if first > last:
                 return []
             span = (_turn_key(key, first), _turn_key(key, last))
-            rows = db.execute("SELECT key, pinned, record FROM turn WHERE key BETWEEN ? AND ? ORDER BY key", span).fetchall()
+            select = "SELECT key, pinned, record, sum FROM turn LEFT JOIN turn_sum USING(key) WHERE key BETWEEN ? AND ? ORDER BY key"
+            rows = db.execute(select, span).fetchall()
             (erased,) = db.execute("SELECT count(*) FROM erased WHERE key BETWEEN ? AND ?", span).fetchone()
+            beyond = db.execute(
+                "SELECT max(key) FROM turn WHERE key BETWEEN ? AND ?", (_turn_key(key, length + 1), _span(key)[1])
+            ).fetchone()[0]
+        if beyond is not None:
+            raise SessionCorrupted(
+                f"session {excerpt(session.name)} holds {length} turns by its own account, and #{beyond & 0xFFFFFFFF} is there. {RESTORE}",
+                session=session.name,
+            )
         if len(rows) + erased != last - first + 1:
             raise SessionCorrupted(
-                f"session {session.name!r} is missing turns: of #{first} to #{last}, {len(rows)} are there and {erased} were erased. "
-                "Restore the file from a backup"
+                f"session {excerpt(session.name)} is missing turns: of #{first} to #{last}, {len(rows)} are there and {erased} were "
+                f"erased. {RESTORE}",
+                session=session.name,
             )
-        return [decode(record, turn_key & 0xFFFFFFFF, bool(pinned)) for turn_key, pinned, record in rows]
+        return [_turn(session, turn_key & 0xFFFFFFFF, *row) for turn_key, *row in rows]
 
     def length(self, session: SessionId) -> int:
         """The highest number ever given."""
@@ -120,9 +135,12 @@ class SqliteStore:
     def pinned(self, session: SessionId) -> list[int]:
         """Numbers of the pinned turns."""
         with self._file.read() as db:
-            span = _span(_find(db, session)[0])
-            rows = db.execute("SELECT key FROM turn WHERE pinned AND key BETWEEN ? AND ? ORDER BY key", span).fetchall()
-        return [turn_key & 0xFFFFFFFF for (turn_key,) in rows]
+            key, length = _find(db, session)
+            rows = db.execute("SELECT key FROM turn WHERE pinned AND key BETWEEN ? AND ? ORDER BY key", _span(key)).fetchall()
+        numbers = [turn_key & 0xFFFFFFFF for (turn_key,) in rows]
+        if numbers and numbers[-1] > length:
+            raise SessionCorrupted(f"session {excerpt(session.name)} has {length} turns, and #{numbers[-1]} is pinned. {RESTORE}")
+        return numbers
 
     def pin(self, session: SessionId, number: int, pinned: bool) -> None:
         """Set or clear a pin. Raises `TurnNotFound`."""
@@ -153,36 +171,75 @@ class SqliteStore:
                 "appended FROM session WHERE tenant = ? AND length > 0 ORDER BY name",
                 (to_bytes(tenant),),
             ).fetchall()
-        return [SessionInfo(SessionId(from_bytes(name), tenant), turns, EPOCH + timedelta(microseconds=at)) for name, turns, at in rows]
+        if len(names := texts(name for name, *_ in rows)) < len(rows):
+            raise SessionCorrupted(f"the name of a session in {self._url} cannot be read. {RESTORE}")
+        return [SessionInfo(SessionId(names[name], tenant), turns, EPOCH + timedelta(microseconds=at)) for name, turns, at in rows]
 
     def erase(self, session: SessionId, numbers: Sequence[int] | None = None) -> list[int]:
         """Remove turns, or the session with its cache; see `TurnLog.erase`.
 
         Raises `StoreUnavailable` if another connection keeps the file from being rewritten: the turns are gone from the log then, and a
-        second call finishes the work.
+        second call finishes the work; `SessionCorrupted` if damage keeps some turns, or bytes, where they are: the rest is gone then.
         """
+        erased, damaged = self._deleted(session, numbers)
+        self._local.drop(session)
+        try:
+            self._file.scrub()
+        except SessionCorrupted as exc:
+            raise SessionCorrupted(
+                f"session {excerpt(session.name)}: erased from the log, but the file is damaged and cannot be written anew: bytes may "
+                f"be left ({exc}). Copy the sessions to a new file with `optical-memory copy`, then delete this one",
+                session=session.name,
+            ) from exc
+        if damaged:
+            raise SessionCorrupted(
+                f"session {excerpt(session.name)}: {ranges(damaged)} cannot be erased, since the file is damaged there; all else was. "
+                "Copy the other sessions to a new file with `optical-memory copy`, then delete this one",
+                session=session.name,
+                missing=damaged,
+            )
+        return erased
+
+    def _deleted(self, session: SessionId, numbers: Sequence[int] | None) -> tuple[list[int], tuple[int, ...]]:
+        """Numbers of the turns that were deleted, and of those that damage to the file keeps there."""
+        try:
+            return self._delete(session, numbers), ()
+        except SessionCorrupted:
+            wanted = range(1, self.length(session) + 1) if numbers is None else sorted(set(numbers))
+        erased: list[int] = []
+        damaged: list[int] = []
+        for number in wanted:  # one by one, so that what can be deleted is
+            try:
+                erased += self._delete(session, [number])
+            except SessionCorrupted:
+                damaged.append(number)
+        if numbers is None and not damaged:
+            self._delete(session, None)
+        return erased, tuple(damaged)
+
+    def _delete(self, session: SessionId, numbers: Sequence[int] | None) -> list[int]:
         with self._file.write() as db:
             key, length = _find(db, session)
             wanted = range(1, length + 1) if numbers is None else sorted({number for number in numbers if 1 <= number <= length})
-            held = [(number, row[1]) for number in wanted if (row := _row(db, key, number))]
-            _delete_turns(db, key, [number for number, _ in held])
-            if held and self._file.indexed:
-                sqlite_index.remove(db, [(_turn_key(key, number), record) for number, record in held])
+            held = {number: row for number in wanted if (row := _row(db, key, number))}
+            words = {_turn_key(key, number): _words(session, number, row) for number, row in held.items()} if self._file.indexed else {}
+            _delete_turns(db, key, list(held))
+            if held:
+                _delete_nameless(db, key)
+            if words:
+                sqlite_index.remove(db, words)
             if numbers is None:
                 _delete_session(db, key)
             if held or numbers is None:
                 db.execute("UPDATE scrub SET asked = asked + 1")
-        self._local.drop(session)
-        self._file.scrub()
-        return [number for number, _ in held]
+        return list(held)
 
     def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:
-        """Those of `names` that are there."""
+        """Those of `names` that are there. Raises `SessionCorrupted` for one that is not as it was written."""
         with self._file.read() as db:
             key, _ = _find(db, session)
-            select = "SELECT data FROM cache WHERE session = ? AND name = ?"
-            found = {name: db.execute(select, (key, to_bytes(name))).fetchone() for name in names}
-        return {name: row[0] for name, row in found.items() if row}
+            found = {name: db.execute(CACHED, (key, to_bytes(name))).fetchone() for name in names}
+        return {name: sqlite_sums.checked(Place.of_entry(session, name), *row) for name, row in found.items() if row}
 
     def put(self, session: SessionId, items: dict[str, bytes]) -> None:
         """Store or replace."""
@@ -194,6 +251,7 @@ class SqliteStore:
                 "INSERT INTO cache(session, name, data) VALUES(?, ?, ?) ON CONFLICT(session, name) DO UPDATE SET data = excluded.data",
                 [(key, to_bytes(name), data) for name, data in items.items()],
             )
+            sqlite_sums.note_entries(db, key, [(to_bytes(name), Place.of_entry(session, name), data) for name, data in items.items()])
 
     def names(self, session: SessionId, prefix: str = "") -> list[str]:
         """Names that start with `prefix`, sorted."""
@@ -202,7 +260,7 @@ class SqliteStore:
             # No name holds the byte 255, so it bounds all that begin with the prefix.
             values = (_find(db, session)[0], start, start + b"\xff")
             rows = db.execute("SELECT name FROM cache WHERE session = ? AND name >= ? AND name < ? ORDER BY name", values).fetchall()
-        return [from_bytes(name) for (name,) in rows]
+        return list(texts(name for (name,) in rows).values())
 
     def discard(self, session: SessionId, names: Sequence[str]) -> None:
         """Remove names and all bytes of them; absent ones are fine. Raises `StoreUnavailable` like `erase`."""
@@ -230,13 +288,16 @@ class SqliteStore:
     def _terms(self, entry: _Entry) -> list[str]:
         return terms(entry.turn.text) if self._file.indexed else []
 
-    def _insert(self, db: sqlite3.Connection, key: int, number: int, entry: _Entry, found: Sequence[str]) -> None:
-        db.execute("INSERT INTO turn VALUES(?, ?, ?)", (_turn_key(key, number), entry.turn.pinned, entry.record))
+    def _insert(self, db: sqlite3.Connection, key: int, place: Place, entry: _Entry, found: Sequence[str]) -> None:
+        (number,) = place.numbers
+        turn_key = _turn_key(key, number)
+        db.execute("INSERT INTO turn(key, pinned, record) VALUES(?, ?, ?)", (turn_key, entry.turn.pinned, entry.record))
+        sqlite_sums.note_turns(db, [(turn_key, place, entry.record)])
         db.execute("INSERT INTO turn_id VALUES(?, ?, ?)", (key, entry.digest, number))
         for call_id in {call.id for call in entry.turn.tool_calls}:
             db.execute("INSERT INTO call VALUES(?, ?, ?)", (key, digest(call_id), number))
         if self._file.indexed:
-            sqlite_index.add(db, _turn_key(key, number), found)
+            sqlite_index.add(db, turn_key, found)
 
 
 class _Entry(NamedTuple):
@@ -256,7 +317,14 @@ def _span(session: int) -> tuple[int, int]:
 def _find(db: sqlite3.Connection, session: SessionId) -> tuple[int, int]:
     """Key and length of a session; (0, 0) if it does not exist. No session has key 0."""
     names = (to_bytes(session.tenant), to_bytes(session.name))
-    return db.execute("SELECT key, length FROM session WHERE tenant = ? AND name = ?", names).fetchone() or (0, 0)
+    if found := db.execute("SELECT key, length FROM session WHERE tenant = ? AND name = ?", names).fetchone():
+        return int(found[0]), int(found[1])
+    if db.execute("SELECT 1 FROM session NOT INDEXED WHERE tenant = ? AND name = ?", names).fetchone():  # no damage is an empty session
+        raise SessionCorrupted(
+            f"session {excerpt(session.name)} is there, and the file's index of sessions does not name it. {RESTORE}",
+            session=session.name,
+        )
+    return 0, 0
 
 
 def _open(db: sqlite3.Connection, session: SessionId) -> tuple[int, int]:
@@ -272,9 +340,23 @@ def _number(db: sqlite3.Connection, key: int, digest: bytes) -> int | None:
     return row[0] if row else None
 
 
-def _row(db: sqlite3.Connection, key: int, number: int) -> tuple[int, bytes] | None:
-    row: tuple[int, bytes] | None = db.execute("SELECT pinned, record FROM turn WHERE key = ?", (_turn_key(key, number),)).fetchone()
+def _row(db: sqlite3.Connection, key: int, number: int) -> tuple[Any, Any, Any] | None:
+    """Pin, record and checksum of a turn."""
+    select = "SELECT pinned, record, sum FROM turn LEFT JOIN turn_sum USING(key) WHERE key = ?"
+    row: tuple[Any, Any, Any] | None = db.execute(select, (_turn_key(key, number),)).fetchone()
     return row
+
+
+def _turn(session: SessionId, number: int, pinned: Any, record: Any, kept: Any) -> Turn:
+    return decode(sqlite_sums.checked(Place.of_turn(session, number), record, kept), number, bool(pinned))
+
+
+def _words(session: SessionId, number: int, row: tuple[Any, Any, Any]) -> list[str] | None:
+    """The terms by which a turn is indexed; None if its record does not tell: it is damaged, or of a newer release."""
+    try:
+        return terms(_turn(session, number, *row).text)
+    except StoreError:
+        return None
 
 
 def _delete_turns(db: sqlite3.Connection, key: int, numbers: Sequence[int]) -> None:
@@ -282,6 +364,13 @@ def _delete_turns(db: sqlite3.Connection, key: int, numbers: Sequence[int]) -> N
     db.executemany("DELETE FROM turn WHERE key = ?", turn_keys)
     db.executemany("INSERT INTO erased VALUES(?)", turn_keys)
     db.execute("DELETE FROM call WHERE session = ? AND (session << 32 | number) IN (SELECT key FROM erased)", (key,))
+
+
+def _delete_nameless(db: sqlite3.Connection, key: int) -> None:
+    """Cached entries that nobody can discard, since their names are damaged: they may hold what the turns said."""
+    entries = db.execute("SELECT key, name FROM cache NOT INDEXED WHERE session = ?", (key,)).fetchall()
+    known = texts(name for _, name in entries)
+    db.executemany("DELETE FROM cache WHERE key = ?", [(entry,) for entry, name in entries if name not in known])
 
 
 def _delete_session(db: sqlite3.Connection, key: int) -> None:
@@ -302,7 +391,7 @@ def _parse(url: str) -> tuple[Path, dict[str, str]]:
         if name not in known:
             raise ValueError(f"unknown option {name!r} in {url!r}; known: {', '.join(sorted(known))}")
         if known[name] and value not in known[name]:
-            raise ValueError(f"unknown value {value!r} of {name!r} in {url!r}; known: {', '.join(known[name])}")
+            raise ValueError(f"unknown value {excerpt(value)} of {name!r} in {url!r}; known: {', '.join(known[name])}")
         if name == "timeout" and not value.replace(".", "", 1).isdecimal():
-            raise ValueError(f"timeout {value!r} in {url!r} is no number of seconds")
+            raise ValueError(f"timeout {excerpt(value)} in {url!r} is no number of seconds")
     return Path(path).expanduser(), options

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import time
 
+from ..errors import SessionCorrupted
+from . import sqlite_sums
 from .base import SessionId
 from .codec import to_bytes
+from .places import Place
 from .sqlite_file import SqliteFile
 
 __all__ = ["SqliteClaims"]
@@ -37,15 +41,31 @@ class SqliteClaims:
 
     def swap(self, session: SessionId, name: str, old: bytes | None, new: bytes) -> bool:
         """See `claims.Claims`."""
-        values = {"tenant": to_bytes(session.tenant), "session": to_bytes(session.name), "name": to_bytes(name), "old": old, "new": new}
-        key = "(SELECT key FROM session WHERE tenant = :tenant AND name = :session)"
+        names = (to_bytes(session.tenant), to_bytes(session.name))
+        place, field = Place.of_entry(session, name), to_bytes(name)
         with self._file.write() as db:
-            if old is not None:
-                update = f"UPDATE cache SET data = :new WHERE session = {key} AND name = :name AND data = :old"
-                return db.execute(update, values).rowcount == 1
-            db.execute("INSERT OR IGNORE INTO session(tenant, name) VALUES(:tenant, :session)", values)
-            insert = f"INSERT OR IGNORE INTO cache(session, name, data) VALUES({key}, :name, :new)"
-            return db.execute(insert, values).rowcount == 1
+            if old is None:
+                db.execute("INSERT OR IGNORE INTO session(tenant, name) VALUES(?, ?)", names)
+            (key,) = db.execute("SELECT key FROM session WHERE tenant = ? AND name = ?", names).fetchone() or (0,)
+            if _held(db, key, place) != old:
+                return False
+            db.execute(
+                "INSERT INTO cache(session, name, data) VALUES(?, ?, ?) ON CONFLICT(session, name) DO UPDATE SET data = excluded.data",
+                (key, field, new),
+            )
+            sqlite_sums.note_entries(db, key, [(field, place, new)])
+            return True
+
+
+def _held(db: sqlite3.Connection, key: int, place: Place) -> bytes | None:
+    """What is cached; one that is not as it was written counts as absent."""
+    row = db.execute(
+        "SELECT data, sum FROM cache LEFT JOIN cache_sum USING(key) WHERE session = ? AND name = ?", (key, to_bytes(place.name))
+    ).fetchone()
+    try:
+        return sqlite_sums.checked(place, *row) if row else None
+    except SessionCorrupted:
+        return None
 
 
 def _key(session: SessionId, name: str) -> bytes:

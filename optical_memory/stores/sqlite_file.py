@@ -8,16 +8,16 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ..errors import SessionCorrupted, StoreError, StoreUnavailable
-from . import sqlite_index
+from . import sqlite_index, sqlite_sums
+from .sqlite_header import APPLICATION_ID, check_owner
 
 __all__ = ["SCHEMA_VERSION", "SqliteFile"]
 
 SCHEMA_VERSION = 1
-APPLICATION_ID = 0x4F4D454D  # "OMEM": tells this library's files from other programs'
 
 # A turn's key is its session's key times 2**32 plus its number: a session's turns lie side by side, and a range of them is one scan.
 # Ids of turns and calls are kept as digests. The id of an erased turn stays in turn_id, and its key in `erased`.
@@ -58,6 +58,7 @@ class SqliteFile:
         self._timeout = timeout
         self._pools: dict[int, _Pool] = {}
         _make_private(path)
+        check_owner(path)
         with self._connection() as db:
             self.indexed = self._prepare(db, want_index=index != "none")
         try:
@@ -141,6 +142,7 @@ class SqliteFile:
     def _connect(self) -> sqlite3.Connection:
         with _translated(self.path):
             db = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False)
+            db.text_factory = _text
             db.execute(f"PRAGMA synchronous = {self._synchronous}")
             db.execute("PRAGMA secure_delete = ON")
             return db
@@ -156,6 +158,7 @@ class SqliteFile:
             elif version > SCHEMA_VERSION:
                 raise StoreError(f"{str(self.path)!r} has schema {version}; this version knows {SCHEMA_VERSION}. Upgrade optical-memory")
             db.execute(_CLAIMS)
+            sqlite_sums.prepare(db)
             return sqlite_index.prepare(db)
 
 
@@ -210,6 +213,30 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorcode == sqlite3.SQLITE_ERROR or not _is_whole(path, exc):
+            raise _damaged(path, exc) from exc  # or a statement makes no sense: a table is not as it was made
         raise StoreUnavailable(f"the SQLite file {str(path)!r} does not answer: {exc}") from exc
-    except sqlite3.DatabaseError as exc:
-        raise SessionCorrupted(f"the SQLite file {str(path)!r} cannot be read: {exc}. Restore it from a backup") from exc
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:  # also the words of an error may be damaged
+        raise _damaged(path, exc) from exc
+
+
+def _is_whole(path: Path, exc: sqlite3.OperationalError) -> bool:
+    """Whether a file is not to blame for an error that a damaged page number causes too: a disk that is full, or does not read."""
+    if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return True
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.OperationalError:
+        return True
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return False
+
+
+def _damaged(path: Path, exc: Exception) -> SessionCorrupted:
+    return SessionCorrupted(f"the SQLite file {str(path)!r} cannot be read: {exc}. Restore it from a backup")
+
+
+def _text(data: bytes) -> str:
+    """Text of the file. What is damaged is no reason to raise, least of all with what it holds."""
+    return data.decode(errors="surrogateescape")

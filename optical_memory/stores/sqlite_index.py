@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ..errors import SessionCorrupted
+from ..errors import StoreError
 from ..text.search_terms import TERM_PUNCTUATION, query_terms, terms, weights
 from .codec import decode
 
@@ -46,20 +46,37 @@ def add(db: sqlite3.Connection, key: int, found: Sequence[str]) -> None:
         db.execute("INSERT INTO turn_index(rowid, terms) VALUES(?, ?)", (key, _text(key, found)))
 
 
-def remove(db: sqlite3.Connection, rows: Sequence[tuple[int, bytes]]) -> None:
-    """Take turns, given as key and record, out of the index. Call it after their rows are deleted.
+def remove(db: sqlite3.Connection, words: Mapping[int, list[str] | None]) -> None:
+    """Take turns, given as key and terms, out of the index; None for terms that are not known. Call it after their rows are deleted.
 
     Leaves no trace of their terms, for which the index is written anew as a whole.
     """
-    (left,) = db.execute("SELECT count(*) FROM turn").fetchone()
-    found = {key: _terms(record) for key, record in rows} if left >= len(rows) else {}
-    exact = None not in found.values() and db.execute("SELECT version FROM index_terms").fetchall() == [(TERMS,)]
-    if not found or not exact:
+    exact = None not in words.values() and db.execute("SELECT version FROM index_terms").fetchall() == [(TERMS,)]
+    if not exact or _few_are_left(db, len(words)):
         _rebuild(db)
         return
-    gone = [(key, _text(key, words)) for key, words in found.items() if words]
-    db.executemany("INSERT INTO turn_index(turn_index, rowid, terms) VALUES('delete', ?, ?)", gone)
-    db.execute("INSERT INTO turn_index(turn_index) VALUES('optimize')")
+    gone = [(key, _text(key, found)) for key, found in words.items() if found]
+    try:
+        db.executemany("INSERT INTO turn_index(turn_index, rowid, terms) VALUES('delete', ?, ?)", gone)
+        db.execute("INSERT INTO turn_index(turn_index) VALUES('optimize')")
+    except sqlite3.DatabaseError as exc:
+        if not _is_damage(exc):
+            raise
+        _rebuild(db)  # the index is damaged, and is made of nothing but turns
+
+
+def _few_are_left(db: sqlite3.Connection, gone: int) -> bool:
+    """Whether indexing what is left is less work than taking out what is gone; false if it cannot be read."""
+    try:
+        return int(db.execute("SELECT count(*) FROM turn").fetchone()[0]) < gone
+    except sqlite3.DatabaseError as exc:
+        if not _is_damage(exc):
+            raise
+        return False
+
+
+def _is_damage(exc: sqlite3.Error) -> bool:
+    return exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT
 
 
 def search(db: sqlite3.Connection, session: int, turns: int, query: str, limit: int) -> list[int]:
@@ -89,7 +106,7 @@ def _text(key: int, found: Sequence[str]) -> str:
 def _terms(record: bytes) -> list[str] | None:
     try:
         return terms(decode(record, 1).text)
-    except SessionCorrupted:
+    except StoreError:
         return None
 
 

@@ -18,9 +18,11 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from ..errors import StoreError
+from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from .base import SessionId, Store
 from .codec import decode, encode, to_bytes
+from .intact import intact
 
 __all__ = ["ImportReport", "copy_session", "export_session", "import_session"]
 
@@ -32,8 +34,8 @@ MOST_ERASED = 1_000_000  # turns: each costs a placeholder, so a few lines could
 
 # The names of what this library derives from turns. Others are a framework's own keys, of any form.
 _CACHE_NAME = re.compile(
-    r"run/[^/]+/\d+-\d+-\d+-\d+-\d+|picture/[^/]+/[^/]+|verified/[^/]+/[^/]+/\d+/(?:passed|refused)|plan/.+"
-    r"|(?!run/|picture/|verified/|plan/).*",
+    r"run/[^/]+/\d+-\d+-\d+-\d+-\d+(?:-\d+)?|picture/[^/]+/[^/]+|verified/[^/]+/[^/]+/\d+/(?:passed|refused)|plan/.+|undrawn/[^/]+"
+    r"|(?!run/|picture/|verified/|plan/|undrawn/).*",
     re.DOTALL,
 )
 _SEALED = re.compile(r'(.*),"sum":"([0-9a-f]{16})"\}', re.DOTALL)
@@ -63,7 +65,7 @@ def export_session(store: Store, session: SessionId, *, pages: bool = False) -> 
     names = store.names(session) if pages else []  # before the length is taken, so that no page shows turns that are left out
     length = store.length(session)
     if not length:
-        raise LookupError(f"no session {session.name!r} in {store.url}")
+        raise LookupError(f"no session {excerpt(session.name)} in {store.url}")
     return _sealed(_entries(store, session, length, names))
 
 
@@ -109,11 +111,11 @@ def _entries(store: Store, session: SessionId, length: int, names: list[str]) ->
             yield {"number": turn.number, "pinned": turn.pinned, "turn": json.loads(encode(turn))}
             due = turn.number + 1
     if store.length(session) < length:  # else the rest would look like turns erased one by one
-        raise LookupError(f"session {session.name!r} in {store.url} was erased while it was read")
+        raise LookupError(f"session {excerpt(session.name)} in {store.url} was erased while it was read")
     if due <= length:
         yield {"erased": [due, length]}
     for place in range(0, len(names), CACHED_AT_ONCE):
-        for name, data in store.get(session, names[place : place + CACHED_AT_ONCE]).items():
+        for name, data in intact(store, session, names[place : place + CACHED_AT_ONCE]).items():
             yield {"cache": name, "data": base64.b64encode(data).decode()}
 
 
@@ -183,7 +185,7 @@ def _items(lines: Iterable[tuple[int, dict[str, Any], int]], length: int) -> Ite
                     raise ValueError(f"line {at} makes it {erased:,} erased turns; an import takes {MOST_ERASED:,} at most")
             case {"cache": str(name), "data": str(data)} if due > length:
                 if not _CACHE_NAME.fullmatch(name):
-                    raise ValueError(f"line {at}: {name[:80]!r} is not a name that this library gives to what it caches. {_AGAIN}")
+                    raise ValueError(f"line {at}: {excerpt(name)} is not a name that this library gives to what it caches. {_AGAIN}")
                 yield _Item(at, size, 0, name=name, data=base64.b64decode(data))
                 continue
             case _:
@@ -220,7 +222,7 @@ class _Import:
 
     def take(self, batch: list[_Item]) -> None:
         if not batch[0].number:
-            there = self._store.get(self.session, [item.name for item in batch])
+            there = intact(self._store, self.session, [item.name for item in batch])
             changed = {item.name: item.data for item in batch if there.get(item.name) != item.data}
             self._store.put(self.session, changed)
             self.cached += len(changed)
@@ -252,7 +254,7 @@ class _Import:
     def _differs(self, number: int) -> ValueError:
         self.gaps.clear()  # nothing was written yet, and nothing will be
         return ValueError(
-            f"turn #{number} of session {self.session.name!r} in {self._store.url} is not that of the export; nothing was stored. "
+            f"turn #{number} of session {excerpt(self.session.name)} in {self._store.url} is not that of the export; nothing was stored. "
             "Import under another name, or erase the session first"
         )
 

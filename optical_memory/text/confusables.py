@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["doubt"]
+__all__ = ["HOMOGLYPHS", "doubt"]
 
 TWINS = ("Il1|", "O0", "S5", "B8", "Z2", "G6")
 PAIRS = ("rn", "cl", "vv")  # confused with m, d and w

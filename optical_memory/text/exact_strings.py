@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from .confusables import doubt
+from .labels import label_text
 
 __all__ = ["exact_strings", "sidecar_of"]
 
@@ -37,7 +38,9 @@ _UNIT = (
     r"(?:%|‰|°[CF]?|[kKMGTP]i?[bB]\b|[kKMGTP]?bps\b|[mµun]s\b|s\b|[kmcµn]?m[²³]?\b|[kmµ]?g\b|m?[lL]\b|[kMG]?Hz\b|[km]?[VWA]h?\b|kWh\b|mph\b|km/h\b|px\b|pt\b|(?<=\d)x\b"
     r"|(?:tokens?|bytes?|seconds?|minutes?|hours?|days?|weeks?|months?|years?|miles?|feet|pounds?|people|times|rows?|lines?)\b|[人个天年月次页米]|公里|小时|分钟)"
 )
-_ADDRESS = r"[^\s<>\"'`|\\^{}，。；）」』]{1,2000}+"
+# White space beyond ASCII, which \s leaves out below, control and format characters: an address ends before them.
+_UNSEEN = r"\s\x00-\x1f\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\U000e0000-\U000e007f"
+_ADDRESS = rf"[^{_UNSEEN}<>\"'`|\\^{{}}，。；）」』]{{1,2000}}+"
 _FILE_TYPES = (
     "py js ts tsx jsx json jsonl toml yaml yml xml html css md rst txt csv tsv log cfg ini conf sh bash sql db sqlite lock c "
     "h cc cpp hpp rs go java kt rb php pdf doc docx xls xlsx ppt pptx zip gz tar tgz bz2 whl jar exe dll so png jpg jpeg gif "
@@ -55,6 +58,8 @@ _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|s)")
 LEAST_DOUBT = 3.0  # bits, for a short string with digits: two confusable characters at least
 _FILE = re.compile(rf"\.(?:{'|'.join(_FILE_TYPES.split())})(?::\d+)?", re.IGNORECASE)
 _W = r"\w\u00c0-\u024f\u0370-\u052f"  # \w is ASCII below, as Chinese sets no space before a path; these letters stand in names too
+
+_PLAIN = rf"[A-Za-z]?[a-z]++(?![{_W}])"  # a word in no doubt, like most; looked for first, since patterns are fast and Python is not
 
 
 def _is_code(string: str) -> bool:
@@ -129,11 +134,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = tuple(
         (rf"(?<![\w\\])[A-Za-z]:\\[{_W}.@+%=~\\-]{{1,300}}+", _always),
         (rf"(?<![{_W}/.@+-])[{_W}.@+-]{{1,100}}+(?:/[{_W}.@+-]{{1,100}}+){{1,40}}+(?::\d{{1,6}})?", _is_relative_path),
         (rf"(?<![{_W}.-])[{_W}-]{{1,100}}+(?:\.[{_W}-]{{1,40}}+){{1,5}}+", _is_dotted),
-        (r"(?<![\w-])--[A-Za-z][\w-]{1,60}+(?:=[^\s\"'`,;)]{1,80}+)?|(?<![\w-])-[A-Za-z](?![\w-])", _always),
-        (r"(?<![\w#-])#?[A-Za-z0-9]{1,200}+(?:[-_#][A-Za-z0-9]{1,200}+)*+", _is_code),
-        (r"(?<![\w$])\$?[A-Za-z_][A-Za-z0-9_]{2,200}+", _is_name),
+        (rf"(?<![\w-])--[A-Za-z][\w-]{{1,60}}+(?:=[^{_UNSEEN}\"'`,;)]{{1,80}}+)?|(?<![\w-])-[A-Za-z](?![\w-])", _always),
+        (r"(?<![\w#-])(?=[A-Za-z#_-]*+\d)#?[A-Za-z0-9]{1,200}+(?:[-_#][A-Za-z0-9]{1,200}+)*+", _is_code),
+        (r"(?<![\w$])(?=\$|[A-Za-z]*+[\d_])\$?[A-Za-z_][A-Za-z0-9_]{2,200}+", _is_name),
         (r"(?<![\w+/=-])[A-Za-z0-9+/_-]{20,}+={0,2}", _is_blob),
-        (rf"(?<![{_W}])[{_W}]{{2,40}}+(?![{_W}])", _is_doubtful),
+        (rf"(?<![{_W}])(?!{_PLAIN})[{_W}]{{2,40}}+(?![{_W}])", _is_doubtful),
     )
 )
 
@@ -175,7 +180,7 @@ def sidecar_of(
             left -= cost
             kept = {other: tokens for other, tokens in kept.items() if other not in inside}
             kept[string] = cost + sum(kept.get(other, 0) for other in inside)
-    return tuple(kept)
+    return tuple(dict.fromkeys(map(label_text, kept)))  # an amount may have a line feed before its unit
 
 
 def _found(text: str) -> list[tuple[int, str]]:

@@ -7,7 +7,9 @@ linear in the length of the text.
 from __future__ import annotations
 
 import importlib
+import logging
 import re
+import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -215,7 +217,10 @@ class LibraryRules:
     """The formats of the library `detect-secrets`, without its verification over the network. Raises `ImportError` without it."""
 
     def __init__(self) -> None:
+        shown = warnings.showwarning
         self._rules = tuple(rule for path in _LIBRARY for rule in _library_rules(*path.split(".")))
+        if warnings.showwarning is not shown:
+            logging.captureWarnings(False)  # importing the library makes log lines of all warnings of the process
         self.version = metadata.version("detect-secrets")
 
     def hits(self, text: str) -> Iterator[Hit]:

@@ -12,26 +12,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidTurn
+from ..text.excerpts import excerpt, said, shape
 
-__all__ = ["Message", "identified", "read_chat"]
+__all__ = ["Message", "identified", "messages_of", "read_chat"]
 
 Message = dict[str, Any]
 
 
 def read_chat(data: bytes, name: str = "the file") -> list[Message]:
     """Return the messages of a chat file in order. Raises `InvalidTurn`, with `name` and the place, for another format or if not UTF-8."""
+    at = -1
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise InvalidTurn(f"{name} is not UTF-8 text: byte {data[exc.start]:#04x} at {exc.start}") from exc
+        text, at = "", exc.start
+    if at >= 0:  # not as a cause: it holds the whole file
+        raise InvalidTurn(f"{name} is not UTF-8 text: byte {data[at]:#04x} at {at}")
+    whole, problem = _parsed(text)
+    if not problem:
+        return list(messages_of(whole, name))
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    try:
-        whole = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as exc:
-        if len(lines) < 2 or not _is_json(lines[0][1]):
-            raise InvalidTurn(f"{name} is not JSON: {exc}") from exc
-        return [message for number, line in lines for message in _messages(_line(line, number, name), f"{name}, line {number}")]
-    return list(_messages(whole, name))
+    if len(lines) < 2 or _parsed(lines[0][1])[1]:
+        raise InvalidTurn(f"{name} is not JSON: {problem}")
+    return [message for number, line in lines for message in messages_of(_line(line, number, name), f"{name}, line {number}")]
 
 
 def identified(messages: Sequence[Message], stored: Mapping[str, bool]) -> list[Message]:
@@ -54,34 +57,35 @@ def identified(messages: Sequence[Message], stored: Mapping[str, bool]) -> list[
 
 
 def _line(line: str, number: int, name: str) -> object:
+    value, problem = _parsed(line)
+    if problem:
+        raise InvalidTurn(f"{name}, line {number} is not JSON: {problem}")
+    return value
+
+
+def _parsed(text: str) -> tuple[object, str]:
+    """The value, and what is wrong with it. The exception holds the whole text, so it is no cause of ours."""
     try:
-        return json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as exc:
-        raise InvalidTurn(f"{name}, line {number} is not JSON: {exc}") from exc
+        return json.loads(text), ""
+    except (ValueError, RecursionError) as exc:  # also a number of more digits than Python converts
+        return None, said(exc)
 
 
-def _is_json(line: str) -> bool:
-    try:
-        json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
-        return False
-    return True
-
-
-def _messages(value: object, where: str) -> Iterator[Message]:
+def messages_of(value: object, where: str) -> Iterator[Message]:
+    """The messages in a JSON value of a chat file. Raises `InvalidTurn`, with `where` it stands, for any other value."""
     if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
         if value.get("system"):
             yield {"role": "system", "content": value["system"]}
-        yield from _messages(value["messages"], where)
+        yield from messages_of(value["messages"], where)
     elif isinstance(value, list):
         for place, item in enumerate(value, 1):
             if not isinstance(item, Mapping):
-                raise InvalidTurn(f"{where}: message {place} is {str(item)[:60]!r}, not an object with role and content")
+                raise InvalidTurn(f"{where}: message {place} is {shape(item)}, not an object with role and content")
             yield dict(item)
     elif isinstance(value, Mapping) and "role" in value:
         yield dict(value)
     else:
-        held = f"an object with the keys {sorted(value)[:6]}" if isinstance(value, Mapping) else f"{str(value)[:60]!r}"
+        held = shape(value) if isinstance(value, Mapping) else excerpt(str(value))
         raise InvalidTurn(f"{where} holds {held}; expected a list of messages, an object with 'messages', or one message a line")
 
 
@@ -97,6 +101,6 @@ def _chain(messages: Sequence[Message], variant: int) -> list[str]:
 def _marked(message: Message, id: str, place: int, of: int) -> Message:
     metadata = message.get("metadata")
     if metadata is not None and not isinstance(metadata, Mapping):
-        raise InvalidTurn(f"message {place}: metadata is {metadata!r}; it must be an object")
+        raise InvalidTurn(f"message {place}: metadata is {shape(metadata)}; it must be an object")
     note = {"place": place, "of": of} | ({"id": message["id"]} if message.get("id") else {})
     return {**message, "id": id, "metadata": {**(metadata or {}), "import": note}}

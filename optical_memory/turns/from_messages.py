@@ -13,6 +13,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from ..errors import InvalidTurn, UnsupportedContent
+from ..text.excerpts import excerpt, said, shape
 from .turn import Content, ImageContent, Part, ReasoningContent, Role, TextContent, ToolCall, ToolResultContent, Turn
 
 __all__ = ["TurnLike", "turn_of"]
@@ -30,14 +31,18 @@ def turn_of(message: TurnLike) -> Turn:
     if isinstance(message, tuple) and len(message) == 2:
         message = {"role": message[0], "content": message[1]}
     if not isinstance(message, Mapping):
-        kind = type(message).__name__
-        raise TypeError(f"cannot append {_short(message)} of type {kind}: pass a Turn, a chat message mapping, or (role, content)")
+        raise TypeError(f"cannot append {shape(message)}: pass a Turn, a chat message mapping, or (role, content)")
     try:
         return _from_mapping(message)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise InvalidTurn(f"{where or 'message'}: {first['msg']} (got {_short(first['input'])})") from exc
+        problem = _problem(exc)
+    raise InvalidTurn(problem)  # without its cause, which would quote what was said
+
+
+def _problem(exc: ValidationError) -> str:
+    first = exc.errors(include_url=False)[0]
+    where = ".".join(str(step) for step in first["loc"])
+    return f"{said(where, 100) or 'message'}: {said(first['msg'])} (got {shape(first['input'])})"
 
 
 def _from_mapping(message: Mapping[str, Any]) -> Turn:
@@ -46,9 +51,9 @@ def _from_mapping(message: Mapping[str, Any]) -> Turn:
     calls = tuple(_call(call) for call in message.get("tool_calls") or ()) + inline_calls
     call_id = message.get("tool_call_id")
     if role == "tool" and not call_id and not any(isinstance(part, ToolResultContent) for part in content):
-        raise InvalidTurn(f"a tool message needs the tool_call_id that it answers; got {_short(dict(message))}")
+        raise InvalidTurn(f"a tool message needs the tool_call_id that it answers; got {shape(message)}")
     if calls and role != "assistant":
-        raise InvalidTurn(f"only an assistant message can call tools; this one has role {role!r}")
+        raise InvalidTurn(f"only an assistant message can call tools; this one has role {excerpt(role)}")
     own = {key: message[key] for key in ("name", "importance", "pinned", "metadata") if message.get(key) is not None}
     return Turn(
         id=_id(message.get("id")),
@@ -67,14 +72,14 @@ def _role(value: object) -> Role:
     for known in get_args(Role):
         if role == known:
             return known  # type: ignore[no-any-return]
-    raise InvalidTurn(f"unknown role {value!r}; known: {', '.join(get_args(Role))}")
+    raise InvalidTurn(f"unknown role {excerpt(value)}; known: {', '.join(get_args(Role))}")
 
 
 def _id(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InvalidTurn(f"a turn's id is a string; got {_short(value)}")
+        raise InvalidTurn(f"a turn's id is a string; got {shape(value)}")
     return value
 
 
@@ -84,7 +89,7 @@ def _time(value: object) -> datetime | None:
         return None
     moment = value if isinstance(value, datetime) else _parsed_time(value)
     if moment is None:
-        raise InvalidTurn(f"created_at {_short(value)} is no time; pass a datetime, ISO 8601 text, or seconds since 1970")
+        raise InvalidTurn(f"created_at {excerpt(value)} is no time; pass a datetime, ISO 8601 text, or seconds since 1970")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -110,7 +115,7 @@ def _content(value: object) -> tuple[Content, tuple[ToolCall, ...]]:
     if isinstance(value, str):
         return value, ()
     if isinstance(value, bytes) or not isinstance(value, Sequence):
-        raise UnsupportedContent(f"content must be text or a list of parts; got {_short(value)}")
+        raise UnsupportedContent(f"content must be text or a list of parts; got {shape(value)}")
     calls = tuple(_call(block) for block in value if _type(block) == "tool_use")
     return tuple(_part(block) for block in value if _type(block) != "tool_use"), calls
 
@@ -143,7 +148,7 @@ def _text_or_image(block: Any) -> TextContent | ImageContent:
     if kind == "image":
         return _anthropic_image(block)
     raise UnsupportedContent(
-        f"content part {_short(block)} is neither text nor a picture. Known types: text, input_text, output_text, image_url, input_image, "
+        f"content part {shape(block)} is neither text nor a picture. Known types: text, input_text, output_text, image_url, input_image, "
         "image, tool_use, tool_result, thinking. Turn other media into text first."
     )
 
@@ -161,7 +166,7 @@ def _anthropic_image(block: Mapping[str, Any]) -> ImageContent:
     if source is None:
         return ImageContent(**_rest(block, "type"))
     if not isinstance(source, Mapping) or source.get("type") not in ("base64", "url"):
-        raise UnsupportedContent(f"picture source {_short(source)} is neither base64 nor a URL")
+        raise UnsupportedContent(f"picture source {shape(source)} is neither base64 nor a URL")
     rest = _rest(block, "type", "source")
     if source["type"] == "url":
         return ImageContent.model_validate({**rest, **_picture_source(source.get("url"))})
@@ -170,13 +175,13 @@ def _anthropic_image(block: Mapping[str, Any]) -> ImageContent:
 
 def _picture_source(url: object) -> dict[str, str]:
     if not isinstance(url, str) or not url:
-        raise UnsupportedContent(f"a picture needs a URL; got {_short(url)}")
+        raise UnsupportedContent(f"a picture needs a URL; got {shape(url)}")
     if not url.startswith("data:"):
         return {"url": url}
     head, comma, data = url[5:].partition(",")
     media_type, *flags = head.split(";")
     if not comma or "base64" not in flags or not media_type.startswith("image/"):
-        raise UnsupportedContent(f"data URL {url[:48]!r}... is no base64 picture")
+        raise UnsupportedContent(f"data URL {excerpt(url.partition(',')[0], 48)} is no base64 picture")
     return {"media_type": media_type, "data": data}
 
 
@@ -196,21 +201,16 @@ def _call(call: Any) -> ToolCall:
     if isinstance(call, ToolCall):
         return call
     if not isinstance(call, Mapping):
-        raise InvalidTurn(f"a tool call is a mapping; got {_short(call)}")
+        raise InvalidTurn(f"a tool call is a mapping; got {shape(call)}")
     function = call.get("function")
     fields = dict(function) if isinstance(function, Mapping) else dict(call)
     arguments: Any = next((fields.pop(key) for key in ("arguments", "input", "args") if key in fields), {})
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     call_id, name = call.get("id"), fields.pop("name", None)
     if not isinstance(call_id, str) or not call_id or not isinstance(name, str):
-        raise InvalidTurn(f"a tool call needs an id and a name; got {_short(dict(call))}")
+        raise InvalidTurn(f"a tool call needs an id and a name; got {shape(call)}")
     return ToolCall(id=call_id, name=name, arguments=text, **_rest(call, "id", "type", "name", "function", "arguments", "input", "args"))
 
 
 def _rest(block: Mapping[str, Any], *named: str) -> dict[str, Any]:
     return {key: value for key, value in block.items() if key not in named}
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."

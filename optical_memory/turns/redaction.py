@@ -12,14 +12,14 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from ..errors import UnknownName
-from ..text.secrets_in_text import Hit, LibraryRules, own_hits, own_rules, split_hits
+from ..errors import OpticalMemoryError, UnknownName
+from ..text.excerpts import excerpt, said
+from ..text.masking import redacted
+from ..text.secrets_in_text import Hit, LibraryRules, own_hits, own_rules
 from .turn import Content, ImageContent, Part, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 
-__all__ = ["Redactor", "Secrets", "redacted_turn", "redactor_of"]
+__all__ = ["Redactor", "Secrets", "redacted_turn", "redacted_turns", "redactor_of"]
 
-PASSES = 8  # masking one secret may expose another beside it; longer chains do not occur by chance
-MARK = re.compile(r"\[redacted:[a-z-]{1,60}\]")
 UNREADABLE = '{"redacted": true}'  # replaces JSON that masking would make invalid
 
 
@@ -58,7 +58,7 @@ class Secrets:
         if detector not in (None, "detect-secrets"):
             raise UnknownName("detector", str(detector), ["detect-secrets"])
         if isinstance(patterns, str | re.Pattern):
-            raise TypeError(f"patterns is a list of regular expressions; got {patterns!r}")
+            raise TypeError(f"patterns is a list of regular expressions; got {excerpt(patterns)}")
         self._patterns = tuple(_compiled(pattern) for pattern in patterns)
         self._library = _library() if detector else None
         basis = [own_rules(), self._library.version if self._library else "", [(each.pattern, each.flags) for each in self._patterns]]
@@ -66,14 +66,7 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """Return `text` with every secret masked; the same object if it has none."""
-        for _ in range(PASSES):
-            masked = _masked(text, self._hits(text))
-            if masked == text:
-                masked = _masked(text, split_hits(text))
-            if masked == text:
-                return text
-            text = masked
-        return text
+        return redacted(text, self._hits)
 
     def _hits(self, text: str) -> Iterable[Hit]:
         yield from own_hits(text)
@@ -93,7 +86,7 @@ def redactor_of(redact: bool | Redactor | None) -> Redactor | None:
     if redact is True:
         return Secrets()
     if not isinstance(redact, Redactor):
-        raise TypeError(f"redact is True, None, or a redactor with name, fingerprint and redact(text); got {redact!r}")
+        raise TypeError(f"redact is True, None, or a redactor with name, fingerprint and redact(text); got {excerpt(redact)}")
     return redact
 
 
@@ -115,41 +108,28 @@ def _library() -> LibraryRules | None:
 def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
+        problem = ""
     except (re.error, TypeError) as exc:
-        raise ValueError(f"pattern {pattern!r} is no regular expression: {exc}") from exc
+        problem = said(exc)  # not as a cause: it holds the pattern
+    if problem:
+        raise ValueError(f"pattern {excerpt(pattern)} is no regular expression: {problem}")
     if not isinstance(compiled.pattern, str):
-        raise ValueError(f"pattern {pattern!r} is for bytes; pass one for text")
+        raise ValueError(f"pattern {excerpt(pattern)} is for bytes; pass one for text")
     if compiled.search(""):
-        raise ValueError(f"pattern {pattern!r} matches the empty string, so it would mask nothing or everything")
+        raise ValueError(f"pattern {excerpt(pattern)} matches the empty string, so it would mask nothing or everything")
     return compiled
 
 
-def _masked(text: str, hits: Iterable[Hit]) -> str:
-    """Replace every hit by a mark; overlapping hits get one, of the kind that begins first and is longest."""
-    spans = sorted((hit for hit in hits if hit[0] < hit[1]), key=lambda hit: (hit[0], -hit[1]))
-    if not spans:
-        return text
-    marks = [match.span() for match in MARK.finditer(text)]
-    place = 0
-    pieces: list[str] = []
-    done = 0
-    merged: list[Hit] = []
-    for start, end, kind in spans:
-        while place < len(marks) and marks[place][1] <= start:
-            place += 1
-        if place < len(marks) and marks[place][0] <= start and end <= marks[place][1]:
-            continue
-        if merged and start < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]), merged[-1][2])
-        else:
-            merged.append((start, end, kind))
-    for start, end, kind in merged:
-        pieces += [text[done:start], f"[redacted:{kind}]"]
-        done = end
-    return "".join([*pieces, text[done:]])
-
-
 # -- turns ---------------------------------------------------------------------------------------------------------------------------
+
+
+def redacted_turns(turns: Iterable[Turn], redactor: Redactor) -> list[Turn]:
+    """Return turns without their secrets. Raises `OpticalMemoryError` if the redactor fails."""
+    try:
+        return [redacted_turn(turn, redactor) for turn in turns]
+    except Exception as exc:
+        kind = type(exc).__name__
+    raise OpticalMemoryError(f"the redactor {redactor.name!r} failed: {kind}")  # without its cause, which may quote what it was given
 
 
 def redacted_turn(turn: Turn, redactor: Redactor) -> Turn:

@@ -30,7 +30,7 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 class _Part(BaseModel):
     """One block of a message's content list. Unknown fields (`cache_control`, `citations`, ...) are kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
 
 class TextContent(_Part):
@@ -55,7 +55,7 @@ class ImageContent(_Part):
         try:
             base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError) as exc:
-            raise ValueError(f"picture data is not base64: {value[:32]!r}...") from exc
+            raise ValueError(f"picture data of {len(value)} characters is not base64") from exc
         return value
 
     def decode(self) -> bytes:
@@ -86,7 +86,7 @@ Content = str | tuple[Part, ...]
 class ToolCall(BaseModel):
     """A call of a tool. `arguments` is the model's own text, valid JSON or not."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     id: str
     name: str
@@ -111,7 +111,7 @@ class Turn(BaseModel):
         extra: other fields of the original message.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     v: Literal[1] = 1
     number: int = Field(default=0, ge=0)

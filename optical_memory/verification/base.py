@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from ..errors import UnknownName
 from ..pages.page import Page
 from ..pages.tiers import Tier
+from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 
 __all__ = ["Verification", "Verifier", "verifier_id", "verifier_of"]
@@ -101,7 +102,8 @@ def verifier_of(verify: bool | str | Verifier | None) -> Verifier | None:
         made: Verifier = getattr(importlib.import_module(module), factory)()
         return made
     if not isinstance(name, Verifier):
-        raise TypeError(f"verify is True, 'ocr', 'density', None, or a verifier with name, fingerprint, at_once and verify; got {verify!r}")
+        known = "True, 'ocr', 'density', None, or a verifier with name, fingerprint, at_once and verify"
+        raise TypeError(f"verify is {known}; got {excerpt(verify)}")
     return name
 
 

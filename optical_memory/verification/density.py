@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from ..pages.page import Page
 from ..pages.tiers import PATCH, Tier
+from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from .base import Verification
 
@@ -39,7 +40,7 @@ class ByDensity:
 
     def __init__(self, precision: float = PRECISION) -> None:
         if not 0 <= precision <= 1:
-            raise ValueError(f"a precision is a share from 0 to 1; got {precision!r}")
+            raise ValueError(f"a precision is a share from 0 to 1; got {excerpt(precision)}")
         self.precision = precision
         basis = json.dumps([precision, FOX_TINY, FOX_SMALL])
         self.fingerprint = hashlib.sha256(basis.encode()).hexdigest()[:16]
@@ -47,7 +48,7 @@ class ByDensity:
     def verify(self, page: Page, turns: Sequence[Turn], tier: Tier) -> Verification:
         """Verify by the page's tokens and its size at the tier, without reading it."""
         width, height = page.size(tier)
-        ratio = page.text_tokens * PATCH**2 / (width * height)
+        ratio = page.drawn_tokens * PATCH**2 / (width * height)
         expected = _between(FOX_TINY if max(width, height) < Tier.SMALL.side else FOX_SMALL, ratio)
         return Verification(page.key, tier, self.name, expected, expected >= self.precision, error_rate=1 - expected)
 

@@ -14,6 +14,9 @@ from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..readers.base import open_reader
 from ..renderers.document.blocks_of_turn import blocks_of
+from ..renderers.document.turn_heads import reference_to
+from ..text.excerpts import excerpt
+from ..turns.repeated import RepeatedTurn
 from ..turns.turn import Turn
 from .alignment import best_match, faults
 from .base import Verification
@@ -26,7 +29,7 @@ SAMPLE = 12  # segments checked per page; reading a page takes seconds, finding 
 SHORTEST, LONGEST = 16, 1_000  # characters of a probe: a shorter one matches by chance, a longer one adds nothing
 SLICES, SLICE = 4, 200  # number and characters of slices of a reading, for a page with only the middle of a turn
 MOST_OF_A_TURN = 1_000_000  # characters of a turn searched for such a slice
-MEASURE = "1"  # version of what is checked and how it is counted; part of the fingerprint
+MEASURE = "2"  # version of what is checked and how it is counted; part of the fingerprint
 
 
 class PageReader(Protocol):
@@ -57,7 +60,7 @@ class ByReading:
 
     def __init__(self, reader: PageReader | None = None, *, floor: float = FLOOR, name: str = "") -> None:
         if not 0 <= floor <= 1:
-            raise ValueError(f"a floor is a share from 0 to 1; got {floor!r}")
+            raise ValueError(f"a floor is a share from 0 to 1; got {excerpt(floor)}")
         self._reader, self.floor = reader, floor
         self.name = name or (reader.profile.name if reader else "ocr")
         basis = [MEASURE, floor, SAMPLE, LARGEST_ERROR, reader.profile.fingerprint if reader else "tesseract eng"]
@@ -93,14 +96,14 @@ class ByReading:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """A turn's text as drawn, without white space, and the positions of its critical words."""
+    """A turn's text as drawn, without white space, and the positions of its critical words; a reference counts as its text."""
 
     text: str
     critical: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, turn: Turn) -> _Drawn:
-        spaced = plain(words_of(blocks_of(turn)))
+        spaced = reference_to(turn.same_as) if isinstance(turn, RepeatedTurn) else plain(words_of(blocks_of(turn)))
         places, letters = [0], 0
         for char in spaced:
             letters += not char.isspace()
@@ -132,16 +135,17 @@ class _Probe:
 def _probes(page: Page, drawn: dict[int, _Drawn], reading: str) -> Iterator[_Probe]:
     """Yield a sample of the texts on the page, aligned with the reading."""
     area = sum(map(_area, page.segments))
-    spans = [(segment, _span(segment, drawn[segment.turn].text, page.text_tokens * _area(segment) // area)) for segment in page.segments]
+    spans = [(segment, _span(segment, drawn[segment.turn].text, page.drawn_tokens * _area(segment) // area)) for segment in page.segments]
     known = [(segment, span) for segment, span in spans if span]
-    telling = [(segment, span) for segment, span in known if span[1] - span[0] >= SHORTEST] or known
+    short = {reference.turn for reference in page.same_as}  # wrong, a reference is worse than a gap
+    telling = [(segment, span) for segment, span in known if span[1] - span[0] >= SHORTEST or segment.turn in short] or known
     chosen = random.Random(page.key).sample(telling, min(SAMPLE, len(telling)))
     for segment, (start, stop) in chosen:
         text = drawn[segment.turn]
         first, last = best_match(text.text[start:stop], reading)
         yield _Probe.of(text, start, stop, reading[first:last])
     if not chosen and any(drawn[segment.turn].text for segment in page.segments):
-        yield from _slices(drawn[page.first_turn], reading, page.text_tokens)
+        yield from _slices(drawn[page.first_turn], reading, page.drawn_tokens)
 
 
 def _span(segment: Segment, text: str, tokens: int) -> tuple[int, int] | None:

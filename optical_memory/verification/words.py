@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 
 from ..renderers.document.blocks import Block, Code, Heading, ListItem, Math, Paragraph, Quote, Span, Table
-from ..renderers.document.compaction import JOIN_MARK
+from ..renderers.document.compaction import CUT_MARK, JOIN_MARK
 from ..text.salience import COMMON
 
 __all__ = ["LARGEST_ERROR", "TYPOGRAPHIC", "content_words", "critical_spans", "plain", "word_spans", "words_of"]
@@ -15,6 +15,8 @@ LARGEST_ERROR = 0.05  # character errors, as a share, up to which a turn counts 
 TYPOGRAPHIC = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "…": "...", "\u00a0": " "})
 EDGES = ".,;:!?()[]{}\"'`*"  # stripped from the ends of a word
 WORD = re.compile(r"\w++(?:[.,:'/-]\w++)*+")
+_CUT = re.compile(rf"{CUT_MARK}\n?")
+_BROKEN = re.compile(r"(?<=[-/_=&])\n(?=\S)")
 TELLING = "/\\_@#"  # signs of paths, addresses and identifiers
 
 
@@ -47,8 +49,12 @@ def _text(spans: Iterable[Span]) -> str:
 
 
 def plain(text: str) -> str:
-    """Normalise text: single spaces, no line-end marks, and one kind of quotes, dashes and hyphenation: OCR cannot tell them apart."""
-    return " ".join(re.sub(r"-\n(?=\S)", "-", text.replace(JOIN_MARK, " ").translate(TYPOGRAPHIC)).split())
+    """Normalise text: single spaces, whole words, no marks, and one kind of quotes, dashes and hyphenation: OCR cannot tell them apart.
+
+    A line end after a mark of a cut, or after a sign that ends no word but may end a line, is none.
+    """
+    whole = _CUT.sub("", text.replace(JOIN_MARK, " ").translate(TYPOGRAPHIC))
+    return " ".join(_BROKEN.sub("", whole).split())
 
 
 def word_spans(text: str, wanted: Collection[str]) -> list[tuple[int, int]]:

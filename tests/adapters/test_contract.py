@@ -151,6 +151,7 @@ def test_nothing_changes_inside_a_tool_loop(opened: Open) -> None:
         is_paired(driver, sent)
 
 
+@pytest.mark.slow
 def test_a_long_conversation_mostly_appends(opened: Open) -> None:
     driver, messages = opened(marks=WaterMarks(high=1_500, low=300)), chat(241)
     requests = [driver.request(messages[:end]) for end in range(1, 242, 2)]

@@ -215,6 +215,7 @@ def test_a_call_that_is_not_asynchronous_takes_the_messages() -> None:
     assert pictures(wire.requests[0].body["messages"])
 
 
+@pytest.mark.slow
 def test_the_example(hooks: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     example = Path(__file__).parents[2] / "examples" / "litellm_hook.py"
     with Wire(default="Noted, " * 120) as wire:

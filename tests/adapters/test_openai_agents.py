@@ -344,6 +344,7 @@ def test_a_conversation_on_the_server_gets_what_is_new_as_it_is() -> None:
     assert bodies[1]["input"][0]["type"] == "function_call_output" and not any(pictures(body["input"]) for body in bodies)
 
 
+@pytest.mark.slow
 def test_the_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example = Path(__file__).parents[2] / "examples" / "openai_agents_session.py"
     with Wire(default="Noted, " * 120) as wire:

@@ -371,6 +371,7 @@ def test_a_fallback_model_is_shown_pages_for_its_first() -> None:
 # -- the example ------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_example(tmp_path: Path) -> None:
     pytest.importorskip("openai", reason="openai is not installed")
     lines = [f"Line {n}: the parcel QX-77{n:03} of order {n} left Lyon for Hamburg on track {n % 9}. " * 14 for n in range(1, 31)]

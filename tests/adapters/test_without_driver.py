@@ -19,6 +19,7 @@ from optical_memory.renderers.chromium.driver import DRIVER_VARIABLE
 from optical_memory.renderers.chromium.finding import find_browser
 from optical_memory.renderers.chromium.renderer import ChromiumRenderer
 from tests.renderers.chromium.drivers import driver_that
+from tests.sampling import mostly_slow
 
 pytest.importorskip("playwright", reason="the chromium extra is not installed")
 pytestmark = [
@@ -80,7 +81,10 @@ def filled(renderer: ChromiumRenderer) -> OpticalMemory:
     return memory
 
 
-@pytest.mark.parametrize("kind", ["lacks a library", "hangs", "prints garbage", "is missing", "runs and ends", "runs and hangs"])
+@pytest.mark.parametrize(
+    "kind",
+    mostly_slow(["lacks a library", "hangs", "prints garbage", "is missing", "runs and ends", "runs and hangs"], quick=["lacks a library"]),
+)
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_the_past_is_sent_as_text_with_a_warning(
     adapter: Callable[[ChromiumRenderer], Any], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -207,7 +207,7 @@ def test_any_turns_go_on_one_picture_of_the_pages_size(drawing: Renderer, texts:
 def test_the_evaluation_looks_at_the_picture_that_the_memory_shows(drawing: Renderer) -> None:
     memory = faint(drawing)
     page = shown(memory)[0]
-    layouts = ShapedLayouts(memory.pages(), memory.turns(), drawing, PageStyle())
+    layouts = ShapedLayouts(memory.pages, memory.turns(), drawing, PageStyle())
     assert layouts(page, Tier.TINY).abridged
     assert not layouts(page, Tier.SMALL).abridged
     drawn = layouts.drawn(page)

@@ -138,6 +138,7 @@ def test_a_file_cut_anywhere_is_gone_on_with(at: int, whole: Path, tmp_path: Pat
     assert path.read_bytes() == data
 
 
+@pytest.mark.slow
 @needs_tesseract
 def test_bounds_hold_over_all_runs_into_a_file(tmp_path: Path, renderer: Renderer) -> None:
     asker, path = asker_for(OcrReader()), tmp_path / "results.jsonl"
@@ -261,6 +262,7 @@ def test_answers_in_json(said: str, found: dict[int, str | None]) -> None:
 def test_answers_in_a_transcription() -> None:
     said = "#17 user ab\ncd\n# 19 assistant: 9f3a 21 user\n\n#23 user\n**#25 tool** x\n#17 user again 31 userif #33 userif a"
     assert found_in_transcription(said) == {17: "ab cd", 19: "9f3a", 21: None, 23: None, 25: "x", 33: "if a"}
+    assert found_in_transcription("| #17 user ab\n[#18 user cd 1\nI #19 tool e |\n#20 tool f") == {17: "ab", 18: "cd 1", 19: "e |", 20: "f"}
     assert found_in_transcription("no heads at all") == found_in_transcription("") == {}
 
 

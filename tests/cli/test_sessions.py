@@ -100,7 +100,7 @@ def test_import_of_a_longer_export_adds_the_rest(filled: Shell) -> None:
 def test_import_is_all_or_nothing(shell: Shell, wrong: dict[str, Any]) -> None:
     done = shell("import", "-", stdin=json.dumps([*CHAT, wrong]), code=2)
     assert done.stderr.startswith("optical-memory: ")
-    assert "message 5 of 5" in done.stderr
+    assert "message 5" in done.stderr
     assert done.stderr.count("\n") == 1
     assert shell.json("sessions") == []
 
@@ -163,7 +163,7 @@ def test_erase_asks_first_and_then_removes(filled: Shell) -> None:
         (("erase", "--turns", "1-x", "--yes"), 2, "'1-x'"),
         (("erase", "--turns", "3-1", "--yes"), 2, "'3-1'"),
         (("import", "absent.json"), 3, "no file 'absent.json'"),
-        (("import", "."), 2, "'.' is a folder"),
+        (("import", "."), 2, "holds no file whose name ends in"),
         (("sessions", "--store", "ftp://x"), 2, "ftp"),
         (("sessions", "--store", "redis://127.0.0.1:1/0"), 1, "127.0.0.1:1"),
         (("append", "x", "--role", "robot"), 2, "'robot'"),

@@ -14,6 +14,7 @@ from optical_memory.deepseek_ocr.configuration import DeepseekOcrConfig
 from optical_memory.deepseek_ocr.modeling import DeepseekOcrForConditionalGeneration
 from optical_memory.deepseek_ocr.processing import PagePixels
 from optical_memory.pages.tiers import sequence_length
+from tests.sampling import mostly_slow
 
 from .oracle import oracle, random_model
 
@@ -36,7 +37,7 @@ def apart(one: Any, other: Any) -> float:
     return float((one - other).abs().max())
 
 
-@pytest.mark.parametrize("side", [512, 640, 1024, 1280])
+@pytest.mark.parametrize("side", mostly_slow([512, 640, 1024, 1280], quick=[512, 640]))
 def test_rows_of_a_square_page(ours: DeepseekOcrForConditionalGeneration, theirs: Any, side: int) -> None:
     pixels = torch.randn(1, 3, side, side)
     with torch.inference_mode():
@@ -49,7 +50,7 @@ def test_rows_of_a_square_page(ours: DeepseekOcrForConditionalGeneration, theirs
     assert torch.equal(tokens.view(side // 64, side // 64, -1), rows[:-1].view(side // 64, side // 64 + 1, -1)[:, :-1])
 
 
-@pytest.mark.parametrize("grid", [(2, 3), (1, 2), (3, 1)])
+@pytest.mark.parametrize("grid", mostly_slow([(2, 3), (1, 2), (3, 1)], quick=[(1, 2)]))
 def test_rows_of_a_gundam_page(ours: DeepseekOcrForConditionalGeneration, theirs: Any, grid: tuple[int, int]) -> None:
     columns, lines = grid
     overview, tiles = torch.randn(3, 1024, 1024), torch.randn(columns * lines, 3, 640, 640)

@@ -96,6 +96,7 @@ def test_answers_over_each_policy(folder: Path) -> None:
     assert all(KEY not in path.read_text("utf-8") for path in (folder / "o").iterdir())
 
 
+@pytest.mark.slow
 def test_a_broken_run_goes_on(folder: Path) -> None:
     assert "answer F1" not in run(folder).stdout, "nobody is asked unless told to"
     with AnswerServer(fail_after=5) as server:

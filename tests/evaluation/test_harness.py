@@ -60,6 +60,7 @@ def talk(count: int = 60) -> Conversation:
     return Conversation("talk", tuple(messages), questions)
 
 
+@pytest.mark.slow
 def test_a_turn_is_legible_as_long_as_its_page_can_be_read(engine: ReadPicture, drawing: Renderer) -> None:
     memory = OpticalMemory("a", store="memory://", renderer=drawing)
     memory.extend(talk().messages)
@@ -220,6 +221,7 @@ def test_a_fact_is_the_sentence_that_holds_the_answer() -> None:
     assert facts_of(Question("How large?", ("quite small",), (3,)), {3: turn}, 59) == ()
 
 
+@pytest.mark.slow
 def test_shaped_pages_tell_more_facts_than_shrunk_ones_of_the_same_price(engine: ReadPicture, drawing: Renderer) -> None:
     thanks = "Thanks so much, that sounds awesome, and I am so glad to hear it, since it was really lovely to talk with you again today!"
     told = [f"The key of the {WORDS[n % len(WORDS)]} near gate {n} is held by Mr. Okafor at {n % 12 + 1}:40." for n in range(60)]

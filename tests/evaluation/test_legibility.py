@@ -10,6 +10,7 @@ from benchmarks._reading import LEAST_COVERED, faults, has_reader, score
 from benchmarks._samples import KINDS
 from benchmarks.legibility import Cell, measure, renderers
 from optical_memory.pages.tiers import Tier
+from tests.sampling import mostly_slow
 
 
 def distances(truth: str, reading: str) -> list[int]:
@@ -44,7 +45,7 @@ def test_a_wrong_digit_spoils_its_word() -> None:
 
 
 @pytest.mark.skipif(not has_reader(), reason="no Tesseract with English here: apt install tesseract-ocr")
-@pytest.mark.parametrize("renderer", renderers())
+@pytest.mark.parametrize("renderer", mostly_slow(renderers(), quick=["pillow"]))
 def test_prose_is_read_at_small_with_one_error_in_a_hundred(renderer: str) -> None:
     found = measure(Cell(KINDS["prose"], Tier.SMALL, renderer), pages=1)
     assert found.tokens > 1_500

@@ -11,6 +11,7 @@ import pytest
 
 from optical_memory import OpticalMemory
 from optical_memory.demo.demo import conversation
+from tests.sampling import mostly_slow
 
 DATA = Path(__file__).parents[1] / "data"
 NAMES = ["airline-agent", *sorted(path.stem for path in DATA.glob("*.json"))]
@@ -26,7 +27,7 @@ def messages_of(name: str) -> list[dict[str, Any]]:
     return messages
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=mostly_slow(NAMES, quick=NAMES[1:]))
 def messages(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return messages_of(request.param)
 

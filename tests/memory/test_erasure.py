@@ -12,8 +12,8 @@ from tests.support import RuledRenderer
 MARKS = WaterMarks(high=300, low=60)
 
 
-def opened(store: Store) -> OpticalMemory:
-    memory = OpticalMemory("s", store=store, renderer=RuledRenderer(rows=900), marks=MARKS)
+def opened(store: Store, verify: str | None = None) -> OpticalMemory:
+    memory = OpticalMemory("s", store=store, renderer=RuledRenderer(rows=900), marks=MARKS, verify=verify)
     memory.extend([("assistant" if n % 2 else "user", f"turn {n + 1} " + "word " * 40) for n in range(60)])
     memory.context(2_000)
     return memory
@@ -52,13 +52,27 @@ def test_a_page_that_shows_an_erased_turn_is_found(local_store: Store) -> None:
     assert memory.prove_erased().is_complete
 
 
+MALFORMED = ["run/x", "run/", "run/abc/1-2-3", "run/abc/nine-10-1-2-3", "run/abc/000000005-000000001-1-2-3", "run/x/1-9-1-1-1" + "9" * 30]
+MALFORMED += [
+    "run//1-20-1-1-1",
+    "run/\ud800/1-20-1-1-1",
+    "plan/x",
+    "plan/",
+    "undrawn/x",
+    "undrawn/",
+    "picture/",
+    "picture/x",
+    "picture/x/y/z",
+]
+MALFORMED += ["verified/", "verified/x", "verified/a/b/c/d/e", "/", "x" * 5_000]
+
+
 @LOCAL
-@pytest.mark.parametrize(
-    "name", ["run/x", "run/", "run/abc/1-2-3", "run/abc/nine-10-1-2-3", "run/abc/000000005-000000001-1-2-3", "verified/x", "plan/x"]
-)
+@pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_name_in_the_cache_stops_neither_contexts_nor_erasing(local_store: Store, name: str) -> None:
-    memory = opened(local_store)
-    local_store.put(memory.session, {name: b"whatever"})
+    memory = opened(local_store, verify="density")
+    own = next(iter(local_store.names(memory.session, "verified/"))).split("/")[2]
+    local_store.put(memory.session, {name: b"whatever", f"verified/x/{own}/wide/passed": b"", f"verified/x/{own}/{'9' * 5000}/passed": b""})
     assert memory.context(1_900).usage.prompt_tokens <= 1_900
     assert memory.erase(17).turns == (17,)
     assert memory.prove_erased(17).is_complete

@@ -74,7 +74,7 @@ def test_limits_by_hand(limits: Limits, broken: bool) -> None:
     assert limits_broken(limits, [640, 1_024], [ImageLoad(1, 1_000, 2_000)]) is broken
 
 
-def test_a_side_that_is_refused_is_no_rung() -> None:
+def test_a_tier_larger_than_a_refused_size_is_left_out() -> None:
     assert PROFILE.limited(max_side=1_024).ladder == (Tier.TINY, Tier.SMALL, Tier.BASE)
     assert PROFILE.limited(max_side=500).ladder == ()
 

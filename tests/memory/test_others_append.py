@@ -11,6 +11,7 @@ from optical_memory import OpticalMemory, PageStyle, WaterMarks
 from optical_memory.errors import BudgetTooSmall
 from optical_memory.renderers.base import RenderedPage
 from optical_memory.turns.exchanges import Exchange
+from tests.sampling import mostly_slow
 from tests.support import RuledRenderer
 
 MARKS = WaterMarks(high=600, low=100)
@@ -36,7 +37,7 @@ def fill(memory: OpticalMemory, count: int) -> None:
 
 
 @pytest.mark.parametrize("url", ["memory://", "sqlite:///{}/s.db"])
-@pytest.mark.parametrize("late", [1, 2, 30])
+@pytest.mark.parametrize("late", mostly_slow([1, 2, 30], quick=[2]))
 def test_the_budget_holds_whatever_others_append(url: str, late: int, tmp_path: object) -> None:
     with OpticalMemory("s", store=url.format(tmp_path), marks=MARKS, renderer=RuledRenderer(rows=900)) as others:
         fill(others, 60)

@@ -21,6 +21,7 @@ from optical_memory.readers import open_reader
 from optical_memory.readers.deepseek_ocr import DeepseekOcrReader, UnlimitedOcrReader
 from optical_memory.readers.prompts import picture_of
 from optical_memory.readers.vision_cache import FolderShelf, VisionCache
+from tests.sampling import mostly_slow
 
 from .conftest import talk
 
@@ -103,6 +104,7 @@ def test_a_grown_conversation_is_prefilled_at_its_end_only(reader: DeepseekOcrRe
     assert reader.stats().positions_reused == fresh.stats().positions_computed - new
 
 
+@pytest.mark.slow
 def test_a_re_plan_throws_away_what_changed_and_no_more(reader: DeepseekOcrReader, memory: OpticalMemory) -> None:
     before = memory.context(budget=2_500)
     str(reader.answer(before, "?", max_tokens=1))
@@ -149,6 +151,7 @@ def test_branches_do_not_disturb_each_other(reader: DeepseekOcrReader, memory: O
     assert said == alone
 
 
+@pytest.mark.slow
 def test_prefix_memory_is_bounded_and_counted(tiny_weights: Path, memory: OpticalMemory) -> None:
     context = memory.context(budget=2_000)
     probe = DeepseekOcrReader(tiny_weights, dtype="float32", device="cpu", cache=VisionCache())
@@ -181,6 +184,7 @@ def test_cancelling_from_another_thread(reader: DeepseekOcrReader, memory: Optic
     assert reader.stats().tokens < 4_000
 
 
+@pytest.mark.slow
 def test_cancelling_while_the_prompt_is_computed(reader: DeepseekOcrReader, memory: OpticalMemory) -> None:
     """It stops between two chunks; what was computed of the prompt is not taken for the whole."""
     context = memory.context(budget=3_000)
@@ -251,7 +255,7 @@ def test_hostile_content_gets_no_special_tokens(reader: DeepseekOcrReader) -> No
     assert not named & set(ids)
 
 
-@pytest.mark.parametrize("tier", list(Tier))
+@pytest.mark.parametrize("tier", mostly_slow(Tier, quick=[Tier.TINY, Tier.BASE]))
 def test_a_page_is_read_at_every_tier(reader: DeepseekOcrReader, page: Page, tier: Tier) -> None:
     answer = reader.read(page, tier=tier, max_tokens=3)
     str(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,15 @@ def test_a_page_of_two_columns_is_read_column_by_column() -> None:
     places = [said.find(f"platform {100 + at}") for at in range(1, 50)]
     assert sum(place >= 0 for place in places) >= 47
     assert [place for place in places if place >= 0] == sorted(place for place in places if place >= 0)
+
+
+@needs_tesseract
+@pytest.mark.parametrize("tier", [Tier.TINY, Tier.BASE])
+def test_heads_begin_with_their_number(tier: Tier) -> None:
+    lines = OcrReader().read_picture(picture(50, tier)).splitlines()
+    heads = [line for line in lines if re.search(r"(user|assistant) The", line)]
+    assert len(heads) >= 45
+    assert sum(re.match(r"#\d+ (user|assistant) The", line) is not None for line in heads) >= len(heads) - 2, "the bar is no text"
 
 
 @needs_tesseract

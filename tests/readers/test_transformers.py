@@ -106,6 +106,7 @@ def test_content_gets_no_special_tokens(family: str) -> None:
     assert count[0] == count[1], "only those of the template"
 
 
+@pytest.mark.slow
 def test_stop_strings_and_cancelling(page: Page) -> None:
     reader = reader_of("qwen3-vl")
     message = [("user", [picture_of(page, "small"), Words("?")])]

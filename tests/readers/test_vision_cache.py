@@ -157,12 +157,14 @@ print(cache.counts.encoded)
 """
 
 
+@pytest.mark.slow
 def test_processes_encode_a_page_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert sum(int(process.communicate(timeout=120)[0]) for process in running) == 1
 
 
+@pytest.mark.endurance
 def test_the_death_of_a_holder_delays_nobody(tmp_path: Path) -> None:
     dying = PROGRAM.replace("time.sleep(0.3)", "print('encoding', flush=True); time.sleep(600)")
     with subprocess.Popen([sys.executable, "-c", dying, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:

@@ -327,6 +327,66 @@ def test_tool_calls_and_results(renderer: Renderer) -> None:
     assert [segment.turn for segment in page.segments] == [1, 2, 3]
 
 
+IBAN = "US122000000121212121212"
+LISTINGS = {
+    "listing": "```python\n"
+    + "\n".join(f"self.file_permissions_mode = getattr(settings, 'MODE_{n}', None)  # cannot" for n in range(60))
+    + "\n```",
+    "spans": " ".join(f"see `settings.FILE_UPLOAD_PERMISSIONS_{n}` and `grep -type f -o`" for n in range(60)),
+    "links": " ".join(f"https://example.com/path-{n}/to/the-page?from=2024-05-{10 + n}&user=mia_li_{n}" for n in range(60)),
+    "table": f"| a | b |\n|---|---|\n| {IBAN} {IBAN} | " + "words in the other cell " * 20 + f"/usr/lib/python3/dist-packages/{IBAN} |",
+}
+RESULTS = {
+    "json": json.dumps([{"recipient": IBAN, "scheduled_departure_time_est": f"{n}:30:00", "date": "2024-05-20"} for n in range(10, 60)]),
+    "yaml": "\n".join(f"- recipient: {IBAN}\n  amount: {n}.50\n  subject: cannot say (really-{n})" for n in range(90)),
+    "paths": "\n".join(f"./tests/file_uploads/test_{n}/upload-handler.py" for n in range(90)),
+    "log": "\n".join(f"12:30:{n} [worker-{n}] request_id={IBAN}{n} took?{n}|ms" for n in range(10, 60)),
+}
+
+
+def breaks_of(renderer: Renderer, messages: Sequence[dict[str, object]], folder: Path) -> dict[str, int]:
+    """Count the breaks inside words on pages drawn in a process of their own."""
+    file = folder / "turns.json"
+    file.write_text(json.dumps({"messages": messages}), "utf-8")
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "benchmarks/_rows.py", renderer.name, str(file)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_words_break_after_separators_only(renderer: Renderer, tmp_path: Path) -> None:
+    arguments = json.dumps({"recipient": IBAN, "note": 'it "can"not be split ' * 20})
+    call = {"id": "c1", "type": "function", "function": {"name": "pay", "arguments": arguments}}
+    messages: list[dict[str, object]] = [{"role": "user", "content": text} for text in LISTINGS.values()]
+    for text in RESULTS.values():
+        messages += [{"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c1", "content": text}]
+    found = breaks_of(renderer, messages, tmp_path)
+    assert not found.get("middle", 0)
+    assert not found.get("marked", 0)
+    assert found["separator"] > 50
+
+
+def test_words_wider_than_a_line_are_cut_with_marks(renderer: Renderer, tmp_path: Path) -> None:
+    blob = hashlib.sha512(b"1").hexdigest() * 20
+    text = f"see {blob} and `{blob}`\n\n- item {blob}\n\n```\n{blob}\n```"
+    found = breaks_of(renderer, [{"role": "user", "content": text}, {"role": "assistant", "content": blob}], tmp_path)
+    assert not found.get("middle", 0)
+    assert found["marked"] > 100
+
+
+def test_the_mark_of_a_cut_is_drawn_at_the_end_of_each_row(renderer: Renderer) -> None:
+    """Low lines have ink below the letters only; a mark has its own higher."""
+    (page,) = renderer.render(said("x", "```\n" + "_" * 200 + "\n```"), STYLE)
+    box = page.segments[1].box
+    inked = ink(page, 230).crop((box.left, box.top, box.left + box.width, box.top + box.height))
+    line = Canvas(STYLE).code_line
+    rows = [inked.crop((0, top, inked.width, top + line - 5)) for top in range(inked.height - 4 * line, inked.height, line)]
+    starts = [found[0] if (found := row.getbbox()) else -1 for row in rows]
+    assert starts[-1] == -1
+    assert all(start > 0.9 * inked.width for start in starts[1:-1]), starts
+
+
 def test_other_words_give_another_picture(renderer: Renderer) -> None:
     (one,), (other,) = renderer.render(said("The 7:40 train"), STYLE), renderer.render(said("The 7:48 train"), STYLE)
     assert ImageChops.difference(image(one), image(other)).getbbox() is not None

@@ -11,6 +11,7 @@ import pytest
 
 import optical_memory
 from optical_memory.renderers.fingerprint import code_files
+from tests.sampling import mostly_slow
 
 PACKAGE = Path(optical_memory.__file__).parent
 PROGRAM = "from optical_memory.renderers.fingerprint import fingerprint_of; print(fingerprint_of())"
@@ -33,7 +34,10 @@ def fingerprint(package: Path) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("name", ["document/markdown.py", "chromium/layout.js", "pillow/typesetting.py", "typography/fonts.py", "png.py"])
+FILES = ["document/markdown.py", "chromium/layout.js", "pillow/typesetting.py", "typography/fonts.py", "png.py"]
+
+
+@pytest.mark.parametrize("name", mostly_slow(FILES, quick=["chromium/layout.js", "png.py"]))
 def test_a_change_in_any_folder_changes_it(copy: Path, name: str) -> None:
     path = copy / "renderers" / name
     before, content = fingerprint(copy), path.read_bytes()

@@ -24,6 +24,7 @@ from optical_memory.renderers.chromium.stylesheet import document
 from optical_memory.renderers.geometry import Canvas
 from optical_memory.turns.exchanges import exchanges_of
 from optical_memory.turns.turn import ImageContent, TextContent, ToolCall, ToolResultContent, Turn
+from tests.sampling import mostly_slow
 
 pytest.importorskip("playwright", reason="the chromium extra is not installed")
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine")
@@ -207,7 +208,7 @@ def test_no_vector_reaches_a_server(listener: Listener) -> None:
     assert listener.paths == []
 
 
-@pytest.mark.parametrize("policy", [True, False], ids=["with the page's policy", "without it"])
+@pytest.mark.parametrize("policy", mostly_slow([True, False], quick=[True]), ids=["with the page's policy", "without it"])
 def test_the_layers_hold_without_the_escaping(listener: Listener, policy: bool) -> None:
     """Raw HTML in the page that we draw on: what stands behind the escaping, and behind the content policy."""
     canvas = Canvas(STYLE)

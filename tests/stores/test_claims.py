@@ -88,6 +88,7 @@ def test_processes_draw_each_page_once(clean_redis: str, processes: int) -> None
     assert len({plan for *_, plan, _, _ in done}) == 1 and len({tuple(pictures) for *_, pictures, _ in done}) == 1
 
 
+@pytest.mark.slow
 @at_once
 def test_processes_draw_an_evicted_picture_once(clean_redis: str, processes: int) -> None:
     memory = fill(clean_redis)
@@ -181,7 +182,7 @@ def test_a_session_replanned_by_two_at_once_has_one_plan(store_url: str) -> None
     """One whose claim was lost, since it hung, must not put its old plan over the newer one."""
     slow, quick = fill(store_url), OpticalMemory("alice", store=store_url, renderer=RuledRenderer(rows=900), marks=MARKS)
     builder: Any = slow._builder
-    moment = builder._read_state()  # where it stood when it hung
+    moment = builder._read_state(None)  # where it stood when it hung
     newer = quick.context().plan
     for n in range(60, 120):
         quick.append(("user" if n % 2 else "assistant", f"turn {n} " + "word " * 40))

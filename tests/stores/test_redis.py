@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import traceback
 from typing import Any
 
 import pytest
 
 from optical_memory.errors import SessionCorrupted, StoreUnavailable
 from optical_memory.stores import SessionId, open_store
+from optical_memory.stores.redis.store import RedisStore
 from optical_memory.turns.turn import ToolCall, Turn
 from tests.stores.writers import write_at_once
 
@@ -148,3 +150,13 @@ def test_urls_that_make_no_sense_do_not_show_the_password(url: str) -> None:
     with pytest.raises(ValueError, match=r"cannot read|unknown option") as caught:
         open_store(url)
     assert "hun" not in str(caught.value)
+
+
+def test_a_server_that_quotes_what_it_was_sent(clean_redis: str, client: Any) -> None:
+    """One that forbids a command, as managed services do, says with which arguments it was called."""
+    store, words = RedisStore(clean_redis), "".join(["what ", "was ", "said"])
+    with pytest.raises(Exception, match=words):  # of the server's client, which quotes it
+        client.execute_command("NOSUCH", "key", words)
+    with pytest.raises(StoreUnavailable, match="NOSUCH") as told:
+        store.wire.command("NOSUCH", "key", words)
+    assert words not in "".join(traceback.format_exception(told.value))

@@ -136,6 +136,7 @@ def test_an_asyncio_client_whose_loop_is_gone(clean_redis: str) -> None:
         RedisStore(redis.asyncio.Redis.from_url(clean_redis))
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("kind", ["url", "asyncio"])
 def test_a_hung_server_does_not_hold_the_event_loop_up(tmp_path: Path, kind: str) -> None:
     """While the server hangs, from before the store is opened, another task goes on ticking, and each call ends in an error."""

@@ -77,6 +77,7 @@ def test_a_server_that_is_killed_and_started_again_has_every_acknowledged_turn(t
         check_load(load, server.url())
 
 
+@pytest.mark.endurance
 def test_a_server_that_hangs_is_given_up_in_time(tmp_path: Path) -> None:
     """What was sent meanwhile is carried out once the server goes on: an append that was given up, and is then done again, is one turn."""
     marks = WaterMarks(high=300, low=60)

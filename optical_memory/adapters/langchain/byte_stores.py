@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from ...errors import MissingExtra
 from ...stores.base import DerivedCache, SessionId, open_store
+from ...text.excerpts import excerpt
 
 try:
     from langchain_core.stores import BaseStore
@@ -35,7 +36,7 @@ class ByteStorePages:
 
     def __init__(self, byte_store: BaseStore[str, bytes], prefix: str = "optical-memory") -> None:
         if not re.fullmatch(r"[A-Za-z0-9-]+", prefix):
-            raise ValueError(f"a prefix has letters, digits and '-' only; got {prefix!r}")
+            raise ValueError(f"a prefix has letters, digits and '-' only; got {excerpt(prefix)}")
         self._store, self._prefix = byte_store, prefix
 
     def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:

@@ -24,6 +24,7 @@ from ...errors import BudgetTooSmall, MissingExtra, RenderError
 from ...memory.optical_memory import OpticalMemory
 from ...profiles.pricing import Pricing
 from ...stores.base import Store, open_store
+from ...text.excerpts import said
 from ...text.token_count import open_counter
 from ...turns.turn import Turn
 from ...worker_threads import in_thread
@@ -167,7 +168,7 @@ def view(
     try:
         return _rendered(_followed(context, new), following, written, detail)
     except RenderError as exc:
-        warnings.warn(f"no pages could be made, so the conversation is sent as text: {exc}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"no pages could be made, so the conversation is sent as text: {said(exc)}", RuntimeWarning, stacklevel=2)
         plain = replace(context, parts=(TextPart(tuple(memory.turns()), 0),), framing="")
         return _rendered(_followed(plain, new), following, written, detail)
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from ...errors import InvalidTurn, MissingExtra
+from ...text.excerpts import said
 from ...turns.turn import ImageContent, ReasoningContent, TextContent, ToolResultContent, Turn
 from .messages import turn_of_message
 
@@ -64,7 +65,9 @@ def to_log(message: BaseMessage) -> Turn:
     try:
         data = to_jsonable_python(message.model_dump(exclude_defaults=True), fallback=_named, bytes_mode="base64")
     except (PydanticSerializationError, ValueError, RecursionError) as exc:
-        raise InvalidTurn(f"a {type(message).__name__} holds what JSON cannot: {exc}") from exc
+        data, problem = {}, said(exc)  # not as a cause: it would quote what was said
+    if not data:
+        raise InvalidTurn(f"a {type(message).__name__} holds what JSON cannot: {problem}")
     data.pop("type", None)
     if data.get("content") == turn.content:
         del data["content"]

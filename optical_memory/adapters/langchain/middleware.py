@@ -15,6 +15,7 @@ from typing import Annotated, Any, NotRequired, cast
 from ...context.messages.request_outline import outline
 from ...errors import InvalidTurn, MissingExtra, OpticalMemoryError
 from ...memory.message_list import MessageListMemory
+from ...text.excerpts import said
 from ...worker_threads import in_thread
 from ..settings import AdapterSettings, ModelMemories
 from .messages import Dialect, dialect_of, key_of, picture_block, render, turn_of_message
@@ -107,7 +108,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         try:
             messages, state = self._seen(request, memory, model)
         except (OpticalMemoryError, InvalidTurn) as exc:
-            warnings.warn(f"no pages could be made, so the conversation is sent as text: {exc}", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"no pages could be made, so the conversation is sent as text: {said(exc)}", RuntimeWarning, stacklevel=4)
             return request, None
         return _watched(_with_messages(request, messages)), state
 

@@ -13,6 +13,7 @@ from ...errors import MissingExtra, TurnNotFound
 from ...memory.message_list import MessageListMemory
 from ...pages.page import Page
 from ...pages.tiers import Tier
+from ...text.labels import label_text, without_openings
 from ...turns.exchanges import starts_exchange
 from ...turns.turn import Turn
 from .messages import Block, turn_of_message
@@ -89,7 +90,11 @@ def _pages_shown(state: Mapping[str, Any] | None) -> dict[int, Zoomed]:
 
 
 def _said(turns: Sequence[Turn]) -> str:
-    return "\n\n".join(f"#{turn.number} {turn.role}{f' {turn.name}' if turn.name else ''}:\n{turn.text or '[no words]'}" for turn in turns)
+    return "\n\n".join(f"{_speaker(turn)}:\n{without_openings(turn.text) or '[no words]'}" for turn in turns)
+
+
+def _speaker(turn: Turn) -> str:
+    return f"#{turn.number} {turn.role} {label_text(turn.name or '')}".rstrip()
 
 
 def zoomed(message: BaseMessage) -> Zoomed | None:

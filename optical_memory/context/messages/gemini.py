@@ -62,7 +62,8 @@ def _contents(message: Message) -> Iterator[tuple[str, list[Part]]]:
         yield "model" if turn.role == "assistant" else "user", parts or [{"text": "(empty)"}]
     if message.results:
         answers = [_result(result, names) for result in message.results]
-        yield "user", answers + [_part(image) for result in message.results for image in result.images]
+        images = [] if message.is_open else [_part(image) for result in message.results for image in result.images]
+        yield "user", answers + images  # results still to come stand before the images
 
 
 def _part(part: TextContent | ImageContent) -> Part:

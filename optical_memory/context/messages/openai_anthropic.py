@@ -96,7 +96,7 @@ def _openai(message: Message) -> list[dict[str, Any]]:
             out[-1]["tool_calls"] = [_openai_call(call) for call in turn.tool_calls]
     out += [_openai_result(result) for result in message.results]
     pictures = [_openai_block(image) for result in message.results for image in result.images]
-    if pictures:  # a tool message holds text only
+    if pictures and not message.is_open:  # a tool message holds text only; results still to come stand before the pictures
         out.append({"role": "user", "content": [{"type": "text", "text": "Pictures of the tool results above:"}, *pictures]})
     return out
 

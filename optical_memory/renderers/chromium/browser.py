@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import BrowserNotFound, DriverNotStarted, RenderError
+from ...text.excerpts import said
 from .driver import ASKED_AGAIN, DriverLoop, driver_silent, start_driver
 from .finding import require_browser
 from .launching import font_configuration, launch, launch_failure, sealed_context, was_killed
@@ -297,7 +298,7 @@ if hasattr(os, "register_at_fork"):
 def _result(answer: dict[str, Any]) -> dict[str, Any]:
     if "exceptionDetails" in answer:
         details = answer["exceptionDetails"]
-        raise RenderError(f"the page's layout failed: {details.get('exception', {}).get('description', details.get('text'))!r}")
+        raise RenderError(f"the page's layout failed: {said(details.get('exception', {}).get('description', details.get('text')))}")
     return dict(answer["result"])
 
 
@@ -327,7 +328,7 @@ async def _answer(request: str, work: Coroutine[Any, Any, T], end: asyncio.Futur
     except TabLost:
         raise
     except Exception as exc:  # an Error of Playwright's, or a plain Exception where its driver ended
-        raise TabLost(f"{request}: {exc}") from exc
+        raise TabLost(f"{request}: {said(exc)}") from exc
     finally:
         answer.cancel()
 
@@ -342,4 +343,4 @@ async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.wait_for(work, seconds)
     except Exception as exc:
-        _log.debug("while closing: %r", exc)
+        _log.debug("while closing: %s: %s", type(exc).__name__, said(exc))

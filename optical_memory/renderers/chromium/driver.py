@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DriverNotStarted, MissingExtra
+from ...text.excerpts import said
 from ...worker_threads import in_thread
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class DriverLoop(_Loop):
 def _noted(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Ignore exceptions of futures that Playwright abandons once the driver has ended."""
     if str(context.get("message")).endswith("never retrieved"):
-        _log.debug("after the driver's end: %r", context.get("exception"))
+        _log.debug("after the driver's end: %s", said(context.get("exception")))
     else:
         loop.default_exception_handler(context)
 

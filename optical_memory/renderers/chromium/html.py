@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 from html import escape
 
+from ...text.excerpts import shape
 from ...turns.exchanges import Exchange, starts_exchange
 from ...turns.turn import Turn
 from ..document.blocks import (
@@ -35,6 +36,7 @@ from ..document.turn_heads import head_labels
 from ..embedded_images import picture_html
 from ..geometry import Canvas
 from .mathml import to_mathml
+from .soft_breaks import soft_breaks
 
 __all__ = ["has_emoji", "unit_html"]
 
@@ -43,7 +45,9 @@ _UNFIT = re.compile("[\0-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _EMOJI = re.compile(  # ranges that contain the Emoji of Unicode's emoji-data.txt
     "[\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]"
 )
-_LONG_WORD = re.compile(r"\S{25}")  # a path, a hash or minified JSON: fills its row instead of moving to the next
+SANS_ROOM = 0.9  # of the cells of a line: about the letters of prose that surely fit it
+CELL_ROOM = 27  # the same in a table, so that a word of `WHOLE` letters is never cut
+INDENT = 4  # cells by which a nested block is narrower, at most
 _KANA = re.compile("[\u3040-\u30ff]")
 _HANGUL = re.compile("[\uac00-\ud7af]")
 
@@ -74,11 +78,11 @@ def _headed(head: str, blocks: Sequence[Block], canvas: Canvas) -> str:
     """Put the head into the first block if that is text; else on a line of its own."""
     if blocks and isinstance(blocks[0], Paragraph | Heading):
         strong = isinstance(blocks[0], Heading)
-        words = _spans(blocks[0].spans)
+        words = _spans(blocks[0].spans, canvas.row_width)
         opening = f"{head}<b>{words}</b>" if strong else f"{head}{words}"
         return f'<p dir="auto">{opening}</p>' + _all(blocks[1:], canvas)
     if blocks and isinstance(blocks[0], Code):
-        return _code(blocks[0], head) + _all(blocks[1:], canvas)
+        return _code(blocks[0], canvas.row_width, head) + _all(blocks[1:], canvas)
     return f'<p class="alone">{head}</p>' + _all(blocks, canvas)
 
 
@@ -88,17 +92,17 @@ def _all(blocks: Sequence[Block], canvas: Canvas, depth: int = 0) -> str:
 
 @singledispatch
 def _block(block: Block, canvas: Canvas, depth: int) -> str:
-    raise TypeError(f"{block!r} is no block")
+    raise TypeError(f"{shape(block)} is no block")
 
 
 @_block.register
 def _(block: Paragraph, canvas: Canvas, depth: int) -> str:
-    return f'<p dir="auto">{_spans(block.spans)}</p>'
+    return f'<p dir="auto">{_spans(block.spans, _room(canvas, depth))}</p>'
 
 
 @_block.register
 def _(block: Heading, canvas: Canvas, depth: int) -> str:
-    return f'<h{min(max(block.level, 1), 6)} dir="auto">{_spans(block.spans)}</h{min(max(block.level, 1), 6)}>'
+    return f'<h{min(max(block.level, 1), 6)} dir="auto">{_spans(block.spans, _room(canvas, depth))}</h{min(max(block.level, 1), 6)}>'
 
 
 @_block.register
@@ -106,7 +110,7 @@ def _(block: ListItem, canvas: Canvas, depth: int) -> str:
     marker = f'<span class="m">{_text(block.marker)} </span>' if block.marker else ""
     first, rest = block.blocks[:1], block.blocks[1:]
     if first and isinstance(first[0], Paragraph):
-        body = f'<p dir="auto">{marker}{_spans(first[0].spans)}</p>'
+        body = f'<p dir="auto">{marker}{_spans(first[0].spans, _room(canvas, depth + 1))}</p>'
     else:
         body = f"<p>{marker}</p>{_nested(first, canvas, depth)}"
     level = min(block.depth, MOST_INDENTS)
@@ -125,25 +129,25 @@ def _nested(blocks: Sequence[Block], canvas: Canvas, depth: int) -> str:
 
 @_block.register
 def _(block: Code, canvas: Canvas, depth: int) -> str:
-    return _code(block)
+    return _code(block, _room(canvas, depth))
 
 
 @_block.register
 def _(block: Table, canvas: Canvas, depth: int) -> str:
     if block.rows and len(block.rows[0]) > WIDEST_TABLE:
-        return _records(block.rows)
+        return _records(block.rows, _room(canvas, depth))
     rows = []
     for number, row in enumerate(block.rows):
         cell = "th" if number == 0 else "td"
         aligns = [f' class="{align}"' if align in ("center", "right") else "" for align in (*block.aligns, *[""] * len(row))]
-        cells = [f"<{cell}{align}>{_spans(spans)}</{cell}>" for spans, align in zip(row, aligns, strict=False)]
+        cells = [f"<{cell}{align}>{_spans(spans, CELL_ROOM)}</{cell}>" for spans, align in zip(row, aligns, strict=False)]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return f'<table dir="auto"><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _records(rows: tuple[tuple[Spans, ...], ...]) -> str:
+def _records(rows: tuple[tuple[Spans, ...], ...], room: int) -> str:
     """Format a table too wide for a column: the header once, then one paragraph per row, cells separated by bars."""
-    lines = [" | ".join(_spans(cell) for cell in row) for row in rows]
+    lines = [" | ".join(_spans(cell, room) for cell in row) for row in rows]
     return f'<p class="r"><b>{lines[0]}</b></p>' + "".join(f'<p class="r" dir="auto">{line}</p>' for line in lines[1:])
 
 
@@ -154,7 +158,7 @@ def _(block: Math, canvas: Canvas, depth: int) -> str:
 
 @_block.register
 def _(block: Picture, canvas: Canvas, depth: int) -> str:
-    return picture_html(block.data, canvas.column_width, canvas.picture_height, canvas.scale) or f"<p>{_text(block.note)}</p>"
+    return picture_html(block.data, canvas.text_width, canvas.picture_height, canvas.scale) or f"<p>{_text(block.note)}</p>"
 
 
 @_block.register
@@ -162,9 +166,16 @@ def _(block: Rule, canvas: Canvas, depth: int) -> str:
     return "<hr>"
 
 
-def _code(block: Code, head: str = "") -> str:
-    title = f'<span class="h" dir="ltr">{_spans(block.title)}</span> ' if block.title else ""
-    return f"<pre>{head}{title}{''.join(_marked(piece, kind) for piece, kind in pieces_of(_clean(block.text), block.language))}</pre>"
+def _room(canvas: Canvas, depth: int) -> int:
+    """Return the cells of a line inside `depth` lists and quotes, about."""
+    return max(CELL_ROOM, canvas.row_width - INDENT * min(depth, MOST_INDENTS))
+
+
+def _code(block: Code, room: int, head: str = "") -> str:
+    title = f'<span class="h" dir="ltr">{_spans(block.title, room)}</span> ' if block.title else ""
+    pieces = list(pieces_of(_clean(block.text), block.language))
+    texts = soft_breaks([piece for piece, _ in pieces], room, code=True, eager=block.language == "json")
+    return f"<pre>{head}{title}{''.join(_marked(text, kind) for text, (_, kind) in zip(texts, pieces, strict=True))}</pre>"
 
 
 def _marked(piece: str, kind: Kind) -> str:
@@ -172,16 +183,15 @@ def _marked(piece: str, kind: Kind) -> str:
     return f"<{tag}>{escape(piece)}</{tag}>" if tag else escape(piece)
 
 
-def _spans(spans: Spans) -> str:
-    return "".join(_span(span) for span in spans)
+def _spans(spans: Spans, room: int) -> str:
+    return "".join(_span(span, room) for span in spans)
 
 
-def _span(span: Span) -> str:
+def _span(span: Span, room: int) -> str:
     if span.maths:
         return to_mathml(_clean(span.text))
-    text = _text(span.text).replace("\n", "<br>")
-    if span.code and _LONG_WORD.search(span.text):
-        text = f'<span class="w">{text}</span>'
+    (text,) = soft_breaks([_clean(span.text)], room if span.code else round(SANS_ROOM * room), code=span.code)
+    text = escape(text).replace("\n", "<br>")
     for wanted, tag in ((span.code, "code"), (span.bold, "b"), (span.italic, "i"), (span.strike, "del")):
         if wanted:
             text = f"<{tag}>{text}</{tag}>"

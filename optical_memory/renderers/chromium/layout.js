@@ -64,6 +64,17 @@
       });
     },
 
+    // Returns for each turn of each unit the rectangle of its head's first line: [left, top, right, bottom], as in `arrange`.
+    heads() {
+      return units.map((unit) => {
+        const flow = unit.parentNode.getBoundingClientRect();
+        return [...unit.children].map((turn) => {
+          const r = turn.querySelector(".h").getClientRects()[0];
+          return [r.left - flow.left, r.top - flow.top, r.right - flow.left, r.bottom - flow.top];
+        });
+      });
+    },
+
     // Brings `width` pixels from `left` on into view in each slot; an empty slot is given as null.
     show(views) {
       views.forEach((view, n) => {

@@ -12,6 +12,8 @@ from functools import lru_cache
 from html import escape, unescape
 from xml.etree.ElementTree import Element
 
+from ...text.excerpts import excerpt, said
+
 __all__ = ["to_mathml"]
 
 LONGEST_TEX = 2000  # characters; longer sources are shown unconverted
@@ -43,7 +45,7 @@ def to_mathml(tex: str, *, display: bool = False) -> str:
         tree = convert_to_element(tex)
         body = "".join(_safe(child, 0) for child in tree)
     except Exception as exc:  # the converter raises many types; show the source then
-        _log.debug("no MathML for %r: %r", tex[:80], exc)
+        _log.debug("no MathML for %s: %s: %s", excerpt(tex), type(exc).__name__, said(exc))
         return source
     shape = "block" if display else "inline"
     return f'<math display="{shape}" alttext="{escape(tex)}">{body}</math>'

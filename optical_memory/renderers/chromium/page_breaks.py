@@ -14,8 +14,9 @@ from itertools import pairwise
 from ...pages.page import Box, Segment
 from ...pages.pagination import Measured, page_starts
 from ..geometry import Canvas
+from ..margins import HeadMark
 
-__all__ = ["Fragment", "PageDraft", "Plan", "drafts_of", "fragments_of"]
+__all__ = ["Fragment", "PageDraft", "Plan", "drafts_of", "fragments_of", "head_mark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ class PageDraft:
     columns: int
     segments: tuple[Segment, ...]
     fill: float
+    heads: tuple[HeadMark, ...] = ()
+    missing: int = 0  # characters that no font can draw
 
 
 def fragments_of(rects: Sequence[float], canvas: Canvas) -> list[Fragment]:
@@ -98,8 +101,16 @@ def fragments_of(rects: Sequence[float], canvas: Canvas) -> list[Fragment]:
     return [Fragment(max(0, math.floor((left + 1) / canvas.pitch)), left, top, right, bottom) for left, top, right, bottom in drawn]
 
 
-def drafts_of(numbers: Sequence[int], turns: Turns, canvas: Canvas) -> list[PageDraft]:
-    """Return the pages of a run, from the numbers of its turns and their fragments."""
+def head_mark(rect: Sequence[float], canvas: Canvas) -> HeadMark:
+    """Return the mark for the browser's rectangle of a head. Its column is counted from the first of the slot."""
+    left, top, right, bottom = rect
+    column = max(0, math.floor((left + 1) / canvas.pitch))
+    before, after = left - column * canvas.pitch, column * canvas.pitch + canvas.text_width - right
+    return HeadMark(column, round((top + bottom - canvas.line) / 2), at_right=after < before)
+
+
+def drafts_of(numbers: Sequence[int], turns: Turns, heads: Sequence[HeadMark], canvas: Canvas) -> list[PageDraft]:
+    """Return the pages of a run, from the numbers of its turns, their fragments and the marks of their heads."""
     per_page = canvas.style.columns
     base = turns[0][0].column
     pages: dict[int, list[tuple[int, list[Fragment], int, int]]] = {}
@@ -108,10 +119,12 @@ def drafts_of(numbers: Sequence[int], turns: Turns, canvas: Canvas) -> list[Page
         for page in range(first, last + 1):
             here = [fragment for fragment in fragments if (fragment.column - base) // per_page == page]
             pages.setdefault(page, []).append((number, here, first, last))
-    return [_draft(base + page * per_page, page, entries, canvas) for page, entries in sorted(pages.items())]
+    return [_draft(base + page * per_page, page, entries, heads, canvas) for page, entries in sorted(pages.items())]
 
 
-def _draft(origin: int, page: int, entries: Sequence[tuple[int, list[Fragment], int, int]], canvas: Canvas) -> PageDraft:
+def _draft(
+    origin: int, page: int, entries: Sequence[tuple[int, list[Fragment], int, int]], heads: Sequence[HeadMark], canvas: Canvas
+) -> PageDraft:
     segments = tuple(
         Segment(number, tuple(_box(fragment, origin, canvas) for fragment in here), continued=first < page, continues=page < last)
         for number, here, first, last in entries
@@ -122,13 +135,16 @@ def _draft(origin: int, page: int, entries: Sequence[tuple[int, list[Fragment], 
             column = fragment.column - origin
             bottoms[column] = max(bottoms.get(column, 0.0), min(fragment.bottom, canvas.height))
     fill = sum(bottoms.values()) / (canvas.style.columns * canvas.height)
-    return PageDraft(origin, max(bottoms) + 1, segments, min(1.0, fill))
+    columns = range(origin, origin + canvas.style.columns)
+    marks = tuple(head._replace(column=head.column - origin) for head in heads if head.column in columns)
+    return PageDraft(origin, max(bottoms) + 1, segments, min(1.0, fill), marks)
 
 
 def _box(fragment: Fragment, origin: int, canvas: Canvas) -> Box:
     """Return a fragment's box in whole pixels of the page, rounded outwards, within its column and the page."""
-    left = max(0, math.floor(fragment.left - origin * canvas.pitch))
-    right = min(math.ceil(fragment.right - origin * canvas.pitch), canvas.page_size[0] - 2 * canvas.margin)
+    left = max(0, math.floor(fragment.left - origin * canvas.pitch)) - canvas.lane
+    edge = (canvas.style.columns - 1) * canvas.pitch + canvas.text_width
+    right = min(math.ceil(fragment.right - origin * canvas.pitch), edge) + canvas.right_lane
     top, bottom = max(0, math.floor(fragment.top)), min(math.ceil(fragment.bottom), canvas.height)
     top = min(top, canvas.height - 1)
-    return Box(left + canvas.margin, top + canvas.margin, max(1, right - left), max(1, bottom - top))
+    return Box(left + canvas.left, top + canvas.margin, max(1, right - left), max(1, bottom - top))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from io import BytesIO
 from itertools import pairwise
@@ -16,17 +16,20 @@ from ...errors import MissingExtra, RenderError
 from ...pages.page import PageStyle
 from ...pages.pagination import Measured
 from ...turns.exchanges import Exchange
+from ...turns.turn import Turn
 from ...worker_threads import in_thread
 from ..base import RenderedPage
+from ..document.long_units import begins_page, in_sections, with_sections
 from ..fingerprint import fingerprint_of
 from ..geometry import Canvas
+from ..margins import draw_margins
 from ..png import encode_grey
 from ..typography.fonts import font_folders
 from ..typography.glyph_coverage import count_missing
 from .browser import Engine, Session, Tab, TabLost, release_engine, shared_engine
 from .finding import browser_version, require_browser
 from .html import has_emoji, unit_html
-from .page_breaks import PageDraft, Plan, drafts_of, fragments_of
+from .page_breaks import PageDraft, Plan, drafts_of, fragments_of, head_mark
 from .stylesheet import TINTS, document
 
 __all__ = ["ChromiumRenderer"]
@@ -43,6 +46,8 @@ class _Unit:
     html: str
     exchange: int
     numbers: tuple[int, ...]
+    fresh: bool = False  # whether its exchange begins a page in any case
+    missing: Mapping[int, int] = field(default_factory=dict)  # turn -> characters that no font can draw
 
 
 class ChromiumRenderer:
@@ -85,11 +90,10 @@ class _Job:
     """One call of `render`: batches are laid out one after the other, and captured in parallel."""
 
     def __init__(self, exchanges: Sequence[Exchange], canvas: Canvas, seal_last: bool) -> None:
-        self._exchanges = exchanges
+        self._exchanges = in_sections(exchanges)
         self._canvas = canvas
         self._seal_last = seal_last
         self._document = document(canvas)
-        self._missing: dict[int, int] = {}  # turn -> characters that no font can draw
 
     async def run(self, engine: Engine) -> list[RenderedPage]:
         """Draw all pages, on the engine's loop. Raises `RenderError` if the browser is lost `ATTEMPTS` times."""
@@ -104,10 +108,8 @@ class _Job:
         raise AssertionError("unreachable")
 
     def _units(self) -> list[_Unit]:
-        turns = (turn for exchange in self._exchanges for unit in exchange for turn in unit)
-        self._missing = {turn.number: count_missing(turn.text) for turn in turns if not turn.text.isascii()}
         return [
-            _Unit(html, index, tuple(turn.number for turn in unit))
+            _Unit(html, index, tuple(turn.number for turn in unit), begins_page(self._exchanges, index), _missing_in(unit))
             for index, exchange in enumerate(self._exchanges)
             for unit, html in zip(exchange, unit_html(exchange, self._canvas), strict=True)
         ]
@@ -119,36 +121,44 @@ class _Job:
             while begin < len(units):
                 end = _batch_end(units, begin, size)
                 closed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-                drawings.append(asyncio.ensure_future(self._draw(session, units[begin:end], end == len(units), closed)))
+                last, ends = end == len(units), end < len(units) and units[end].fresh
+                drawings.append(asyncio.ensure_future(self._draw(session, units[begin:end], closed, last=last, ends=ends)))
                 done = await closed
                 size = BATCH if done else 2 * size  # no run was completed: repeat with more units
                 begin += done
-            return [page for pages in await asyncio.gather(*drawings) for page in pages]
+            return with_sections([page for pages in await asyncio.gather(*drawings) for page in pages], self._exchanges)
         finally:
             for drawing in drawings:
                 drawing.cancel()
             await asyncio.gather(*drawings, return_exceptions=True)
 
-    async def _draw(self, session: Session, units: Sequence[_Unit], last: bool, closed: asyncio.Future[int]) -> list[RenderedPage]:
-        """Draw the runs completed by `units`. Sets `closed` to their number of units as soon as it is known."""
+    async def _draw(
+        self, session: Session, units: Sequence[_Unit], closed: asyncio.Future[int], *, last: bool, ends: bool
+    ) -> list[RenderedPage]:
+        """Draw the runs completed by `units`. Sets `closed` to their number of units as soon as it is known.
+
+        Args:
+            last: no units come after these.
+            ends: what comes after these begins a page in any case.
+        """
         try:
             async with session.tab() as tab:
-                starts, slots = await self._lay_out(tab, units, last)
-                closed.set_result(len(units) if last else starts[-1])
+                starts, slots = await self._lay_out(tab, units, last=last, ends=ends)
+                closed.set_result(len(units) if last or ends else starts[-1])
                 return await self._capture(tab, slots)
         except BaseException as exc:
             if not closed.done():
                 closed.set_exception(exc)
             raise
 
-    async def _lay_out(self, tab: Tab, units: Sequence[_Unit], last: bool) -> tuple[list[int], list[list[PageDraft]]]:
+    async def _lay_out(self, tab: Tab, units: Sequence[_Unit], *, last: bool, ends: bool) -> tuple[list[int], list[list[PageDraft]]]:
         await tab.prepare(self._document, self._canvas.page_size, SLOTS)
         parts = [units[begin:end] for begin, end in pairwise(_balanced([len(unit.html) for unit in units]))]
         grey = any(has_emoji(unit.html) for unit in units)
         heights = await tab.call("load", [[unit.html for unit in part] for part in parts], grey)
         while await tab.call("pending"):
             await asyncio.sleep(PICTURE_WAIT)
-        plan = Plan([Measured(height, unit.exchange) for height, unit in zip(heights, units, strict=True)], self._canvas)
+        plan = Plan([Measured(height, unit.exchange, unit.fresh) for height, unit in zip(heights, units, strict=True)], self._canvas)
         while True:
             starts = plan.starts()
             runs = list(pairwise([*starts, len(units)]))
@@ -158,12 +168,15 @@ class _Job:
             laid_out = [[fragments_of(rects, self._canvas) for rects in turns] for turns in reported]
             if not plan.correct(starts, laid_out):
                 break
-        kept = runs if last and self._seal_last else runs[:-1]
+        heads = [[head_mark(rect, self._canvas) for rect in rects] for rects in await tab.call("heads")]
+        kept = runs if ends or (last and self._seal_last) else runs[:-1]
         slots: list[list[PageDraft]] = [[] for _ in range(SLOTS)]
         for run, (begin, end) in enumerate(kept):
             numbers = [number for unit in units[begin:end] for number in unit.numbers]
             turns = [turn for unit in laid_out[begin:end] for turn in unit]
-            slots[_share_of(run, shares)] += drafts_of(numbers, turns, self._canvas)
+            marks = [mark for unit in heads[begin:end] for mark in unit]
+            missing = {turn: count for unit in units[begin:end] for turn, count in unit.missing.items()}
+            slots[_share_of(run, shares)] += [_with_missing(draft, missing) for draft in drafts_of(numbers, turns, marks, self._canvas)]
         return starts, slots
 
     async def _capture(self, tab: Tab, slots: Sequence[Sequence[PageDraft]]) -> list[RenderedPage]:
@@ -172,44 +185,54 @@ class _Job:
         for position in range(max(len(slot) for slot in slots)):
             shown = [slot[position] if position < len(slot) else None for slot in slots]
             await tab.call("show", [draft and self._view(draft) for draft in shown])
-            channels = [channel for channel, draft in enumerate(shown) if draft]
+            drafts = {channel: draft for channel, draft in enumerate(shown) if draft}
             capture = await tab.capture()
-            encoding.append(asyncio.ensure_future(in_thread(_encode, capture, channels, self._canvas.style.grey_levels)))
+            encoding.append(asyncio.ensure_future(in_thread(_encode, capture, drafts, self._canvas)))
         pictures = [dict(zip(_present(slots, at), pngs, strict=True)) for at, pngs in enumerate(await asyncio.gather(*encoding))]
         return [self._page(draft, pictures[at][channel]) for channel, slot in enumerate(slots) for at, draft in enumerate(slot)]
 
     def _view(self, draft: PageDraft) -> tuple[int, int]:
         canvas = self._canvas
-        return draft.first_column * canvas.pitch, draft.columns * canvas.pitch - canvas.gutter
+        return draft.first_column * canvas.pitch, draft.columns * canvas.pitch - canvas.gap
 
     def _page(self, draft: PageDraft, png: bytes) -> RenderedPage:
         width, height = self._canvas.page_size
-        missing = sum(self._missing.get(segment.turn, 0) for segment in draft.segments if not segment.continued)
-        return RenderedPage(png, width, height, draft.segments, draft.fill, missing_glyphs=missing)
+        return RenderedPage(png, width, height, draft.segments, draft.fill, missing_glyphs=draft.missing)
+
+
+def _missing_in(unit: Sequence[Turn]) -> dict[int, int]:
+    return {turn.number: count_missing(turn.text) for turn in unit if not turn.text.isascii()}
+
+
+def _with_missing(draft: PageDraft, missing: Mapping[int, int]) -> PageDraft:
+    return replace(draft, missing=sum(missing.get(segment.turn, 0) for segment in draft.segments if not segment.continued))
 
 
 def _present(slots: Sequence[Sequence[PageDraft]], position: int) -> list[int]:
     return [channel for channel, slot in enumerate(slots) if position < len(slot)]
 
 
-def _encode(capture: bytes, channels: Sequence[int], levels: int) -> list[bytes]:
-    """Encode the pages in the colour channels of a capture."""
+def _encode(capture: bytes, drafts: Mapping[int, PageDraft], canvas: Canvas) -> list[bytes]:
+    """Encode the pages in the colour channels of a capture, each with its margins drawn."""
     with Image.open(BytesIO(capture), formats=("PNG",)) as image:
         bands = image.convert("RGB").split()
-    return [encode_grey(bands[channel], levels) for channel in channels]
+    for channel, draft in drafts.items():
+        draw_margins(bands[channel], draft.columns, draft.heads, canvas)
+    return [encode_grey(bands[channel], canvas.style.grey_levels) for channel in drafts]
 
 
 def _batch_end(units: Sequence[_Unit], begin: int, size: int) -> int:
     """Return the end of a batch of about `size` characters: the end of an exchange, or inside one that is surely longer than a page.
 
-    A unit counts as half of `size` at most: what follows a longer one fills its last page, which avoids laying it out twice.
+    A unit counts as half of `size` at most: what follows a longer one fills its last page, which avoids laying it out twice. A section of a
+    long unit counts as a third, so that every slot has one.
     """
     end, taken, exchange = begin, 0, 0
     while end < len(units):
         starts = end == begin or units[end].exchange != units[end - 1].exchange
         if taken >= size and (starts or exchange >= size // 3):
             break
-        length = min(len(units[end].html), size // 2)
+        length = min(len(units[end].html), size // (SLOTS if units[end].fresh else 2))
         taken, exchange = taken + length, length if starts else exchange + length
         end += 1
     return end

@@ -9,8 +9,9 @@ import base64
 import hashlib
 
 from ..document.blocks import MOST_INDENTS
+from ..document.compaction import CUT_MARK
 from ..geometry import Canvas
-from ..greys import COLUMN_RULE, COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING, TABLE_LINE, css
+from ..greys import COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING, TABLE_LINE, css
 
 __all__ = ["TINTS", "document", "style_sheet"]
 
@@ -35,10 +36,10 @@ def document(canvas: Canvas) -> str:
 def style_sheet(canvas: Canvas) -> str:
     """Return the CSS for the canvas."""
     hair = max(1, round(canvas.scale))
-    return _slots(canvas, hair) + _turns(canvas, hair) + _blocks(canvas, hair)
+    return _slots(canvas) + _turns(canvas, hair) + _blocks(canvas, hair)
 
 
-def _slots(canvas: Canvas, hair: int) -> str:
+def _slots(canvas: Canvas) -> str:
     """Return the CSS of the page and its slots.
 
     Three pages are captured in one image, one per colour channel: a slot is drawn in black and white, lightened by a tint that leaves it in
@@ -51,10 +52,10 @@ def _slots(canvas: Canvas, hair: int) -> str:
 html{{background:#fff;overflow:hidden}}
 .slot{{position:absolute;left:0;top:0;width:{width}px;height:{height}px;overflow:clip;background:#fff;isolation:isolate;mix-blend-mode:multiply}}
 .slot::after{{content:"";position:absolute;inset:0;mix-blend-mode:lighten}}{tints}
-.clip{{position:absolute;left:{canvas.margin}px;top:{canvas.margin}px;height:{canvas.height}px;overflow:clip}}
+.clip{{position:absolute;left:{canvas.left}px;top:{canvas.margin}px;height:{canvas.height}px;overflow:clip}}
 .grey .clip{{filter:grayscale(1)}}
-.flow{{width:{canvas.column_width}px;height:{canvas.height}px;column-width:{canvas.column_width}px;column-gap:{canvas.gutter}px;
-column-fill:auto;column-rule:{hair}px solid {css(COLUMN_RULE)}}}
+.flow{{width:{canvas.text_width}px;height:{canvas.height}px;column-width:{canvas.text_width}px;column-gap:{canvas.gap}px;
+column-fill:auto}}
 .measure{{column-width:auto;column-count:auto;height:auto}}
 .start{{break-before:column}}
 """
@@ -66,7 +67,8 @@ def _turns(canvas: Canvas, hair: int) -> str:
     em = style.font_size * px
     return f"""
 body,p,h1,h2,h3,h4,h5,h6,pre{{margin:0}}
-body{{font:{em:g}px/{canvas.line}px {SANS};color:#000;overflow-wrap:anywhere;orphans:1;widows:1;font-kerning:normal;hyphens:manual}}
+body{{font:{em:g}px/{canvas.line}px {SANS};color:#000;overflow-wrap:anywhere;orphans:1;widows:1;font-kerning:normal;hyphens:manual;
+hyphenate-character:"{CUT_MARK}"}}
 section{{display:flow-root}}
 section.x{{border-top:{hair}px solid {css(EXCHANGE_RULE)}}}
 article{{padding-top:{2 * hair}px;unicode-bidi:isolate;overflow:clip}}
@@ -74,14 +76,13 @@ section.x>article:first-child{{padding-top:{3 * hair}px}}
 .n{{font-size:{style.number_size * px:g}px;line-height:1px}}
 .h{{unicode-bidi:isolate}}
 pre,code{{font-family:{MONO};font-size:{style.code_size * px:g}px}}
-pre{{line-height:{canvas.code_line}px;white-space:pre-wrap;word-break:break-all;unicode-bidi:plaintext;text-align:start;tab-size:4}}
+pre{{line-height:{canvas.code_line}px;white-space:pre-wrap;unicode-bidi:plaintext;text-align:start;tab-size:4}}
 pre .h{{font:{em:g}px/1px {SANS}}}
 pre .n{{font-size:{style.number_size * px:g}px}}
 pre i{{color:{css(COMMENT)}}}
 pre s{{color:{css(STRING)};text-decoration:none}}
 code{{unicode-bidi:isolate;white-space:pre-wrap;line-height:1px}}
 pre code{{font-size:1em}}
-.w{{word-break:break-all}}
 """
 
 

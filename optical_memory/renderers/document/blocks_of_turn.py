@@ -10,10 +10,27 @@ import re
 from ...turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
 from .compaction import ROW_WIDTH, compact_code, is_json, minify_json, visible
+from .decoded_json import decoded_json
 from .joining import run_in
 from .markdown import markdown_blocks
+from .turn_heads import told_apart
 
-__all__ = ["Block", "Code", "Heading", "ListItem", "Math", "Paragraph", "Picture", "Quote", "Rule", "Span", "Spans", "Table", "blocks_of"]
+__all__ = [
+    "Block",
+    "Code",
+    "Heading",
+    "ListItem",
+    "Math",
+    "Paragraph",
+    "Picture",
+    "Quote",
+    "Rule",
+    "Span",
+    "Spans",
+    "Table",
+    "blocks_of",
+    "is_output",
+]
 
 FLOWING = ("", "yaml", "xml", "html")  # program output: its lines may begin anywhere in a row
 RUN_IN_ROWS = 4  # rows of arguments that still follow a tool's name in its own paragraph
@@ -36,12 +53,16 @@ def blocks_of(turn: Turn, *, row_width: int = ROW_WIDTH) -> tuple[Block, ...]:
         blocks += _part_blocks(part, row_width, verbatim=turn.role == "tool")
     for call in turn.tool_calls:
         blocks += _call_blocks(call, row_width)
-    return run_in(blocks, row_width)
+    return told_apart(run_in(blocks, row_width))
 
 
 def _part_blocks(part: TextContent | ImageContent | ToolResultContent | ReasoningContent, width: int, *, verbatim: bool) -> list[Block]:
     if isinstance(part, TextContent):
-        return _output_blocks(part.text, width) if verbatim or _is_output(part.text) else markdown_blocks(part.text, row_width=width)
+        return (
+            _output_blocks(part.text, width, decoded=verbatim)
+            if verbatim or is_output(part.text)
+            else markdown_blocks(part.text, row_width=width)
+        )
     if isinstance(part, ImageContent):
         return [_picture(part)]
     if isinstance(part, ToolResultContent):
@@ -60,23 +81,25 @@ def _result_blocks(part: ToolResultContent, width: int) -> list[Block]:
 def _call_blocks(call: ToolCall, width: int) -> list[Block]:
     """Return the name followed by the arguments, so that neither takes a row of its own: as a paragraph if short, else as code."""
     name = visible(call.name).replace("\n", " ")
-    arguments = compact_code(minify_json(call.arguments), width)
+    decoded = decoded_json(call.arguments)
+    arguments = compact_code(decoded, width, flows=True)
     title = (Span(name, bold=True),)
     if not arguments:
         return [Paragraph(title)]
     if len(arguments) <= RUN_IN_ROWS * width and "\n" not in arguments:
         return [Paragraph((*title, Span(" "), Span(arguments, code=True)))]
-    return [Code(arguments, _language_of(call.arguments), title)]
+    return [Code(arguments, _language_of(decoded), title)]
 
 
-def _is_output(text: str) -> bool:
+def is_output(text: str) -> bool:
     """Whether a message of a person's role is program output: tagged from the first character, or JSON."""
     return bool(re.match(r"\s*<([a-zA-Z_][\w-]*)>[\s\S]*</\1>", text)) or _language_of(text) == "json"
 
 
-def _output_blocks(text: str, width: int) -> list[Block]:
+def _output_blocks(text: str, width: int, *, decoded: bool) -> list[Block]:
+    text = decoded_json(text) if decoded else minify_json(text)
     language = _language_of(text)
-    drawn = compact_code(minify_json(text), width, flows=language in FLOWING)
+    drawn = compact_code(text, width, flows=language in FLOWING, is_diff=language == "diff")
     return [Code(drawn, language)] if drawn.strip() else []
 
 

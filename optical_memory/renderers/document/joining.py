@@ -39,13 +39,13 @@ def run_in(blocks: Sequence[Block], width: int = ROW_WIDTH) -> tuple[Block, ...]
 
     Words keep their order; blocks other than paragraphs, headings and lists are returned unchanged.
     """
-    done: list[_Piece] = []
+    rows: list[_Row] = []
     for piece in _pieces(blocks, width):
-        if done and done[-1].takes(piece, width):
-            done[-1] = done[-1].followed_by(piece)
+        if rows and rows[-1].takes(piece, width):
+            rows[-1].add(piece)
         else:
-            done.append(piece)
-    return tuple(piece.block for piece in done)
+            rows.append(_Row(piece))
+    return tuple(row.block for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class _Piece:
         tail: the text before a following neighbour, if it is not a list.
         markers: a list's depth and kind of markers; see `_list_kind`.
         is_fixed: whether it must not be joined.
+        direction: 1 if its text runs from right to left.
     """
 
     block: Block
@@ -66,6 +67,7 @@ class _Piece:
     tail: str = ""
     markers: re.Pattern[str] | None = None
     is_fixed: bool = False
+    direction: int = 0
 
     @property
     def spans(self) -> Spans:
@@ -74,18 +76,45 @@ class _Piece:
             return tuple(replace(span, bold=True) for span in block.spans)
         return block.spans if isinstance(block, Paragraph) else ()
 
+
+class _Row:
+    """Pieces that share a row. Takes one after the other without looking at the earlier ones again, so that its time is linear."""
+
+    def __init__(self, piece: _Piece) -> None:
+        self._last = piece
+        self._spans: list[Span] = []  # empty as long as there is one piece only
+
+    @property
+    def block(self) -> Block:
+        return Paragraph(tuple(_merged(self._spans))) if self._spans else self._last.block
+
     def takes(self, after: _Piece, width: int) -> bool:
-        if self.is_fixed or after.is_fixed or _direction(self.spans) != _direction(after.spans):
+        """Whether a piece may follow. All pieces of a row have one direction, which is then that of the row."""
+        last = self._last
+        if last.is_fixed or after.is_fixed or last.direction != after.direction:
             return False
         if isinstance(after.block, Heading):
-            return isinstance(self.block, Heading)
+            return not self._spans and isinstance(last.block, Heading)
         if after.markers is not None:
-            return not after.markers.search(self.tail)
-        return min(self.last, after.first) <= SHORT * width
+            return not after.markers.search(last.tail)
+        return min(last.last, after.first) <= SHORT * width
 
-    def followed_by(self, after: _Piece) -> _Piece:
-        between = Span(" ") if after.markers is not None and self.markers is None else LINE_END
-        return replace(after, block=Paragraph((*self.spans, between, *after.spans)), first=self.first)
+    def add(self, after: _Piece) -> None:
+        """Append a piece that it takes."""
+        between = Span(" ") if after.markers is not None and self._last.markers is None else LINE_END
+        self._spans += [*(() if self._spans else self._last.spans), between, *after.spans]
+        self._last = after
+
+
+def _merged(spans: Sequence[Span]) -> Iterator[Span]:
+    """Merge adjacent spans without a style: a row of a thousand short paragraphs is one text."""
+    for is_plain, group in groupby(spans, key=_is_plain):
+        members = list(group)
+        yield from [Span(_text(members))] if is_plain and len(members) > 1 else members
+
+
+def _is_plain(span: Span) -> bool:
+    return not (span.bold or span.italic or span.strike or span.code or span.maths)
 
 
 def _pieces(blocks: Sequence[Block], width: int) -> Iterator[_Piece]:
@@ -113,11 +142,13 @@ def _piece(block: Block, width: int) -> _Piece:
         return _Piece(block, is_fixed=True)
     words = _text(block.spans)
     size = cell_count(words)
-    return _Piece(_flowing(block), size, size, words)
+    return _Piece(_flowing(block), size, size, words, direction=_direction(words))
 
 
 def _flowing(block: Paragraph | Heading) -> Paragraph | Heading:
     """Replace hard line breaks by marks."""
+    if not any("\n" in span.text for span in block.spans):
+        return block
     spans = tuple(replace(span, text=LINE_END.text.join(span.text.split("\n"))) if "\n" in span.text else span for span in block.spans)
     return replace(block, spans=spans)
 
@@ -131,7 +162,7 @@ def _list(items: Sequence[ListItem], width: int) -> Iterator[_Piece]:
         yield from (_Piece(item, is_fixed=True) for item in joined)
         return
     whole = [span for found in spans for span in (Span(" "), *found)]
-    yield _Piece(Paragraph(tuple(whole[1:])), sizes[0], sizes[-1], markers=_markers(items[0]))
+    yield _Piece(Paragraph(tuple(whole[1:])), sizes[0], sizes[-1], markers=_markers(items[0]))  # a list from right to left is not joined
 
 
 def _item_spans(item: ListItem) -> Spans:
@@ -153,10 +184,9 @@ def _is_mistakable(item: ListItem) -> bool:
     return any(_markers(item).search(_text(block.spans)) for block in own) or any(map(_is_mistakable, inner))
 
 
-def _direction(spans: Spans) -> int:
-    text = _text(spans)
+def _direction(text: str) -> int:
     return base_level(text) if has_rtl(text) else 0
 
 
-def _text(spans: Spans) -> str:
+def _text(spans: Sequence[Span]) -> str:
     return "".join(span.text for span in spans)

@@ -4,21 +4,23 @@ CommonMark with tables, strikethrough, task lists and maths. Four differences, s
 
 - Raw HTML and link reference definitions are plain text. Links show their URL, images are named and never fetched.
 - Emphasis marks inside a word (`2*3*4`, `__init__`) and dollars next to one (`$HOME/$USER`) are literal.
-- A table row with more cells than its header turns the whole table into code.
+- A table row with more cells than its header turns the whole table into code; so do rows with hardly any of its cells.
 - A paragraph's line ends: a paragraph that was wrapped by an editor flows; other line ends are shown as ` ↵ `.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Quote, Rule, Span, Spans, Table
-from .compaction import JOIN_MARK, ROW_WIDTH, compact_code, minify_json, visible
+from .compaction import JOIN_MARK, ROW_WIDTH, compact_code, literal, minify_json, visible
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -28,35 +30,67 @@ if TYPE_CHECKING:
 __all__ = ["markdown_blocks"]
 
 MAX_NESTING = 40  # deeper structure is shown as plain text: an accident or an attack
+# The effort for one message is bounded by what is counted in it, and not by a clock, so that the same message is always drawn alike.
 MANY_BRACKETS = 500
 BRACKET_WORK = 20_000_000  # brackets times characters of a paragraph: about 0.1 s of parsing
+MATHS_WORK = 1_000_000  # lines that open maths times lines, for the parser reads on to the end for each that is not closed: about 0.2 s
+TABLE_WORK = 100_000  # cells of tables, with those that the parser adds to short rows: about 1 s
+LABEL_STEPS = 200_000  # tokens read in search of a link's end: about 1 s
+ADDED_CELLS, ROOM_FOR_CELLS = 4, 400  # cells of a table for each that is written, and beyond that; more would be blank pages
 WRAPPED_LINE = 50  # characters; an editor wraps at more than this
 LINE_END = f" {JOIN_MARK} "
 
+_STEPS = "steps"  # left, in the parser's environment of one message
 _BRACKET_MATHS = {"\\(": "\\)", "\\[": "\\]"}
+# What Markdown could read otherwise than as words: marks, a mark or a number that opens a line, and white space at a line's ends.
+_MAY_BE_MARKUP = re.compile(r"[\\`*_\[\]<>|~$&\t\x0b\x0c]|^[ \-+#=:]|^\d{1,9}[.)]| $", re.MULTILINE)
+_OPENS_MATHS = re.compile(r"^[ \t>*+\-0-9.)]*(?:\$\$|\\begin\{)", re.MULTILINE)
+_NO_NAME = re.compile(r"\W", re.ASCII)
 _LOOKS_LIKE_MATHS = re.compile(r"[\\^_={}+<>0-9]|^\s*\w\s*$")
 
 
 def markdown_blocks(text: str, *, row_width: int = ROW_WIDTH) -> list[Block]:
     """Return the blocks of a Markdown text. Never raises; what cannot be parsed becomes plain paragraphs."""
     text = visible(text)
-    if _is_costly(text):
+    if not _MAY_BE_MARKUP.search(text) or _is_costly(text):
         return _plain(text)
     try:
-        tokens = _parser().parse(text)
-    except RecursionError:
+        tokens = _parser().parse(text, {_STEPS: LABEL_STEPS})
+    except (RecursionError, _TooCostlyError):
         return _plain(text)
     if any(token.level >= MAX_NESTING - 1 for token in tokens):
         return _plain(text)
     return _Reader(tokens, text, row_width).blocks()
 
 
+class _TooCostlyError(Exception):
+    """The parser has used up its steps."""
+
+
 def _is_costly(text: str) -> bool:
-    """Whether a paragraph has so many opening brackets that matching them would take seconds."""
+    """Whether the parser would take seconds: for the brackets of a paragraph, for lines that open maths, or for cells of tables."""
+    if "|" in text and _cells_of(text) > TABLE_WORK:
+        return True
+    if ("$$" in text or "\\begin{" in text) and len(_OPENS_MATHS.findall(text)) * text.count("\n") > MATHS_WORK:
+        return True
     if text.count("[") < MANY_BRACKETS:
         return False
     paragraphs = re.split(r"\n[ \t]*\n", text)
     return any(paragraph.count("[") >= MANY_BRACKETS and paragraph.count("[") * len(paragraph) > BRACKET_WORK for paragraph in paragraphs)
+
+
+def _cells_of(text: str) -> int:
+    """Return how many cells the tables of a text have at most: the columns of each row that may follow a header, times the lines below."""
+    cells = below = 0
+    for line in reversed(text.split("\n")):
+        inner = line.strip(" \t>")
+        if not inner:
+            below = 0
+            continue
+        if "-" in inner and "|" in inner and not inner.strip("|:- \t"):
+            cells += (inner.count("|") + 1) * below
+        below += 1
+    return cells
 
 
 @lru_cache(maxsize=1)
@@ -72,7 +106,20 @@ def _parser() -> MarkdownIt:
     parser.use(dollarmath_plugin, allow_labels=False, allow_space=False, allow_digits=False, double_inline=True)
     parser.inline.ruler.before("escape", "bracket_maths", _bracket_maths)
     parser.normalizeLink = lambda url: url  # type: ignore[method-assign]  # show URLs as typed
+    parser.inline.skipToken = _counted(parser.inline.skipToken)  # type: ignore[method-assign, assignment]
     return parser
+
+
+def _counted(skip_token: Callable[[StateInline], None]) -> Callable[[StateInline], None]:
+    """Count the tokens that the parser reads ahead in search of a link's end, and stop it when there are too many."""
+
+    def counting(state: StateInline) -> None:
+        state.env[_STEPS] = steps = int(state.env.get(_STEPS, LABEL_STEPS)) - 1
+        if steps < 0:
+            raise _TooCostlyError
+        skip_token(state)
+
+    return counting
 
 
 def _bracket_maths(state: StateInline, silent: bool) -> bool:
@@ -90,7 +137,7 @@ def _bracket_maths(state: StateInline, silent: bool) -> bool:
 
 
 def _plain(text: str) -> list[Block]:
-    chunks = re.split(r"\n[ \t]*\n", text.replace(JOIN_MARK, JOIN_MARK * 2))
+    chunks = re.split(r"\n[ \t]*\n", literal(text))
     return [Paragraph((Span(_line_end(chunk).join(chunk.split("\n"))),)) for chunk in map(str.strip, chunks) if chunk]
 
 
@@ -165,7 +212,7 @@ class _Reader:
         text = token.content if language == info and token.content.strip() else f"{info}\n{token.content}"
         if language.lower() in ("json", "json5", "jsonc", "geojson"):
             text = minify_json(text)
-        drawn = compact_code(text, self._width)
+        drawn = compact_code(text, self._width, is_diff=language.lower() in ("diff", "patch"))
         if drawn:
             yield Code(drawn, language.lower())
 
@@ -188,7 +235,8 @@ class _Reader:
                     aligns.append(str(inner.attrs.get("style", "")).removeprefix("text-align:"))
                 rows[-1].append(_spans(self._inline(inner.type.replace("_open", "_close"))))
         source = self._lines[slice(*token.map)] if token.map else []
-        if any(_cell_count(line) > len(aligns) for line in source):
+        counts = [_cell_count(line) for line in source]
+        if max(counts, default=0) > len(aligns) or len(rows) * len(aligns) > ADDED_CELLS * sum(counts) + ROOM_FOR_CELLS:
             yield Code(compact_code("\n".join(source), self._width))
         else:
             yield Table(tuple(tuple(row) for row in rows), tuple(aligns))
@@ -229,20 +277,17 @@ def _spans(inline: Token) -> Spans:
 
 
 def _merged(spans: Iterator[Span]) -> Iterator[Span]:
-    """Merge adjacent spans of one style; drop empty ones, and spaces at both ends."""
-    waiting: Span | None = None
-    for span in spans:
-        if not span.text:
-            continue
-        style = (span.bold, span.italic, span.strike, span.code, span.maths)
-        if waiting is not None and style == (waiting.bold, waiting.italic, waiting.strike, waiting.code, waiting.maths) and not span.maths:
-            waiting = Span(waiting.text + span.text, *style)
-            continue
-        if waiting is not None:
-            yield waiting
-        waiting = span
-    if waiting is not None:
-        yield waiting
+    """Merge adjacent spans of one style; drop empty ones."""
+    for (maths, *_), group in groupby((span for span in spans if span.text), key=_style):
+        members = list(group)
+        if maths or len(members) == 1:
+            yield from members
+        else:
+            yield replace(members[0], text="".join(span.text for span in members))
+
+
+def _style(span: Span) -> tuple[bool, ...]:
+    return (span.maths, span.bold, span.italic, span.strike, span.code)
 
 
 class _InlineReader:
@@ -288,7 +333,7 @@ class _InlineReader:
                 return Span("")
             case "link_close":
                 return self._span(self._shown_address())
-        return self._span(token.content.replace(JOIN_MARK, JOIN_MARK * 2))
+        return self._span(literal(token.content))
 
     def _maths(self, index: int, token: Token) -> Span:
         before = self._tokens[index - 1].content[-1:] if index else ""
@@ -312,16 +357,33 @@ def _literal_marks(tokens: list[Token]) -> set[int]:
     """Return the indices of literal emphasis marks: inside a word, or the underscores of a Python name."""
     literal: set[int] = set()
     opened: list[int] = []
+    contents = _Contents(tokens)
     for index, token in enumerate(tokens):
         if token.type in ("em_open", "strong_open"):
             opened.append(index)
         elif token.type in ("em_close", "strong_close") and opened:
             start = opened.pop()
-            inner = "".join(child.content for child in tokens[start + 1 : index])
-            name = token.markup == "__" and re.fullmatch(r"\w+", inner, re.ASCII)
+            name = token.markup == "__" and contents.is_name(start + 1, index)
             if name or (_borders_word(tokens[start - 1 : start], -1) and _borders_word(tokens[index + 1 : index + 2], 0)):
                 literal |= {start, index}
     return literal
+
+
+class _Contents:
+    """The text of a list of tokens. Answers for any part of it whether that is a name, in constant time: emphasis may be nested deeply."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self._starts = list(accumulate((len(token.content) for token in tokens), initial=0))
+        self._text = "".join(token.content for token in tokens)
+        self._others: list[int] | None = None
+
+    def is_name(self, first: int, stop: int) -> bool:
+        """Whether the text of the tokens from `first` to before `stop` consists of letters, digits and underscores, at least one."""
+        if self._others is None:
+            self._others = [match.start() for match in _NO_NAME.finditer(self._text)]
+        start, end = self._starts[first], self._starts[stop]
+        place = bisect_left(self._others, start)
+        return start < end and (place == len(self._others) or self._others[place] >= end)
 
 
 def _borders_word(neighbour: list[Token], at: int) -> bool:

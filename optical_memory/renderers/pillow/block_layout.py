@@ -69,13 +69,13 @@ class Flow:
 
     def gap(self, *, exchange: bool) -> Row:
         """Return the blank row before a turn; before an exchange it has a rule."""
-        bars = (Bar(0, self._hair, self._canvas.column_width, self._hair, EXCHANGE_RULE),) if exchange else ()
+        bars = (Bar(0, self._hair, self._canvas.text_width, self._hair, EXCHANGE_RULE),) if exchange else ()
         return Row((4 if exchange else 2) * self._hair, bars=bars, space=True)
 
     def _box(self, left: int, *, code: bool = False) -> LineBox:
-        left = min(left, max(0, self._canvas.column_width - round(NARROWEST * self._size)))
+        left = min(left, max(0, self._canvas.text_width - round(NARROWEST * self._size)))
         line, size = (self._canvas.code_line, self._code.size) if code else (self._canvas.line, self._size)
-        return LineBox(left, self._canvas.column_width - left, line, round(line / 2 + BASELINE * size), preformatted=code)
+        return LineBox(left, self._canvas.text_width - left, line, round(line / 2 + BASELINE * size), preformatted=code)
 
     def _stacked(self, rows: list[Row], blocks: Iterable[Block], left: int, depth: int = 0) -> list[Row]:
         """Append blocks below rows, with a gap between any two."""
@@ -121,6 +121,8 @@ class Flow:
         return [(linear_tex(span.text) if span.maths else span.text, self._style_of(span, text_style)) for span in spans]
 
     def _style_of(self, span: Span, base: TextStyle) -> TextStyle:
+        if not (span.bold or span.italic or span.strike or span.code or span.maths):
+            return base
         if span.code:
             return replace(base, size=self._code.size, style="mono", strike=span.strike)
         style = "bold" if span.bold else base.style

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ...pages.page import Box, Segment
 from ...pages.pagination import Measured, page_starts
 from ..geometry import Canvas
+from ..margins import HeadMark
 from .typesetting import Row
 
 __all__ = ["Draft", "TurnRows", "UnitRows", "drafts_of"]
@@ -32,10 +33,11 @@ class TurnRows:
 
 @dataclass(frozen=True, slots=True)
 class UnitRows:
-    """The turns of a unit, and its exchange."""
+    """The turns of a unit, its exchange, and whether that begins a page in any case."""
 
     exchange: int
     turns: list[TurnRows]
+    fresh: bool = False
 
     @property
     def height(self) -> int:
@@ -58,6 +60,7 @@ class Draft:
 
     rows: list[Placed] = field(default_factory=list)
     segments: tuple[Segment, ...] = ()
+    heads: list[HeadMark] = field(default_factory=list)
     fill: float = 0.0
 
 
@@ -92,7 +95,7 @@ def _run_end(units: Sequence[UnitRows], begin: int, taken: Sequence[int], canvas
     while True:
         stop = _exchange_end(units, min(len(units), begin + window))
         heights = [*taken, *(unit.height for unit in units[begin + len(taken) : stop])]
-        measured = [Measured(float(height), unit.exchange) for height, unit in zip(heights, units[begin:stop], strict=False)]
+        measured = [Measured(float(height), unit.exchange, unit.fresh) for height, unit in zip(heights, units[begin:stop], strict=False)]
         starts = page_starts(measured, capacity)
         if len(starts) > 1:
             return begin + starts[1]
@@ -155,8 +158,9 @@ def _pages(placed: Sequence[Placed], canvas: Canvas) -> list[Draft]:
     last_page = {entry.turn: entry.column // columns for entry in placed}
     first_page: dict[int, int] = {}
     for entry in placed:
-        if not entry.row.space:
-            first_page.setdefault(entry.turn, entry.column // columns)
+        if not entry.row.space and entry.turn not in first_page:
+            first_page[entry.turn] = page = entry.column // columns
+            drafts[page].heads.append(HeadMark(entry.column % columns, entry.top, entry.row.rtl))
     for page, draft in enumerate(drafts):
         boxes = _boxes(draft.rows, canvas)
         draft.segments = tuple(
@@ -176,7 +180,7 @@ def _boxes(rows: Sequence[Placed], canvas: Canvas) -> dict[int, tuple[Box, ...]]
         span[1] = top + row.height
     found: dict[int, tuple[Box, ...]] = {}
     for (turn, column), (top, bottom) in spans.items():
-        box = Box(canvas.margin + column * canvas.pitch, canvas.margin + top, canvas.column_width, bottom - top)
+        box = Box(canvas.left - canvas.lane + column * canvas.pitch, canvas.margin + top, canvas.column_width, bottom - top)
         found[turn] = (*found.get(turn, ()), box)
     return found
 

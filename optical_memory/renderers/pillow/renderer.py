@@ -15,12 +15,14 @@ from PIL import Image, features
 
 from ...errors import RenderError
 from ...pages.page import PageStyle
+from ...text.excerpts import said
 from ...turns.exchanges import Exchange
 from ..base import RenderedPage
+from ..document.long_units import begins_page, in_sections, with_sections
 from ..document.turn_heads import head_labels
 from ..fingerprint import fingerprint_of
 from ..geometry import Canvas
-from ..greys import COLUMN_RULE
+from ..margins import draw_margins
 from ..png import encode_grey
 from ..typography.fonts import FontBook
 from ..typography.word_masks import WordBook
@@ -58,13 +60,14 @@ class PillowRenderer:
         """See `Renderer.render`. A run's pages are returned together: if not `seal_last`, all but those of the last run."""
         canvas = Canvas(style)
         canvas.check()
+        exchanges = in_sections(exchanges)
         try:
             with self._lock:
                 runs = list(drafts_of(_unit_rows(exchanges, Flow(Typesetter(self._words), canvas)), canvas))
                 drafts = [draft for run in (runs if seal_last else runs[:-1]) for draft in run]
-                return [_drawn(draft, canvas) for draft in drafts]
+                return with_sections([_drawn(draft, canvas) for draft in drafts], exchanges)
         except (OSError, MemoryError) as exc:
-            raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {exc!r}") from exc
+            raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {type(exc).__name__}: {said(exc)}") from exc
 
     def close(self) -> None:
         """Clear the cache of drawn words."""
@@ -87,16 +90,15 @@ def _unit_rows(exchanges: Sequence[Exchange], flow: Flow) -> list[UnitRows]:
             for turn in unit:
                 turns.append(TurnRows(turn.number, flow.gap(exchange=opens), flow.turn_rows(turn, next(labels))))
                 opens = False
-            units.append(UnitRows(index, turns))
+            units.append(UnitRows(index, turns, fresh=begins_page(exchanges, index)))
     return units
 
 
 def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
     image = Image.new("L", canvas.page_size, WHITE)
-    _rule_columns(image, draft, canvas)
     missing = 0
     for _, row, column, top in draft.rows:
-        left, above = canvas.margin + column * canvas.pitch, canvas.margin + top
+        left, above = canvas.left + column * canvas.pitch, canvas.margin + top
         for x, y, width, height, grey in row.bars:
             image.paste(grey, (left + x, above + y, left + x + width, above + y + height))
         for x, y, mask, _ in row.pictures:
@@ -104,13 +106,6 @@ def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
         for x, y, mask, grey in row.marks:
             image.paste(grey, (left + x, above + y), mask)
         missing += row.missing
+    draw_margins(image, 1 + max(placed.column for placed in draft.rows), draft.heads, canvas)
     png = encode_grey(image, canvas.style.grey_levels)
     return RenderedPage(png, image.width, image.height, draft.segments, draft.fill, missing)
-
-
-def _rule_columns(image: Image.Image, draft: Draft, canvas: Canvas) -> None:
-    """Draw a hairline before every used column but the first."""
-    hair = max(1, round(canvas.scale))
-    for column in range(1, 1 + max(placed.column for placed in draft.rows)):
-        left = canvas.margin + column * canvas.pitch - (canvas.gutter + hair) // 2
-        image.paste(COLUMN_RULE, (left, canvas.margin, left + hair, canvas.margin + canvas.height))

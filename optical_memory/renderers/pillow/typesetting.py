@@ -1,7 +1,8 @@
 """Typeset text: split it into words, break lines, and put each line's words in visual order.
 
-Lines break at spaces, between ideographs, and inside words that are too long for a line or not natural; never inside a cluster or before
-closing punctuation. Thai, Lao, Khmer and Burmese break between clusters, since finding their words needs a dictionary.
+Lines break at spaces, between ideographs, and inside long words after separators (`document.word_breaks`); never inside a cluster or
+before closing punctuation. What is wider than a line is cut, with a mark. Thai, Lao, Khmer and Burmese break between clusters, since
+finding their words needs a dictionary.
 """
 
 from __future__ import annotations
@@ -13,28 +14,27 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from ..document.compaction import CUT_MARK, JOIN_MARK
+from ..document.word_breaks import CJK, NO_DICTIONARY, WHOLE, cuttable, parts_of
 from ..typography.bidi import base_level, has_rtl, levels_of, visual_order
-from ..typography.word_masks import TextStyle, Word, WordBook, clusters_of, is_ignorable
+from ..typography.word_masks import TextStyle, Word, WordBook, is_ignorable
 
 __all__ = ["Bar", "LineBox", "Mark", "Row", "Typesetter"]
 
-LONG_WORD = 24  # characters; longer words are paths, hashes or minified JSON, and fill their line instead of moving to the next
-
 HUGE_WORD = 300  # characters; longer words never fit a line, and are cut without being drawn whole
 
-_CJK = "\u2e80-\u303f\u3040-\u30ff\u3100-\u312f\u31a0-\u9fff\uf900-\ufaff\uff00-\uff60\U00020000-\U0003ffff"
 _OPENING = "（「『《〈【〔“‘［｛"
 _CLOSING = "，。、；：！？）」』》〉】〕”’］｝…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
-_NO_DICTIONARY = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 _SPACE = r"[^\S\n\u00a0\u2007\u202f]"
 _TOKEN = re.compile(
-    rf"\n|{_SPACE}+|[{_OPENING}]*[{_CJK}][{_CLOSING}]*|[{_NO_DICTIONARY}]+|(?:[^\s{_CJK}{_NO_DICTIONARY}]|[\u00a0\u2007\u202f])+[{_CLOSING}]*|\S"
+    rf"\n|{_SPACE}+|[{_OPENING}]*[{CJK}][{_CLOSING}]*|[{NO_DICTIONARY}]+|(?:[^\s{CJK}{NO_DICTIONARY}]|[\u00a0\u2007\u202f])+[{_CLOSING}]*|\S"
 )
 _SIMPLE = re.compile(r"[\x20-\x7e\n\u00a1-\u02ff\u2010-\u2027\u2030-\u205e]*")
 _SIMPLE_TOKEN = re.compile(r"\n| +|[^ \n]+")
-_NO_DICTIONARY_WORD = re.compile(f"[{_NO_DICTIONARY}]")
+_NO_DICTIONARY_WORD = re.compile(f"[{NO_DICTIONARY}]")
+_FIRST_NO_DICTIONARY = "\u0e00"  # what stands before it is neither an ideograph nor one of these
+_FREE = re.compile(f"[{_OPENING}]*[{CJK}{NO_DICTIONARY}]")  # lines break before and after it
 _IDEOGRAPHIC_SPACE = "\u3000"
-NO_BREAK = "\u00a0"
 
 
 class Mark(NamedTuple):
@@ -65,6 +65,7 @@ class Row(NamedTuple):
         keep: whether it stays in one column with the next row, if possible.
         space: whether it is only a gap, dropped at a column's edge.
         missing: number of characters that no font could draw.
+        rtl: whether it is a line that runs from right to left, and so begins at its right end.
     """
 
     height: int
@@ -74,6 +75,7 @@ class Row(NamedTuple):
     keep: bool = False
     space: bool = False
     missing: int = 0
+    rtl: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +88,27 @@ class LineBox:
     baseline: int
     align: str = ""
     preformatted: bool = False  # keep spaces at the start of a line
-    fills: bool = False  # break anywhere
+    fills: bool = False  # break short words after separators too
 
 
 class Token(NamedTuple):
-    """A word, a space or a line break of the text, with its style."""
+    """A word or part of one, a space or a line break of the text, with its style; `opens` if a line may break before it."""
 
     text: str
     text_style: TextStyle
     level: int = 0
+    opens: bool = True
 
 
 class _Placed(NamedTuple):
     word: Word
-    text_style: TextStyle
-    level: int
+    token: Token
     gap: float  # blank space before it
     white: int = 0  # bidi level of that space
-    binds: bool = False  # no line break after it
+
+    @property
+    def level(self) -> int:
+        return self.token.level
 
 
 _HUGE = Word(float("inf"), (), 0)
@@ -135,7 +140,7 @@ class Typesetter:
                 line = 0.0
                 continue
             width = self._space(token) if token.text.isspace() else self._extent(token)
-            if len(token.text) <= LONG_WORD:
+            if len(token.text) <= WHOLE:
                 longest = max(longest, width)
             line += width
             widest = max(widest, line)
@@ -156,53 +161,103 @@ class Typesetter:
         used = gap = 0.0
         white = 0
         touched = False
-        for token in tokens:
-            text, text_style, level = token
+        for token in _opened(tokens, box.fills):
+            text = token.text
             touched = True
             if text == "\n":
                 yield line
                 line, used, gap, touched = [], 0.0, 0.0, False
                 continue
             if text.isspace():
-                white = min(white, level) if gap else level
+                white = min(white, token.level) if gap else token.level
                 gap += self._space(token)
                 continue
             if not line and not box.preformatted:
                 gap = 0.0
             gap = min(gap, box.width / 2)  # a deeper indentation would leave no room
-            word = self.words.word(text, text_style, bool(level & 1)) if len(text) <= HUGE_WORD else _HUGE
+            word = self._word(token) if len(text) <= HUGE_WORD else _HUGE
             if used + gap + word.width <= box.width:
-                line.append(_Placed(word, text_style, level, gap, white, text[-1] == NO_BREAK))
+                line.append(_Placed(word, token, gap, white))
                 used, gap = used + gap + word.width, 0.0
                 continue
-            if line and not self._is_cut(token, word, box):
-                line, below = _parted(line, box.width - word.width)
+            is_cut = word.width > box.width or (text > _FIRST_NO_DICTIONARY and _NO_DICTIONARY_WORD.match(text) is not None)
+            if line and not is_cut:
+                indent = gap if gap + word.width <= box.width and _ends_joined_line(line[-1].token) else 0.0
+                line, below = self._parted(line, token, box.width - word.width, box.width - used)
                 yield line
-                line, gap = [*below, _Placed(word, text_style, level, 0.0)], 0.0
+                line, gap = [*below, _Placed(word, token, indent, white)], 0.0
                 used = sum(placed.gap + placed.word.width for placed in line)
                 continue
+            if line and not token.opens and box.width - used < self._least(token):
+                line, below = self._parted(line, token, box.width / 2, box.width - used)
+                yield line
+                line, used = below, sum(placed.gap + placed.word.width for placed in below)
             for piece in self._cut(token, box, used + gap):
                 if piece is None:
                     yield line
                     line, used, gap = [], 0.0, 0.0
                     continue
-                line.append(_Placed(piece, text_style, level, gap, white))
-                used, gap = used + gap + piece.width, 0.0
+                word = self._word(piece)
+                line.append(_Placed(word, piece, gap, white))
+                used, gap = used + gap + word.width, 0.0
         if line or touched:
             yield line
 
-    def _is_cut(self, token: Token, word: Word, box: LineBox) -> bool:
-        return box.fills or word.width > box.width or len(token.text) > LONG_WORD or bool(_NO_DICTIONARY_WORD.match(token.text))
+    def _word(self, token: Token) -> Word:
+        return self.words.word(token.text, token.text_style, bool(token.level & 1))
 
-    def _cut(self, token: Token, box: LineBox, used: float) -> Iterator[Word | None]:
-        """Yield a long word in pieces that fill the lines; None is a line's end. `used` pixels of the first line are taken."""
-        rtl = bool(token.level & 1)
-        clusters = clusters_of(token.text)
-        widths = [self.words.word(cluster, token.text_style, rtl).width for cluster in clusters]
-        start, room = 0, box.width - used
-        while start < len(clusters):
+    def _least(self, token: Token) -> float:
+        """Return the width of a word's first letter and a mark."""
+        return self._word(token._replace(text=cuttable(token.text[:HUGE_WORD])[0] + CUT_MARK)).width
+
+    def _parted(self, line: list[_Placed], token: Token, room: float, slack: float) -> tuple[list[_Placed], list[_Placed]]:
+        """Split a full line before `token`, or where a line may break before it. If it may nowhere, its last word is cut with a mark.
+
+        `slack` pixels of the line are free; `room` is left for what goes to the next one.
+        """
+        if token.opens:
+            return line, []
+        start = next((place for place in range(len(line) - 1, 0, -1) if line[place].token.opens), 0)
+        below = line[start:]
+        if start and sum(placed.gap + placed.word.width for placed in below) - below[0].gap <= room:
+            return line[:start], [below[0]._replace(gap=0.0), *below[1:]]
+        return self._marked(line, slack, room)
+
+    def _marked(self, line: list[_Placed], slack: float, room: float) -> tuple[list[_Placed], list[_Placed]]:
+        """Move as many letters to the next line as a mark at this one's end needs; none if there are too few."""
+        kept, carried = list(line), list[_Placed]()
+        needed = self._word(line[-1].token._replace(text=CUT_MARK)).width - slack
+        while needed > 0 and kept:
+            last = kept.pop()
+            pieces, moved = cuttable(last.token.text), ""
+            while pieces and needed > 0:
+                needed -= self._word(last.token._replace(text=pieces[-1])).width
+                moved = pieces.pop() + moved
+            if pieces:
+                kept.append(self._placed(last, "".join(pieces)))
+            carried.insert(0, self._placed(last, moved)._replace(gap=0.0))
+        if not kept or sum(placed.word.width for placed in carried) > room:
+            return line, []
+        return [*kept[:-1], self._placed(kept[-1], kept[-1].token.text + CUT_MARK)], carried
+
+    def _placed(self, placed: _Placed, text: str) -> _Placed:
+        token = placed.token._replace(text=text)
+        return placed._replace(word=self._word(token), token=token)
+
+    def _cut(self, token: Token, box: LineBox, used: float) -> Iterator[Token | None]:
+        """Yield a word that must be cut in pieces that fill the lines, each but the last with a mark; None is a line's end.
+
+        `used` pixels of the first line are taken. Words of scripts without spaces are cut without marks.
+        """
+        mark = "" if _NO_DICTIONARY_WORD.match(token.text) else CUT_MARK
+        pieces = cuttable(token.text)
+        widths = [self._word(token._replace(text=piece)).width for piece in pieces]
+        reserve = self._word(token._replace(text=mark)).width if mark else 0.0
+        start, room, rest = 0, box.width - used, sum(widths)
+        while start < len(pieces):
             end, total = start, 0.0
-            while end < len(clusters) and total + widths[end] <= room:
+            fill = room if rest <= room else room - reserve
+            while end < len(pieces) and total + widths[end] <= fill:
                 total += widths[end]
                 end += 1
             if end == start and room < box.width:
@@ -210,13 +265,14 @@ class Typesetter:
                 room = box.width
                 continue
             end = max(end, start + 1)
-            word = self.words.word("".join(clusters[start:end]), token.text_style, rtl)
-            while word.width > room and end > start + 1:  # letters shaped together may be wider than one by one
+            piece = token._replace(text="".join(pieces[start:end]) + (mark if end < len(pieces) else ""))
+            while self._word(piece).width > room and end > start + 1:  # letters shaped together may be wider than one by one
                 end -= 1
-                word = self.words.word("".join(clusters[start:end]), token.text_style, rtl)
-            yield word
-            start, room = end, room - word.width
-            if start < len(clusters):
+                piece = token._replace(text="".join(pieces[start:end]) + mark)
+            yield piece
+            rest -= sum(widths[start:end])
+            start, room = end, room - self._word(piece).width
+            if start < len(pieces):
                 yield None
                 room = box.width
 
@@ -229,19 +285,52 @@ class Typesetter:
         pen = box.left + (max(0.0, slack) if right else max(0.0, slack / 2) if box.align == "center" else 0.0)
         marks: list[Mark] = []
         missing = 0
-        for word, text_style, _, gap, *_ in line:
+        for word, token, gap, _ in line:
             pen += gap
-            x, grey = round(pen), text_style.grey
+            x, grey = round(pen), token.text_style.grey
             marks += [Mark(x + left, box.baseline + top, mask, grey) for left, top, mask in word.inks]
             missing += word.missing
             pen += word.width
-        return Row(box.line, tuple(marks), missing=missing)
+        return Row(box.line, tuple(marks), missing=missing, rtl=bool(base))
 
 
-def _parted(line: list[_Placed], room: float) -> tuple[list[_Placed], list[_Placed]]:
-    """Split off a full line's last words if no break is allowed after them and they have `room` on the next line."""
-    *before, last = line
-    return (before, [last._replace(gap=0.0)]) if before and last.binds and last.word.width <= room else (line, [])
+def _ends_joined_line(token: Token) -> bool:
+    """Whether it ends a line of code that was joined with the next one, so that the space after it is the next one's indentation."""
+    return token.text_style.style.startswith("mono") and (len(token.text) - len(token.text.rstrip(JOIN_MARK))) % 2 == 1
+
+
+def _opened(tokens: Iterable[Token], eager: bool) -> Iterator[Token]:
+    """Split words where a line may break inside them, and mark the tokens before which it must not: a word may have several styles."""
+    word: list[Token] = []
+    for token in tokens:
+        text = token.text
+        if text.isspace() or (text > _FIRST_NO_DICTIONARY and _FREE.match(text)):
+            if word:
+                yield from _parts(word, eager)
+                word = []
+            yield token
+        else:
+            word.append(token)
+    if word:
+        yield from _parts(word, eager)
+
+
+def _parts(word: list[Token], eager: bool) -> Iterator[Token]:
+    whole = word[0].text if len(word) == 1 else "".join(token.text for token in word)
+    parts = (whole,) if len(whole) <= WHOLE and not eager and JOIN_MARK not in whole else parts_of(whole, eager=eager)
+    if len(word) == 1:
+        yield from word if len(parts) == 1 else (word[0]._replace(text=part) for part in parts)
+        return
+    waiting = iter(parts)
+    left = 0  # characters of the current part that are still to come
+    for token in word:
+        start, opens = 0, not left
+        while start < len(token.text):
+            left = left or len(next(waiting))
+            taken = token.text[start : start + left]
+            yield token._replace(text=taken, opens=opens)
+            start, left = start + len(taken), left - len(taken)
+            opens = not left
 
 
 def _tokens(runs: Iterable[tuple[str, TextStyle]]) -> list[Token]:

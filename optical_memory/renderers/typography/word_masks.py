@@ -105,6 +105,7 @@ class WordBook:
     def __init__(self, fonts: FontBook) -> None:
         self.fonts = fonts
         self._words: dict[tuple[TextStyle, bool], dict[str, Word]] = {}
+        self._latest: tuple[TextStyle | None, bool, dict[str, Word]] = (None, False, {})
         self._count = 0
         self._lock = threading.RLock()  # Pillow's font objects are not documented as thread-safe
 
@@ -114,7 +115,10 @@ class WordBook:
 
     def word(self, text: str, text_style: TextStyle, rtl: bool = False) -> Word:
         """Return the word of `text`, which must not contain a line break."""
-        found = self.shelf(text_style, rtl).get(text)
+        latest = self._latest
+        if latest[0] is not text_style or latest[1] != rtl:  # hashing a style for every word would take longer than finding the word
+            latest = self._latest = (text_style, rtl, self.shelf(text_style, rtl))
+        found = latest[2].get(text)
         return found if found is not None else self._add(text, text_style, rtl)
 
     def _add(self, text: str, text_style: TextStyle, rtl: bool) -> Word:

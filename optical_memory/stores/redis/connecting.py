@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ...errors import MissingExtra
+from ...text.excerpts import excerpt
 from .wire import Wire
 
 __all__ = ["Address", "Options", "connect", "seconds_of", "wire_of"]
@@ -32,7 +33,7 @@ MODES = {"sliding": "append", "sliding-read": "read", "fixed": "fixed"}
 
 def _flag(text: str) -> bool:
     if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
-        raise ValueError(f"{text!r} is neither true nor false")
+        raise ValueError(f"{excerpt(text)} is neither true nor false")
     return text.lower() in ("true", "1", "yes")
 
 
@@ -42,7 +43,7 @@ def seconds_of(text: str) -> float | None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text)
     if not match or float(match[1]) <= 0:
-        raise ValueError(f"{text!r} is no time: write 90s, 15m, 12h, 30d, 2w or never")
+        raise ValueError(f"{excerpt(text)} is no time: write 90s, 15m, 12h, 30d, 2w or never")
     return float(match[1]) * UNITS[match[2]]
 
 
@@ -70,6 +71,8 @@ class Options:
         retry_for: seconds during which a command that failed for a passing reason is sent again.
         replicas: how many replicas must have an append before it is acknowledged (`WAIT`).
         max_connections: to one server; further callers wait.
+        unbound: with a key, whether a record that is sealed for no place (no key was there, or an earlier release sealed it) is taken from
+            sessions that may hold such: `read`, or `refuse` it anywhere.
     """
 
     namespace: str = "om"
@@ -79,10 +82,13 @@ class Options:
     retry_for: float = 5.0
     replicas: int = 0
     max_connections: int = 50
+    unbound: str = "read"
 
     def __post_init__(self) -> None:
         if self.expiry not in MODES:
-            raise ValueError(f"expiry={self.expiry!r} is unknown; known: {', '.join(MODES)}")
+            raise ValueError(f"expiry={excerpt(self.expiry)} is unknown; known: {', '.join(MODES)}")
+        if self.unbound not in ("read", "refuse"):
+            raise ValueError(f"unbound={excerpt(self.unbound)} is unknown; known: read, refuse")
         for name in ("retry_for", "replicas"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} is negative")
@@ -96,7 +102,7 @@ class Options:
 
 
 OWN: dict[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("namespace", "expiry"), str),
+    **dict.fromkeys(("namespace", "expiry", "unbound"), str),
     **dict.fromkeys(("ttl", "pages_ttl"), seconds_of),
     "retry_for": float,
     **dict.fromkeys(("replicas", "max_connections"), int),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import SessionCorrupted, StoreError
+from ...text.excerpts import excerpt
 from ..base import SessionId
 from ..codec import DIGEST_BYTES, decode, digest
+from ..ranges import ranges
 from .cache import RedisCache
 
-__all__ = ["damage_of", "lost_turns", "ranges"]
+__all__ = ["ADVICE", "damage_of", "lost_turns"]
 
 ADVICE = "Restore the server from a backup, or erase the session"
 
@@ -24,7 +26,7 @@ def damage_of(store: RedisCache, session: SessionId, counts: str) -> SessionCorr
         found += f"; lost: {where}" if exactly else f"; lost are some of {where}; the others were erased"
     elif int(held) > int(due):
         found = f"the log holds {held} turns, and what is known of them is lost"
-    return SessionCorrupted(f"session {session.name!r}: {found}. {ADVICE}", session=session.name, missing=missing)
+    return SessionCorrupted(f"session {excerpt(session.name)}: {found}. {ADVICE}", session=session.name, missing=missing)
 
 
 def lost_turns(store: RedisCache, session: SessionId) -> tuple[tuple[int, ...], bool]:
@@ -37,7 +39,7 @@ def lost_turns(store: RedisCache, session: SessionId) -> tuple[tuple[int, ...], 
     numbers = _numbers(store.wire.command("HGETALL", meta)) or _numbers(store.wire.command("HGETALL", store.layout.old_keys(session)[0]))
     for record in filter(None, records):
         try:
-            numbers.pop(digest(decode(store.cipher.open(record), 1).id), None)
+            numbers.pop(digest(decode(store.cipher.open(record), 1).id), None)  # a loss has moved what follows
         except StoreError:
             continue
     erased = sum(not record for record in records)
@@ -48,15 +50,3 @@ def lost_turns(store: RedisCache, session: SessionId) -> tuple[tuple[int, ...], 
 def _numbers(fields: Mapping[bytes, bytes]) -> dict[bytes, int]:
     """Turn numbers by the digests of their ids."""
     return {name: int(number) for name, number in fields.items() if len(name) == DIGEST_BYTES}
-
-
-def ranges(numbers: tuple[int, ...]) -> str:
-    """`turns #1, #3 to #7`."""
-    parts: list[str] = []
-    start = 0
-    for place, number in enumerate(numbers):
-        if place + 1 == len(numbers) or numbers[place + 1] != number + 1:
-            first = numbers[start]
-            parts.append(f"#{first}" if first == number else f"#{first} to #{number}")
-            start = place + 1
-    return ("turns " if len(numbers) > 1 else "turn ") + ", ".join(parts)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import OpticalMemoryError, StoreUnavailable
+from ...text.excerpts import said
 from ..base import SessionId, Trace
 from ..codec import to_bytes
 from .cache import RedisCache
@@ -111,4 +112,4 @@ def _ask(store: RedisCache, key: str, *command: str) -> Any:
     try:
         return store.wire.at(key, *command)
     except StoreUnavailable as exc:
-        raise Unfinished(f"{command[0]} did not work: {exc.__cause__ or exc}") from exc
+        raise Unfinished(f"{command[0]} did not work: {said(exc.__cause__ or exc)}") from exc

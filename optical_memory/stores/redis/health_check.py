@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import SessionCorrupted, StoreError
+from ...text.excerpts import excerpt
 from ..base import SessionId
-from ..codec import decode, digest, from_bytes, to_bytes
+from ..codec import decode, digest, texts, to_bytes
+from ..intact import intact
+from ..ranges import ranges
 from . import scripts
-from .damage import ranges
 from .key_names import EXPIRING, KEPT, OPENING
 from .server import eviction_warning, information, persistence_warning
 from .store import RedisStore
@@ -74,15 +76,18 @@ def check(store: RedisStore, *, repair: bool = False) -> CheckReport:
 
 
 def rotate(store: RedisStore) -> tuple[int, int]:
-    """Encrypt with the newest key whatever is not: returns how many turns and how many cached entries were encrypted again.
+    """Seal with the newest key, for its place, whatever is not: returns how many turns and how many cached entries were sealed again.
 
-    Cached entries that no key opens are removed: they can be made again. Raises `WrongKey` for such a turn; finished ones stay encrypted.
+    From then on the sessions take bound records alone. Cached entries that cannot be opened are removed: they can be made again. Raises
+    `WrongKey` for such a turn, `SessionCorrupted` for one that somebody else put there; finished ones stay as they are.
     """
     turns = entries = 0
     for session, held in sorted(_scanned(store)[0].items()):
+        entries += _rotated_cache(store, session)  # first: where the whole log is bound, an unbound entry is refused
         if held - {"cache"}:
             turns += _rotated_log(store, session)
-        entries += _rotated_cache(store, session)
+        if held - {"cache"} and int(store.wire.command("HGET", store.layout.keys(session)[0], "since") or 0) != 1:
+            _bind(store, session)
     return turns, entries
 
 
@@ -113,7 +118,7 @@ def _check_session(store: RedisStore, session: SessionId, report: CheckReport) -
     try:
         length = store.length(session)
     except StoreError as exc:
-        report.problems.append(Problem("error", str(exc).removeprefix(f"session {session.name!r}: "), "", session))
+        report.problems.append(Problem("error", str(exc).removeprefix(f"session {excerpt(session.name)}: "), "", session))
         return
     report.sessions += length > 0
     meta, log, _ = store.layout.keys(session)
@@ -128,17 +133,21 @@ def _check_session(store: RedisStore, session: SessionId, report: CheckReport) -
 def _of_records(store: RedisStore, session: SessionId, meta: bytes, records: Sequence[tuple[int, bytes]]) -> Iterator[Problem]:
     named: dict[int, bytes] = {}
     unreadable: list[int] = []
+    try:
+        store.seals.check_turns(session, records)
+    except SessionCorrupted as exc:
+        unreadable += exc.missing
     for number, record in records:
         try:
-            if record:
-                named[number] = digest(decode(store.cipher.open(record), number).id)
+            if record and number not in unreadable:
+                named[number] = digest(decode(store.seals.turn(session, number, record), number).id)
         except SessionCorrupted:
             unreadable.append(number)
         except StoreError as exc:
             yield Problem("error", f"turn #{number}: {exc}", "", session)
     found = store.wire.command("HMGET", meta, *named.values()) if named else []
     strangers = [number for number, known in zip(named, found, strict=True) if known is None or int(known) != number]
-    for numbers, what in ((unreadable, "cannot be read"), (strangers, "stand where another one should")):
+    for numbers, what in ((sorted(unreadable), "cannot be read"), (strangers, "stand where another one should")):
         if numbers:
             advice = "restore the server from a backup, or erase these turns"
             yield Problem("error", f"the records of {ranges(tuple(numbers))} {what}", advice, session)
@@ -167,26 +176,45 @@ def _of_list(store: RedisStore, tenant: str, logs: Iterable[SessionId], *, repai
 
 
 def _rotated_log(store: RedisStore, session: SessionId) -> int:
+    """From the last turn to the first, so that every record can say truly that from its number on all are bound."""
     keys, done = store.layout.keys(session), 0
-    for start in range(0, store.length(session), AT_ONCE):
-        for number, record in enumerate(store.wire.command("LRANGE", keys[1], start, start + AT_ONCE - 1), start + 1):
+    length = store.length(session)
+    for start in reversed(range(0, length, AT_ONCE)):
+        records = list(enumerate(store.wire.command("LRANGE", keys[1], start, min(start + AT_ONCE, length) - 1), start + 1))
+        store.seals.check_turns(session, records)
+        for number, record in reversed(records):
             if record and not store.cipher.is_current(record):
-                sealed = store.cipher.seal(store.cipher.open(record))
-                try:
-                    done += store.wire.run(scripts.REPLACE, keys, [number, record, sealed])  # unless it was erased meanwhile
-                except Said as said:
-                    raise StoreError(f"session {session.name!r}: {said}; run `optical-memory redis check`") from said
+                done += _rotated(store, session, number, record, number)
     return done
+
+
+def _rotated(store: RedisStore, session: SessionId, number: int, record: bytes, since: int) -> int:
+    """Seal one record anew; 0 if it was erased meanwhile."""
+    sealed = store.seals.sealed_turn(session, number, store.seals.turn(session, number, record), since)
+    try:
+        return int(store.wire.run(scripts.REPLACE, store.layout.keys(session), [number, record, sealed]))
+    except Said as said:
+        raise StoreError(f"session {excerpt(session.name)}: {said}; run `optical-memory redis check`") from said
+
+
+def _bind(store: RedisStore, session: SessionId) -> None:
+    """Note that the session holds bound records alone: in `meta`, and in its last turn, which is harder to change."""
+    keys = store.layout.keys(session)
+    length = store.length(session)
+    last = store.wire.command("LINDEX", keys[1], -1)
+    if length and last:
+        _rotated(store, session, length, last, 1)
+    store.wire.run(scripts.BIND, keys)
 
 
 def _rotated_cache(store: RedisStore, session: SessionId) -> int:
     cache, done = store.layout.keys(session)[2], 0
-    for field_name in store.wire.command("HKEYS", cache):
+    store.discard_nameless(session)
+    for field_name, name in texts(store.wire.command("HKEYS", cache)).items():
         data = store.wire.command("HGET", cache, field_name)
         if data is None or store.cipher.is_current(data):
             continue
-        name = from_bytes(field_name)
-        opened = store.get(session, [name])
+        opened = intact(store, session, [name])
         if opened:
             store.put(session, opened)
             done += 1

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 __all__ = [
     "APPEND",
+    "BIND",
     "CACHE_PUT",
     "CALLS",
     "CLAIM",
@@ -24,14 +25,16 @@ __all__ = [
     "READ",
     "RELEASE",
     "REPLACE",
+    "SEALED_LAYOUT",
     "STATE",
     "SWAP",
     "WORDS",
     "Script",
 ]
 
-WORDS = ("ABSENT", "CORRUPTED", "VERSION", "CONFLICT")
+WORDS = ("ABSENT", "CORRUPTED", "VERSION", "CONFLICT", "SEALED", "PLACES")
 LAYOUT_VERSION = 2  # 1 had a key each for ids, calls and pins, and named a tenant's sessions in a set
+SEALED_LAYOUT = 3  # the same, with `since`: it holds records sealed for their places, and earlier releases leave it alone
 
 
 class Script(NamedTuple):
@@ -42,16 +45,18 @@ class Script(NamedTuple):
 
 
 def _script(text: str) -> Script:
-    text = text.replace("$LAYOUT", str(LAYOUT_VERSION))
+    text = text.replace("$LAYOUT", str(LAYOUT_VERSION)).replace("$SEALED", str(SEALED_LAYOUT))
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-# KEYS: meta, log, cache. $FIELD stands for what else of `meta` a script wants to know, as state[7].
+# KEYS: meta, log, cache. state[7] is the number from which on all records are bound. $FIELD stands for what else of `meta` a script wants
+# to know, as state[8].
 _STATE = """
 local call, meta, log = redis.call, KEYS[1], KEYS[2]
-local state = call('HMGET', meta, 'v', 'length', 'ttl', 'mode', 'ends', 'pins', $FIELD)
+local state = call('HMGET', meta, 'v', 'length', 'ttl', 'mode', 'ends', 'pins', 'since', $FIELD)
 local length, held = tonumber(state[2] or '0'), call('LLEN', log)
-if state[1] ~= '$LAYOUT' and state[2] then return redis.error_reply('VERSION ' .. (state[1] or '1')) end
+local known = state[1] == '$LAYOUT' or state[1] == '$SEALED' and state[7]
+if state[2] and not known then return redis.error_reply('VERSION ' .. (state[1] or '1')) end
 if held ~= length then return redis.error_reply('CORRUPTED ' .. held .. ' ' .. length) end
 """
 PRELUDE = _STATE.replace("$FIELD", "'generation'")
@@ -97,23 +102,48 @@ local function pin(number, pinned)
 end
 """
 
+# Records are sealed for a number before the log gives it. If it gives others, nothing is stored, and the error says for which to seal.
+PLACES = """
+if ARGV[6] == '' and state[1] == '$SEALED' then return redis.error_reply('SEALED') end
+if ARGV[6] ~= '' then
+  local since = state[7] or string.format('%d', length + 1)
+  local free, numbers, fresh, wrong = length, {}, {}, since ~= ARGV[6]
+  while at <= count do
+    local number = 0
+    if not fresh[ARGV[at]] and call('HEXISTS', meta, ARGV[at]) == 0 then
+      free = free + 1
+      number, fresh[ARGV[at]] = free, true
+      if tonumber(ARGV[at + 2]) ~= number then wrong = true end
+    end
+    numbers[#numbers + 1] = number
+    at = at + 5 + ARGV[at + 4]
+  end
+  if wrong and free > length then return redis.error_reply('PLACES ' .. since .. ' ' .. table.concat(numbers, ' ')) end
+  at = 7
+end
+"""
+
 # ARGV: a new generation, or '' if the session must be there; the length expected, or ''; ttl of pages in ms, or ''; ttl of a new
-# session in ms, or ''; its mode; then for each turn: digest, record, '1' if pinned, number of calls, digests of calls. Answers with the
-# number of the first turn if all are new; else for each turn with its number, 1 if it is pinned, and the record if it was there before.
+# session in ms, or ''; its mode; the number from which on all records are bound, or '' if none is; then for each turn: digest, record, the
+# number for which it is sealed, '1' if pinned, number of calls, digests of calls. Answers with the number of the first turn if all are new;
+# else for each turn with its number, 1 if it is pinned, and the record if it was there before.
 APPEND = _script(
-    _STATE.replace("$FIELD", "ARGV[6]")
+    _STATE.replace("$FIELD", "ARGV[7]")
     + """
-local absent, count, at = not state[2], #ARGV, 6
+local absent, count, at = not state[2], #ARGV, 7
 if absent and ARGV[1] == '' then return redis.error_reply('ABSENT') end
 if ARGV[2] ~= '' and length ~= tonumber(ARGV[2]) then
   while at <= count do
     if call('HEXISTS', meta, ARGV[at]) == 0 then return redis.error_reply('CONFLICT ' .. length) end
-    at = at + 4 + ARGV[at + 3]
+    at = at + 5 + ARGV[at + 4]
   end
-  at = 6
+  at = 7
 end
+"""
+    + PLACES
+    + """
 local answers, before, noted, seen, pins, made = {}, length, {}, {}, {}, {}
-local known = state[7]
+known = state[8]
 while at <= count do
   if known then
     answers[#answers + 1] = {tonumber(known), 0, call('LINDEX', log, known - 1)}
@@ -121,11 +151,11 @@ while at <= count do
     length = call('RPUSH', log, ARGV[at + 1])
     seen[ARGV[at]] = length
     noted[#noted + 1], noted[#noted + 2] = ARGV[at], length
-    if ARGV[at + 2] == '1' then pins[#pins + 1] = length end
-    for each = at + 4, at + 3 + ARGV[at + 3] do made[#made + 1] = ARGV[each] end
+    if ARGV[at + 3] == '1' then pins[#pins + 1] = length end
+    for each = at + 5, at + 4 + ARGV[at + 4] do made[#made + 1] = ARGV[each] end
     answers[#answers + 1] = {length, 0, false}
   end
-  at = at + 4 + ARGV[at + 3]
+  at = at + 5 + ARGV[at + 4]
   if at <= count then known = seen[ARGV[at]] or call('HGET', meta, ARGV[at]) end
 end
 if length > before then
@@ -134,6 +164,7 @@ if length > before then
   local time = call('TIME')
   call('HSET', meta, 'length', length, 'appended', time[1] .. string.format('%06d', time[2]), unpack(noted, rest))
 end
+if ARGV[6] ~= '' and not state[7] and length > before then call('HSET', meta, 'v', '$SEALED', 'since', ARGV[6]) end
 for _, each in ipairs(made) do call('HINCRBY', meta, 'call ' .. each, 1) end
 if ARGV[3] ~= '' then call('PEXPIRE', KEYS[3], ARGV[3]) end
 if #pins > 0 then
@@ -147,7 +178,7 @@ if absent or state[3] then
     + EXPIRY
     + """
   if absent then
-    call('HSET', meta, 'v', '$LAYOUT', 'generation', ARGV[1])
+    call('HSET', meta, 'v', ARGV[6] == '' and '$LAYOUT' or '$SEALED', 'generation', ARGV[1])
     if ARGV[4] ~= '' then live(ARGV[4], ARGV[5]) end
   end
   if state[3] then touch() end
@@ -174,7 +205,7 @@ return {length, call('LRANGE', log, ARGV[1], ARGV[2]), state[6] or ''}
 )
 
 # Answers with the length, what names the log's content so far (generation, turns erased), and all numbers pinned.
-STATE = _script(PRELUDE + "return {length, state[7], call('HGET', meta, 'erased'), state[6] or ''}")
+STATE = _script(PRELUDE + "return {length, state[8], call('HGET', meta, 'erased'), state[6] or ''}")
 
 # ARGV: digests of calls. Answers with how many turns made each, nil for none.
 CALLS = _script(
@@ -227,8 +258,8 @@ return gone
 # A damaged session can be erased as well, so nothing is compared here. KEYS are all keys of any layout, the log the second of them.
 ERASE_SESSION = _script(
     """
-local gone = {}
-for index, record in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+local gone, held = {}, redis.pcall('LRANGE', KEYS[2], 0, -1)
+for index, record in ipairs(held.err and {} or held) do
   if record ~= '' then gone[#gone + 1] = index end
 end
 redis.call('DEL', unpack(KEYS))
@@ -258,6 +289,9 @@ return 1
 """
 )
 
+# All records of the session are bound now.
+BIND = _script(PRELUDE + "if state[2] then call('HSET', meta, 'v', '$SEALED', 'since', 1) end return 1")
+
 # From layout 1. KEYS: meta, log, cache, ids, calls, pins. ARGV: a new generation for a session that was never given one.
 MIGRATE = _script(
     """
@@ -281,7 +315,10 @@ return 1
 """
 )
 
-# Ends a script that has written to a cache. KEYS: cache, meta. ARGV[1]: ttl of pages in ms, or ''.
+# Begins and ends a script that writes to a cache. KEYS: cache, meta. ARGV[1]: ttl of pages in ms, or ''; ARGV[2]: '1' if it is sealed.
+_FOR_SEALED = """
+if ARGV[2] == '' and redis.call('HGET', KEYS[2], 'v') == '$SEALED' then return redis.error_reply('SEALED') end
+"""
 _LIVE_AS_LONG = """
 local left, life = redis.call('PTTL', KEYS[2]), tonumber(ARGV[1])
 if left > 0 and (not life or left < life) then life = left end
@@ -289,15 +326,16 @@ if life then redis.call('PEXPIRE', KEYS[1], life) end
 return 1
 """
 
-# ARGV[2] and on: names and values.
-CACHE_PUT = _script("for at = 2, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1]) end" + _LIVE_AS_LONG)
+# ARGV[3] and on: names and values.
+CACHE_PUT = _script(_FOR_SEALED + "for at = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1]) end" + _LIVE_AS_LONG)
 
-# ARGV[2] and on: name, 1 if nothing is to be there now, what is to be there, what takes its place. Answers with 0 if it was not there.
+# ARGV[3] and on: name, 1 if nothing is to be there now, what is to be there, what takes its place. Answers with 0 if it was not there.
 SWAP = _script(
-    """
-local held = redis.call('HGET', KEYS[1], ARGV[2])
-if (ARGV[3] == '1' and held) or (ARGV[3] ~= '1' and held ~= ARGV[4]) then return 0 end
-redis.call('HSET', KEYS[1], ARGV[2], ARGV[5])
+    _FOR_SEALED
+    + """
+local held = redis.call('HGET', KEYS[1], ARGV[3])
+if (ARGV[4] == '1' and held) or (ARGV[4] ~= '1' and held ~= ARGV[5]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[3], ARGV[6])
 """
     + _LIVE_AS_LONG
 )

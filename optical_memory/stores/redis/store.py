@@ -11,19 +11,22 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavailable, TurnNotFound, WrongKey
+from ...errors import LengthConflict, SessionCorrupted, StoreError, StoreUnavailable, TurnNotFound
+from ...text.excerpts import excerpt
 from ...turns.turn import Turn
 from ..base import SessionId, SessionInfo, Trace
-from ..codec import blank, decode, digest, encode, from_bytes, to_bytes
+from ..codec import blank, decode, digest, encode, texts, to_bytes
 from ..encryption import cipher_of
 from ..local_index import LocalIndexes
 from . import scripts
 from .cache import RedisCache, milliseconds
 from .connecting import Options, wire_of
-from .damage import damage_of
+from .damage import ADVICE, damage_of
+from .entries import Entry, calls_of
 from .erasure_traces import traces_of
 from .key_names import EXPIRING, KEPT, OPENING
 from .server import eviction_warning
@@ -74,30 +77,54 @@ class RedisStore(RedisCache):
         records = [encode(turn) for turn in turns]
         if not turns:
             return []
-        arguments: list[Any] = [b"" if expected_length is None else expected_length, *self._expiry]
-        for turn, record in zip(turns, records, strict=True):
-            calls = _calls(turn)
-            arguments += [digest(turn.id), self.cipher.seal(record), b"1" if turn.pinned else b"0", b"%d" % len(calls), *calls]
-        answers = self._appended(session, arguments)
+        entries = [Entry.of(turn, record) for turn, record in zip(turns, records, strict=True)]
+        answers = self._appended(session, entries, expected_length)
         if self.options.replicas:
-            answers = self._confirmed(session, [digest(turn.id) for turn in turns], arguments, answers)
+            answers = self._confirmed(session, entries, expected_length, answers)
         if isinstance(answers, int):  # all are new
             return [decode(record, number, turn.pinned) for number, (turn, record) in enumerate(zip(turns, records, strict=True), answers)]
         return [self._stored(*each, session) for each in zip(turns, records, answers, strict=True)]
 
-    def _appended(self, session: SessionId, arguments: Sequence[Any]) -> Any:
-        """The answer of the append script."""
-        try:
+    def _appended(self, session: SessionId, entries: Sequence[Entry], expected_length: int | None) -> Any:
+        """The answer of the append script. Records are sealed for the numbers that they get; other numbers mean another attempt."""
+        leading = [b"" if expected_length is None else expected_length, *self._expiry]
+        length, since = self.seals.end_of(session)
+        numbers = list(range(length + 1, length + 1 + len(entries)))
+        while True:
+            arguments = [*leading, *self._arguments(session, entries, numbers, since)]
             try:
-                return self._run(session, scripts.APPEND, [b"", *arguments])
+                answers = self._run_or_begin(session, arguments)
+                break
             except Said as said:
-                if said.word != "ABSENT":
-                    raise
-            return self._begin(session, arguments)
+                if said.word == "CONFLICT":
+                    raise LengthConflict(session.name, expected_length or 0, int(said.details)) from said
+                if said.word != "PLACES":
+                    raise self.needs_key(session, said) from said
+                since, *numbers = map(int, said.details.split())
+        if not self.cipher.seals:
+            return answers
+        last = answers + len(entries) - 1 if isinstance(answers, int) else max(number for number, *_ in answers)
+        self.seals.note_end(session, last, since)
+        return answers
+
+    def _arguments(self, session: SessionId, entries: Sequence[Entry], numbers: Sequence[int], since: int) -> Iterator[Any]:
+        if not self.cipher.seals:
+            yield b""
+            for entry in entries:
+                yield from (entry.digest, self.cipher.seal(entry.record), b"0", *entry.rest)
+            return
+        yield since
+        for entry, number in zip(entries, numbers, strict=True):  # 0: it is known, and is not stored again
+            sealed = self.seals.sealed_turn(session, number, entry.record, since) if number else b""
+            yield from (entry.digest, sealed, number, *entry.rest)
+
+    def _run_or_begin(self, session: SessionId, arguments: Sequence[Any]) -> Any:
+        try:
+            return self._run(session, scripts.APPEND, [b"", *arguments])
         except Said as said:
-            if said.word != "CONFLICT":
+            if said.word != "ABSENT":
                 raise
-            raise LengthConflict(session.name, int(arguments[0]), int(said.details)) from said
+        return self._begin(session, arguments)
 
     def _begin(self, session: SessionId, arguments: Sequence[Any]) -> Any:
         """The first append of a session. Its name is noted before, so that none is missing in a list, and as kept once it is there."""
@@ -110,15 +137,15 @@ class RedisStore(RedisCache):
             self._confirm(f"{{{index}}}:confirm")
         return answers
 
-    def _confirmed(self, session: SessionId, digests: Sequence[bytes], arguments: Sequence[Any], answers: Any) -> Any:
+    def _confirmed(self, session: SessionId, entries: Sequence[Entry], expected_length: int | None, answers: Any) -> Any:
         """Answers of an append that replicas have. A new primary that never received it gets it again, and its numbers count."""
         meta = self.layout.keys(session)[0]
         for _ in range(FAILOVERS):
-            found = self._confirm(self.layout.claim(session, "confirm"), "HMGET", meta, *digests)
-            numbers = [answers + place for place in range(len(digests))] if isinstance(answers, int) else [number for number, *_ in answers]
+            found = self._confirm(self.layout.claim(session, "confirm"), "HMGET", meta, *[entry.digest for entry in entries])
+            numbers = [answers + place for place in range(len(entries))] if isinstance(answers, int) else [number for number, *_ in answers]
             if [int(number or 0) for number in found] == numbers:
                 return answers
-            answers = self._appended(session, arguments)
+            answers = self._appended(session, entries, expected_length)
         raise StoreUnavailable(f"{self.wire.name} fails over again and again. Append the turns again, with the same ids")
 
     def _confirm(self, scratch: str, *probe: Any) -> Any:
@@ -140,7 +167,9 @@ class RedisStore(RedisCache):
             length, records, pinned = self._run(session, scripts.READ, [first - 1, first + size - 2])
             if not length:
                 self._check_absent(session)
-            held = set(map(int, pinned.split()))
+            held = set(self._pins(session, pinned))
+            if self.cipher.seals:
+                self.seals.check_turns(session, list(enumerate(records, first)))
             turns += [self._opened(record, number, number in held, session) for number, record in enumerate(records, first) if record]
             first += size
             if first > length:
@@ -164,7 +193,12 @@ class RedisStore(RedisCache):
 
     def pinned(self, session: SessionId) -> list[int]:
         """Numbers of the pinned turns."""
-        return [int(number) for number in self._state(session)[3].split()]
+        return self._pins(session, self._state(session)[3])
+
+    def _pins(self, session: SessionId, text: bytes) -> list[int]:
+        if not all(map(bytes.isdigit, text.split())):
+            raise SessionCorrupted(f"session {excerpt(session.name)}: its pins cannot be read. {ADVICE}", session=session.name)
+        return [int(number) for number in text.split()]
 
     def pin(self, session: SessionId, number: int, pinned: bool) -> None:
         """Set or clear a pin. Raises `TurnNotFound`."""
@@ -211,6 +245,7 @@ class RedisStore(RedisCache):
                 arguments += [number, len(calls), *calls]
         if arguments:
             self._run(session, scripts.ERASE, arguments)
+            self.discard_nameless(session)
             if self.options.replicas:
                 left = self._confirm(self.layout.claim(session, "confirm"), "LINDEX", self.layout.keys(session)[1], before[0] - 1)
                 return self.erase(session, numbers) if left else before  # the new primary never received the erasure
@@ -224,20 +259,24 @@ class RedisStore(RedisCache):
         """Digests of the calls that a turn made; None without such a turn. One that cannot be read can be erased all the same."""
         try:
             turns = self.read(session, number, number + 1)
-        except WrongKey:
-            return []
         except SessionCorrupted as exc:
             if exc.missing != (number,):
                 raise
             return []
-        return _calls(turns[0]) if turns else None
+        except StoreUnavailable:
+            raise
+        except StoreError:  # no key opens it, or a newer release wrote it
+            return []
+        return calls_of(turns[0]) if turns else None
 
     def _erase_whole(self, session: SessionId) -> list[int]:
         index, name = self.layout.index(session.tenant), to_bytes(session.name)
         keys = self.layout.keys(session)
         if self.wire.command("HEXISTS", index, name):
             self.wire.command("HSET", index, name, OPENING)  # from here on a missing log is no loss
-        before = [number for number, record in enumerate(self.wire.command("LRANGE", keys[1], 0, -1), 1) if record]
+        before: list[int] = []
+        with suppress(SessionCorrupted):  # something else than a log is there; it goes too
+            before = [number for number, record in enumerate(self.wire.command("LRANGE", keys[1], 0, -1), 1) if record]
         gone = self.wire.run(scripts.ERASE_SESSION, [*keys, *self.layout.old_keys(session)])
         self.wire.each([("HDEL", index, name), ("SREM", self.layout.old_index(session.tenant), name)])
         if self.wire.command("EXISTS", keys[0]):  # another process has started it again meanwhile
@@ -255,11 +294,11 @@ class RedisStore(RedisCache):
         Raises `LookupError` for a session that is not there.
         """
         if seconds is not None and not seconds > 0:
-            raise ValueError(f"a session lives for a positive number of seconds, or for ever with None; got {seconds!r}")
+            raise ValueError(f"a session lives for a positive number of seconds, or for ever with None; got {excerpt(seconds)}")
         mode = Options(expiry=expiry).mode
         index, name = self.layout.index(session.tenant), to_bytes(session.name)
         if not self.length(session):
-            raise LookupError(f"no session {session.name!r} at {self.wire.name}")
+            raise LookupError(f"no session {excerpt(session.name)} at {self.wire.name}")
         if seconds is not None:
             self.wire.command("HSET", index, name, EXPIRING)  # first, so that expiry is never taken for a loss
         self._run(session, scripts.EXPIRE, [milliseconds(seconds), mode])
@@ -288,12 +327,14 @@ class RedisStore(RedisCache):
             if said.word != "CORRUPTED":
                 raise
             raise damage_of(self, session, said.details) from said
+        except SessionCorrupted as exc:
+            raise SessionCorrupted(f"session {excerpt(session.name)}: {exc}", session=session.name) from exc
 
     def _migrate(self, session: SessionId, version: int) -> None:
         if version > scripts.LAYOUT_VERSION:
             raise StoreError(
-                f"session {session.name!r} was written by a newer release (layout {version}; this one knows {scripts.LAYOUT_VERSION}). "
-                "Upgrade optical-memory"
+                f"session {excerpt(session.name)} was written by a newer release (layout {version}; this one knows "
+                f"{scripts.LAYOUT_VERSION}). Upgrade optical-memory"
             )
         self.wire.run(scripts.MIGRATE, [*self.layout.keys(session), *self.layout.old_keys(session)], [secrets.token_hex(8)])
         self.wire.command("HSET", self.layout.index(session.tenant), to_bytes(session.name), KEPT)
@@ -309,7 +350,7 @@ class RedisStore(RedisCache):
         index, name = self.layout.index(session.tenant), to_bytes(session.name)
         if self.wire.command("HGET", index, name) == KEPT and not self.wire.command("EXISTS", self.layout.keys(session)[0]):
             raise SessionCorrupted(
-                f"session {session.name!r}: all of it is gone from {self.wire.name}, and nobody erased it. "
+                f"session {excerpt(session.name)}: all of it is gone from {self.wire.name}, and nobody erased it. "
                 "Restore the server from a backup, or erase the session to begin it anew",
                 session=session.name,
             )
@@ -323,7 +364,7 @@ class RedisStore(RedisCache):
             names = [name for name in fields if name not in seen]
             seen.update(names)
             if names:
-                yield [SessionId(from_bytes(name), tenant) for name in names]
+                yield [SessionId(name, tenant) for name in texts(names).values()]
             if not int(cursor):
                 return
 
@@ -338,17 +379,16 @@ class RedisStore(RedisCache):
         number, pinned, earlier = answer
         if earlier == b"":
             return blank(turn, number)
-        return decode(record, number, bool(pinned)) if earlier is None else self._opened(earlier, number, bool(pinned), session)
+        if earlier is None:
+            return decode(record, number, bool(pinned))
+        self.seals.check_turns(session, [(number, earlier)])
+        return self._opened(earlier, number, bool(pinned), session)
 
     def _opened(self, record: bytes, number: int, pinned: bool, session: SessionId) -> Turn:
         try:
-            return decode(self.cipher.open(record), number, pinned)
+            return decode(self.seals.turn(session, number, record), number, pinned)
         except SessionCorrupted as exc:
-            raise SessionCorrupted(f"session {session.name!r}: {exc}", session=session.name, missing=exc.missing) from exc
-
-
-def _calls(turn: Turn) -> list[bytes]:
-    return [digest(call_id) for call_id in sorted({call.id for call in turn.tool_calls})]
+            raise SessionCorrupted(f"session {excerpt(session.name)}: {exc}", session=session.name, missing=exc.missing) from exc
 
 
 def _in_event_loop() -> bool:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from ...errors import StoreUnavailable
+from ...errors import SessionCorrupted, StoreError, StoreUnavailable
+from ...text.excerpts import said
 from .scripts import WORDS, Script
 
 __all__ = ["Said", "Wire", "is_full"]
@@ -23,6 +24,7 @@ T = TypeVar("T")
 Command = tuple[Any, ...]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds between two attempts, doubled each time
+ARGUMENTS = ", with args beginning with: "  # in the error of a server that does not know a command
 LATE = 0.5  # seconds past the client's own time limit before a coroutine is given up
 
 # The same as `_passing`, where redis-py has no class for it, or an older server tells it in the error of a script.
@@ -231,12 +233,18 @@ class Wire:
         except self._failures as exc:
             raise self._explained(exc) from exc
 
-    def _explained(self, exc: Exception) -> Said | StoreUnavailable:
+    def _explained(self, exc: Exception) -> Said | StoreError:
+        if ARGUMENTS in str(exc):  # values, as they were sent
+            exc.args = (str(exc).partition(ARGUMENTS)[0],)
         word, _, details = str(exc).partition(" ")
         if word in WORDS:
             return Said(word, details)
+        if "WRONGTYPE" in str(exc) or ("user_script" in str(exc) and "attempt to" in str(exc)):
+            return SessionCorrupted(
+                f"a key at {self.name} does not hold what this library puts there. Restore the server from a backup, or erase the session"
+            )
         advice = "Raise maxmemory, or give pages a shorter life" if is_full(exc) else "Is it running, and reachable?"
-        reason = str(exc).rstrip(".")
+        reason = said(exc).rstrip(".")
         return StoreUnavailable(f"the Redis server at {self.name} does not answer as it should: {reason}. {advice}")
 
 

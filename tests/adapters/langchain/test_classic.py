@@ -144,6 +144,7 @@ def test_no_warnings_but_the_chains_own() -> None:
         memory.clear()
 
 
+@pytest.mark.slow
 def test_the_example(tmp_path: Path) -> None:
     pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
     lines = [f"Line {n}: the parcel QX-77{n:03} of order {n} left Lyon for Hamburg on track {n % 9}. " * 14 for n in range(1, 31)]

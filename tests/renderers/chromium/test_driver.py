@@ -24,6 +24,7 @@ from optical_memory.renderers.chromium.finding import BROWSER_VARIABLE, find_bro
 from optical_memory.renderers.chromium.renderer import ChromiumRenderer
 from tests.renderers.chromium.drivers import FAILING_LATER, FAILING_VERSION, driver_that
 from tests.renderers.chromium.test_chromium import STYLE, _ours, linux_only, said
+from tests.sampling import mostly_slow
 
 pytest.importorskip("playwright", reason="the chromium extra is not installed")
 pytestmark = [
@@ -78,7 +79,7 @@ def drivers() -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("kind", FAILING_VERSION)
+@pytest.mark.parametrize("kind", mostly_slow(FAILING_VERSION, quick=FAILING_VERSION[::3]))
 def test_auto_takes_pillow_and_chromium_says_what_is_wrong(
     kind: str, tmp_path: Path, quick: None, chromium: ChromiumRenderer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -93,7 +94,7 @@ def test_auto_takes_pillow_and_chromium_says_what_is_wrong(
     assert caught.value.node == str(path) and caught.value.advice
 
 
-@pytest.mark.parametrize("kind", FAILING_LATER)
+@pytest.mark.parametrize("kind", mostly_slow(FAILING_LATER, quick=["runs and ends"]))
 @linux_only
 def test_a_driver_that_fails_after_it_said_its_version(
     kind: str, tmp_path: Path, chromium: ChromiumRenderer, monkeypatch: pytest.MonkeyPatch
@@ -134,7 +135,7 @@ def test_a_driver_that_is_well() -> None:
     assert require_driver().startswith("v")
 
 
-@pytest.mark.parametrize("kind", ["lacks a library", "hangs", "runs and ends", "runs and hangs"])
+@pytest.mark.parametrize("kind", mostly_slow(["lacks a library", "hangs", "runs and ends", "runs and hangs"], quick=["lacks a library"]))
 def test_a_memory_goes_on_as_text(
     kind: str, tmp_path: Path, quick: None, chromium: ChromiumRenderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +187,7 @@ def test_a_driver_killed_between_two_jobs(chromium: ChromiumRenderer, number: si
 
 
 @linux_only
-@pytest.mark.parametrize("delay", [0.02, 0.15, 0.4])
+@pytest.mark.parametrize("delay", mostly_slow([0.02, 0.15, 0.4], quick=[0.15]))
 def test_a_driver_killed_in_the_middle_of_a_job(chromium: ChromiumRenderer, delay: float) -> None:
     others = drivers()
     given = said(*(f"Number {n}. " + "Many words follow here. " * 80 for n in range(200)))
@@ -214,7 +215,7 @@ def run(*arguments: str, node: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("kind", ["lacks a library", "runs and ends"])
+@pytest.mark.parametrize("kind", mostly_slow(["lacks a library", "runs and ends"], quick=["lacks a library"]))
 def test_doctor_starts_the_driver_and_fails_where_the_chosen_renderer_cannot_run(kind: str, tmp_path: Path) -> None:
     node = driver_that(kind, tmp_path)
     codes = {name: run("doctor", "--json", "--renderer", name, node=node).returncode for name in ("auto", "pillow", "chromium")}

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import heapq
+import inspect
+import io
 import json
 import re
+import textwrap
+import tokenize
 from itertools import pairwise
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -18,6 +25,8 @@ from optical_memory.renderers.document.compaction import (
     minify_json,
     visible,
 )
+
+REPEATED = re.compile(r"(?s)^(.+?)\n\s*\1\n\s*\1", re.MULTILINE)
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -56,9 +65,52 @@ def test_blank_runs_become_one_line() -> None:
     assert collapse_blank_runs("\n\na  \n \n\n\n  b\n\nc\n\n") == "a\n\n  b\n\nc"
 
 
-def test_indentation_is_cut_only_where_every_depth_allows_it() -> None:
-    assert cut_indentation("if a:\n    b\n        c") == "if a:\n  b\n    c"
-    assert cut_indentation("a\n    b\n   c") == "a\n    b\n   c"
+def test_each_step_of_indentation_is_two_spaces_at_most() -> None:
+    assert cut_indentation("if a:\n    b\n        c\nd") == "if a:\n  b\n    c\nd"
+    assert cut_indentation("a\n    b\n   c\n e") == "a\n    b\n   c\n e"
+    assert cut_indentation("x = f(a,\n      b)\n   c") == "x = f(a,\n    b)\n  c"
+
+
+def test_common_indentation_is_not_drawn() -> None:
+    assert cut_indentation("        a\n\n            b\n        c") == "a\n\n  b\nc"
+    assert cut_indentation("<code>0</code>\n<output>\n        a\n            b\n</output>") == "<code>0</code>\n<output>\na\n  b\n</output>"
+    assert cut_indentation("            a\n        b\n    c\nd") == "      a\n    b\n  c\nd"  # the end of a function
+
+
+def test_indentation_begins_after_numbers_and_signs() -> None:
+    assert cut_indentation("     9  def f():\n    10      return 1") == "9 def f():\n10   return 1"
+    assert cut_indentation("507:        a\n525:            b") == "507: a\n525:   b"
+    assert cut_indentation("507:    a\nx") == "507:  a\nx"
+    signed = " def f():\n-        return 1\n+        return 2\n         # end"
+    assert cut_indentation(signed, is_diff=True) == " def f():\n-  return 1\n+  return 2\n   # end"
+
+
+@given(st.lists(st.tuples(st.integers(0, 24), st.sampled_from(["x", "y = 1", ""])), max_size=25))
+def test_deeper_lines_stay_deeper_and_equal_ones_equal(lines: list[tuple[int, str]]) -> None:
+    text = "\n".join(" " * depth + words if words else "" for depth, words in lines)
+    shown = cut_indentation(text).split("\n")
+    pairs = [(depth, len(line) - len(line.lstrip(" "))) for (depth, words), line in zip(lines, shown, strict=False) if words]
+    for start, (one, drawn) in enumerate(pairs):
+        for end, (other, below) in enumerate(pairs[start + 1 :], start + 1):
+            if min(depth for depth, _ in pairs[start : end + 1]) == min(one, other):
+                assert (drawn < below, drawn == below) == (one < other, one == other)
+    assert all(drawn <= depth for depth, drawn in pairs)
+
+
+@pytest.mark.parametrize("module", [heapq, argparse, textwrap])
+@pytest.mark.parametrize("margin", [0, 12])
+def test_python_read_off_the_rows_is_the_same_program(module: ModuleType, margin: int) -> None:
+    source = inspect.getsource(module)
+    rows = compact_code(textwrap.indent(source, " " * margin))
+    assert tokens_of(_unjoined(rows)) == tokens_of(source)
+    assert rows == compact_code(source)
+
+
+def tokens_of(source: str) -> list[tuple[int, str]]:
+    """Names, numbers, operators, and where blocks begin and end; neither comments nor what stands in strings."""
+    dropped = (tokenize.COMMENT, tokenize.NL, tokenize.STRING)
+    tokens = tokenize.generate_tokens(io.StringIO(source + "\n").readline)
+    return [(token.type, token.string.strip()) for token in tokens if token.type not in dropped]
 
 
 def test_short_lines_share_rows() -> None:
@@ -77,6 +129,10 @@ def test_joined_rows_fit_and_neighbours_would_not(lines: list[str]) -> None:
     rows = join_short_lines("\n".join(lines), 12).split("\n")
     assert all(len(row) <= 12 for row in rows)
     assert all(len(row) + 1 + len(after.split("↵")[0]) > 12 for row, after in pairwise(rows))
+
+
+def test_marks_of_the_text_are_doubled() -> None:
+    assert compact_code("a ⇢ b↵c") == "a ⇢⇢ b↵↵c"
 
 
 def test_wide_characters_count_twice() -> None:
@@ -99,7 +155,7 @@ def test_code_is_made_ready_in_one_step() -> None:
     assert compact_code(listing, 24) == "def f(x):↵  return x↵\ndef g(y):↵  return y"
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="×⇢"), max_size=300).filter(lambda text: not REPEATED.search(text)))
 def test_no_visible_character_is_lost(text: str) -> None:
     def ink(string: str) -> str:
         return "".join(string.replace("↵", "").split())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optical_memory.renderers.document.blocks import Span, Table
 from optical_memory.renderers.pillow.linear_tex import linear_tex
 from optical_memory.renderers.pillow.tables import table_rows
-from optical_memory.renderers.pillow.typesetting import LineBox, Row, Typesetter
+from optical_memory.renderers.pillow.typesetting import LineBox, Row, Typesetter, _levelled_tokens
 from optical_memory.renderers.typography.fonts import BUNDLED, FontBook
 from optical_memory.renderers.typography.word_masks import SHAPED, TextStyle, Word, WordBook, clusters_of
 
@@ -66,6 +66,48 @@ def test_words_move_to_the_next_line_whole() -> None:
 def test_a_long_string_fills_its_lines() -> None:
     lines = rows("f" + "0a1b2c3d" * 40)
     assert all(ink_edges(row)[1] > 280 for row in lines[:-1])
+
+
+PIECES = st.sampled_from(
+    ["abc", "x", "0123456789" * 4, "Q" * 70, "'", "(", ")", ",", "/", "_", " ", "  ", "longer_name_with_parts_in_it", "↵", "."]
+)
+RUNS = st.lists(st.tuples(PIECES, st.sampled_from([MONO, replace(MONO, style="monobold")])), max_size=14)
+
+
+def lines_of(runs: list[tuple[str, TextStyle]], box: LineBox) -> list[str]:
+    return ["".join(placed.token.text for placed in line) for line in SETTER._lines(_levelled_tokens(runs, 0), box)]
+
+
+@given(RUNS, st.sampled_from([120, 200, 300]), st.booleans())
+@example([("'", MONO), ("Q" * 70, MONO), ("'", replace(MONO, style="monobold"))], 300, False)
+@example([("x", MONO), ("0123456789" * 4, replace(MONO, style="monobold")), ("'", MONO)], 200, False)
+def test_rows_hold_every_letter_once_and_cut_only_with_a_mark(runs: list[tuple[str, TextStyle]], width: int, eager: bool) -> None:
+    box = replace(BOX, width=width, preformatted=True, fills=eager)
+    source = "".join(text for text, _ in runs)
+    lines = lines_of(runs, box)
+    assert "".join(line.removesuffix("⇢") for line in lines) == "".join(source.split())
+    for row in SETTER.rows(runs, box):
+        assert not row.marks or ink_edges(row)[1] <= width + 2
+    place = 0
+    for line in lines[:-1]:
+        for _ in line.removesuffix("⇢"):
+            while source[place].isspace():
+                place += 1
+            place += 1
+        inside = place < len(source) and source[place - 1].isalnum() and source[place].isalnum()
+        assert inside <= line.endswith("⇢")
+
+
+def test_a_word_of_several_styles_moves_whole() -> None:
+    bold = replace(MONO, style="monobold")
+    before = ("a" * 25 + " ", MONO)
+    assert lines_of([before, ("foo", bold), ("(bar", MONO), (")", bold), (" x", MONO)], BOX) == ["a" * 25, "foo(bar)x"]
+
+
+def test_a_joined_line_keeps_its_indentation_at_a_row_s_start() -> None:
+    box = replace(BOX, preformatted=True)
+    first, second = rows("a" * 20 + "↵    " + "b" * 20, MONO, box)
+    assert ink_edges(second)[0] - ink_edges(first)[0] == pytest.approx(4 * WORDS.word("0", MONO).width, abs=2)
 
 
 def test_preformatted_text_keeps_its_indentation() -> None:

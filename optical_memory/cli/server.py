@@ -1,0 +1,142 @@
+"""The commands `serve`, `run`, `switch` and `stats`: the proxy between clients and their providers."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import MISUSED, AsJson, StoreUrl, print_json, stop
+
+__all__ = ["run", "serve", "stats", "switch"]
+
+ADDRESS = "http://127.0.0.1:8723"
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8723")]
+Upstream = Annotated[
+    list[str] | None, typer.Option("--upstream", metavar="NAME=URL", help="Base URL of a provider or gateway; repeatable.")
+]
+Budget = Annotated[int | None, typer.Option(help="Most tokens of a request's messages; older turns are left out. No limit by default.")]
+DrawWait = Annotated[float | None, typer.Option(help="Seconds a request may wait for its pages.", show_default="0")]
+Models = Annotated[
+    list[str] | None, typer.Option("--model", metavar="PATTERN[=READER]", help="Draw for these models too, whatever their profile says.")
+]
+RendererName = Annotated[
+    str | None, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, or auto.", show_default="auto")
+]
+SettingsFile = Annotated[Path | None, typer.Option("--settings", envvar="OPTICAL_MEMORY_SERVER", help="A TOML file with these settings.")]
+Url = Annotated[str, typer.Option("--url", help="Address of the proxy.")]
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    store: StoreUrl = None,
+    upstream: Upstream = None,
+    budget: Budget = None,
+    draw_wait: DrawWait = None,
+    model: Models = None,
+    renderer: RendererName = None,
+    settings: SettingsFile = None,
+    off: Annotated[bool, typer.Option("--off", help="Start switched off: every request passes as it came.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Log each call as a line of JSON on standard error, without content.")] = False,
+) -> None:
+    """Serve optical memory to any client: a proxy that sends the old turns of a request as pages. Its first line is its address."""
+    from ..server.proxy.serve import serve as serve_proxy
+
+    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer)
+    _log(log)
+    serve_proxy(given.changed(on=False) if off else given, ready=lambda address: print(address, flush=True))
+
+
+def _settings(
+    path: Path | None,
+    host: str | None,
+    port: int | None,
+    store: str | None,
+    upstream: list[str] | None,
+    budget: int | None,
+    draw_wait: float | None,
+    model: list[str] | None,
+    renderer: str | None,
+) -> Any:
+    from ..server.proxy.settings import ProxySettings
+
+    upstreams = dict(_pair(each) for each in upstream or ())
+    models = {name: reader for name, _, reader in (each.partition("=") for each in model or ())}
+    return ProxySettings.read(path).changed(
+        host=host,
+        port=port,
+        store=store,
+        upstreams=upstreams or None,
+        budget=budget,
+        draw_wait=draw_wait,
+        models=models or None,
+        renderer=renderer,
+    )
+
+
+def _pair(given: str) -> tuple[str, str]:
+    name, equals, url = given.partition("=")
+    if not equals:
+        stop(f"an upstream is NAME=URL; got {given!r}", MISUSED)
+    return name, url
+
+
+def _log(calls: bool) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if calls:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger = logging.getLogger("optical_memory.server.proxy")
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(handler)
+
+
+def run(
+    context: typer.Context,
+    port: Port = None,
+    store: StoreUrl = None,
+    upstream: Upstream = None,
+    budget: Budget = None,
+    draw_wait: DrawWait = None,
+    model: Models = None,
+    renderer: RendererName = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Run a client through the proxy: `optical-memory run -- claude`. Starts the proxy if none runs, and ends it with the client."""
+    from ..server.proxy.client import run_client
+
+    if not context.args:
+        stop("name the client to run: optical-memory run -- claude", MISUSED)
+    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer)
+    raise SystemExit(run_client(context.args, given))
+
+
+def switch(
+    on: Annotated[str, typer.Argument(metavar="on|off|default")],
+    model: Annotated[str | None, typer.Option(help="For this model only.")] = None,
+    conversation: Annotated[str | None, typer.Option(help="For this conversation only.")] = None,
+    url: Url = ADDRESS,
+) -> None:
+    """Switch a running proxy on or off: for all, for a model, or for a conversation. Takes effect at the next request."""
+    from ..server.proxy.client import post
+
+    values = {"on": True, "off": False, "default": None}
+    if on not in values:
+        stop(f"expected on, off or default; got {on!r}", MISUSED)
+    print_json(post(f"{url}/api/switch", {"on": values[on], "model": model, "conversation": conversation}))
+
+
+def stats(store: StoreUrl = None, as_json: AsJson = False) -> None:
+    """Print what each conversation and model has cost through the proxy, and what it would have cost as text. Reads the store alone."""
+    from ..server.proxy.statistics import statistics
+    from .tables import statistics_tables
+
+    found = statistics(store)
+    print_json(found) if as_json else statistics_tables(found)

@@ -1,0 +1,1 @@
+"""One module a format. Each says after which description it was built."""

@@ -1,0 +1,1 @@
+"""Servers: optical memory in front of clients that speak to a provider."""

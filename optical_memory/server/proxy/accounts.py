@@ -1,0 +1,120 @@
+"""Settle each call after its answer: what it cost, whether its line goes back to text, and how good our estimates were."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from ...profiles.profile import CachePrices, ReaderProfile
+from .accounting import Correction, text_cost_of
+from .calls import Call
+from .planner import Planner
+from .records import LAST_CALLS, Record, Records
+from .rewriting import Outgoing
+from .usage import AnswerCopy, Billed
+
+__all__ = ["Accounts"]
+
+EVERY = 10  # calls of a line between two comparisons of our estimate with the bill
+CORRECTIONS = "corrections"
+UNKNOWN = CachePrices(write=1.25, write_long=2.0, read=0.1)
+DEARER = "pages cost more than text over ten calls"
+log = logging.getLogger(__name__)
+
+
+class Accounts:
+    """Keeps the accounts of all lines, and the corrections of our estimates by model."""
+
+    def __init__(self, records: Records, planner: Planner, corrections: dict[str, Correction]) -> None:
+        self._records, self._planner, self.corrections = records, planner, corrections
+
+    def load(self) -> None:
+        """Read the corrections from the store. Raises `StoreError`."""
+        stored = self._records.get(CORRECTIONS)
+        if isinstance(stored, Mapping):
+            self.corrections.update({name: Correction(**values) for name, values in stored.items()})
+
+    async def settle(self, sent: Outgoing, call: Call, answer: AnswerCopy | None) -> None:
+        """Settle a call. A store that fails is counted; the client has its answer already."""
+        billed = await asyncio.to_thread(answer.billed) if answer is not None else None
+        ok = 200 <= call.status < 300
+        if billed is not None and ok:
+            call.usage = asdict(billed)
+        line = sent.line
+        if line is None:
+            return
+        record = line.record
+        call.conversation, call.line = record.conversation, record.id
+        self._count(record, sent, call, billed if ok else None)
+        try:
+            if billed is not None and ok and sent.profile is not None and record.totals.calls % EVERY in (1, 2):
+                await asyncio.to_thread(self._compare, sent, sent.profile, billed)
+            await asyncio.to_thread(self._records.write, [record])
+        except Exception as exc:
+            log.warning("not stored: %s", type(exc).__name__)
+
+    def _count(self, record: Record, sent: Outgoing, call: Call, billed: Billed | None) -> None:
+        totals = record.totals
+        totals.calls += 1
+        totals.rewritten += call.rewritten
+        totals.refused += bool(call.refused)
+        if call.reason:
+            reason = call.reason.partition(":")[0]
+            record.reasons[reason] = record.reasons.get(reason, 0) + 1
+        if billed is None:
+            totals.estimated += 200 <= call.status < 300
+            return
+        for name in ("input", "write", "write_long", "read", "output"):
+            setattr(totals, name, getattr(totals, name) + getattr(billed, name))
+        self._price(record, sent, call, billed)
+
+    def _price(self, record: Record, sent: Outgoing, call: Call, billed: Billed) -> None:
+        prices = sent.profile.cache if sent.profile is not None else UNKNOWN
+        seconds = (prices.long_seconds if billed.write_long else None) or (sent.profile.cache_seconds if sent.profile else 300.0)
+        cost = text_cost_of(
+            billed,
+            prices,
+            gap=self._gap(sent, call),
+            cached=record.cached,
+            alive=time.time() - record.cached_at <= seconds,
+            switched=sent.switched,
+            marked=self._marked(sent),
+        )
+        record.cached, record.cached_at = cost.cached, time.time()
+        call.cost, call.text_cost, call.saved = round(cost.actual, 1), round(cost.text, 1), round(cost.text - cost.actual, 1)
+        record.totals.cost += cost.actual
+        record.totals.text_cost += cost.text
+        if call.rewritten:
+            record.differences = [*record.differences, call.saved][-LAST_CALLS:]
+            if len(record.differences) == LAST_CALLS and sum(record.differences) < 0:
+                record.text_only = DEARER
+
+    def _marked(self, sent: Outgoing) -> int | None:
+        """See `text_cost_of`."""
+        assert sent.request is not None
+        if sent.request.marked is None or sent.request.marked:
+            return None if sent.request.marked is None else 0
+        return sent.splice.page_tokens if sent.splice is not None else 0
+
+    def _gap(self, sent: Outgoing, call: Call) -> int:
+        """Return the tokens that the text in place of the pages has more than they."""
+        if not call.rewritten or sent.splice is None:
+            return 0
+        correction = self.corrections.get(call.model, Correction())
+        return round(sent.splice.text_tokens * correction.text - sent.splice.page_tokens * correction.pages) or 1
+
+    def _compare(self, sent: Outgoing, profile: ReaderProfile, billed: Billed) -> None:
+        """Compare our estimate with the bill, and correct it."""
+        assert sent.request is not None
+        whole = self._planner.estimate(sent.request, profile)
+        known = self.corrections.get(sent.request.model, Correction())
+        if sent.splice is None:
+            known = known.with_text(billed.total / whole) if whole else known
+        elif sent.splice is not None and sent.splice.page_tokens:
+            rest = (whole - sent.splice.text_tokens) * known.text
+            known = known.with_pages((billed.total - rest) / sent.splice.page_tokens)
+        self.corrections[sent.request.model] = known
+        self._records.put(CORRECTIONS, {name: asdict(each) for name, each in self.corrections.items()})

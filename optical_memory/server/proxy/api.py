@@ -1,0 +1,89 @@
+"""The proxy's own paths: what it did, and its switch. Answers only to this machine, and to no page of another site."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from .accounts import Accounts
+from .calls import Calls
+from .forwarding import Receive, Send
+from .records import Records
+from .rewriting import Rewriter
+from .summary import conversations_of
+
+__all__ = ["OWN_PATHS", "SWITCHES", "Api"]
+
+SWITCHES = "switches"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+OWN_PATHS = ("/api/conversations", "/api/requests", "/api/switch", "/metrics")
+
+
+class Api:
+    """`GET /api/conversations`, `GET /api/requests`, `GET` and `POST /api/switch`, `GET /metrics`."""
+
+    def __init__(self, rewriter: Rewriter, records: Records, calls: Calls, accounts: Accounts) -> None:
+        self._rewriter, self._records, self._calls, self._accounts = rewriter, records, calls, accounts
+        routes = [
+            Route("/api/conversations", self._conversations),
+            Route("/api/requests", self._requests),
+            Route("/api/switch", self._switches),
+            Route("/api/switch", self._switch, methods=["POST"]),
+            Route("/metrics", self._metrics),
+        ]
+        self._app = Starlette(routes=routes)
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        app = self._app if _is_local(scope) else PlainTextResponse("only for this machine\n", 403)
+        await app(scope, receive, send)  # type: ignore[arg-type]
+
+    async def _conversations(self, request: Request) -> Response:
+        records = {record.id: record for record in await asyncio.to_thread(self._records.all)}
+        records |= {line.record.id: line.record for line in self._rewriter.conversations.lines()}
+        switches = self._rewriter.switches.conversations
+        found = conversations_of(records.values())
+        return JSONResponse([{**each, "on": switches.get(each["conversation"], True)} for each in found])
+
+    async def _requests(self, request: Request) -> Response:
+        wanted = request.query_params.get("limit", "100")
+        most = int(wanted) if wanted.isdigit() else 100
+        return JSONResponse([call.plain() for call in self._calls.last(most)])
+
+    async def _switches(self, request: Request) -> Response:
+        corrections = {model: asdict(each) for model, each in self._accounts.corrections.items()}
+        return JSONResponse({**self._rewriter.switches.plain(), "corrections": corrections})
+
+    async def _switch(self, request: Request) -> Response:
+        try:
+            given = await request.json()
+        except ValueError:
+            given = None
+        on: Any = given.get("on") if isinstance(given, dict) else 0
+        names = [given.get(name) for name in ("model", "conversation")] if isinstance(given, dict) else []
+        if not isinstance(on, bool | None) or any(not isinstance(name, str | None) for name in names):
+            wanted = 'JSON {"on": true | false | null, "model": NAME, "conversation": NAME}, both names optional'
+            return JSONResponse({"error": f"expected {wanted}"}, 422)
+        self._rewriter.switches.set(on, model=names[0], conversation=names[1])
+        await asyncio.to_thread(self._records.put, SWITCHES, self._rewriter.switches.plain())
+        return JSONResponse(self._rewriter.switches.plain())
+
+    async def _metrics(self, request: Request) -> Response:
+        return PlainTextResponse(self._calls.prometheus(), media_type="text/plain; version=0.0.4")
+
+
+def _is_local(scope: Mapping[str, Any]) -> bool:
+    """Whether a request comes from this machine, and from no page of another site, whatever name that site has."""
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    client = scope.get("client")
+    host = urlsplit(f"//{headers.get(b'host', 'localhost')}").hostname
+    origin = urlsplit(headers[b"origin"]).hostname if b"origin" in headers else "localhost"
+    return (client is None or client[0] in LOOPBACK) and host in LOOPBACK and origin in LOOPBACK

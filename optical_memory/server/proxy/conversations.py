@@ -1,0 +1,125 @@
+"""Find the line of a conversation that a request continues: the one with the longest common beginning."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ...profiles.profile import ReaderProfile
+from .identity import Identity
+from .planner import Planned
+from .records import Record
+from .splice import Splice
+from .wire.request import Request
+
+__all__ = ["Conversations", "Line"]
+
+HELD = 256  # groups whose lines are held in this process; a line with pages holds some megabytes
+LINES = 64  # lines of a group; the one not used for longest goes first
+
+
+@dataclass(eq=False, slots=True)
+class Line:
+    """A line of a conversation in this process: its record, and the splice that its requests are sent with.
+
+    Attributes:
+        pending: a newer plan, which is used once that pays.
+        drawing: the plan that is being made for it now.
+        failed, failed_at: why and when the last plan could not be made; empty if it could.
+        restored: whether the splice of a stored plan was made again, or there was none.
+    """
+
+    record: Record
+    splice: Splice | None = None
+    pending: Planned | None = None
+    drawing: asyncio.Task[None] | None = None
+    failed: str = ""
+    failed_at: float = 0.0
+    restored: bool = True
+    keys: list[bytes] = field(default_factory=list)
+
+    @property
+    def newest(self) -> Splice | None:
+        """The splice of its newest plan."""
+        return self.pending.splice if self.pending is not None else self.splice
+
+    def cache_is_alive(self, profile: ReaderProfile) -> bool:
+        """Whether the provider may still have its last request in the cache."""
+        seconds = (profile.cache.long_seconds if self.record.totals.write_long else None) or profile.cache_seconds
+        return self.record.cached > 0 and time.time() - self.record.cached_at <= seconds
+
+
+class Conversations:
+    """Lines by group. Not thread-safe: used by the event loop only."""
+
+    def __init__(self) -> None:
+        self._groups: OrderedDict[str, list[Line]] = OrderedDict()
+
+    def holds(self, group: str) -> bool:
+        """Whether the lines of a group were read from the store."""
+        return group in self._groups
+
+    def add(self, group: str, records: Sequence[Record]) -> None:
+        """Hold the stored lines of a group."""
+        lines = [Line(record, restored=record.state is None, keys=[bytes.fromhex(key) for key in record.keys]) for record in records]
+        self._groups[group] = lines
+        while len(self._groups) > HELD:
+            self._groups.popitem(last=False)
+
+    def lines(self) -> list[Line]:
+        """Return all lines held."""
+        return [line for lines in self._groups.values() for line in lines]
+
+    def line(self, request: Request, identity: Identity) -> Line:
+        """Return the line that a request continues, or a new one.
+
+        A request that leaves the beginning of a line is a fork, an edit, or, if it is much shorter, what the client made of a compacted
+        history. It gets a line of its own, which takes over the plan if it holds the whole beginning that the plan covers.
+        """
+        lines = self._groups.setdefault(identity.group, [])
+        self._groups.move_to_end(identity.group)
+        keys = [entry.key for entry in request.entries]
+        best, common = None, -1
+        for line in lines:
+            shared = _common(line.keys, keys)
+            if shared > common or (shared == common and best is not None and line.record.used > best.record.used):
+                best, common = line, shared
+        if best is not None and common in (len(best.keys), len(keys)) and common > 0:
+            found = best
+        else:
+            found = self._forked(best, request, common, identity)
+            lines.append(found)
+        if len(keys) >= len(found.keys) or common < len(keys):
+            found.keys = keys
+            found.record.keys = [key.hex() for key in keys]
+        found.record.used = time.time()
+        lines.sort(key=lambda line: -line.record.used)
+        del lines[LINES:]
+        return found
+
+    def _forked(self, origin: Line | None, request: Request, common: int, identity: Identity) -> Line:
+        name = secrets.token_hex(8)
+        conversation = identity.group if identity.named else name
+        record = Record(id=name, conversation=conversation, group=identity.group)
+        if origin is None:
+            return Line(record)
+        record.epoch = origin.record.epoch + 1
+        line = Line(record)
+        splice = origin.splice
+        if splice is not None and splice.fits(request, splice.profile):
+            line.splice = splice
+            record.state, record.planned, record.floor = origin.record.state, origin.record.planned, origin.record.floor
+            record.profile, record.bound, record.beginning = origin.record.profile, origin.record.bound, origin.record.beginning
+            record.text_only, record.home = origin.record.text_only, origin.record.home
+        return line
+
+
+def _common(one: Sequence[bytes], other: Sequence[bytes]) -> int:
+    """Return the length of the longest common beginning."""
+    if list(one) == list(other[: len(one)]):
+        return len(one)
+    return next((at for at, (mine, its) in enumerate(zip(one, other, strict=False)) if mine != its), min(len(one), len(other)))

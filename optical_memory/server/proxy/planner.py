@@ -1,0 +1,184 @@
+"""Make plans and draw pages for requests, in threads of their own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any
+
+from ...memory.message_list import MessageListMemory
+from ...planning.settings import ViewSettings
+from ...planning.triggers import WaterMarks
+from ...profiles.pricing import Pricing
+from ...profiles.profile import ReaderProfile
+from ...profiles.registry import profile_for_model, profile_of
+from ...stores.base import DerivedCache
+from ...turns.from_messages import turn_of
+from ...turns.turn import Turn
+from .records import Record
+from .settings import ProxySettings
+from .splice import Splice, chain, splice_of, talk_of
+from .wire.request import Entry, Request, Wire
+
+__all__ = ["Planned", "Planner", "may_be_due"]
+
+DRAWING_THREADS = 2
+CHARACTERS_A_TOKEN = 1.5  # fewer than any text has: what is below a mark by this measure is below it
+LOWEST = WaterMarks()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan for a request: the state behind it, and the splice; None for all text."""
+
+    state: dict[str, Any]
+    splice: Splice | None
+    home: str
+    talk: int
+    floor: int
+
+
+class Planner:
+    """Plans for the readers that models are.
+
+    Args:
+        cache: the store for pages.
+    """
+
+    def __init__(self, settings: ProxySettings, cache: DerivedCache) -> None:
+        self._settings, self._cache = settings, cache
+        self._memories: dict[str, MessageListMemory[Entry]] = {}
+        self._pricing: dict[str, Pricing] = {}
+        self._profiles: dict[tuple[str, str], tuple[ReaderProfile | None, str]] = {}
+        self._lock = threading.Lock()
+        self.threads = ThreadPoolExecutor(DRAWING_THREADS, thread_name_prefix="drawing")
+
+    def profile_for(self, model: str, wire: Wire) -> tuple[ReaderProfile | None, str]:
+        """Return the reader that a model is, and if it is sent text, why."""
+        key = (model, wire.dialect)
+        if key not in self._profiles:
+            if len(self._profiles) > 1_000:
+                self._profiles.clear()
+            self._profiles[key] = self._profile_for(model, wire)
+        return self._profiles[key]
+
+    def _profile_for(self, model: str, wire: Wire) -> tuple[ReaderProfile | None, str]:
+        allowed = next((reader for pattern, reader in self._settings.models.items() if fnmatch(model, pattern)), None)
+        profile = profile_of(allowed) if allowed else profile_for_model(model)
+        if profile is None:
+            return None, "no profile: the model is not known"
+        profile = profile.unasked()
+        if allowed is not None and not profile.ladder:
+            profile = profile.allowing(*profile.rungs)
+        if not profile.ladder:
+            return None, "the profile says that pages do not pay"
+        if allowed is None and profile.dialects is not None and wire.dialect not in profile.dialects:
+            return None, "the profile does not know this wire format"
+        return profile, ""
+
+    def pricing(self, profile: ReaderProfile) -> Pricing:
+        """Return the prices of a reader."""
+        with self._lock:
+            return self._pricing.setdefault(profile.name, Pricing(profile))
+
+    def _memory(self, profile: ReaderProfile) -> MessageListMemory[Entry]:
+        with self._lock:
+            if profile.name not in self._memories:
+                view = ViewSettings.of(profile, **self._settings.view())
+                self._memories[profile.name] = MessageListMemory(view, self._cache, key=_key, turn=_message)
+            return self._memories[profile.name]
+
+    def plan(self, request: Request, wire: Wire, profile: ReaderProfile, state: dict[str, Any] | None, standing: Splice | None) -> Planned:
+        """Return a plan for a request. Raises `RenderError`, `StoreError`, `BudgetTooSmall`, `InvalidTurn`, `NotUnderstood`.
+
+        Args:
+            state: the state of the line's last plan.
+            standing: the splice that its requests are sent with now; returned if the plan has not changed.
+        """
+        talk = talk_of(request)
+        shown = self._memory(profile).context(talk, state, budget=self._room(request, profile))
+        if standing is not None and standing.plan == shown.context.plan and standing.fits(request, profile.name):
+            return Planned(shown.state, standing, "", len(talk), request.floor)
+        splice = splice_of(shown.context, request, profile.name)
+        if splice is not None:
+            _write(splice, request, wire)
+        return Planned(shown.state, splice, self._home(profile, talk), len(talk), request.floor)
+
+    def restore(self, request: Request, wire: Wire, profile: ReaderProfile, record: Record) -> Splice | None:
+        """Return the splice of a stored plan again; None if the request does not begin as it did. Raises as `plan`."""
+        talk = talk_of(request)
+        if record.profile != profile.name or request.floor != record.floor or len(talk) < record.planned:
+            return None
+        shown = self._memory(profile).context(talk[: record.planned], record.state, budget=self._room(request, profile))
+        splice = splice_of(shown.context, request, profile.name)
+        if splice is None or splice.beginning.hex() != record.beginning or chain(request, splice.covered).hex() != record.beginning:
+            return None
+        _write(splice, request, wire)
+        return splice
+
+    def _home(self, profile: ReaderProfile, talk: list[Entry]) -> str:
+        return f"pages/{self._memory(profile).turns(talk[:1])[0].id}"
+
+    def _room(self, request: Request, profile: ReaderProfile) -> int | None:
+        """Return the budget for the talk: what the entries in front of it leave."""
+        if self._settings.budget is None or not request.entries:
+            return self._settings.budget
+        first, last = request.entries[0], request.entries[request.floor - 1]
+        head = self.pricing(profile).count(request.text[first.start : last.end]) if request.floor else 0
+        return max(1, self._settings.budget - head)
+
+    def tokens(self, entries: Sequence[Entry], profile: ReaderProfile) -> int:
+        """Return what we think entries cost as text."""
+        pricing = self.pricing(profile)
+        return sum(pricing.cost(_turn(entry)) for entry in entries)
+
+    def estimate(self, request: Request, profile: ReaderProfile) -> int:
+        """Return what we think the request costs as text: tools, system prompt, and all entries."""
+        pricing = self.pricing(profile)
+        names = ("system", "tools", "instructions", "systemInstruction", "system_instruction")
+        around = [request.fields[name] for name in names if name in request.fields]
+        total = sum(pricing.count(request.text[span.start : span.end]) for span in around)
+        for entry in request.entries:
+            if entry.kind == "talk":
+                total += pricing.cost(_turn(entry))
+            else:
+                total += pricing.count(request.text[entry.start : entry.end])
+        return total
+
+    def close(self) -> None:
+        """Begin no more plans."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+def may_be_due(request: Request, standing: Splice | None) -> bool:
+    """Whether a plan could be due: a cheap look at sizes, with which most calls are done."""
+    talk = talk_of(request)
+    start = standing.covered if standing is not None else 0
+    characters = sum(entry.end - entry.start for entry in talk[start:])
+    mark = standing.plan.high_water if standing is not None else LOWEST.high
+    return len(talk) > 1 and characters / CHARACTERS_A_TOKEN > min(mark, LOWEST.high)
+
+
+def _write(splice: Splice, request: Request, wire: Wire) -> None:
+    """Write the messages with pages now, so that no request waits for it."""
+    tail = next((at for at, entry in enumerate(request.entries) if entry is talk_of(request)[splice.covered]), len(request.entries))
+    mark, _ = wire.marker(request, tail)
+    last = max((at for at, part in enumerate(splice.parts) if not isinstance(part, int)), default=0)
+    for at, part in enumerate(splice.parts):
+        if not isinstance(part, int):
+            splice.message(at, wire, mark if at == last else None)
+
+
+def _key(entry: Entry) -> bytes:
+    return entry.key
+
+
+def _message(entry: Entry) -> Mapping[str, Any]:
+    return entry.message
+
+
+def _turn(entry: Entry) -> Turn:
+    return turn_of(entry.message).model_copy(update={"id": entry.key.hex()})

@@ -1,0 +1,166 @@
+"""Start the proxy: put its parts together, listen, print the address, end well."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ...errors import MissingExtra, StoreError
+from ...stores.base import Store, open_store
+from .settings import ProxySettings
+
+try:
+    import httpx  # noqa: F401
+    import starlette  # noqa: F401
+    import uvicorn
+except ImportError as exc:
+    raise MissingExtra("the proxy", "server") from exc
+
+from .accounting import Correction
+from .accounts import Accounts
+from .api import SWITCHES, Api
+from .app import ProxyApp
+from .calls import Calls
+from .forwarding import Upstreams
+from .planner import Planner
+from .records import Records
+from .rewriting import Rewriter
+from .routes import Router
+from .switches import Switches
+
+__all__ = ["Proxy", "bound", "serve"]
+
+DAY = 86_400.0
+GRACE_SECONDS = 10  # for answers under way when the proxy is asked to end
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """The parts of a proxy."""
+
+    app: ProxyApp
+    rewriter: Rewriter
+    accounts: Accounts
+    records: Records
+    planner: Planner
+    upstreams: Upstreams
+    store: Store
+    settings: ProxySettings
+
+    @classmethod
+    def of(cls, settings: ProxySettings) -> Proxy:
+        """Put a proxy together. Raises `ValueError`, `StoreError`, `MissingExtra`."""
+        store = open_store(settings.store)
+        records, planner, calls = Records(store), Planner(settings, store), Calls()
+        corrections: dict[str, Correction] = {}
+        rewriter = Rewriter(settings, records, planner, Switches(), corrections)
+        accounts, upstreams = Accounts(records, planner, corrections), Upstreams()
+        api = Api(rewriter, records, calls, accounts)
+        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api)
+        return cls(app, rewriter, accounts, records, planner, upstreams, store, settings)
+
+    def load(self) -> None:
+        """Read what is stored about the proxy itself, and remove conversations not used for long. A store that fails is logged."""
+        try:
+            self.rewriter.switches.load(self.records.get(SWITCHES))
+            self.accounts.load()
+            self.records.expire(self.settings.keep_days * DAY)
+        except StoreError as exc:
+            log.warning("the store does not answer: %s", type(exc).__name__)
+        if not self.settings.on:
+            self.rewriter.switches.on = False
+
+    def toggle(self) -> None:
+        """Switch all off, or on again."""
+        switches = self.rewriter.switches
+        switches.set(not switches.on)
+        log.warning("switched %s", "on" if switches.on else "off")
+
+    async def close(self) -> None:
+        """End plans under way, and close connections and the store."""
+        self.planner.close()
+        await self.rewriter.close()
+        await self.upstreams.close()
+        self.store.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's, which says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises `OSError`, which names the address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as exc:
+        listener.close()
+        raise OSError(exc.errno, f"cannot listen on {host}:{port}: {exc.strerror}") from exc
+    return listener
+
+
+def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
+    """Serve until the process is asked to end.
+
+    Args:
+        ready: called with the address once it listens.
+    """
+    proxy = Proxy.of(settings)
+    proxy.load()
+    listener = bound(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    config = uvicorn.Config(
+        proxy.app,
+        log_config=None,
+        log_level="critical",  # a cut answer is no fault of the application; calls are logged by the proxy itself
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = _Server(config, lambda: ready(f"http://{host}:{port}"))
+    asyncio.run(_serving(server, proxy, listener))
+
+
+async def _serving(server: uvicorn.Server, proxy: Proxy, listener: socket.socket) -> None:
+    with _toggling(proxy.toggle):
+        try:
+            await server.serve([listener])
+        finally:
+            await proxy.close()
+
+
+@contextlib.contextmanager
+def _toggling(toggle: Callable[[], None]) -> Iterator[None]:
+    """Call `toggle` on SIGUSR1, where there is such a signal."""
+    if sys.platform == "win32":
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, toggle)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGUSR1)

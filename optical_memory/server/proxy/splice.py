@@ -1,0 +1,169 @@
+"""Write pages into a request: the span of old entries is replaced, every other byte stays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...context.context import Context
+from ...context.messages.request_outline import Kept, MissingResult, Note, Pages, outline
+from ...context.plan import PageItem, Plan, TextItem
+from ...context.wording import ASK_BY_NUMBER
+from .raw_json import Edit, NotUnderstood, edited
+from .wire.request import Entry, Request, Wire
+
+__all__ = ["Splice", "chain", "rewritten", "splice_of", "talk_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """What stands in place of the first `covered` entries of talk.
+
+    Attributes:
+        beginning: hash of all entries in front of the pages and of the covered ones; it fits requests that begin in this way only.
+        parts: pages, or the number of an entry of talk that stays as it came.
+        plan: the plan behind it.
+        profile: name of the reader that it was made for.
+        text_tokens: estimated tokens of what it replaces, as text.
+        page_tokens: estimated tokens of what it sends instead.
+    """
+
+    covered: int
+    beginning: bytes
+    parts: tuple[Pages | int, ...]
+    plan: Plan
+    profile: str
+    text_tokens: int
+    page_tokens: int
+    written: dict[tuple[int, str], str] = field(default_factory=dict, compare=False, repr=False)
+
+    def message(self, part: int, wire: Wire, mark: Mapping[str, Any] | None) -> str:
+        """Return a part that is pages as a message in JSON; written once. Raises `RenderError` if a page was lost."""
+        key = (part, f"{wire.name} {json.dumps(mark)}")
+        known = self.written.get(key)
+        if known is None:
+            pages = self.parts[part]
+            assert isinstance(pages, Pages)
+            known = self.written[key] = wire.pages(pages, mark)
+        return known
+
+    def fits(self, request: Request, profile: str) -> bool:
+        """Whether it replaces the beginning of this very conversation, and leaves its newest entry."""
+        talk = talk_of(request)
+        return self.profile == profile and len(talk) > self.covered and chain(request, self.covered) == self.beginning
+
+    def sends_like(self, other: Splice) -> bool:
+        """Whether both send the same: what follows the last page is text either way."""
+        return (_up_to_the_last_page(self.plan), self.plan.left_out) == (_up_to_the_last_page(other.plan), other.plan.left_out)
+
+    def shared_tokens(self, other: Splice | None) -> int:
+        """Return the tokens of the first pages that both send."""
+        shared = 0
+        for mine, its in zip(self.plan.items, other.plan.items if other else (), strict=False):
+            if not isinstance(mine, PageItem) or not isinstance(its, PageItem) or (mine.key, mine.tier) != (its.key, its.tier):
+                break
+            shared += mine.tokens
+        return shared
+
+    @property
+    def pages(self) -> int:
+        """Number of pages sent."""
+        return sum(len(part.pages) for part in self.parts if isinstance(part, Pages))
+
+
+def _up_to_the_last_page(plan: Plan) -> list[tuple[object, ...]]:
+    items = list(plan.items)
+    while items and isinstance(items[-1], TextItem):
+        items.pop()
+    return [(item.first, item.last) if isinstance(item, TextItem) else (item.key, item.tier) for item in items]
+
+
+def talk_of(request: Request) -> list[Entry]:
+    """Return the entries that may be drawn: those of the conversation after the floor."""
+    return [entry for entry in request.entries[request.floor :] if entry.kind == "talk"]
+
+
+def chain(request: Request, covered: int) -> bytes:
+    """Hash the entries up to the floor and the first `covered` entries of talk after it."""
+    keys = [entry.key for entry in request.entries[: request.floor]]
+    keys += [entry.key for entry in talk_of(request)[:covered]]
+    return hashlib.blake2b(b"".join((request.floor.to_bytes(4), *keys)), digest_size=16).digest()
+
+
+def splice_of(context: Context, request: Request, profile: str) -> Splice | None:
+    """Return the splice of a context of the request's talk; None if it is all text.
+
+    Raises `NotUnderstood` if a result that stays would lose its call.
+    """
+    plan = context.plan
+    covered = plan.tail_from - 1
+    parts = tuple(_parts(context, covered))
+    if not any(isinstance(part, Pages) for part in parts):
+        return None
+    kept = sum(item.tokens for item in plan.items if isinstance(item, TextItem))
+    return Splice(covered, chain(request, covered), parts, plan, profile, plan.text_tokens - kept, plan.prefix_tokens - kept)
+
+
+def _parts(context: Context, covered: int) -> Iterator[Pages | int]:
+    for piece in outline(context):
+        match piece:
+            case Note():
+                raise NotUnderstood("a result without its call")
+            case Kept(number) if number <= covered:
+                yield number
+            case Pages(pages, framing):
+                yield Pages(pages, framing.removesuffix(ASK_BY_NUMBER).rstrip())  # there is nobody to ask
+            case Kept() | MissingResult():  # the tail, and calls that the client itself left open, stay as they came
+                continue
+
+
+def rewritten(request: Request, splice: Splice, wire: Wire, *, bound: int) -> str:
+    """Return the body with pages in place of the entries that the splice covers.
+
+    Args:
+        bound: number of entries when the splice was first sent; the reasoning in them may be bound to another prefix.
+
+    Raises `NotUnderstood`, or `RenderError` if a page was lost.
+    """
+    tail = _position(request, splice.covered)
+    mark, edits = wire.marker(request, tail)
+    messages = _messages(request, splice, wire, mark, tail, bound)
+    edits.append(Edit(request.entries[request.floor].start, request.entries[tail].start, "".join(f"{each}," for each in messages)))
+    for entry in request.entries[tail:bound]:
+        edits += wire.without_reasoning(request, entry)
+    return edited(request.text, edits)
+
+
+def _position(request: Request, covered: int) -> int:
+    """Return the place among all entries of the first entry of talk that stays."""
+    places = [at for at in range(request.floor, len(request.entries)) if request.entries[at].kind == "talk"]
+    if covered >= len(places):
+        raise NotUnderstood("nothing would stay as text")
+    return places[covered]
+
+
+def _messages(request: Request, splice: Splice, wire: Wire, mark: Mapping[str, Any] | None, tail: int, bound: int) -> list[str]:
+    """Return the messages in place of the covered entries: pages, kept entries, and asides after the pages of their time."""
+    places = [at for at in range(request.floor, tail) if request.entries[at].kind == "talk"]
+    asides = [at for at in range(request.floor, tail) if request.entries[at].kind == "aside"]
+    last = max(at for at, part in enumerate(splice.parts) if isinstance(part, Pages))
+    messages: list[str] = []
+    for at, part in enumerate(splice.parts):
+        if isinstance(part, Pages):
+            messages.append(splice.message(at, wire, mark if at == last else None))
+            continue
+        place = places[part - 1]
+        messages += [_raw(request, wire, each, bound) for each in asides if each < place]
+        asides = [each for each in asides if each > place]
+        messages.append(_raw(request, wire, place, bound))
+    return [*messages, *(_raw(request, wire, each, bound) for each in asides)]
+
+
+def _raw(request: Request, wire: Wire, at: int, bound: int) -> str:
+    entry = request.entries[at]
+    edits = wire.without_reasoning(request, entry) if at < bound else []
+    moved = [Edit(edit.start - entry.start, edit.end - entry.start, edit.by) for edit in edits]
+    return edited(request.text[entry.start : entry.end], moved)

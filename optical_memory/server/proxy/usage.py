@@ -1,0 +1,158 @@
+"""What an answer says that was billed: read from a copy of its bytes, after they went to the client."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+__all__ = ["AnswerCopy", "Billed"]
+
+MOST_BYTES = 16 * 2**20  # of an answer that are kept for this; of a longer one the usage is not known
+MARKS = (b'"usage"', b'"usageMetadata"')
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """Tokens by kind: input without any cache, written to it for the usual and the long lifetime, read from it, and output."""
+
+    input: int
+    write: int = 0
+    write_long: int = 0
+    read: int = 0
+    output: int = 0
+
+    @property
+    def total(self) -> int:
+        """All tokens of the request."""
+        return self.input + self.write + self.write_long + self.read
+
+
+class AnswerCopy:
+    """Keeps the bytes of an answer, up to a limit."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding.strip().lower()
+        self._chunks: list[bytes] | None = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Keep a chunk as it came."""
+        if self._chunks is None:
+            return
+        self._size += len(chunk)
+        self._chunks.append(chunk)
+        if self._size > MOST_BYTES:
+            self._chunks = None
+
+    def billed(self) -> Billed | None:
+        """Return the usage; None if the answer does not say, or cannot be read."""
+        if self._chunks is None:
+            return None
+        try:
+            plain = _decoded(b"".join(self._chunks), self._encoding)
+        except (ValueError, OSError, zlib.error, ImportError, RuntimeError):
+            return None
+        return _billed(plain) if plain is not None else None
+
+
+def _decoded(data: bytes, encoding: str) -> bytes | None:
+    """Return the content of an answer, also of one that was cut; None for an encoding that is not known.
+
+    Raises `ImportError` without the package for brotli or zstd.
+    """
+    if encoding in ("", "identity"):
+        return data
+    if encoding in ("gzip", "x-gzip"):
+        return zlib.decompressobj(31).decompress(data)
+    if encoding == "deflate":
+        return zlib.decompressobj(15 if data[:1] == b"\x78" else -15).decompress(data)
+    if encoding == "br":
+        return bytes(import_module("brotli").Decompressor().process(data))
+    if encoding == "zstd":
+        return bytes(import_module("zstandard").ZstdDecompressor().decompressobj().decompress(data))
+    return None
+
+
+def _billed(plain: bytes) -> Billed | None:
+    found: dict[str, Any] = {}
+    kind = ""
+    for value in _documents(plain):
+        for usage, name in _usages(value):
+            found.update({key: amount for key, amount in usage.items() if amount is not None})
+            kind = name
+    try:
+        return _READ[kind](found) if found else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _documents(plain: bytes) -> Iterable[Any]:
+    """Yield the JSON values of an answer that speak of usage: the whole, or events of a stream."""
+    if plain.lstrip()[:1] in (b"{", b"["):
+        value = _json(plain)
+        yield from value if isinstance(value, list) else [value]
+        return
+    for line in plain.splitlines():
+        if line.startswith(b"data:") and any(mark in line for mark in MARKS):
+            yield _json(line[5:])
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def _usages(value: Any) -> Iterable[tuple[Mapping[str, Any], str]]:
+    if not isinstance(value, Mapping):
+        return
+    for place in (value, value.get("message"), value.get("response")):
+        if not isinstance(place, Mapping):
+            continue
+        usage = place.get("usage")
+        if isinstance(usage, Mapping):
+            yield usage, _kind(usage, value)
+        if isinstance(place.get("usageMetadata"), Mapping):
+            yield place["usageMetadata"], "gemini"
+
+
+def _kind(usage: Mapping[str, Any], value: Mapping[str, Any]) -> str:
+    if "prompt_tokens" in usage:
+        return "chat"
+    if "input_tokens_details" in usage or str(value.get("object")) == "response" or "response" in value:
+        return "responses"
+    return "anthropic"
+
+
+def _anthropic(usage: Mapping[str, Any]) -> Billed:
+    written = int(usage.get("cache_creation_input_tokens") or 0)
+    parts = usage.get("cache_creation")
+    longer = int(parts.get("ephemeral_1h_input_tokens") or 0) if isinstance(parts, Mapping) else 0
+    read = int(usage.get("cache_read_input_tokens") or 0)
+    return Billed(int(usage.get("input_tokens") or 0), max(0, written - longer), longer, read, int(usage.get("output_tokens") or 0))
+
+
+def _openai(total: str, details: str, output: str, usage: Mapping[str, Any]) -> Billed:
+    inner = usage.get(details)
+    inner = inner if isinstance(inner, Mapping) else {}
+    read, written = int(inner.get("cached_tokens") or 0), int(inner.get("cache_write_tokens") or 0)
+    return Billed(max(0, int(usage[total]) - read - written), written, 0, read, int(usage.get(output) or 0))
+
+
+def _gemini(usage: Mapping[str, Any]) -> Billed:
+    read = int(usage.get("cachedContentTokenCount") or 0)
+    output = int(usage.get("candidatesTokenCount") or 0) + int(usage.get("thoughtsTokenCount") or 0)
+    return Billed(max(0, int(usage.get("promptTokenCount") or 0) - read), 0, 0, read, output)
+
+
+_READ = {
+    "anthropic": _anthropic,
+    "chat": lambda usage: _openai("prompt_tokens", "prompt_tokens_details", "completion_tokens", usage),
+    "responses": lambda usage: _openai("input_tokens", "input_tokens_details", "output_tokens", usage),
+    "gemini": _gemini,
+}

@@ -1,0 +1,167 @@
+"""Whose conversation is it? Forks, sub-agents, side calls and compactions never get another's pages or plan."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.server.histories import PATHS, history
+from tests.server.rig import Rig, claude, rig
+
+NAMED = {"x-claude-code-session-id": "session-1"}
+
+
+@pytest.fixture
+def here() -> Iterator[Rig]:
+    with rig() as made:
+        yield made
+
+
+def _pages(body: dict[str, Any]) -> list[str]:
+    """Return the pictures of a request."""
+    return [
+        block["source"]["data"]
+        for message in body["messages"]
+        if isinstance(message["content"], list)
+        for block in message["content"]
+        if block["type"] == "image"
+    ]
+
+
+def _sent(here: Rig, body: Any, **headers: str) -> dict[str, Any]:
+    assert here.post("/v1/messages", body, headers).status_code == 200
+    return dict(here.last.json)
+
+
+def _conversations(here: Rig, calls: int) -> list[dict[str, Any]]:
+    here.settled(calls)
+    return list(here.get("/api/conversations"))
+
+
+def test_a_marked_block_list_that_becomes_a_string_is_the_same_message(here: Rig) -> None:
+    body = claude(16, last="first question")
+    before = _sent(here, body)
+    body["messages"][-1] = {"role": "user", "content": "first question"}
+    body["messages"] += [{"role": "assistant", "content": "answer"}, {"role": "user", "content": [{"type": "text", "text": "second"}]}]
+    assert _pages(_sent(here, body)) == _pages(before) != []
+    (conversation,) = _conversations(here, 2)
+    assert (conversation["calls"], conversation["lines"], conversation["epoch"]) == (2, 1, 1)
+
+
+def test_the_clients_billing_line_and_item_ids_name_nothing(here: Rig) -> None:
+    body = claude(16, last="x")
+    first = _sent(here, body)
+    body["system"][0]["text"] = "x-billing: cc 987"
+    assert _pages(_sent(here, body)) == _pages(first)
+    items = history("responses", 16, last="x")
+    for prefix in ("a", "b"):
+        for at, item in enumerate(items["input"]):
+            item["id"] = f"{prefix}{at}"
+        assert here.post(PATHS["responses"], items).status_code == 200
+    assert sorted(each["calls"] for each in _conversations(here, 4)) == [2, 2]
+
+
+def test_sub_agents_that_differ_in_one_header_only_are_apart(here: Rig) -> None:
+    body = claude(16, last="x")
+    agents = [{}, {"x-claude-code-agent-id": "one"}, {"x-claude-code-agent-id": "two", "x-claude-code-parent-agent-id": "one"}]
+    for agent in agents:
+        _sent(here, body, **NAMED, **agent)
+    found = _conversations(here, 3)
+    assert len(found) == 3 and all(each["calls"] == 1 for each in found)
+
+
+def test_keys_of_different_users_are_apart_and_kept_nowhere(here: Rig) -> None:
+    body = claude(16, last="x")
+    for key in ("secret-one", "secret-two"):
+        _sent(here, body, **{"x-api-key": key}, **NAMED)
+    text = json.dumps(_conversations(here, 2)) + json.dumps(here.get("/api/requests"))
+    assert len(here.get("/api/conversations")) == 2 and "secret" not in text
+
+
+@pytest.mark.parametrize("headers", [{}, NAMED])
+def test_two_forks_go_their_own_ways(here: Rig, headers: dict[str, str]) -> None:
+    shared = claude(16, last="x")
+    one, two = copy.deepcopy(shared), copy.deepcopy(shared)
+    _sent(here, shared, **headers)
+    for turn in range(3):
+        for name, body in (("left", one), ("right", two)):
+            text = f"{name} {turn} " + f"{name} says much. " * 700
+            body["messages"] += [{"role": "assistant", "content": text}, {"role": "user", "content": f"{name} goes on {turn}"}]
+            sent = _sent(here, body, **headers)
+            assert sent["messages"][-1] == body["messages"][-1]
+            other = "right" if name == "left" else "left"
+            assert other not in json.dumps([message for message in sent["messages"] if "image" not in json.dumps(message)])
+    lines = here.proxy.rewriter.conversations.lines()
+    assert len(lines) == 2 and lines[0].keys != lines[1].keys
+    assert len(_conversations(here, 7)) == (1 if headers else 2)
+
+
+def test_an_edit_in_the_past_is_never_answered_with_the_old_pages(here: Rig) -> None:
+    body = claude(16, last="x")
+    before = _pages(_sent(here, body))
+    body["messages"][2]["content"][0]["content"] = "the result was shortened by the client"
+    after = _sent(here, body)
+    assert before and set(_pages(after)).isdisjoint(before[:1])
+    assert _pages(_sent(here, claude(16, last="x")))[:1] == before[:1]  # the line of before still has its own
+
+
+def test_a_compacted_history_is_a_new_epoch(here: Rig) -> None:
+    _sent(here, claude(16, last="x"), **NAMED)
+    short = claude(2, last="go on", seed="b")
+    short["messages"][0]["content"] = "A summary of all that happened."
+    assert not _pages(_sent(here, short, **NAMED))
+    (conversation,) = _conversations(here, 2)
+    assert (conversation["epoch"], conversation["lines"], conversation["calls"]) == (2, 2, 2)
+
+
+SIDE_CALLS = {
+    "title": {"tools": [], "output_config": {"format": {"type": "json_schema", "schema": {}}}},
+    "compaction": {},
+}
+
+
+@pytest.mark.parametrize("kind", SIDE_CALLS)
+def test_side_calls_pass_and_leave_the_conversation_alone(here: Rig, kind: str) -> None:
+    body = claude(16, last="x")
+    before = _sent(here, body, **NAMED)
+    side = {**copy.deepcopy(body), **SIDE_CALLS[kind]}
+    if kind == "compaction":
+        side["messages"][-1] = {
+            "role": "user",
+            "content": "Your task is to create a detailed summary of the conversation so far.",
+        }
+    raw = json.dumps(side).encode()
+    here.post("/v1/messages", raw, NAMED)
+    assert here.last.body == raw and here.settled(2)[0]["reason"].startswith("side call")
+    assert _pages(_sent(here, body, **NAMED)) == _pages(before)
+    (conversation,) = _conversations(here, 3)
+    assert (conversation["calls"], conversation["lines"]) == (2, 1)
+
+
+def test_codex_says_itself_what_is_a_compaction(here: Rig) -> None:
+    body = history("responses", 16, last="x", prompt_cache_key="k")
+    for kind, calls in (("compaction", 0), ("turn", 1)):
+        here.post(PATHS["responses"], body, {"x-codex-turn-metadata": json.dumps({"request_kind": kind})})
+        assert bool(here.last.pages) is bool(calls)
+
+
+def test_one_cache_key_for_many_conversations_keeps_them_apart(here: Rig) -> None:
+    for seed in ("a", "b", "c"):
+        body = history("chat", 16, last="x", seed=seed, prompt_cache_key="all of them")
+        assert here.post(PATHS["chat"], body).status_code == 200
+        text = json.dumps(here.last.json)
+        assert here.last.pages and not any(f"task {other}" in text for other in "abc" if other != seed)
+
+
+def test_gemini_sends_results_twice_after_resuming(here: Rig) -> None:
+    body = history("gemini", 16, last="x")
+    here.post(PATHS["gemini"], body)
+    pages = here.last.pages
+    for content in body["contents"]:
+        content["parts"] = [part for part in content["parts"] for _ in range(2 if "functionResponse" in part else 1)]
+    here.post(PATHS["gemini"], body)
+    assert pages and len(_conversations(here, 2)) == 2

@@ -46,7 +46,7 @@ class AgeBin:
 
 
 def ages_of_uses(turns: Sequence[Turn]) -> list[int]:
-    """Return the age of each use: for each string of a turn that an earlier one had, turns since it stood there last, 1 for the one before."""
+    """Return the age of each use: for each string of a turn that an earlier one had, turns since it stood there last, at least 1."""
     said = [frozenset(_strings(turn)) for turn in turns]
     common = max(2, OFTEN * len(turns))
     counts = Counter(string for strings in said for string in strings)

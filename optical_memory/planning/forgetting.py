@@ -1,7 +1,7 @@
 """Forgetting policies: the tier of a page by its age, and by what the reader makes of it.
 
-DeepSeek-OCR's figure 13 (arXiv 2510.18234) proposes to keep older context as smaller images, like human memory. `ByAge` does so by a
-schedule. `BestUse`, the default, has the same schedule as a ceiling and, where a budget binds, spends it where it is worth most.
+DeepSeek-OCR's figure 13 (arXiv 2510.18234) proposes to keep older context as smaller images, like human memory. `ByAge`, the
+default, does so by a schedule. `BestUse` has a schedule as a ceiling and, where a budget binds, spends it where it is worth most.
 `selection` applies either.
 """
 
@@ -99,7 +99,7 @@ class BestUse:
         schedule: no page is sharper than it says. The default is `ByAge()` without Gundam and Large, at which no reader here reads more of
             a text page than at Base, and without an end: the budget leaves pages out.
         always: what any page is needed, whatever its age.
-        fall: how fast the rest falls. `optical-memory eval-needs` fits it to your own logs; docs/why.md has the fit behind the default.
+        fall: how fast the rest falls. `evaluation.needs` fits it to your own logs.
     """
 
     schedule: ByAge = field(default_factory=lambda: ByAge(gundam=0, large=0, base=7, small=23, tiny=1000))

@@ -23,7 +23,7 @@ from .request_limits import free_places, within_request
 __all__ = ["arrange", "items_of", "room_target", "squeeze"]
 
 ROOM_AFTER_REPLAN = 0.8  # largest share of the budget that a re-plan fills, so that the next epoch lasts for some turns
-ROOM_WITHOUT_CACHE = 0.97  # the same for a reader without prices of cached tokens: what an epoch saves there is not known
+ROOM_FILLED = 0.97  # the same for `BestUse` where a reader has no prices of cached tokens: what an epoch saves there is not known
 ROOM_FOR_PAGES = 0.3  # smallest share of the budget for pages; goes before `ROOM_AFTER_REPLAN`
 AGE_STEP = 2**0.25  # step between age factors; a finer one gains less than a page
 AGE_STEPS = 160  # most steps: at a factor of 2**40 every policy leaves all pages out
@@ -152,13 +152,13 @@ def items_of(decisions: Sequence[Decision]) -> Iterator[PageItem | TextItem]:
         yield text
 
 
-def room_target(budget: int, tail_tokens: int, *, is_cached: bool = True) -> int:
+def room_target(budget: int, tail_tokens: int, *, fills: bool = False) -> int:
     """Return the target size of a squeezed context, in tokens: below the budget, so that the next epoch lasts for some turns.
 
     Args:
-        is_cached: whether the reader's provider has prices for cached tokens, so that a long epoch is worth something.
+        fills: spend nearly all: a long epoch saves nothing that is known.
     """
-    share = ROOM_AFTER_REPLAN if is_cached else ROOM_WITHOUT_CACHE
+    share = ROOM_FILLED if fills else ROOM_AFTER_REPLAN
     return min(budget, max(int(share * budget), tail_tokens + int(ROOM_FOR_PAGES * budget)))
 
 

@@ -14,7 +14,7 @@ from ..renderers.base import Renderer, renderer_path
 from ..text.excerpts import excerpt
 from ..turns.redaction import Redactor, redactor_of
 from ..verification.base import Verifier, verifier_of
-from .forgetting import BestUse, Forgetting
+from .forgetting import ByAge, Forgetting
 from .triggers import WaterMarks
 
 __all__ = ["SHAPED", "SIDECAR_TOKENS", "ViewOptions", "ViewSettings"]
@@ -28,7 +28,7 @@ class ViewOptions(TypedDict, total=False):
 
     Attributes:
         renderer: `auto`, `chromium`, `pillow`, a dotted path, or a renderer. Opened when the first page is drawn.
-        forgetting: the policy that maps a page's age to a tier; `BestUse()` by default, `ByAge()` for a schedule alone.
+        forgetting: the policy that maps a page's age to a tier; `ByAge()` by default; `BestUse()` spends a budget by worth.
         marks: water marks: how much recent text is kept before the oldest moves to pages.
         style: canvas and density of the pages; from the reader's profile by default.
         sidecar_tokens: most text tokens of exact strings beside each page; 64 by default.
@@ -87,7 +87,7 @@ class ViewSettings:
         return cls(
             profile=profile,
             renderer=options.get("renderer", "auto"),
-            policy=options.get("forgetting") or BestUse(),
+            policy=options.get("forgetting") or ByAge(),
             marks=options.get("marks") or WaterMarks(),
             style=options.get("style") or profile.page_style(),
             sidecar_tokens=options.get("sidecar_tokens", SIDECAR_TOKENS),

@@ -108,34 +108,21 @@ def digest(value: Any) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def readable(content: object) -> str | list[Mapping[str, Any]]:
-    """Convert content in OpenAI's shapes to blocks that a turn can hold. What is neither text nor an image becomes `[type]`."""
+def readable(content: object) -> str | list[Any]:
+    """Return content in OpenAI's shapes as a turn can hold it: an image that a page cannot show becomes `[type]`."""
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, Sequence):
-        return str(content)
-    return [block for item in content for block in _readable(item)]
+        return [content] if isinstance(content, Mapping) else str(content)
+    return [block if _can_be_shown(block) else {"type": "text", "text": f"[{block['type']}]"} for block in content]
 
 
-def _readable(block: object) -> Iterator[Mapping[str, Any]]:
-    if not isinstance(block, Mapping):
-        yield {"type": "text", "text": str(block)}
-        return
-    kind, said = block.get("type"), block.get("text", block.get("refusal"))
-    if kind in ("thinking", "redacted_thinking", "reasoning"):
-        return
-    if isinstance(said, str):
-        yield {"type": "text", "text": said}
-    elif kind in ("image_url", "input_image", "image") and _can_be_shown(block):
-        yield block
-    else:
-        yield {"type": "text", "text": f"[{kind or 'content'}]"}
-
-
-def _can_be_shown(picture: Mapping[str, Any]) -> bool:
-    """Whether a page can show an image or name its URL; a provider's own file cannot be shown."""
+def _can_be_shown(block: object) -> bool:
+    """Whether a block is no image, or one that a page can show, or name by its URL or id."""
+    if not isinstance(block, Mapping) or block.get("type") not in ("image_url", "input_image", "image"):
+        return True
     try:
-        turn_of({"role": "user", "content": [picture]})
+        turn_of({"role": "user", "content": [block]})
     except InvalidTurn:
         return False
     return True

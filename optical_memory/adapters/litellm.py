@@ -16,6 +16,7 @@ from typing import Any
 from ..context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ..errors import MissingExtra
 from ..profiles.registry import profile_for_model
+from ..text.surrogates import sendable, sendable_text
 from ..turns.from_messages import turn_of
 from ..turns.turn import Turn
 from ..worker_threads import in_thread
@@ -34,6 +35,8 @@ Message = dict[str, Any]
 CHATS = ("completion", "acompletion")
 NAMES = ("conversation_id", "session_id", "thread_id")  # metadata keys for a conversation's name
 DONE = "optical_memory"  # in metadata: an earlier hook has inserted the pages
+SAID = ("role", "name", "tool_calls", "tool_call_id", "function_call", "reasoning_content", "reasoning", "reasoning_details",
+        "thinking_blocks", "refusal", "audio", "annotations", "status", "is_error", "isError")  # fmt: skip
 BOUND = ("thinking", "redacted_thinking")
 
 
@@ -90,28 +93,37 @@ def _plain(message: Any) -> Message:
 
 def _turn(message: Message) -> Turn:
     """Convert a message to a turn."""
-    named = {key: message[key] for key in ("role", "name", "tool_calls", "tool_call_id") if message.get(key)}
-    return turn_of({**named, "content": readable(message.get("content"))})
+    said = {key: value for key, value in message.items() if key in SAID and value}
+    return turn_of({**said, "content": readable(message.get("content"))})
 
 
 def _messages(pieces: Iterable[Piece], originals: Sequence[Any], plain: Sequence[Message], detail: str | None) -> Iterator[Any]:
-    """Yield messages for `pieces`; kept ones are the original objects."""
+    """Yield messages for `pieces`; kept ones are the original objects, except those that no client could send."""
     for piece in pieces:
         match piece:
-            case Kept(number, stale):
-                bound = stale and _thinks(plain[number - 1])
-                yield _without_thinking(plain[number - 1]) if bound else originals[number - 1]
+            case Kept(number, stale, ids):
+                own = plain[number - 1]
+                kept = _without_thinking(own) if stale and _thinks(own) else own
+                kept = sendable(_with_ids(kept, ids) if ids else kept)
+                yield originals[number - 1] if kept is own else kept
             case Pages(pages, framing):
                 content: list[Message] = [{"type": "text", "text": framing}] if framing else []
                 for page in pages:
                     url = "data:image/png;base64," + base64.b64encode(page.image()).decode("ascii")
-                    content.append({"type": "text", "text": page.text})
+                    content.append({"type": "text", "text": sendable_text(page.text)})
                     content.append({"type": "image_url", "image_url": {"url": url, "detail": page.detail(detail)}})
                 yield {"role": "user", "content": content}
             case Note(_, text):
-                yield {"role": "user", "content": text}
+                yield {"role": "user", "content": sendable_text(text)}
             case MissingResult(_, call_id, text):
                 yield {"role": "tool", "tool_call_id": call_id, "content": text}
+
+
+def _with_ids(message: Message, ids: Sequence[str]) -> Message:
+    if message.get("tool_call_id"):
+        return {**message, "tool_call_id": ids[0]}
+    calls = message.get("tool_calls") or []
+    return {**message, "tool_calls": [{**call, "id": new} for call, new in zip(calls, ids, strict=True)]}
 
 
 def _thinks(message: Message) -> bool:

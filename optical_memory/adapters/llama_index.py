@@ -13,10 +13,13 @@ The block returns messages, which LlamaIndex puts first regardless of `insert_me
 
 from __future__ import annotations
 
+import base64
 import json
+import mimetypes
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -26,8 +29,9 @@ from ..context.messages.request_outline import Kept, MissingResult, Note, Pages,
 from ..errors import InvalidTurn, MissingExtra, RenderError, UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
 from ..text.excerpts import said
+from ..text.surrogates import sendable
 from ..turns.from_messages import turn_of
-from ..turns.turn import ImageContent, TextContent, Turn
+from ..turns.turn import ImageContent, ReasoningContent, ToolCall, Turn, part_text
 from ..worker_threads import in_thread
 from .conversation_states import readable
 
@@ -76,7 +80,7 @@ class OpticalMemoryBlock(BaseMemoryBlock[list[ChatMessage]]):
     def _shown(self, *, followed: bool) -> list[ChatMessage]:
         context = self.memory.context(self.budget)
         try:
-            return [*_messages(context, self.detail, followed=followed)]
+            return sendable([*_messages(context, self.detail, followed=followed)])
         except RenderError as exc:
             warnings.warn(f"the past is sent as text: {said(exc)}", RuntimeWarning, stacklevel=2)
             return [_message(turn) for turn in self.memory.turns()]
@@ -120,17 +124,28 @@ def _mapping(message: ChatMessage, role: str) -> dict[str, Any]:
         "tool_calls": [_call(call) for call in calls] or [_provider_call(call) for call in more.get("tool_calls") or ()],
         "tool_call_id": (more.get("tool_call_id") or more.get("call_id")) if role == "tool" else None,
         "name": more.get("name"),
+        **{key: more[key] for key in ("reasoning_content", "refusal", "status", "is_error") if more.get(key)},
     }
 
 
 def _content(block: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield a block in a turn's format. What is neither text nor an image becomes `[type]`; reasoning is dropped."""
+    """Yield a block in a turn's format."""
     kind = block.block_type
     if kind == "text":
         yield _text(block.text)
     elif kind == "image" and isinstance(block.image, bytes):  # LlamaIndex stores base64
         source = {"type": "base64", "media_type": block.image_mimetype or "image/png", "data": block.image.decode("ascii")}
         yield {"type": "image", "source": source}
+    elif kind == "image" and block.path:  # read when it is sent, so it must count and can be drawn
+        with suppress(OSError, ValueError):
+            data = base64.b64encode(block.resolve_image().read()).decode("ascii")
+            media = block.image_mimetype or mimetypes.guess_type(str(block.path))[0] or "image/png"
+            yield {"type": "image", "source": {"type": "base64", "media_type": media, "data": data}}
+            return
+        yield _text(f"[image: {block.path}]")
+    elif kind == "thinking":
+        more = block.additional_information or {}
+        yield {"type": "thinking", "thinking": block.content or "", **({"signature": more["signature"]} if more.get("signature") else {})}
     elif kind == "image" and block.url:
         yield {"type": "image_url", "image_url": {"url": str(block.url)}}
     elif kind in ("citable", "citation"):
@@ -138,9 +153,17 @@ def _content(block: Any) -> Iterator[Mapping[str, Any]]:
         yield from (part for item in inner for part in _content(item))
     elif kind == "tool_call" and not block.tool_call_id:
         yield _text(f"[{block.tool_name}({_json(block.tool_kwargs)})]")
-    elif kind not in ("tool_call", "thinking", "cache"):
-        named = getattr(block, "title", None) or getattr(block, "path", None) or getattr(block, "url", None)
-        yield _text(f"[{kind}: {named}]" if named else f"[{kind}]")
+    elif kind not in ("tool_call", "cache"):
+        yield _file(block)
+
+
+def _file(block: Any) -> Mapping[str, Any]:
+    """Convert a document, a sound, a film or a block of another kind, with its data if it holds it."""
+    fields = {key: value for key, value in block.model_dump(mode="json").items() if value and key != "block_type"}
+    data = next((fields.pop(key) for key in ("data", "audio", "video", "image") if isinstance(fields.get(key), str)), None)
+    media = next((fields[key] for key in ("document_mimetype", "audio_mimetype", "video_mimetype") if fields.get(key)), "")
+    rest = {key: value for key, value in fields.items() if not key.endswith("mimetype")}
+    return {"type": block.block_type, **({"media_type": media} if media else {}), **rest, **({"data": data} if data else {})}
 
 
 def _text(text: str) -> Mapping[str, Any]:
@@ -169,11 +192,11 @@ def _messages(context: Context, detail: str | None, *, followed: bool) -> Iterat
     turns = {turn.number: turn for turn in context.turns}
     for piece in outline(context, followed=followed):
         match piece:
-            case Kept(number, stale):
+            case Kept(number, stale, ids):
                 message = _message(turns[number])
                 if stale:
                     message.blocks = [block for block in message.blocks if block.block_type != "thinking"]
-                yield message
+                yield _with_ids(message, ids) if ids else message
             case Pages(pages, framing):
                 blocks: list[ContentBlock] = [TextBlock(text=framing)] if framing else []
                 for page in pages:
@@ -186,16 +209,36 @@ def _messages(context: Context, detail: str | None, *, followed: bool) -> Iterat
                 yield ChatMessage(role=MessageRole.TOOL, blocks=[TextBlock(text=text)], additional_kwargs={"tool_call_id": call_id})
 
 
+def _with_ids(message: ChatMessage, ids: Sequence[str]) -> ChatMessage:
+    """Set the ids of the calls of a message, or of the call that it answers."""
+    more = message.additional_kwargs
+    left = iter(ids)
+    for key in ("tool_call_id", "call_id"):
+        if more.get(key):
+            more[key] = ids[0]
+            return message
+    for block in message.blocks:
+        if isinstance(block, ToolCallBlock) and block.tool_call_id:
+            block.tool_call_id = next(left, block.tool_call_id)
+    for call, new in zip(more.get("tool_calls") or (), ids, strict=False):
+        if isinstance(call, dict):
+            call["call_id" if call.get("call_id") else "id"] = new
+    return message
+
+
 def _message(turn: Turn) -> ChatMessage:
     """Return the message that a turn was made of, or an equivalent one if the turn was appended otherwise."""
     if RAW in turn.metadata:
         return ChatMessage.model_validate(turn.metadata[RAW])
     blocks: list[ContentBlock] = []
-    for part in turn.parts:
-        if isinstance(part, TextContent):
-            blocks.append(TextBlock(text=part.text))
+    waiting = list(turn.waiting_calls)
+    for part in turn.drawn:
+        if isinstance(part, ToolCall) and part.id in waiting:
+            waiting.remove(part.id)
+            blocks.append(ToolCallBlock(tool_call_id=part.id, tool_name=part.name, tool_kwargs=part.arguments))
         elif isinstance(part, ImageContent):
             blocks.append(ImageBlock(image=part.decode() or None, url=part.url or None, image_mimetype=part.media_type or None))
-    blocks += [ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=call.arguments) for call in turn.tool_calls]
+        elif not isinstance(part, ReasoningContent) and part_text(part):  # a call answered in its own turn has no block
+            blocks.append(TextBlock(text=part_text(part)))
     answered = {"tool_call_id": turn.tool_call_id} if turn.tool_call_id else {}
     return ChatMessage(role=MessageRole(turn.role), blocks=blocks, additional_kwargs=answered)

@@ -19,8 +19,9 @@ from ..context.messages.request_outline import Kept, MissingResult, Note, Pages,
 from ..errors import InvalidTurn, MissingExtra, TurnNotFound, UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
 from ..stores.base import Store
+from ..text.surrogates import sendable, sendable_text
 from ..turns.from_messages import turn_of
-from ..turns.turn import ReasoningContent, TextContent, ToolCall, Turn
+from ..turns.turn import OtherContent, ReasoningContent, TextContent, ToolCall, Turn
 from ..worker_threads import in_thread
 from .conversation_states import Conversations, digest, readable
 from .settings import AdapterSettings
@@ -40,6 +41,7 @@ Group = tuple[Item, ...]  # the items of one model response, or any other item a
 
 RAW = "openai_item"  # key of the original item in a turn's metadata
 CARRIERS = ("compaction", "additional_tools", "configuration_update")  # later items depend on them, and pages cannot show them
+ARGUMENTS = ("arguments", "input", "actions", "action", "operation", "code")
 ANSWERED_BY_TEXT = ("function_call", "custom_tool_call")  # calls whose result may be a sentence
 
 
@@ -128,24 +130,31 @@ def _call_id(item: Item) -> str | None:
 
 
 def _items(pieces: Iterable[Piece], groups: Sequence[Group], detail: str | None) -> Iterator[Item]:
-    """Yield input items for `pieces`; kept ones are the original objects."""
+    """Yield input items for `pieces`; kept ones are the original objects, except those that no client could send."""
     for piece in pieces:
         match piece:
-            case Kept(number, stale):
-                yield from (item for item in groups[number - 1] if not (stale and _is_bound(item)))
+            case Kept(number, stale, ids):
+                kept = groups[number - 1]
+                yield from (sendable(item) for item in (_with_ids(kept, ids) if ids else kept) if not (stale and _is_bound(item)))
             case Pages(pages, framing):
                 content: list[Item] = [{"type": "input_text", "text": framing}] if framing else []
                 for page in pages:
                     url = "data:image/png;base64," + base64.b64encode(page.image()).decode("ascii")
-                    content.append({"type": "input_text", "text": page.text})
+                    content.append({"type": "input_text", "text": sendable_text(page.text)})
                     content.append({"type": "input_image", "image_url": url, "detail": page.detail(detail)})
                 yield {"role": "user", "content": content}
             case Note(_, text):
-                yield {"role": "user", "content": text}
-            case MissingResult(number, call_id, text):
-                call = next(item for item in groups[number - 1] if _call_id(item) == call_id)
+                yield {"role": "user", "content": sendable_text(text)}
+            case MissingResult(number, call_id, text, own_id):
+                call = next(item for item in groups[number - 1] if _call_id(item) == (own_id or call_id))
                 if call["type"] in ANSWERED_BY_TEXT:
                     yield {"type": f"{call['type']}_output", "call_id": call_id, "output": text}
+
+
+def _with_ids(group: Group, ids: Sequence[str]) -> Group:
+    """Return copies of the calls, or the result, of a group with other ids."""
+    left = iter(ids)
+    return tuple({**item, "call_id": next(left, item["call_id"])} if item.get("call_id") else item for item in group)
 
 
 def _is_bound(item: Item) -> bool:
@@ -164,7 +173,7 @@ def _turn(group: Sequence[Item]) -> Turn:
     first = group[0]
     role = _role(first)
     if role == "tool":
-        return turn_of({"role": "tool", "tool_call_id": _call_id(first), "content": _result(first)})
+        return turn_of({"role": "tool", "tool_call_id": _call_id(first), "content": _result(first), **_failure(first)})
     if role != "assistant":
         return turn_of({"role": role, "content": readable(first.get("content"))})
     calls = [_call(item) for item in group if _call_id(item)]
@@ -177,15 +186,16 @@ def _said(item: Item) -> Sequence[Any]:
     kind = item.get("type", "message")
     if kind == "reasoning":
         return [ReasoningContent(block=dict(item))]
+    if kind == "image_generation_call" and isinstance(item.get("result"), str):  # the picture itself
+        return [{"type": "image", "mime_type": "image/png", "base64": item["result"]}]
     if kind != "message":
-        told = {key: value for key, value in item.items() if key not in ("type", "id", "status", "result", "results") and value}
-        return [TextContent(text=f"[{kind}: {_json(told)}]" if told else f"[{kind}]")]
+        return [OtherContent(block=dict(item))]
     content = readable(item.get("content"))
     return [TextContent(text=content)] if isinstance(content, str) else content
 
 
 def _call(item: Item) -> ToolCall:
-    arguments: Any = next((item[key] for key in ("arguments", "input", "action", "operation", "code") if key in item), {})
+    arguments: Any = next((item[key] for key in ARGUMENTS if item.get(key) is not None), {})
     name = str(item.get("name") or item.get("type"))
     return ToolCall(id=str(_call_id(item)), name=name, arguments=arguments if isinstance(arguments, str) else _json(arguments))
 
@@ -194,11 +204,20 @@ def _result(item: Item) -> Any:
     output = item.get("output", item.get("result"))
     if output is None:
         return _json({key: item[key] for key in ("approve", "reason", "status", "tools") if key in item})
-    if isinstance(output, Mapping) and output.get("image_url"):  # a computer's screenshot
-        output = [{"type": "input_image", "image_url": output["image_url"]}]
+    if isinstance(output, Mapping) and (output.get("image_url") or output.get("file_id")):  # a computer's screenshot
+        output = [{**{key: output[key] for key in ("image_url", "file_id") if output.get(key)}, "type": "input_image"}]
     if isinstance(output, str) or (isinstance(output, Sequence) and all("type" in block for block in output)):
         return readable(output)
     return _json(output)  # what a shell wrote
+
+
+def _failure(item: Item) -> dict[str, Any]:
+    """Return the fields that say that a call failed: an error, or a command's exit code."""
+    output = item.get("output")
+    outcomes = [part.get("outcome") for part in output if isinstance(part, Mapping)] if isinstance(output, list) else []
+    exits = [outcome.get("exit_code") for outcome in outcomes if isinstance(outcome, Mapping)]
+    failed = item.get("status") in ("failed", "incomplete") or bool(item.get("error")) or item.get("approve") is False or any(exits)
+    return {"status": "error"} if failed else {}
 
 
 def _json(value: object) -> str:

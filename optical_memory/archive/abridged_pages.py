@@ -93,6 +93,7 @@ def _edge(text: str, place: int) -> int:
 def _words(turn: Turn) -> tuple[str, int]:
     """Return a turn's text, and the offset where its tool calls begin."""
     told = turn.model_copy(update={"tool_calls": ()}).text
+    told = f"error\n{told}" if turn.failed else told
     told = minify_json(told) if turn.role == "tool" else told
     calls = "\n".join(f"{call.name}({minify_json(call.arguments)})" for call in turn.tool_calls)
     return (f"{told}\n{calls}", len(told) + 1) if told and calls else (told or calls, len(told))

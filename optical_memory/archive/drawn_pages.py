@@ -50,7 +50,7 @@ def page_of(
         width=drawn.width,
         height=drawn.height,
         importance=max(turns[segment.turn].importance for segment in drawn.segments),
-        last_said=turns[drawn.last_turn].created_at,
+        last_said=turns[drawn.last_turn].said_at,
         fill=drawn.fill,
         missing_glyphs=drawn.missing_glyphs,
         canvas=drawn.canvas,

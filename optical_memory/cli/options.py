@@ -46,7 +46,17 @@ def given(command: typer.Context, name: str) -> str | None:
 
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON on standard output, characters beyond ASCII as they are."""
-    print(json.dumps(value, ensure_ascii=False))
+    print(json_line(value))
+
+
+def json_line(value: Any) -> str:
+    """Return a value as one line of JSON, characters beyond ASCII as they are; all escaped if half a surrogate pair is among them."""
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return line
 
 
 def stop(message: str, code: int) -> NoReturn:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..text.labels import label_text
+from .options import json_line
 
 if TYPE_CHECKING:
     from ..context.context import Context
@@ -70,15 +71,24 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         yield lambda steps: bar.advance(task, steps)
 
 
+def turn_line(turn: Turn) -> str:
+    """A turn as one line of JSON."""
+    try:
+        return turn.model_dump_json()
+    except ValueError:  # half a surrogate pair
+        return json_line(turn.model_dump(mode="json"))
+
+
 def turns_as_text(turns: Sequence[Turn]) -> str:
     """Each turn under a line with its number, speaker and time."""
     return "".join(f"{_head(turn)}\n{printable(turn.text)}\n\n" for turn in turns)
 
 
 def _head(turn: Turn) -> str:
-    when = f" · {turn.created_at:%Y-%m-%d %H:%M}" if turn.created_at else ""
+    when = f" · {turn.said_at:%Y-%m-%d %H:%M}" if turn.said_at else ""
     who = f"{turn.role} {label_text(turn.name)}" if turn.name else turn.role
-    return f"#{turn.number} {who}{when}{' · pinned' if turn.pinned else ''}"
+    marks = f"{' · failed' if turn.reports_failure else ''}{' · pinned' if turn.pinned else ''}"
+    return f"#{turn.number} {who}{when}{marks}"
 
 
 def context_as(given: Context, form: str) -> str:
@@ -86,7 +96,7 @@ def context_as(given: Context, form: str) -> str:
     if form == "text":
         return _context_text(given)
     if form == "json":
-        return json.dumps(_context_dict(given), ensure_ascii=False)
+        return json_line(_context_dict(given))
     if form in ("openai", "anthropic"):
         from ..context.messages import openai_anthropic as messages
 

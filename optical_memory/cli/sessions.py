@@ -39,11 +39,13 @@ def append(
     as_json: AsJson = False,
 ) -> None:
     """Append one turn and print its number."""
+    from .output import turn_line
+
     content = sys.stdin.read() if text == "-" else text
     message = {"role": role, "content": content, "id": id, "name": name, "pinned": pin}
     with _open(session, store, tenant, redact=redact) as memory:
         turn = memory.append({key: value for key, value in message.items() if value is not None})
-    print(turn.model_dump_json() if as_json else f"#{turn.number}")
+    print(turn_line(turn) if as_json else f"#{turn.number}")
 
 
 def import_(
@@ -111,13 +113,13 @@ def show(
 ) -> None:
     """Print one turn word for word, or what stands on one page."""
     from ..pages.tiers import Tier
-    from .output import page_as_dict, page_as_text, turns_as_text
+    from .output import page_as_dict, page_as_text, turn_line, turns_as_text
 
     with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
         _need_turns(memory, session)
         if what[:1] in "#t":
             turns = memory.recall([_number(what[1:], what)])
-            print(turns[0].model_dump_json() if as_json else turns_as_text(turns))
+            print(turn_line(turns[0]) if as_json else turns_as_text(turns))
             return
         page = _page(memory, _number(what.removeprefix("p"), what))
         if save:

@@ -30,6 +30,7 @@ class Conversation:
         title: what the export calls it.
         created_at: when it began; messages without a time get that of the message before them, the first this one.
         place: where it stands in its document, for errors.
+        parent: the id of the conversation that this one is an aside of.
         exact: the messages are taken as they are: no id or call is made up, and what is wrong in them is an error.
     """
 
@@ -38,6 +39,7 @@ class Conversation:
     title: str = ""
     created_at: datetime | None = None
     place: str = ""
+    parent: str = ""
     exact: bool = False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
@@ -16,7 +17,9 @@ from .completing import completed
 from .registry import formats as known_formats
 from .sources import SUFFIXES, Container, JsonDocument, open_container
 
-__all__ = ["Found", "Source", "opened", "read_conversations"]
+__all__ = ["Found", "Source", "errors_of", "opened", "read_conversations"]
+
+_OF_ANOTHER_KIND = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +54,34 @@ class Source:
             for number, conversation in enumerate(_guarded(format, document), 1):
                 own = conversation.id or "-".join(filter(None, (stem, str(number) if number > 1 else "")))
                 yield Found(conversation, format.name, document.name, own)
+            document.release()
 
 
 def _guarded(format: Format, document: JsonDocument) -> Iterator[Conversation]:
-    """Conversations of a document; a value of another kind than the format has there is an error of the file, not of the program."""
-    try:
+    """Conversations of a document; errors name it."""
+    with errors_of(document.name, format.name):
         yield from format.conversations(document)
-    except InvalidTurn:
-        raise
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as exc:
-        raise InvalidTurn(f"{document.name} is not as the format {format.name!r} has it: {type(exc).__name__}: {said(exc)}") from exc
+
+
+@contextmanager
+def errors_of(where: str, format: str) -> Iterator[None]:
+    """Name the file in errors. A value of another kind than the format has there is an error of the file, not of the program."""
+    try:
+        yield
+    except InvalidTurn as exc:
+        if where in str(exc):
+            raise
+        raise InvalidTurn(f"{where}, {exc}") from exc
+    except _OF_ANOTHER_KIND as exc:
+        raise InvalidTurn(f"{where} is not as the format {format!r} has it: {type(exc).__name__}: {said(exc)}") from exc
+
+
+def _recognises(format: Format, document: JsonDocument) -> bool:
+    document.head  # noqa: B018  # what is no JSON is said here, and once
+    try:
+        return format.recognise(document)
+    except _OF_ANOTHER_KIND:
+        return False
 
 
 def opened(source: str | os.PathLike[str] | IO[bytes], formats: Sequence[Format] | None = None, label: str | None = None) -> Source:
@@ -84,17 +105,21 @@ def _recognised(container: Container, asked: Sequence[Format]) -> Iterable[tuple
         if name and not (name.lower().endswith(SUFFIXES) and container.size(name)):
             continue
         document = JsonDocument(container, name)
-        if format := next((format for format in asked if format.recognise(document)), None):
+        if format := next((format for format in asked if _recognises(format, document)), None):
             found.append((document, format))
         else:
             strangers.append(document)
-    companions = [
-        pattern for format in {format.name: format for _, format in found}.values() for pattern in getattr(format, "companions", ())
-    ]
-    for stranger in strangers:
-        if not any(fnmatch(PurePosixPath(stranger.path).name, pattern) for pattern in companions):
-            raise UnknownExport(stranger.name, _held(stranger), [format.name for format in asked])
+        document.release()
+    found_formats = list({format.name: format for _, format in found}.values())
+    unknown = [stranger for stranger in strangers if not _is_companion(stranger, found_formats)]
+    for stranger in sorted(unknown, key=lambda stranger: _is_companion(stranger, asked)):
+        raise UnknownExport(stranger.name, _held(stranger), [format.name for format in asked])
     return found
+
+
+def _is_companion(document: JsonDocument, formats: Iterable[Format]) -> bool:
+    name = PurePosixPath(document.path).name
+    return any(fnmatch(name, pattern) for format in formats for pattern in getattr(format, "companions", ()))
 
 
 def _held(document: JsonDocument) -> str:
@@ -113,7 +138,6 @@ def read_conversations(source: str | os.PathLike[str] | IO[bytes], *, formats: S
     """
     for found in opened(source, formats).found():
         conversation = replace(found.conversation, id=found.key) if not found.conversation.id else found.conversation
-        try:
-            yield replace(conversation, messages=completed(conversation, found.format))
-        except InvalidTurn as exc:
-            raise InvalidTurn(f"{found.where}: {exc}") from exc
+        with errors_of(found.where, found.format):
+            messages = completed(conversation, found.format)
+        yield replace(conversation, messages=messages)

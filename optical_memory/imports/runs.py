@@ -89,7 +89,7 @@ def chat_messages(value: Any, role: str = "user") -> list[Message]:
             return [made for one in value for made in chat_messages(one, role)]
         if all(is_mapping_with(one, "message") and "role" not in one for one in value):  # choices, generations
             return [made for one in value for made in chat_messages(one["message"], role)]
-        if all(isinstance(one, Mapping) and ("role" in one or "kwargs" in one or "data" in one) for one in value):
+        if all(isinstance(one, Mapping) and _is_message(one) for one in value):
             return [made for one in value for made in chat_message(one, role)]
         return [message(role, blocks_of(value))]
     if isinstance(value, Mapping):
@@ -99,6 +99,12 @@ def chat_messages(value: Any, role: str = "user") -> list[Message]:
         if "role" in value or "content" in value or "kwargs" in value or "parts" in value:
             return list(chat_message(value, role))
     return [message(role, as_text(value))]
+
+
+def _is_message(value: Mapping[str, Any]) -> bool:
+    from .formats import langchain  # it has a message of its own, which this reads
+
+    return "role" in value or langchain.is_message(value)
 
 
 def chat_message(value: Mapping[str, Any], role: str = "user") -> Iterable[Message]:

@@ -14,13 +14,14 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
 from ..errors import InvalidTurn
 from ..text.excerpts import said
 from .base import Shape
-from .splitting import Text, array_items, lines
+from .splitting import Text, array_items, lines, stacked_values
 
 __all__ = ["Container", "JsonDocument", "open_container"]
 
@@ -155,17 +156,31 @@ class JsonDocument:
         self.path = path
         self.name = f"{container.label}/{path}" if path else container.label
         self._container = container
+        self._is_stacked = False  # values over several lines each, one after another
+        self._beginning: tuple[Shape, list[Any]] | None = None
 
-    @cached_property
     def _looked(self) -> tuple[Shape, list[Any]]:
+        if self._beginning is None:
+            self._beginning = self._look()
+        return self._beginning
+
+    def release(self) -> None:
+        """Forget what was read of it; it is read again when it is asked for."""
+        self._beginning = None
+
+    def _look(self) -> tuple[Shape, list[Any]]:
         with self._container.open(self.path) as stream, _readable(self.name):
             text = Text(stream, self.name)
             first = text.peek()
             if first == "[" and not _is_line(text):
                 return "array", _beginning(array_items(text), text)
             value = text.value("the text")
+            self._is_stacked = "\n" in text.held[: text.at].strip()
             if not text.peek():
+                self._is_stacked = False
                 return "object", [value]
+            if self._is_stacked:
+                return "lines", [value, *islice(stacked_values(text), HEAD_ITEMS - 1)]
         return "lines", self._first_lines()
 
     def _first_lines(self) -> list[Any]:
@@ -179,22 +194,25 @@ class JsonDocument:
 
     @property
     def shape(self) -> Shape:
-        return self._looked[0]
+        return self._looked()[0]
 
     @property
     def head(self) -> Sequence[Any]:
-        return self._looked[1]
+        return self._looked()[1]
 
     def items(self) -> Iterator[tuple[str, Any]]:
+        shape, head = self._looked()  # before the file is opened: a stream has one place
+        if shape == "object":
+            yield "the object", head[0]
+            return
         with self._container.open(self.path) as stream, _readable(self.name):
-            if self.shape == "array":
-                text = Text(stream, self.name)
-                text.peek()
-                yield from ((f"item {number}", value) for number, value in enumerate(array_items(text), 1))
-            elif self.shape == "lines":
+            if shape == "lines" and not self._is_stacked:
                 yield from ((f"line {number}", value) for number, value in lines(stream, self.name))
-            else:
-                yield "the object", self.head[0]
+                return
+            text = Text(stream, self.name)
+            text.peek()
+            values = stacked_values(text) if self._is_stacked else array_items(text)
+            yield from ((f"item {number}", value) for number, value in enumerate(values, 1))
 
     def attachment(self, name: str) -> tuple[str, bytes] | None:
         if not name or not self.path:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from ..errors import InvalidTurn
 from ..text.excerpts import excerpt, said
 
-__all__ = ["MOST_ITEM", "Text", "array_items", "lines"]
+__all__ = ["MOST_ITEM", "Text", "array_items", "lines", "stacked_values"]
 
 CHUNK = 1 << 20  # bytes read at once
 MOST_ITEM = 512 << 20  # characters of one item; more is refused
@@ -32,38 +32,38 @@ class Text:
         self.at = 0  # place in `held`
         self.ended = False
         self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self._bytes = 0
         self._lines = 1  # line feeds before `held`, and one
 
-    def more(self, least: int = CHUNK) -> bool:
-        """Read on, forgetting what was passed; false at the end."""
+    def more(self, least: int | None = None) -> bool:
+        """Read on by `least` characters or more, forgetting what was passed; false at the end."""
+        wanted = CHUNK if least is None else least
         if self.ended:
             return False
         self._lines += self.held.count("\n", 0, self.at)
         pieces = [self.held[self.at :]]
         self.at = 0
         got = 0
-        while got < least and not self.ended:
+        while got < wanted and not self.ended:
             data = self._stream.read(CHUNK)
             self.ended = not data
             text, problem = self._text(data)
             if problem:
-                raise InvalidTurn(f"{self.name} is not UTF-8 text: {problem}")
-            if not self._bytes:
-                text = text.removeprefix("\ufeff")
+                line = self._lines + sum(piece.count("\n") for piece in pieces) + data.count(b"\n", 0, max(problem[1] - self._bytes, 0))
+                raise InvalidTurn(f"{self.name} is not UTF-8 text: byte {problem[0]:#04x} at {problem[1]} (line {line})")
             self._bytes += len(data)
             pieces.append(text)
             got += len(text)
         self.held = "".join(pieces)
         return got > 0
 
-    def _text(self, data: bytes) -> tuple[str, str]:
+    def _text(self, data: bytes) -> tuple[str, tuple[int, int] | None]:
         before = len(self._decoder.getstate()[0])  # bytes of a character whose rest is in `data`
         try:
-            return self._decoder.decode(data, final=not data), ""
+            return self._decoder.decode(data, final=not data), None
         except UnicodeDecodeError as exc:
-            return "", f"byte {exc.object[exc.start]:#04x} at {self._bytes - before + exc.start}"
+            return "", (exc.object[exc.start], self._bytes - before + exc.start)
 
     def peek(self) -> str:
         """The next character that is no space, without passing it; empty at the end."""
@@ -109,7 +109,8 @@ def _decoded(text: str, start: int, ended: bool) -> tuple[Any, int, str]:
         return (None, exc.pos, exc.msg) if ended or not cut else (None, 0, "")
     except (ValueError, RecursionError) as exc:  # a number of more digits than Python converts, or values too deep in each other
         return None, start, said(exc)
-    return (value, end, "") if end < len(text) or ended else (None, 0, "")  # a number may go on
+    is_cut = isinstance(value, int | float) and end > len(text) - _NEAR  # of `-1.5e3`, `-1` and `-1.5` are numbers too
+    return (value, end, "") if ended or not (is_cut or end == len(text)) else (None, 0, "")
 
 
 def array_items(text: Text) -> Iterator[Any]:
@@ -130,6 +131,14 @@ def array_items(text: Text) -> Iterator[Any]:
             number += 1
     if text.peek():
         raise text.misplaced("nothing", "after the end of the array")
+
+
+def stacked_values(text: Text) -> Iterator[Any]:
+    """JSON values one after another, each over as many lines as it takes. Raises `InvalidTurn` with the value's number and line."""
+    number = 1
+    while text.peek():
+        yield text.value(f"item {number}")
+        number += 1
 
 
 def lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, Any]]:

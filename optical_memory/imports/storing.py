@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
-from ..errors import InvalidTurn, UnknownToolCall
+from ..errors import UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
 from ..stores.base import SessionId, Store, open_store
 from ..text.excerpts import excerpt
 from ..turns.turn import Turn
-from .base import Format, Message
+from .base import Conversation, Format, Message
 from .completing import ROWS, completed, turns_of
-from .reading import Found, Source, opened
+from .reading import Found, Source, errors_of, opened
 
 __all__ = ["Imported", "import_into"]
 
@@ -60,8 +60,8 @@ def import_into(
     Args:
         store: a store's URL, or a store; the SQLite file in the user's data folder if None.
         source: a file of JSON or JSON lines, a zip archive or a folder of them, or a binary stream that can be sought in.
-        session: the session of the only conversation; the beginning of the names (`session/id`) if there are several. By default
-            a session is named `format/id`, and a conversation without an id goes into `default`.
+        session: the session of the only conversation; the beginning of the names (`session/id`) if there are several, and of those
+            of its asides. By default a session is named `format/id`, and a conversation without an id goes into `default`.
         formats: the formats to ask, in order; all that `formats()` gives by default.
         redact: mask secrets before a turn is stored.
         label: the source's name in errors.
@@ -70,11 +70,11 @@ def import_into(
     Raises `UnknownExport` or `InvalidTurn`, with the file and the place, before anything is stored; `OSError`, `StoreError`.
     """
     read = opened(source, formats, label)
-    count, strangers = _checked(read, progress)
+    count, mains, strangers = _checked(read, progress)
     owned = store is None or isinstance(store, str)
     target = open_store(store) if store is None or isinstance(store, str) else store
     try:
-        naming = _Naming(target, tenant, session, many=count > 1)
+        naming = _Naming(target, tenant, session, many=(mains or count) > 1)
         _refuse(strangers, naming, target, tenant)
         done: list[Imported] = []
         for found in read.found():
@@ -95,9 +95,9 @@ class _Stranger:
     message: int
 
 
-def _checked(read: Source, progress: Callable[[str, int, int | None], None]) -> tuple[int, list[_Stranger]]:
-    """Read everything, so that whatever is wrong is said before anything is stored. Returns the number of conversations."""
-    count = 0
+def _checked(read: Source, progress: Callable[[str, int, int | None], None]) -> tuple[int, int, list[_Stranger]]:
+    """Read everything, so that whatever is wrong is said before anything is stored. Returns how many conversations there are, and mains."""
+    count = mains = 0
     strangers: list[_Stranger] = []
     for count, found in enumerate(read.found(), 1):
         made: set[str] = set()
@@ -105,8 +105,9 @@ def _checked(read: Source, progress: Callable[[str, int, int | None], None]) -> 
             nameless = replace(found, conversation=replace(found.conversation, messages=()))
             strangers += [_Stranger(nameless, call, place) for call in turn.answered_calls if call not in made]
             made.update(call.id for call in turn.tool_calls)
+        mains += not found.conversation.parent
         progress("reading", count, None)
-    return count, strangers
+    return count, mains, strangers
 
 
 def _refuse(strangers: Sequence[_Stranger], naming: _Naming, store: Store, tenant: str) -> None:
@@ -121,10 +122,8 @@ def _refuse(strangers: Sequence[_Stranger], naming: _Naming, store: Store, tenan
 
 def _complete(found: Found, stored: Mapping[str, Any]) -> list[Message]:
     """The messages of a conversation with their ids, less the rows that are `stored` (ids of turns, and what their import noted)."""
-    try:
+    with errors_of(found.where, found.format):
         return completed(found.conversation, found.format, stored)
-    except InvalidTurn as exc:
-        raise InvalidTurn(f"{found.where}: {exc}") from exc
 
 
 class _Naming:
@@ -134,6 +133,9 @@ class _Naming:
         self._store, self._tenant, self._session, self._many = store, tenant, session, many
 
     def name_of(self, found: Found) -> str:
+        if (parent := found.conversation.parent) and self._session is not None:
+            main = replace(found, conversation=Conversation(parent, ()), key=parent)
+            return f"{self.name_of(main)}/{found.key.removeprefix(f'{parent}/')}"
         if self._session is None:
             if found.conversation.id or (self._many and found.key):
                 return f"{found.format}/{found.key}"

@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from pydantic_core import PydanticSerializationError
+
 from ..archive.codec import decode_pages
 from ..archive.page_runs import PageRun
 from ..archive.undrawn import PREFIX as UNDRAWN
@@ -256,7 +258,11 @@ class _MessageListStore:
 
 def _digest(turn: Turn) -> str:
     """Hash the content of a turn."""
-    said = turn.model_dump_json(exclude={"id", "number", "created_at", "metadata"})
+    left_out = {"id", "number", "created_at", "metadata"}
+    try:
+        said = turn.model_dump_json(exclude=left_out)
+    except PydanticSerializationError:  # half a surrogate pair
+        said = json.dumps(turn.model_dump(exclude=left_out), default=str)
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -20,7 +20,7 @@ from ..stores.base import SessionId, Store, open_store
 from ..text.excerpts import excerpt, masking
 from ..turns.from_messages import TurnLike, turn_of
 from ..turns.redaction import redacted_turns
-from ..turns.turn import Turn
+from ..turns.turn import IMPORTED, UNDATED, Turn
 from ..verification.base import Verification
 from ..worker_threads import in_thread
 from .context_builder import ContextBuilder
@@ -349,5 +349,8 @@ def _place(place: int, of: int) -> str:
 
 
 def _completed(turn: Turn) -> Turn:
-    """Fill in id and time, and clear the number."""
+    """Fill in id and time, and clear the number. An imported turn without a time is marked: the day of the import is not its day."""
+    note = turn.metadata.get(IMPORTED)
+    if turn.created_at is None and isinstance(note, dict):
+        turn = turn.model_copy(update={"metadata": {**turn.metadata, IMPORTED: {**note, UNDATED: True}}})
     return turn.model_copy(update={"number": 0, "id": turn.id or uuid.uuid4().hex, "created_at": turn.created_at or datetime.now(UTC)})

@@ -38,7 +38,7 @@ class Period:
         return self.since is not None or self.until is not None
 
     def __contains__(self, turn: Turn) -> bool:
-        moment = turn.created_at
+        moment = turn.said_at
         if moment is None:
             return not self.bounded
         return (self.since is None or moment >= _zoned(self.since)) and (self.until is None or moment < _zoned(self.until))

@@ -11,7 +11,7 @@ from datetime import datetime
 from ..turns.attachments import NO_IMAGES, ImageLoad
 from ..turns.parts import TurnPart
 from ..turns.repeated import RepeatedTurn
-from ..turns.turn import Turn
+from ..turns.turn import AnyPart, OtherContent, ReasoningContent, Turn
 from .tiers import Tier
 
 __all__ = ["Box", "Page", "PageStyle", "Reference", "Segment", "drawn_form", "referents_of", "run_key"]
@@ -191,7 +191,8 @@ def referents_of(pages: Iterable[Page]) -> dict[int, int]:
 
 def drawn_form(turn: Turn) -> dict[str, object]:
     """Return the parts of a turn that are drawn, as plain JSON: no id, no time, no metadata."""
-    drawn = [part.model_dump(mode="json") for part in turn.parts if part.type != "reasoning"]
+    content = [_drawn_part(part) for part in turn.parts if not isinstance(part, ReasoningContent) or part.text]
+    beside = [[part.type, part.text] for part in turn.drawn if isinstance(part, ReasoningContent | OtherContent)] if turn.extra else []
     reference = {"same_as": turn.same_as} if isinstance(turn, RepeatedTurn) else {}
     place = {"part": [turn.section, turn.part, turn.of]} if isinstance(turn, TurnPart) else {}
     return {
@@ -200,10 +201,16 @@ def drawn_form(turn: Turn) -> dict[str, object]:
         "number": turn.number,
         "role": turn.role,
         "name": turn.name,
-        "content": turn.content if isinstance(turn.content, str) else drawn,
+        "content": turn.content if isinstance(turn.content, str) else content,
         "calls": [[call.id, call.name, call.arguments] for call in turn.tool_calls],
         "answers": turn.answered_calls,  # a result's head has the name of its tool, found by the call's id
+        **({"beside": beside} if beside else {}),
+        **({"failed": True} if turn.failed else {}),
     }
+
+
+def _drawn_part(part: AnyPart) -> dict[str, object]:
+    return {"type": part.type, "text": part.text} if isinstance(part, ReasoningContent | OtherContent) else part.model_dump(mode="json")
 
 
 def run_key(renderer: str, fingerprint: str, style: PageStyle, exchanges: Sequence[Sequence[Sequence[Turn]]]) -> str:

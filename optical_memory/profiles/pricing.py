@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ..text.token_count import TokenCounter, open_counter
 from ..turns.attachments import NO_IMAGES, ImageLoad, image_load, image_size
 from ..turns.turn import Turn
+from .opaque_costs import opaque_tokens
 from .profile import ReaderProfile
 
 __all__ = ["Pricing"]
@@ -43,7 +44,7 @@ class Pricing:
         return self.count(text) + self.profile.message_tokens if text else 0
 
     def cost(self, turn: Turn) -> int:
-        """Tokens of `turn` sent as text: words, calls, pictures at the reader's price, and the message around them."""
+        """Tokens of `turn` sent as text: words, calls, pictures and files at the reader's price, and the message around them."""
         cost = self._costs.get(turn.id)
         if cost is None:
             if len(self._costs) >= REMEMBERED:
@@ -75,4 +76,5 @@ class Pricing:
     def _cost(self, turn: Turn) -> int:
         words = self.count(turn.text) + (self.count(turn.name) if turn.name else 0)
         images = sum(self.profile.picture_tokens(*image_size(image)) for image in turn.images)
-        return words + images + TOKENS_PER_CALL * len(turn.tool_calls) + self.profile.message_tokens
+        opaque = sum(opaque_tokens(data, self.profile) for data in turn.opaque)
+        return words + images + opaque + TOKENS_PER_CALL * len(turn.tool_calls) + self.profile.message_tokens

@@ -5,7 +5,6 @@ Output is parsed by patterns and never evaluated. Malformed output gives a best 
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,18 +13,13 @@ from typing import Literal
 from ..errors import UnknownName
 from ..pages.page import Box
 from ..text.excerpts import excerpt
+from .tables import Table, tables_of
 
 __all__ = ["TASKS", "GroundedBox", "ParsedPage", "Table", "Task", "parse_output", "tables_of", "task_of"]
-
-Table = tuple[tuple[str, ...], ...]
 
 SCALE = 999  # coordinates run from 0 to this, whatever the picture's size (published inference code: `x / 999 * width`)
 TAG = re.compile(r"<\|(/?)(ref|det)\|>")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-CELL_TAG = re.compile(r"<(/?)(table|tr|td|th)\b([^<>]*)>", re.IGNORECASE)
-SPAN = re.compile(r"(rowspan|colspan)\s*=\s*[\"']?(\d{1,3})", re.IGNORECASE)
-ANY_TAG = re.compile(r"<[^<>]*>")
-MOST_CELLS = 50_000  # of one table, spans written out; more are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +76,7 @@ class ParsedPage:
     Attributes:
         text: the output without its grounding tags; Markdown for the task `markdown`.
         boxes: in the order of the output.
-        tables: rows of cells of each HTML table, spans written out.
+        tables: rows of cells of each table, in HTML or Markdown, spans written out.
         warnings: one for each malformed part.
         raw: the output, unchanged.
     """
@@ -236,70 +230,3 @@ def _pixels(corners: Sequence[float], size: tuple[int, int]) -> Box:
     top, bottom = (int(value / SCALE * height) for value in sorted(corners[1::2]))
     left, top = min(left, width - 1), min(top, height - 1)
     return Box(left, top, max(1, right - left), max(1, bottom - top))
-
-
-def tables_of(text: str) -> Iterator[Table]:
-    """Rows of cells of every HTML table, as text; a cell that spans rows or columns stands in each of them."""
-    table: _TableReading | None = None
-    cell: tuple[int, str] | None = None  # where its text begins, and its attributes
-    for match in CELL_TAG.finditer(text):
-        closing, name, attributes = match[1], match[2].lower(), match[3]
-        if cell and table:
-            table.add(_plain(text[cell[0] : match.start()]), attributes=cell[1])
-        cell = None
-        if name == "table":
-            if table and table.rows:
-                yield table.rectangle()
-            table = None if closing else _TableReading()
-        elif name == "tr" and not closing and table:
-            table.begin_row()
-        elif name in ("td", "th") and not closing:
-            cell = match.end(), attributes
-    if table and table.rows:  # the output was cut off
-        yield table.rectangle()
-
-
-class _TableReading:
-    """Rows as they are said, spans written out."""
-
-    def __init__(self) -> None:
-        self.rows: list[list[str]] = []
-        self._hanging: dict[int, tuple[int, str]] = {}  # column -> rows below that a cell still reaches, its text
-        self._room = MOST_CELLS
-
-    def begin_row(self) -> None:
-        self._fill()
-        self.rows.append([])
-
-    def add(self, said: str, *, attributes: str) -> None:
-        if not self.rows:
-            self.rows.append([])
-        spans = {name.lower(): max(1, int(count)) for name, count in SPAN.findall(attributes)}
-        for _ in range(spans.get("colspan", 1)):
-            self._fill()
-            if (down := spans.get("rowspan", 1) - 1) > 0:
-                self._hanging[len(self.rows[-1])] = (down, said)
-            self._put(said)
-
-    def rectangle(self) -> Table:
-        self._fill()
-        rows = [row for row in self.rows if row]
-        width = min(max(map(len, rows), default=0), MOST_CELLS // max(1, len(rows)))
-        return tuple(tuple(row[:width] + [""] * (width - len(row))) for row in rows)
-
-    def _fill(self) -> None:
-        """The places of this row that cells of earlier rows reach down to."""
-        while self.rows and self._hanging.get(len(self.rows[-1]), (0, ""))[0] > 0 and self._room > 0:
-            column = len(self.rows[-1])
-            down, said = self._hanging[column]
-            self._hanging[column] = (down - 1, said)
-            self._put(said)
-
-    def _put(self, said: str) -> None:
-        if self._room > 0:
-            self.rows[-1].append(said)
-            self._room -= 1
-
-
-def _plain(cell: str) -> str:
-    return " ".join(html.unescape(ANY_TAG.sub(" ", cell)).split())

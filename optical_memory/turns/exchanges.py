@@ -55,7 +55,7 @@ def open_calls(turns: Sequence[Turn]) -> list[str]:
         for call_id in turn.answered_calls:
             if call_id in waiting:
                 waiting.remove(call_id)
-        waiting += [call.id for call in turn.tool_calls]
+        waiting += turn.waiting_calls
     return waiting
 
 
@@ -70,6 +70,6 @@ def _last_members(turns: Sequence[Turn]) -> dict[int, int]:
         for call_id in turn.answered_calls:
             if callers := waiting.get(call_id):
                 last[callers.pop()] = position
-        for call in turn.tool_calls:
-            waiting.setdefault(call.id, []).append(position)
+        for call_id in turn.waiting_calls:
+            waiting.setdefault(call_id, []).append(position)
     return last

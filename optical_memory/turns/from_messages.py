@@ -1,8 +1,9 @@
-"""Convert chat messages to turns: the shapes of OpenAI (chat and responses), Anthropic, LangChain's plain dicts, and `(role, content)`."""
+"""Convert chat messages to turns: the shapes of OpenAI (chat and responses), Anthropic, LangChain's plain dicts, user interfaces'
+(AI SDK), Gemini's contents, and `(role, content)`. This is the one place where a message becomes a turn.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,16 +13,21 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from ..errors import InvalidTurn, UnsupportedContent
+from ..errors import InvalidTurn
 from ..text.excerpts import excerpt, said, shape
-from .turn import Content, ImageContent, Part, ReasoningContent, Role, TextContent, ToolCall, ToolResultContent, Turn
+from .block_words import beside_content, words_of
+from .content import call_of, content_of
+from .turn import Role, ToolResultContent, Turn
 
 __all__ = ["TurnLike", "turn_of"]
 
 TurnLike = Turn | Mapping[str, Any] | tuple[str, Any]
 
 _OWN_FIELDS = {"id", "role", "content", "name", "tool_calls", "tool_call_id", "created_at", "importance", "pinned", "metadata"}
-_ROLE_ALIASES = {"human": "user", "ai": "assistant"}
+_ROLE_ALIASES = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
+_TIMES = ("timestamp", "createdAt", "create_time", "created", "createTime", "sent_at", "sentAt", "date", "ts", "time")
+EARLIEST = 100_000_000  # seconds since 1970 of the earliest time that a number under another name than `created_at` can mean: 1973
+_UNSAID = {"model", "usage", "status", "stop_reason", "finish_reason", "parentId", "session_id", "conversation_id", "object"}
 
 
 def turn_of(message: TurnLike) -> Turn:
@@ -46,14 +52,25 @@ def _problem(exc: ValidationError) -> str:
 
 
 def _from_mapping(message: Mapping[str, Any]) -> Turn:
-    role = _role(message.get("role"))
-    content, inline_calls = _content(message.get("content"))
-    calls = tuple(_call(call) for call in message.get("tool_calls") or ()) + inline_calls
+    role = _role(message)
+    content_given, used = _said(message)
+    own_calls = [call_of(call) for call in message.get("tool_calls") or ()]
+    legacy = message.get("function_call")
+    if isinstance(legacy, Mapping) and not own_calls:  # of 2023: a call without an id, answered by a message of role `function`
+        own_calls = [call_of({"id": _legacy_id(legacy.get("name")), **legacy})]
+        used = (*used, "function_call")
+    content, calls = content_of(content_given, own_calls, role=role)
     call_id = message.get("tool_call_id")
+    if role == "tool" and not call_id and message.get("role") == "function":
+        call_id = _legacy_id(message.get("name"))
     if role == "tool" and not call_id and not any(isinstance(part, ToolResultContent) for part in content):
         raise InvalidTurn(f"a tool message needs the tool_call_id that it answers; got {shape(message)}")
     if calls and role != "assistant":
         raise InvalidTurn(f"only an assistant message can call tools; this one has role {excerpt(role)}")
+    created_at, read = _created_at(message)
+    extra = {key: value for key, value in message.items() if key not in _OWN_FIELDS and key not in used and key != read}
+    if not content and not calls and "content" not in message:
+        _refuse_silence(message, extra)
     own = {key: message[key] for key in ("name", "importance", "pinned", "metadata") if message.get(key) is not None}
     return Turn(
         id=_id(message.get("id")),
@@ -61,18 +78,68 @@ def _from_mapping(message: Mapping[str, Any]) -> Turn:
         content=content,
         tool_calls=calls,
         tool_call_id=call_id,
-        created_at=_time(message.get("created_at")),
-        extra={key: value for key, value in message.items() if key not in _OWN_FIELDS},
+        created_at=created_at,
+        extra=extra,
         **own,
     )
 
 
-def _role(value: object) -> Role:
+def _said(message: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
+    """Return what a message says, and the keys beside `content` that it was read from: `parts`, and what the AI SDK 4 keeps apart."""
+    content, parts = message.get("content"), message.get("parts")
+    used: list[str] = []
+    if isinstance(parts, Sequence) and not isinstance(parts, str | bytes) and parts:
+        if not content or (isinstance(content, str) and content in "\n".join(words_of(part) for part in parts)):
+            content = list(parts)
+            used.append("parts")
+        elif isinstance(content, str):
+            content = [content, *(part for part in parts if not isinstance(part, str) and part.get("type") != "text")]
+            used.append("parts")
+    more: list[Any] = []
+    for key, kind in (("toolInvocations", "tool-invocation"), ("experimental_attachments", "file")):
+        items = message.get(key)
+        if isinstance(items, list) and not used:
+            more += [{"type": kind, "toolInvocation": item} if kind == "tool-invocation" else {"type": kind, **item} for item in items]
+            used.append(key)
+        elif isinstance(items, list) and key == "toolInvocations":
+            used.append(key)  # the parts have them
+    if more:
+        content = [*([content] if isinstance(content, str) and content else content or []), *more]
+    return content, tuple(used)
+
+
+def _refuse_silence(message: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+    """Raise `InvalidTurn` for a message whose words, if it has any, stand under keys that are not known."""
+    unread = {key for key, value in extra.items() if value and isinstance(value, str | list | Mapping)} - _UNSAID
+    if unread and not any(beside_content(extra)):
+        raise InvalidTurn(f"a message has no content but {shape({key: extra[key] for key in sorted(unread)})}; pass its words as `content`")
+
+
+def _legacy_id(name: object) -> str:
+    return f"function-{name}"
+
+
+def _created_at(message: Mapping[str, Any]) -> tuple[datetime | None, str]:
+    """Return the time of a message, and the key it was read from if that is another name of `created_at`. What is no time stays."""
+    if message.get("created_at") is not None:
+        return _time(message["created_at"]), ""
+    metadata = message.get("metadata")
+    for fields in (message, metadata if isinstance(metadata, Mapping) else {}):
+        for key in _TIMES:
+            moment = _parsed_time(_stamp(fields.get(key)))
+            if moment is not None:
+                return moment if moment.tzinfo else moment.replace(tzinfo=UTC), key if fields is message else ""
+    return None, ""
+
+
+def _role(message: Mapping[str, Any]) -> Role:
+    value = message.get("role")
     role = _ROLE_ALIASES.get(value, value) if isinstance(value, str) else value
     for known in get_args(Role):
         if role == known:
             return known  # type: ignore[no-any-return]
-    raise InvalidTurn(f"unknown role {excerpt(value)}; known: {', '.join(get_args(Role))}")
+    of = "" if "role" in message else f" in {shape(message)}"
+    raise InvalidTurn(f"unknown role {excerpt(value)}{of}; known: {', '.join(get_args(Role))}")
 
 
 def _id(value: object) -> str:
@@ -81,6 +148,13 @@ def _id(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidTurn(f"a turn's id is a string; got {shape(value)}")
     return value
+
+
+def _stamp(value: object) -> object:
+    """Return a time as an export writes it: text with a number of seconds as the number; None for numbers too small to be a time."""
+    if isinstance(value, str) and value.replace(".", "", 1).isdigit() and len(value) > 8:
+        value = float(value)
+    return None if isinstance(value, int | float) and abs(value) < EARLIEST else value
 
 
 def _time(value: object) -> datetime | None:
@@ -96,10 +170,17 @@ def _time(value: object) -> datetime | None:
 _WRITTEN_DATES = ("%I:%M %p on %d %B, %Y", "%d %B %Y", "%d %B, %Y", "%B %d, %Y", "%d %B %Y %H:%M", "%Y/%m/%d %H:%M", "%Y/%m/%d")
 
 
+def _unit(value: float) -> int:
+    """Return how many of a number's units make a second: it may count milliseconds, microseconds or nanoseconds since 1970."""
+    return next((10**power for power, most in ((0, 1e11), (3, 1e14), (6, 1e17)) if abs(value) < most), 10**9)
+
+
 def _parsed_time(value: object) -> datetime | None:
     attempts: list[Callable[[], datetime]] = []
     if isinstance(value, int | float) and not isinstance(value, bool):
-        attempts = [lambda: datetime.fromtimestamp(value, UTC)]
+        attempts = [lambda: datetime.fromtimestamp(value / _unit(value), UTC)]
+    elif isinstance(value, datetime):
+        attempts = [lambda: value]
     elif isinstance(value, str):
         attempts = [lambda: datetime.fromisoformat(value), lambda: parsedate_to_datetime(value)]
         attempts += [partial(datetime.strptime, value, form) for form in _WRITTEN_DATES]
@@ -107,110 +188,3 @@ def _parsed_time(value: object) -> datetime | None:
         with suppress(ValueError, TypeError, OverflowError, OSError):
             return attempt()
     return None
-
-
-def _content(value: object) -> tuple[Content, tuple[ToolCall, ...]]:
-    if value is None:
-        return "", ()
-    if isinstance(value, str):
-        return value, ()
-    if isinstance(value, bytes) or not isinstance(value, Sequence):
-        raise UnsupportedContent(f"content must be text or a list of parts; got {shape(value)}")
-    calls = tuple(_call(block) for block in value if _type(block) == "tool_use")
-    return tuple(_part(block) for block in value if _type(block) != "tool_use"), calls
-
-
-def _type(block: object) -> object:
-    return block.get("type") if isinstance(block, Mapping) else None
-
-
-def _part(block: Any) -> Part:
-    if isinstance(block, str):
-        return TextContent(text=block)
-    if isinstance(block, TextContent | ImageContent | ToolResultContent | ReasoningContent):
-        return block
-    kind = _type(block)
-    if kind == "tool_result":
-        return _tool_result(block)
-    if kind in ("thinking", "redacted_thinking", "reasoning"):
-        return ReasoningContent(block=dict(block.get("block", block)))
-    return _text_or_image(block)
-
-
-def _text_or_image(block: Any) -> TextContent | ImageContent:
-    kind = _type(block)
-    if isinstance(block, str):
-        return TextContent(text=block)
-    if kind in ("text", "input_text", "output_text"):
-        return TextContent(**_rest(block, "type"))
-    if kind in ("image_url", "input_image"):
-        return _openai_image(block)
-    if kind == "image":
-        return _anthropic_image(block)
-    raise UnsupportedContent(
-        f"content part {shape(block)} is neither text nor a picture. Known types: text, input_text, output_text, image_url, input_image, "
-        "image, tool_use, tool_result, thinking. Turn other media into text first."
-    )
-
-
-def _openai_image(block: Mapping[str, Any]) -> ImageContent:
-    inner = block.get("image_url")
-    fields = dict(inner) if isinstance(inner, Mapping) else {"url": inner}
-    detail = fields.pop("detail", None) or block.get("detail") or ""
-    rest = _rest(block, "type", "image_url", "detail")
-    return ImageContent.model_validate({**rest, **_picture_source(fields.pop("url", None)), "detail": detail})
-
-
-def _anthropic_image(block: Mapping[str, Any]) -> ImageContent:
-    source = block.get("source")
-    if source is None:
-        return ImageContent(**_rest(block, "type"))
-    if not isinstance(source, Mapping) or source.get("type") not in ("base64", "url"):
-        raise UnsupportedContent(f"picture source {shape(source)} is neither base64 nor a URL")
-    rest = _rest(block, "type", "source")
-    if source["type"] == "url":
-        return ImageContent.model_validate({**rest, **_picture_source(source.get("url"))})
-    return ImageContent.model_validate({**rest, "media_type": source.get("media_type", ""), "data": source.get("data", "")})
-
-
-def _picture_source(url: object) -> dict[str, str]:
-    if not isinstance(url, str) or not url:
-        raise UnsupportedContent(f"a picture needs a URL; got {shape(url)}")
-    if not url.startswith("data:"):
-        return {"url": url}
-    head, comma, data = url[5:].partition(",")
-    media_type, *flags = head.split(";")
-    if not comma or "base64" not in flags or not media_type.startswith("image/"):
-        raise UnsupportedContent(f"data URL {excerpt(url.partition(',')[0], 48)} is no base64 picture")
-    return {"media_type": media_type, "data": data}
-
-
-def _tool_result(block: Mapping[str, Any]) -> ToolResultContent:
-    inner = block.get("content", "")
-    content = inner if isinstance(inner, str) else tuple(_text_or_image(item) for item in inner or ())
-    return ToolResultContent(
-        tool_call_id=block.get("tool_call_id") or block.get("tool_use_id") or "",
-        content=content,
-        is_error=bool(block.get("is_error", False)),
-        **_rest(block, "type", "content", "tool_use_id", "tool_call_id", "is_error"),
-    )
-
-
-def _call(call: Any) -> ToolCall:
-    """Parse a call in OpenAI's shape (`function`), Anthropic's (`input`), LangChain's (`args`), or ours."""
-    if isinstance(call, ToolCall):
-        return call
-    if not isinstance(call, Mapping):
-        raise InvalidTurn(f"a tool call is a mapping; got {shape(call)}")
-    function = call.get("function")
-    fields = dict(function) if isinstance(function, Mapping) else dict(call)
-    arguments: Any = next((fields.pop(key) for key in ("arguments", "input", "args") if key in fields), {})
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    call_id, name = call.get("id"), fields.pop("name", None)
-    if not isinstance(call_id, str) or not call_id or not isinstance(name, str):
-        raise InvalidTurn(f"a tool call needs an id and a name; got {shape(call)}")
-    return ToolCall(id=call_id, name=name, arguments=text, **_rest(call, "id", "type", "name", "function", "arguments", "input", "args"))
-
-
-def _rest(block: Mapping[str, Any], *named: str) -> dict[str, Any]:
-    return {key: value for key, value in block.items() if key not in named}

@@ -16,7 +16,7 @@ from ..errors import OpticalMemoryError, UnknownName
 from ..text.excerpts import excerpt, said
 from ..text.masking import redacted
 from ..text.secrets_in_text import Hit, LibraryRules, own_hits, own_rules
-from .turn import Content, ImageContent, Part, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from .turn import CallPlace, Content, ImageContent, OtherContent, Part, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 
 __all__ = ["Redactor", "Secrets", "redacted_turn", "redacted_turns", "redactor_of"]
 
@@ -159,6 +159,8 @@ def _content(content: Content, redact: Callable[[str], str]) -> Content:
 def _part(part: Part, redact: Callable[[str], str]) -> Part | None:
     if isinstance(part, ReasoningContent):
         return part if _data(part.block, redact) == part.block else None
+    if isinstance(part, OtherContent | CallPlace):
+        return part.model_copy(update={"block": _data(part.block, redact)}) if isinstance(part, OtherContent) else part
     changes = {key: _data(value, redact) for key, value in (part.model_extra or {}).items()}
     if isinstance(part, TextContent):
         changes["text"] = redact(part.text)

@@ -22,7 +22,7 @@ class RepeatedTurn(Turn):
 def repeated(turn: Turn, same_as: int) -> RepeatedTurn:
     """Return `turn` as a reference. Results keep their call's id, since turns are grouped by it."""
     fields = {name: getattr(turn, name) for name in Turn.model_fields}
-    return RepeatedTurn(**{**fields, "content": _emptied(turn.content), "same_as": same_as})
+    return RepeatedTurn(**{**fields, "content": _emptied(turn.content), "extra": {}, "same_as": same_as})
 
 
 def with_references(exchanges: Sequence[Exchange], same: Mapping[int, int]) -> list[Exchange]:
@@ -36,22 +36,22 @@ def with_references(exchanges: Sequence[Exchange], same: Mapping[int, int]) -> l
 
 
 def words_of_turn(turn: Turn) -> Words | None:
-    """Return what must be equal for one turn to stand for another: kind and words. None for a turn with calls, images or no words.
+    """Return what must be equal for one turn to stand for another: kind and words. None for one with calls, images, reasoning or no words.
 
     A result is the same whether it is a message of its own or a part of one; only whole messages are compared.
     """
     texts: list[tuple[str, bool]] = []
     kinds: set[str] = set()
     for part in turn.parts:
-        if isinstance(part, ReasoningContent):
+        if isinstance(part, ReasoningContent) and not part.text:
             continue
         items = _items(part) if isinstance(part, ToolResultContent) else [part]
         for item in items:
             if not isinstance(item, TextContent):
                 return None
-            texts.append((item.text, isinstance(part, ToolResultContent) and part.is_error))
+            texts.append((item.text, part.is_error if isinstance(part, ToolResultContent) else turn.failed))
         kinds.add(RESULT if isinstance(part, ToolResultContent) or turn.role == "tool" else turn.role)
-    if turn.tool_calls or len(kinds) != 1:
+    if turn.tool_calls or len(kinds) != 1 or (turn.extra and len(turn.drawn) > len(turn.parts)):
         return None
     return kinds.pop(), tuple(texts)
 

@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
+from .block_words import Opaque, beside_content, opaque_in, words_of
+
 __all__ = [
+    "IMPORTED",
+    "UNDATED",
+    "CallPlace",
     "Content",
     "ImageContent",
+    "OtherContent",
     "ReasoningContent",
     "Role",
     "TextContent",
     "ToolCall",
     "ToolResultContent",
     "Turn",
+    "is_failure",
+    "part_text",
 ]
 
+IMPORTED = "import"  # key in the metadata of an imported turn
+UNDATED = "undated"  # in it: the file does not say when it was said
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
@@ -63,23 +75,53 @@ class ImageContent(_Part):
         return base64.b64decode(self.data)
 
 
+class ReasoningContent(_Part):
+    """A provider's thinking block, stored unchanged. Its words are drawn, searched and counted; encrypted ones are counted only."""
+
+    type: Literal["reasoning"] = "reasoning"
+    block: dict[str, JsonValue]
+
+    @property
+    def text(self) -> str:
+        """The words of the block; empty if they are encrypted."""
+        return words_of({"type": "reasoning", **self.block})
+
+
+class OtherContent(_Part):
+    """A block of another kind, stored unchanged: a document, a search result, a tool that ran at the provider, a sound, a tool's JSON."""
+
+    type: Literal["other"] = "other"
+    block: dict[str, JsonValue]
+
+    @property
+    def text(self) -> str:
+        """The words of the block."""
+        return words_of(self.block)
+
+
+class CallPlace(_Part):
+    """Where in the content a call was made: `place` in `Turn.tool_calls`, from 0. Only in turns whose calls do not all come last."""
+
+    type: Literal["call"] = "call"
+    place: int
+
+
 class ToolResultContent(_Part):
     """A tool result inside a message's content list (Anthropic's shape)."""
 
     type: Literal["tool_result"] = "tool_result"
     tool_call_id: str
-    content: str | tuple[TextContent | ImageContent, ...] = ""
+    content: str | tuple[Annotated[TextContent | ImageContent | OtherContent, Field(discriminator="type")], ...] = ""
     is_error: bool = False
 
-
-class ReasoningContent(_Part):
-    """A provider's thinking block, stored unchanged. Never drawn, searched or counted."""
-
-    type: Literal["reasoning"] = "reasoning"
-    block: dict[str, JsonValue]
+    @property
+    def text(self) -> str:
+        """The words of the result."""
+        return self.content if isinstance(self.content, str) else "\n".join(part_text(part) for part in self.content)
 
 
-Part = Annotated[TextContent | ImageContent | ToolResultContent | ReasoningContent, Field(discriminator="type")]
+AnyPart = TextContent | ImageContent | ToolResultContent | ReasoningContent | OtherContent | CallPlace
+Part = Annotated[AnyPart, Field(discriminator="type")]
 Content = str | tuple[Part, ...]
 
 
@@ -91,6 +133,21 @@ class ToolCall(BaseModel):
     id: str
     name: str
     arguments: str = "{}"
+
+    @property
+    def parsed(self) -> dict[str, Any]:
+        """The arguments as an object. None at all, or `null`, are no arguments; what is no object is the argument `arguments`."""
+        text = self.arguments.strip()
+        if text in ("", "null", "None"):
+            return {}
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        return value if isinstance(value, dict) else {} if value == "" else {"arguments": self.arguments}
+
+
+Drawn = TextContent | ImageContent | ToolResultContent | ReasoningContent | OtherContent | ToolCall
 
 
 class Turn(BaseModel):
@@ -128,20 +185,30 @@ class Turn(BaseModel):
     extra: dict[str, Any] = Field(default_factory=dict)
 
     @property
-    def parts(self) -> tuple[TextContent | ImageContent | ToolResultContent | ReasoningContent, ...]:
+    def parts(self) -> tuple[AnyPart, ...]:
         """Content as parts; a plain string is one text part, an empty one none."""
         if isinstance(self.content, str):
             return (TextContent(text=self.content),) if self.content else ()
         return self.content
 
     @property
+    def drawn(self) -> tuple[Drawn, ...]:
+        """All that this turn says, in order: its parts and calls, and what stands in fields beside the content."""
+        before = beside_content(self.extra)[0] if self.extra else []
+        return (*(ReasoningContent(block=block) for block in self._unsaid(before)), *self._parts_and_calls(), *self.beside)
+
+    @property
+    def beside(self) -> tuple[OtherContent, ...]:
+        """What the message says in fields beside its content, and not in it: a refusal, a transcript, sources. Not its reasoning."""
+        after = beside_content(self.extra)[1] if self.extra else []
+        return tuple(OtherContent(block=block) for block in self._unsaid(after))
+
+    @property
     def text(self) -> str:
-        """All text of this turn: texts, tool calls as `name(arguments)`, and tool results, joined by line feeds."""
-        if isinstance(self.content, str) and not self.tool_calls:
+        """All text of this turn, joined by line feeds: texts, reasoning, tool calls as `name(arguments)`, tool results, other blocks."""
+        if isinstance(self.content, str) and not self.tool_calls and not self.extra:
             return self.content
-        pieces = [_part_text(part) for part in self.parts]
-        pieces += [f"{call.name}({call.arguments})" for call in self.tool_calls]
-        return "\n".join(piece for piece in pieces if piece)
+        return "\n".join(piece for part in self.drawn if (piece := part_text(part)))
 
     @property
     def images(self) -> tuple[ImageContent, ...]:
@@ -153,16 +220,83 @@ class Turn(BaseModel):
         return tuple(found)
 
     @property
+    def opaque(self) -> tuple[Opaque, ...]:
+        """Files, sounds and encrypted data of this turn, which are sent but have no words."""
+        before, after = beside_content(self.extra) if self.extra else ([], [])
+        blocks: list[Mapping[str, Any]] = [*before, *after]
+        for part in self.parts:
+            inner = part.content if isinstance(part, ToolResultContent) else (part,)
+            blocks += [item.block for item in inner if isinstance(item, ReasoningContent | OtherContent)]
+            blocks += [part.model_extra] if isinstance(part, TextContent) and part.model_extra else []
+        blocks += [call.model_extra for call in self.tool_calls if call.model_extra]
+        return tuple(data for block in blocks for data in opaque_in(block))
+
+    @property
+    def said_at(self) -> datetime | None:
+        """When it was said; None for an imported turn whose file does not tell. `created_at` is then the time of the import."""
+        note = self.metadata.get(IMPORTED)
+        return None if isinstance(note, dict) and note.get(UNDATED) else self.created_at
+
+    @property
+    def failed(self) -> bool:
+        """Whether this is the result of a tool call that failed."""
+        return self.role == "tool" and is_failure(self.extra)
+
+    @property
+    def reports_failure(self) -> bool:
+        """Whether a result in this turn, of whatever shape, is that of a call that failed."""
+        return self.failed or any(isinstance(part, ToolResultContent) and part.is_error for part in self.parts)
+
+    @property
     def answered_calls(self) -> tuple[str, ...]:
-        """Ids of the calls whose results are in this turn."""
-        inline = tuple(part.tool_call_id for part in self.parts if isinstance(part, ToolResultContent))
-        return (self.tool_call_id, *inline) if self.tool_call_id else inline
+        """Ids of the calls of earlier turns whose results are in this turn."""
+        own = [call.id for call in self.tool_calls]
+        inline: list[str] = []
+        for part in self.parts:
+            if isinstance(part, ToolResultContent):
+                (own.remove if part.tool_call_id in own else inline.append)(part.tool_call_id)
+        return (self.tool_call_id, *inline) if self.tool_call_id else tuple(inline)
+
+    @property
+    def waiting_calls(self) -> tuple[str, ...]:
+        """Ids of the calls that a later turn is to answer: all but those whose result is in this turn."""
+        waiting = [call.id for call in self.tool_calls]
+        for part in self.parts if waiting else ():
+            if isinstance(part, ToolResultContent) and part.tool_call_id in waiting:
+                waiting.remove(part.tool_call_id)
+        return tuple(waiting)
+
+    def _parts_and_calls(self) -> list[Drawn]:
+        said: list[Drawn] = []
+        placed: set[int] = set()
+        for part in self.parts:
+            if not isinstance(part, CallPlace):
+                said.append(part)
+            elif part.place < len(self.tool_calls):
+                said.append(self.tool_calls[part.place])
+                placed.add(part.place)
+        return [*said, *(call for place, call in enumerate(self.tool_calls) if place not in placed)]
+
+    def _unsaid(self, blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return blocks with words that the content, or a block before them, does not say already."""
+        said = [self.content] if isinstance(self.content, str) else [part.text for part in self.parts if isinstance(part, ReasoningContent)]
+        kept: list[dict[str, Any]] = []
+        for block in blocks:
+            words = words_of({"type": "reasoning", **block})
+            if words and not any(words in other for other in said):
+                kept.append(block)
+                said.append(words)
+        return kept
 
 
-def _part_text(part: TextContent | ImageContent | ToolResultContent | ReasoningContent) -> str:
-    if isinstance(part, TextContent):
-        return part.text
-    if isinstance(part, ToolResultContent):
-        inner = part.content if isinstance(part.content, str) else "\n".join(_part_text(item) for item in part.content)
-        return inner
-    return ""
+def is_failure(fields: Mapping[str, Any]) -> bool:
+    """Whether the fields of a result say that its call failed."""
+    named = str(fields.get("status") or fields.get("outcome") or "").lower() in ("error", "failed", "failure", "denied")
+    return named or any(fields.get(key) is True for key in ("is_error", "isError", "error"))
+
+
+def part_text(part: Drawn | CallPlace) -> str:
+    """Return the words of a part or call; empty for an image."""
+    if isinstance(part, ToolCall):
+        return f"{part.name}({part.arguments})"
+    return "" if isinstance(part, ImageContent | CallPlace) else part.text

@@ -1,12 +1,14 @@
 """One way to ask every adapter: what is a model sent when these are the messages of the conversation?
 
-Messages go in and come out in one shape, OpenAI's for chat completions, whatever the framework's is. A driver imports its framework when it
-is opened.
+Messages go in and come out in one shape, OpenAI's for chat completions, whatever the framework's is. What that shape lacks has a key of its
+own: `document` (a text file beside the words), `thinking` (reasoning before them), `failed` (of a tool's result). A driver imports its
+framework when it is opened.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,6 +43,10 @@ class Sent:
     answers: str | None = None
     raw: str = ""
     original: Any = None
+
+
+def _text_file(text: str) -> str:
+    return "data:text/plain;base64," + base64.b64encode(text.encode()).decode()
 
 
 class Driver(Protocol):
@@ -142,14 +148,22 @@ def _langchain_message(message: Message) -> Any:
     from langchain_core import messages as kinds
 
     if message["role"] == "tool":
-        return kinds.ToolMessage(message["content"], tool_call_id=message["tool_call_id"])
+        status: Any = "error" if message.get("failed") else "success"
+        return kinds.ToolMessage(message["content"], tool_call_id=message["tool_call_id"], status=status)
     if message["role"] != "assistant":
-        return {"user": kinds.HumanMessage, "system": kinds.SystemMessage}[message["role"]](message["content"])
+        said: Any = message["content"]
+        if "document" in message:
+            source = {"type": "text", "media_type": "text/plain", "data": message["document"]}
+            said = [{"type": "document", "source": source}, {"type": "text", "text": said}]
+        return {"user": kinds.HumanMessage, "system": kinds.SystemMessage}[message["role"]](said)
     calls = [
-        {"name": call["function"]["name"], "args": json.loads(call["function"]["arguments"]), "id": call["id"]}
+        {"name": call["function"]["name"], "args": json.loads(call["function"]["arguments"] or "{}"), "id": call["id"]}
         for call in message.get("tool_calls") or ()
     ]
-    return kinds.AIMessage(message["content"] or "", tool_calls=calls)
+    content: Any = message["content"] or ""
+    if "thinking" in message:
+        content = [{"type": "thinking", "thinking": message["thinking"], "signature": "c2ln"}, {"type": "text", "text": content}]
+    return kinds.AIMessage(content, tool_calls=calls)
 
 
 def _langchain_sent(message: Any) -> Sent:
@@ -251,10 +265,15 @@ class OpenAIAgents(_Driver):
 
     def _message(self, message: Message) -> Any:
         if message["role"] == "tool":
-            return [{"type": "function_call_output", "call_id": message["tool_call_id"], "output": message["content"]}]
+            status = {"status": "incomplete"} if message.get("failed") else {}
+            return [{"type": "function_call_output", "call_id": message["tool_call_id"], "output": message["content"], **status}]
+        if "document" in message:
+            file = {"type": "input_file", "filename": "a.txt", "file_data": _text_file(message["document"])}
+            return [{"role": "user", "content": [file, {"type": "input_text", "text": message["content"]}]}]
         calls = [{"type": "function_call", "call_id": call["id"], **call["function"]} for call in message.get("tool_calls") or ()]
         words = [{"role": message["role"], "content": message["content"] or ""}]
-        return [*(words if message["content"] or not calls else []), *calls]
+        thought = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": message.get("thinking")}]}
+        return [*([thought] if "thinking" in message else []), *(words if message["content"] or not calls else []), *calls]
 
     def request(self, messages: Sequence[Message]) -> list[Sent]:
         from agents import Agent
@@ -270,6 +289,8 @@ class OpenAIAgents(_Driver):
     def _sent(self, item: Message) -> Sent:
         if item.get("type") == "function_call":
             return Sent("assistant", "", calls=(item["call_id"],), raw=json.dumps(item), original=item)
+        if item.get("type") == "reasoning":
+            return Sent("assistant", "", raw=json.dumps(item), original=item)
         if item.get("type") == "function_call_output":
             return Sent("tool", str(item["output"]), answers=item["call_id"], raw=json.dumps(item), original=item)
         blocks = [{"text": item["content"]}] if isinstance(item["content"], str) else item["content"]
@@ -300,9 +321,16 @@ class PydanticAI(_Driver):
             calls = message.get("tool_calls") or ()
             parts = [kinds.ToolCallPart(call["function"]["name"], call["function"]["arguments"], call["id"]) for call in calls]
             words = [kinds.TextPart(message["content"])] if message["content"] or not parts else []
-            return kinds.ModelResponse(parts=[*words, *parts])
+            thoughts = [kinds.ThinkingPart(message["thinking"])] if "thinking" in message else []
+            return kinds.ModelResponse(parts=[*thoughts, *words, *parts])
         if message["role"] == "tool":
-            return kinds.ModelRequest(parts=[kinds.ToolReturnPart("look", message["content"], message["tool_call_id"])])
+            answer: Any = kinds.ToolReturnPart("look", message["content"], message["tool_call_id"])
+            if message.get("failed"):
+                answer = kinds.RetryPromptPart(message["content"], tool_name="look", tool_call_id=message["tool_call_id"])
+            return kinds.ModelRequest(parts=[answer])
+        if "document" in message:
+            file = kinds.BinaryContent(message["document"].encode(), media_type="text/plain")
+            return kinds.ModelRequest(parts=[kinds.UserPromptPart([file, message["content"]])])
         kind = kinds.SystemPromptPart if message["role"] == "system" else kinds.UserPromptPart
         return kinds.ModelRequest(parts=[kind(message["content"])])
 
@@ -333,12 +361,12 @@ class PydanticAI(_Driver):
             yield Sent("assistant", text, calls=calls, raw=f"assistant {text} {calls}", original=message)
             return
         for part in message.parts:
-            if isinstance(part, kinds.ToolReturnPart):
+            if isinstance(part, kinds.ToolReturnPart | kinds.RetryPromptPart):
                 text = str(part.content)
                 yield Sent("tool", text, answers=part.tool_call_id, raw=f"tool {part.tool_call_id} {text}", original=message)
                 continue
             items = [part.content] if isinstance(part.content, str) else part.content
-            pictures = [item for item in items if isinstance(item, kinds.BinaryContent)]
+            pictures = [item for item in items if isinstance(item, kinds.BinaryContent) and item.is_image]
             role = "system" if isinstance(part, kinds.SystemPromptPart) else "user"
             text = "\n".join(item for item in items if isinstance(item, str))
             raw = f"{role} {[item if isinstance(item, str) else getattr(item, 'data', item) for item in items]}"
@@ -372,7 +400,13 @@ class LiteLLM(_Driver):
         self._hook = OpticalMemoryHook(**options)
 
     def _message(self, message: Message) -> Any:
-        return {key: value for key, value in message.items() if key not in ("created_at", "importance")}
+        plain = {key: value for key, value in message.items() if key not in ("created_at", "importance", "document", "thinking", "failed")}
+        if "document" in message:
+            file = {"type": "file", "file": {"filename": "a.txt", "file_data": _text_file(message["document"])}}
+            plain["content"] = [file, {"type": "text", "text": message["content"]}]
+        if "thinking" in message:
+            plain["reasoning_content"] = message["thinking"]
+        return plain | ({"is_error": True} if message.get("failed") else {})
 
     def request(self, messages: Sequence[Message]) -> list[Sent]:
         return [sent for message in self._hook.messages(self.given(messages), self.model) for sent in self.sent(message)]
@@ -398,14 +432,19 @@ class LlamaIndex(_Log):
         self._block = OpticalMemoryBlock(memory=OpticalMemory("s", **options), budget=self.budget)
 
     def _message(self, message: Message) -> Any:
-        from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
+        from llama_index.core.base.llms.types import ChatMessage, DocumentBlock, TextBlock, ThinkingBlock, ToolCallBlock
 
         calls = [
             ToolCallBlock(tool_call_id=call["id"], tool_name=call["function"]["name"], tool_kwargs=call["function"]["arguments"])
             for call in message.get("tool_calls") or ()
         ]
         answered = {"tool_call_id": message["tool_call_id"]} if message["role"] == "tool" else {}
-        return ChatMessage(role=message["role"], blocks=[TextBlock(text=message["content"] or ""), *calls], additional_kwargs=answered)
+        answered |= {"is_error": True} if message.get("failed") else {}
+        before: list[Any] = [ThinkingBlock(content=message["thinking"])] if "thinking" in message else []
+        if "document" in message:
+            before.append(DocumentBlock(data=message["document"].encode(), document_mimetype="text/plain", title="a"))
+        words = TextBlock(text=message["content"] or "")
+        return ChatMessage(role=message["role"], blocks=[*before, words, *calls], additional_kwargs=answered)
 
     def _add(self, messages: Sequence[Any]) -> None:
         asyncio.run(self._block.aput(list(messages), from_short_term_memory=True, session_id="s"))

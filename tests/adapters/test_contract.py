@@ -185,6 +185,86 @@ def test_no_request_ever_holds_half_a_tool_call(opened: Open, data: st.DataObjec
             assert sent[:pages] == before[:pages], "pages hold still for as long as their plan does"
 
 
+# -- what agents say ---------------------------------------------------------------------------------------------------------------------
+
+WORDS = " ".join(f"word{n}" for n in range(20_000))  # some 62,000 tokens
+BESIDE = [
+    {"role": "user", "content": "Read this.", "document": "The gate code is QX-99417. "},
+    {"role": "assistant", "content": "Read.", "thinking": "The code must be QX-55183. "},
+]
+
+
+@pytest.mark.parametrize("beside", BESIDE, ids=["document", "thinking"])
+def test_words_outside_of_text_count_and_their_exact_strings_stand_beside_the_page(opened: Open, beside: Message) -> None:
+    key = "document" if "document" in beside else "thinking"
+    sent = opened().request([*chat(2)[: beside["role"] == "assistant"], beside, *chat(60)[beside["role"] == "user" :]])
+    labels = [message.text for message in sent if message.pictures]
+    assert any(beside[key].split("QX-")[1].split(".")[0] in label for label in labels)
+    ask = [beside, {"role": "assistant", "content": "Yes?"}] if key == "document" else [chat(1)[0], beside]
+    huge = [{**message, key: WORDS} if key in message else message for message in ask]
+    try:
+        sent = opened(budget=3_000).request([*huge, {"role": "user", "content": "Go on."}])
+    except BudgetTooSmall as exc:
+        assert exc.needed > 10_000
+    else:
+        assert max(len(message.raw) for message in sent if not message.pictures) < 24_000, "on pages, or left out"
+
+
+def test_two_parallel_calls_with_one_id_each_keep_their_result(opened: Open) -> None:
+    driver, asked = opened(), {"role": "user", "content": "Oslo and Rome?"}
+    both = [asked, calls("call_0", "call_0"), result("call_0", "Oslo 3"), result("call_0", "Rome 21")]
+    sent = driver.request([*both, {"role": "assistant", "content": "3 and 21"}, {"role": "user", "content": "thanks"}])
+    made = [call for message in sent for call in message.calls]
+    answers = [(message.answers, message.text) for message in sent if message.role == "tool"]
+    assert len(set(made)) == 2 and answers == [(made[0], "Oslo 3"), (made[1], "Rome 21")]
+    is_paired(driver, sent)
+
+
+def test_one_answer_stored_in_rows_keeps_its_results(opened: Open) -> None:
+    driver, asked = opened(), {"role": "user", "content": "Oslo and Rome?"}
+    rows = [asked, calls("a"), calls("b"), result("a", "Oslo 3"), result("b", "Rome 21")]
+    sent = driver.request([*rows, {"role": "assistant", "content": "3 and 21"}, {"role": "user", "content": "thanks"}])
+    assert [(message.answers, message.text) for message in sent if message.role == "tool"] == [("a", "Oslo 3"), ("b", "Rome 21")]
+    is_paired(driver, sent)
+
+
+def test_half_a_surrogate_pair_can_be_sent(opened: Open) -> None:
+    driver = opened()
+    broken = calls("c")
+    broken["tool_calls"][0]["function"]["arguments"] = '{"a": "\ud83d"}'
+    said = [
+        {"role": "user", "content": "cut \ud83d here QX-\ud83d7"},
+        broken,
+        result("c", "x \ud83d"),
+        {"role": "assistant", "content": "ok"},
+    ]
+    for more in ([{"role": "user", "content": "thanks"}], [*chat(41)]):
+        for message in driver.request([*said, *more]):
+            assert "\\ud83d" not in message.raw.lower()
+            message.raw.encode(), message.text.encode()
+
+
+def test_a_failed_call_looks_different_on_a_page(opened: Open) -> None:
+    def page(**fields: Any) -> str:
+        said = [{"role": "user", "content": "look"}, calls("c"), {**result("c", "42"), **fields}, {"role": "assistant", "content": "ok"}]
+        sent = opened(renderer="pillow").request([*said, *chat(61)])
+        return next(message.raw for message in sent if message.pictures)
+
+    assert page() == page()
+    assert page() != page(failed=True)
+
+
+def test_a_call_without_arguments_is_one(opened: Open) -> None:
+    driver = opened()
+    made = calls("c")
+    made["tool_calls"][0]["function"]["arguments"] = ""
+    said = [{"role": "user", "content": "time?"}, made, result("c", "7:40"), {"role": "assistant", "content": "7:40"}]
+    sent = driver.request([*said, {"role": "user", "content": "thanks"}])
+    assert [message.text for message in sent if message.role == "tool"] == ["7:40"]
+    is_paired(driver, sent)
+    assert pictures(driver.request([*said, *chat(61)]))
+
+
 # -- when it goes wrong --------------------------------------------------------------------------------------------------------------------
 
 

@@ -256,7 +256,7 @@ def test_recent_messages_come_back_as_they_were() -> None:
     turns = one.memory.turns()
     assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant"]
     assert "[audio]" in turns[0].text and turns[0].images[0].decode() == PIXEL
-    assert turns[1].text == "I see.\nlook({})" and turns[2].name == "look"
+    assert turns[1].text == "hm\nI see.\nlook({})" and turns[2].name == "look"
 
 
 def test_calls_that_a_package_keeps_beside_the_blocks() -> None:

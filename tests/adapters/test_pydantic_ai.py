@@ -344,9 +344,9 @@ def test_any_content_becomes_a_turn() -> None:
     assert [turn.role for turn in turns] == ["user", "assistant", "tool", "tool"]
     assert turns[0].text.split("\n")[:3] == ["look", "[audio/wav]", "https://a.example/b.png"] or "[audio/wav]" in turns[0].text
     assert len(turns[0].images) == 2 and turns[0].images[0].decode() == PIXEL
-    assert turns[1].text == 'I see.\nlook({"at": 1})\nlook({})'
+    assert turns[1].text == 'hm\nI see.\nlook({"at": 1})\nlook({})'
     assert "at" in turns[2].text and len(turns[2].images) == 1
-    assert "no such place" in turns[3].text
+    assert "no such place" in turns[3].text and turns[3].failed and not turns[2].failed
 
 
 # -- when there are no pages to be had --------------------------------------------------------------------------------------------------

@@ -44,11 +44,15 @@ def test_a_key_knows_renderer_style_and_grouping() -> None:
     assert len(keys) == 7
 
 
-def test_a_key_takes_any_text_and_ignores_reasoning() -> None:
-    thought = ReasoningContent(block={"thinking": "x"})
+def test_a_key_takes_any_text_and_ignores_what_is_not_drawn() -> None:
+    thought = ReasoningContent(block={"type": "redacted_thinking", "data": "x"})
     with_thought = TURN.model_copy(update={"content": (thought, TextContent(text="hi"))})
     without = TURN.model_copy(update={"content": (TextContent(text="hi"),)})
     assert run_key("p", "f", PageStyle(), [[[with_thought]]]) == run_key("p", "f", PageStyle(), [[[without]]])
+    words = TURN.model_copy(update={"content": (ReasoningContent(block={"thinking": "x"}), TextContent(text="hi"))})
+    signed = TURN.model_copy(update={"content": (ReasoningContent(block={"thinking": "x", "signature": "s"}), TextContent(text="hi"))})
+    assert run_key("p", "f", PageStyle(), [[[words]]]) == run_key("p", "f", PageStyle(), [[[signed]]])
+    assert run_key("p", "f", PageStyle(), [[[words]]]) != run_key("p", "f", PageStyle(), [[[without]]])
     assert run_key("p", "f", PageStyle(), [[[TURN.model_copy(update={"content": "\ud800\0"})]]])
 
 

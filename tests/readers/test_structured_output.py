@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -154,3 +156,33 @@ def test_tasks_by_name() -> None:
         task_of("locate")
     with pytest.raises(ValueError, match="not for 'ocr'"):
         task_of("ocr", ref="x")
+
+
+@pytest.mark.parametrize(
+    ("output", "tables"),
+    [
+        ("| A | B |\n|---|---|\n| 1 | 2 |\n", [(("A", "B"), ("1", "2"))]),
+        ("A | B\n:-- | --:\n1 | a\\|b | dropped\n2\n", [(("A", "B"), ("1", "a|b"))]),
+        ("|a|\n|-|\n|1|", [(("a",), ("1",))]),
+        ("a | b\nno table\n", []),
+        ("|a|b|\n|-|\n", []),
+        (
+            "<table><tr><td>a<table><tr><td>x</td><td>y</td></tr></table></td><td>b</td></tr><tr><td>c</td><td>d</td></tr></table>",
+            [(("a x y", "b"), ("c", "d")), (("x", "y"),)],
+        ),
+        ("|A|\n|-|\n|1|\n<table><tr><td>2</td></tr></table>\n|B|\n|-|\n", [(("A",), ("1",)), (("2",),), (("B",),)]),
+        (
+            "<table><tr><td>10<sup>5</sup> m<sup>n+1</sup></td><td>H<sub>2</sub>O <b>b</b>old</td></tr></table>",
+            [(("10^5 m^(n+1)", "H2O bold"),)],
+        ),
+        ("<table><tr><td>1</td></tr><table><tr><td>2</td></tr></table>", [(("1",),), (("2",),)]),
+        ("<table><tr><td>a<br>b<table><tr><td>cut", [(("a b cut",),), (("cut",),)]),
+    ],
+)
+def test_tables_of_markdown_tables_inside_tables_and_powers(output: str, tables: Any) -> None:
+    assert list(tables_of(output)) == tables
+
+
+@pytest.mark.parametrize("output", ["<table><tr><td>" * 20_000, "|" * 100_000 + "\n" + "|-" * 50_000, "|" + " " * 100_000 + "|x\n" * 5])
+def test_hostile_tables_take_linear_time(output: str) -> None:
+    list(tables_of(output))

@@ -290,12 +290,12 @@ def test_search_limits_ranks_and_follows_the_log(store: Store) -> None:
     assert store.search(session=ALICE, query="gamma alpha only", limit=9) == [1]
 
 
-def test_tool_results_are_found_and_reasoning_is_not(store: Store) -> None:
+def test_tool_results_and_reasoning_are_found(store: Store) -> None:
     hidden = ReasoningContent(block={"thinking": "secretive"})
     shown = ToolResultContent(tool_call_id="c", content="discovered")
     call = ToolCall(id="c", name="fetch_page", arguments='{"url": "example.org"}')
     store.append(session=ALICE, turns=[turn("", "x", content=(hidden,), tool_calls=(call,)), turn("", "y", content=(shown,))])
-    assert [store.search(session=ALICE, query=query, limit=5) for query in ("secretive", "discovered", "fetch_page")] == [[], [2], [1]]
+    assert [store.search(session=ALICE, query=query, limit=5) for query in ("secretive", "discovered", "fetch_page")] == [[1], [2], [1]]
 
 
 def test_erased_turns_leave_a_gap_that_is_never_filled(store: Store) -> None:

@@ -9,6 +9,7 @@ the context. LangChain advises `create_agent` for new code: see `OpticalMemoryMi
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import warnings
 from collections import OrderedDict
@@ -17,6 +18,8 @@ from dataclasses import replace
 from functools import cache
 from itertools import takewhile
 from typing import Any
+
+from pydantic_core import PydanticSerializationError
 
 from ...context.context import Context, TextPart
 from ...context.messages.request_outline import outline
@@ -270,7 +273,11 @@ def _keys(turn: Turn) -> list[Hashable]:
 
 def _said(turn: Turn) -> str:
     """Hash the content of a turn."""
-    said = turn.model_dump_json(include={"role", "content", "name", "tool_calls", "tool_call_id"})
+    fields = {"role", "content", "name", "tool_calls", "tool_call_id"}
+    try:
+        said = turn.model_dump_json(include=fields)
+    except PydanticSerializationError:  # half a surrogate pair
+        said = json.dumps(turn.model_dump(include=fields), default=str)
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

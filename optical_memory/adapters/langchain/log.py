@@ -6,16 +6,18 @@ model. Long strings that the turn holds are not stored twice.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from ...context.messages.tool_pairs import paired
 from ...errors import InvalidTurn, MissingExtra
 from ...text.excerpts import said
-from ...turns.turn import ImageContent, ReasoningContent, TextContent, ToolResultContent, Turn
+from ...turns.turn import CallPlace, ImageContent, OtherContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 from .messages import turn_of_message
 
 try:
@@ -44,7 +46,7 @@ KINDS: dict[str, type[BaseMessage]] = {
     "function": FunctionMessage,
     "chat": ChatMessage,
 }
-HELD = "$turn"  # only key of a mapping that refers to a long string in the turn: [index of its part, field, prefix]
+HELD = "$turn"  # only key of a mapping that refers to a long string in the turn: [index of its part, field or path, prefix]
 LONG = 200  # characters; shorter strings are stored in place
 
 Block = dict[str, Any]
@@ -110,7 +112,18 @@ def _long_strings(turn: Turn) -> dict[str, list[Any]]:
             found[part.data] = [place, "data", ""]
             before = f"data:{part.media_type};base64,"
             found[before + part.data] = [place, "data", before]
+        if isinstance(part, ReasoningContent | OtherContent):
+            found |= {text: [place, ["block", *path], ""] for text, path in _strings(part.block, ())}
     return found
+
+
+def _strings(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """Yield each long string in JSON, and the keys that lead to it."""
+    if isinstance(value, str) and len(value) >= LONG:
+        yield value, path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _strings(item, (*path, key))
 
 
 def _leaner(value: Any, held: Mapping[str, list[Any]]) -> Any:
@@ -131,6 +144,8 @@ def _filled(value: Any, turn: Turn) -> Any:
         return value
     if list(value) == [HELD] and isinstance(value[HELD], list):
         place, field, before = value[HELD]
+        if isinstance(field, list):
+            return reduce(getitem, field[1:], getattr(turn.parts[place], field[0]))
         return f"{before}{getattr(turn.parts[place], field)}"
     if list(value) == [HELD]:
         value = value[HELD]
@@ -141,13 +156,26 @@ def _filled(value: Any, turn: Turn) -> Any:
 
 
 def _made(turn: Turn) -> list[BaseMessage]:
+    if len(turn.waiting_calls) < len(turn.tool_calls):  # calls and their results in one turn, as user interfaces keep an answer
+        return list(_in_steps(turn))
     if turn.role == "tool" and turn.tool_call_id:
-        return [ToolMessage(content=_content(turn), tool_call_id=turn.tool_call_id, name=turn.name, id=turn.id)]
+        status = "error" if turn.failed else "success"
+        return [ToolMessage(content=_content(turn), tool_call_id=turn.tool_call_id, name=turn.name, id=turn.id, status=status)]
     results = [part for part in turn.parts if isinstance(part, ToolResultContent)]
     messages: list[BaseMessage] = [_result(part, f"{turn.id}/{place}") for place, part in enumerate(results)]
     if turn.role == "tool" or (results and len(results) == len(turn.parts)):
         return messages
     return [*messages, _spoken(turn)]
+
+
+def _in_steps(turn: Turn) -> Iterator[BaseMessage]:
+    for place, message in enumerate(paired([turn])):
+        if message.turn is not None:
+            yield _spoken(message.turn.model_copy(update={"id": f"{turn.id}/{place}"}))
+        for number, result in enumerate(message.results):
+            content: Any = result.content if isinstance(result.content, str) else [_block(item) for item in result.content]
+            status: Any = "error" if result.is_error else "success"
+            yield ToolMessage(content=content, tool_call_id=result.call_id, status=status, id=f"{turn.id}/{place}/{number}")
 
 
 def _result(part: ToolResultContent, name: str) -> ToolMessage:
@@ -172,21 +200,18 @@ def _spoken(turn: Turn) -> BaseMessage:
 
 
 def _call(call_id: str, name: str, arguments: str) -> Block:
-    try:
-        parsed = json.loads(arguments)
-    except ValueError:
-        parsed = None
-    return {"type": "tool_call", "id": call_id, "name": name, "args": parsed if isinstance(parsed, dict) else arguments}
+    parsed = ToolCall(id=call_id, name=name, arguments=arguments).parsed
+    return {"type": "tool_call", "id": call_id, "name": name, "args": arguments if parsed == {"arguments": arguments} else parsed}
 
 
 def _content(turn: Turn) -> Any:
     if isinstance(turn.content, str):
         return turn.content
-    return [_block(part) for part in turn.content if not isinstance(part, ToolResultContent)]
+    return [_block(part) for part in turn.content if not isinstance(part, ToolResultContent | CallPlace)]
 
 
-def _block(part: TextContent | ImageContent | ReasoningContent) -> Block:
-    if isinstance(part, ReasoningContent):
+def _block(part: TextContent | ImageContent | ReasoningContent | OtherContent) -> Block:
+    if isinstance(part, ReasoningContent | OtherContent):
         return dict(part.block)
     if isinstance(part, TextContent):
         return {"type": "text", "text": part.text, **(part.model_extra or {})}

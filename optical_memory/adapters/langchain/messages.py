@@ -13,6 +13,8 @@ from typing import Any, Literal
 from ...context.context import PagePart
 from ...context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ...errors import InvalidTurn, MissingExtra
+from ...text.surrogates import sendable
+from ...turns.block_words import opaque_in, words_of
 from ...turns.from_messages import turn_of
 from ...turns.turn import Turn
 
@@ -28,6 +30,7 @@ Block = dict[str, Any]
 
 REASONING = ("thinking", "redacted_thinking", "reasoning")
 CALLS = ("tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "function_call", "input_json_delta")  # also in `tool_calls`
+BESIDE = ("reasoning_content", "reasoning", "reasoning_details", "refusal", "audio")  # words that packages keep beside the content
 ROLES = {"system": "system", "developer": "developer", "assistant": "assistant", "ai": "assistant"}
 
 
@@ -48,9 +51,15 @@ def key_of(message: BaseMessage) -> Hashable:
     said = content if isinstance(content, str) else _frozen(content)
     if isinstance(message, AIMessage):
         calls = (*message.tool_calls, *message.invalid_tool_calls)
-        return "assistant", said, message.name, *((call["id"], call["name"], repr(call["args"])) for call in calls)
+        return (
+            "assistant",
+            said,
+            message.name,
+            _frozen(_beside(message)),
+            *((call["id"], call["name"], repr(call["args"])) for call in calls),
+        )
     if isinstance(message, ToolMessage):
-        return "tool", said, message.name, message.tool_call_id
+        return "tool", said, message.name, message.tool_call_id, message.status
     return _role(message), said, message.name
 
 
@@ -66,7 +75,7 @@ def _frozen(value: object) -> Hashable:
 
 
 def turn_of_message(message: BaseMessage) -> Turn:
-    """Convert a message to a turn. What is neither text nor an image becomes `[type]`."""
+    """Convert a message to a turn."""
     try:
         return turn_of(_mapping(message, pictures=True))
     except InvalidTurn:  # an invalid image: sent while the message is text, but a page cannot show it
@@ -83,9 +92,17 @@ def _mapping(message: BaseMessage, *, pictures: bool) -> dict[str, Any]:
             for call in (*message.tool_calls, *message.invalid_tool_calls)
             if call["id"]
         ]
+        mapping |= _beside(message)
     if isinstance(message, ToolMessage):
         mapping["tool_call_id"] = message.tool_call_id or "unknown"
+        mapping |= {"status": "error"} if message.status == "error" else {}
     return mapping
+
+
+def _beside(message: AIMessage) -> dict[str, Any]:
+    """Return what the message says beside its content."""
+    said = {key: value for key, value in message.additional_kwargs.items() if key in BESIDE and value}
+    return {key: value for key, value in said.items() if words_of({"type": "reasoning", key: value}) or opaque_in(value)}
 
 
 def _role(message: BaseMessage) -> str:
@@ -98,36 +115,21 @@ def _role(message: BaseMessage) -> str:
     return ROLES.get(message.role, "user") if isinstance(message, ChatMessage) else "user"
 
 
-def _blocks(block: str | Mapping[str, Any], pictures: bool) -> Iterator[Block]:
-    """Yield a content block in a turn's format; nothing for reasoning, and for calls, which are also in `tool_calls`."""
-    if isinstance(block, str):
-        yield {"type": "text", "text": block}
+def _blocks(block: Any, pictures: bool) -> Iterator[Block]:
+    """Yield a content block as it is; nothing for calls, which are also in `tool_calls`, and `[image]` for images without `pictures`."""
+    if not isinstance(block, Mapping):
+        yield {"type": "text", "text": str(block)}
         return
-    kind, text = block.get("type"), block.get("text")
+    kind = block.get("type")
     if kind == "non_standard" and isinstance(block.get("value"), Mapping):
         yield from _blocks(block["value"], pictures)
     elif kind == "tool_result":
         inner = block.get("content") or ""
-        parts = inner if isinstance(inner, str) else [part for item in inner for part in _blocks(item, pictures)]
-        yield {**block, "content": parts}
-    elif isinstance(text, str) and kind in (None, "text", "input_text", "output_text", "text-plain"):
-        yield {"type": "text", "text": text}
-    elif kind == "refusal":
-        yield {"type": "text", "text": str(block.get("refusal", ""))}
-    elif kind in ("image", "image_url", "input_image"):
-        yield (_picture(block) if pictures else None) or {"type": "text", "text": "[image]"}
-    elif kind not in REASONING and kind not in CALLS:
-        yield {"type": "text", "text": f"[{kind or 'unknown content'}]"}
-
-
-def _picture(block: Mapping[str, Any]) -> Block | None:
-    """Convert an image block of any LangChain version; None for a provider's file id."""
-    if "source" in block or block.get("image_url"):
-        return {key: block[key] for key in ("type", "image_url", "detail", "source") if key in block}
-    data = block.get("base64") or (block.get("data") if block.get("source_type") == "base64" else None)
-    if data:
-        return {"type": "image", "media_type": block.get("mime_type") or "image/png", "data": data}
-    return {"type": "image_url", "image_url": block["url"]} if block.get("url") else None
+        yield {**block, "content": inner if isinstance(inner, str) else [part for item in inner for part in _blocks(item, pictures)]}
+    elif not pictures and kind in ("image", "image_url", "input_image", "media"):
+        yield {"type": "text", "text": "[image]"}
+    elif kind not in CALLS:
+        yield dict(block)
 
 
 # -- pages and notes as messages -------------------------------------------------------------------------------------------------------
@@ -148,9 +150,10 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
     messages: list[BaseMessage] = []
     for piece in order:
         match piece:
-            case Kept(number, stale):
+            case Kept(number, stale, ids):
                 original = originals[number - 1]
-                messages.append(without_reasoning(original) if stale else original)
+                kept = without_reasoning(original) if stale else original
+                messages.append(_with_ids(kept, ids) if ids else kept)
             case Pages(pages, framing):
                 blocks: list[Block] = [{"type": "text", "text": framing}] if framing else []
                 for page in pages:
@@ -162,7 +165,35 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
                 messages.append(HumanMessage(content=text))
             case MissingResult(_, call_id, text):
                 messages.append(ToolMessage(content=text, tool_call_id=call_id))
-    return messages
+    return sendable(messages)
+
+
+def _with_ids(message: BaseMessage, ids: Sequence[str]) -> BaseMessage:
+    """Return a copy whose calls, or the call that it answers, have these ids, wherever packages keep them."""
+    if isinstance(message, ToolMessage):
+        return message.model_copy(update={"tool_call_id": ids[0]})
+    if not isinstance(message, AIMessage):
+        return message
+    named = [call for call in (*message.tool_calls, *message.invalid_tool_calls) if call["id"]]
+    new = dict(zip(map(id, named), ids, strict=True))
+
+    def renamed(calls: Iterable[Any]) -> list[Any]:
+        return [{**call, "id": new.get(id(call), call["id"])} for call in calls]
+
+    def in_order(blocks: Any) -> Any:
+        left = list(zip((call["id"] for call in named), ids, strict=True))
+        out = []
+        for block in blocks if isinstance(blocks, list) else ():
+            own = block.get("id") if isinstance(block, dict) and block.get("type") in ("tool_use", "tool_call", "function") else None
+            pair = next((pair for pair in left if pair[0] == own), None)
+            if pair:
+                left.remove(pair)
+            out.append({**block, "id": pair[1]} if pair else block)
+        return out if isinstance(blocks, list) else blocks
+
+    kwargs = {key: in_order(value) if key == "tool_calls" else value for key, value in message.additional_kwargs.items()}
+    changes = {"tool_calls": renamed(message.tool_calls), "invalid_tool_calls": renamed(message.invalid_tool_calls)}
+    return message.model_copy(update={**changes, "content": in_order(message.content), "additional_kwargs": kwargs})
 
 
 def picture_block(data: str, dialect: Dialect, detail: str) -> Block:

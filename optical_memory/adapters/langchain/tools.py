@@ -94,7 +94,7 @@ def _said(turns: Sequence[Turn]) -> str:
 
 
 def _speaker(turn: Turn) -> str:
-    return f"#{turn.number} {turn.role} {label_text(turn.name or '')}".rstrip()
+    return f"#{turn.number} {turn.role} {label_text(turn.name or '')}".rstrip() + (" (failed)" if turn.reports_failure else "")
 
 
 def zoomed(message: BaseMessage) -> Zoomed | None:

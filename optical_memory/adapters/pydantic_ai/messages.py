@@ -15,6 +15,7 @@ from typing import Any
 
 from ...context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ...errors import MissingExtra
+from ...text.surrogates import sendable
 from ...turns.from_messages import turn_of
 from ...turns.turn import Turn
 from ..conversation_states import readable
@@ -93,7 +94,7 @@ def key_of(said: Said) -> Hashable:
     """Return a hashable key that determines a turn. Texts are not copied."""
     if isinstance(said.message, ModelRequest):
         return _key(said.message.parts[said.index])
-    return ("response", *[_key(part) for part in said.message.parts if part.part_kind != "thinking"])
+    return ("response", *[_key(part) for part in said.message.parts])
 
 
 def _key(part: Any) -> Hashable:
@@ -120,7 +121,7 @@ def _item_key(item: Any) -> Hashable:
 
 
 def turn_of_said(said: Said) -> Turn:
-    """Convert `said` to a turn. What is neither text nor an image becomes `[type]`."""
+    """Convert `said` to a turn."""
     part = said.part
     if part is None:
         parts = _parts(said.message)
@@ -130,6 +131,8 @@ def turn_of_said(said: Said) -> Turn:
     if part.part_kind == "retry-prompt" and part.tool_name is None:
         role = "developer"
     answered = {"tool_call_id": part.tool_call_id, "name": part.tool_name} if role == "tool" else {}
+    failed = part.part_kind == "retry-prompt" or getattr(part, "outcome", "success") in ("failed", "denied")
+    answered |= {"status": "error"} if role == "tool" and failed else {}
     return turn_of({"role": role, "content": _plain(_request(part)), **answered})
 
 
@@ -155,17 +158,19 @@ def _request(part: Any) -> Iterator[Block]:
 
 
 def _response(part: Any) -> Iterator[Block]:
-    """Yield the blocks of a part of a response that is neither reasoning nor a tool call."""
+    """Yield the blocks of a part of a response that is no tool call."""
     kind = part.part_kind
     if kind == "builtin-tool-call":
         yield _text(f"[{part.tool_name}({part.args_as_json_str()})]")
     elif kind == "builtin-tool-return":
         yield _text(f"[{part.tool_name}: {part.model_response_str()}]")
+    elif kind == "thinking":
+        yield {"type": "thinking", "thinking": part.content or "", **({"signature": part.signature} if part.signature else {})}
     elif kind == "file":
         yield _block(part.content)
     elif kind == "speech":
         yield _text(part.transcript or "[audio]")
-    elif kind not in ("thinking", "tool-call"):
+    elif kind != "tool-call":
         yield _text(getattr(part, "content", None) or f"[{kind}]")
 
 
@@ -174,14 +179,23 @@ def _block(item: Any) -> Block:
     if isinstance(item, str):
         return _text(item)
     if isinstance(item, BinaryContent):
-        if not item.is_image:
-            return _text(f"[{item.media_type}]")
         data = base64.b64encode(item.data).decode("ascii")
+        if not item.is_image:
+            return {"type": "file", "media_type": item.media_type, "data": data}
         return {"type": "image", "source": {"type": "base64", "media_type": item.media_type, "data": data}}
     if item.kind == "image-url":
         return {"type": "image_url", "image_url": {"url": item.url}}
-    said = getattr(item, "content", None)
-    return _text(said if isinstance(said, str) else f"[{' '.join(filter(None, (item.kind, getattr(item, 'url', ''))))}]")
+    said, url = getattr(item, "content", None), getattr(item, "url", None)
+    if isinstance(said, str):
+        return _text(said)
+    return {"type": "file", "media_type": _media_type(item), **({"url": url} if url else {"file_id": getattr(item, "file_id", "")})}
+
+
+def _media_type(item: Any) -> str:
+    try:
+        return str(getattr(item, "media_type", ""))
+    except ValueError:  # a URL whose ending says nothing
+        return ""
 
 
 def _text(text: str) -> Block:
@@ -259,6 +273,7 @@ class _Sending:
         self._originals = originals
         self._out: list[ModelMessage | _Some] = []
         self._stood: set[int] = set()
+        self._ids: dict[tuple[int, int], str] = {}  # by place and index of a part: the id to send instead of its own
 
     def add(self, place: int, indices: Iterable[int], *, stale: bool = False) -> None:
         """Add parts of an original."""
@@ -275,19 +290,22 @@ class _Sending:
     def piece(self, piece: Piece, said: Sequence[Said], detail: str | None) -> None:
         """Add the content of a piece."""
         match piece:
-            case Kept(number, stale):
-                self._keep(said[number - 1], stale)
+            case Kept(number, stale, ids):
+                self._keep(said[number - 1], stale, ids)
             case Pages():
                 self._out.append(ModelRequest(parts=[UserPromptPart([*_pages(piece, detail)])]))
             case Note(_, text):
                 self._out.append(ModelRequest(parts=[UserPromptPart(text)]))
-            case MissingResult(number, call_id, text):
+            case MissingResult(number, call_id, text, own_id):
                 calls = (part for part in _parts(said[number - 1].message) if part.part_kind == "tool-call")
-                name = next(call.tool_name for call in calls if call.tool_call_id == call_id)
+                name = next(call.tool_name for call in calls if call.tool_call_id == (own_id or call_id))
                 self._out.append(ModelRequest(parts=[ToolReturnPart(tool_name=name, content=text, tool_call_id=call_id)]))
 
-    def _keep(self, one: Said, stale: bool) -> None:
+    def _keep(self, one: Said, stale: bool, ids: Sequence[str]) -> None:
         parts = _parts(one.message)
+        if ids:
+            calls = [index for index, part in enumerate(parts) if part.part_kind == "tool-call"] if one.part is None else [one.index]
+            self._ids |= {(one.place, index): new for index, new in zip(calls, ids, strict=True)}
         if isinstance(one.message, ModelResponse):
             self.add(one.place, range(len(parts)), stale=stale)
             return
@@ -299,16 +317,20 @@ class _Sending:
     def messages(self) -> list[ModelMessage]:
         """Return what was added, in order."""
         built = [self._built(one) if isinstance(one, _Some) else one for one in self._out]
-        return [message for message in built if message is not None]
+        return sendable([message for message in built if message is not None])
 
     def _built(self, some: _Some) -> ModelMessage | None:
         message = self._originals[some.place]
-        parts = [_parts(message)[index] for index in sorted(some.indices)]
+        parts = [self._part(some.place, index) for index in sorted(some.indices)]
         if some.stale:
             parts = [part for part in parts if not _is_bound(part)]
-        if len(parts) == len(message.parts):
+        if len(parts) == len(message.parts) and all(part is own for part, own in zip(parts, message.parts, strict=True)):
             return message
         return replace(message, parts=parts) if parts else None  # type: ignore[arg-type]  # the same type of parts
+
+    def _part(self, place: int, index: int) -> Any:
+        part, new = _parts(self._originals[place])[index], self._ids.get((place, index))
+        return replace(part, tool_call_id=new) if new else part
 
 
 def _pages(group: Pages, detail: str | None) -> Iterator[UserContent]:

@@ -14,15 +14,19 @@ from ...turns.turn import TextContent, Turn
 from ..context import Context, PagePart, TextPart
 from .tool_pairs import NO_RESULT, Message, paired
 
-__all__ = ["Kept", "MissingResult", "Note", "Pages", "Piece", "grouped", "is_newest", "outline", "stale_reasoning"]
+__all__ = ["FIRST", "Kept", "MissingResult", "Note", "Pages", "Piece", "grouped", "is_newest", "outline", "stale_reasoning"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The caller's message `number`, from 1, unchanged; without its reasoning if `stale`."""
+    """The caller's message `number`, from 1, unchanged; without its reasoning if `stale`.
+
+    `ids`: what to send as the ids of its calls, or of the calls that it answers, in order: some of its own are the same. Empty: its own.
+    """
 
     number: int
     stale: bool = False
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,18 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class MissingResult:
-    """A substitute result for a call of message `number` that was never answered."""
+    """A substitute result for a call of message `number` that was never answered.
+
+    `call_id` is the id that is sent; `own_id` that of the caller's message if it is another.
+    """
 
     number: int
     call_id: str
     text: str = NO_RESULT
+    own_id: str = ""
 
+
+FIRST = "[The assistant began this conversation.]"  # before a greeting, for providers that want the user first
 
 Piece = Kept | Pages | Note | MissingResult
 
@@ -73,7 +83,7 @@ def outline(context: Context, *, followed: bool = False) -> Iterator[Piece]:
         if isinstance(group, Pages):
             yield group
             continue
-        for message in paired(group, newest=not followed and is_newest(group, context)):
+        for message in paired(group, newest=not followed and is_newest(group, context), apart=True):
             yield from _pieces(message, stale, sent)
 
 
@@ -83,16 +93,19 @@ def _pieces(message: Message, stale: int, sent: set[int]) -> Iterator[Piece]:
     if turn is None:
         return
     if not turn.id:  # made here: a result without its call
-        yield Note(turn.number, "".join(part.text for part in message.content if isinstance(part, TextContent)))
+        yield Note(turn.number, "".join(part.text for part in message.said if isinstance(part, TextContent)))
         return
     if turn.number not in sent:
-        yield Kept(turn.number, turn.number <= stale)
+        yield Kept(turn.number, turn.number <= stale, message.sent_ids)
         sent.add(turn.number)
     for result in message.results:
+        sent_id = result.sent_id or result.call_id
         if result.turn == turn.number:
-            yield MissingResult(turn.number, result.call_id)
+            yield MissingResult(turn.number, sent_id, own_id=result.call_id if sent_id != result.call_id else "")
         elif result.turn not in sent:
-            yield Kept(result.turn, result.turn <= stale)
+            answers = [(other.sent_id or other.call_id, other.call_id) for other in message.results if other.turn == result.turn]
+            ids = tuple(sent for sent, _ in answers) if any(sent != own for sent, own in answers) else ()
+            yield Kept(result.turn, result.turn <= stale, ids)
             sent.add(result.turn)
 
 

@@ -47,7 +47,8 @@ def conversations(document: Document) -> Iterator[Conversation]:
         messages = list(_messages(said))
         if messages:
             own = f"{session}/{thread}" if thread else session
-            yield Conversation(own, messages, title=_title(rows, uuids) if not thread else f"subagent {thread}")
+            title = f"subagent {thread}" if thread else _title(rows, uuids)
+            yield Conversation(own, messages, title=title, parent=session if thread else "")
 
 
 def _rows(document: Document) -> Iterator[Row]:

@@ -46,7 +46,7 @@ def conversations(document: Document) -> Iterator[Conversation]:
         elif row.get("type") == "compacted":
             items += _compacted(payload, place, fields)
         elif row.get("type") == "response_item" or payload.get("type") in ITEMS:
-            items += [_marked(one) for one in messages_of_item(payload, place, fields)]
+            items += [_marked(one) for one in messages_of_item(payload, place, place, fields)]
     said = items if any(one["role"] in ("user", "assistant") for one in items) else events
     yield Conversation(own, as_one_message(said), created_at=began)
 

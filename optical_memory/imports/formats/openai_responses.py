@@ -89,14 +89,14 @@ def _is_response(value: Mapping[str, Any]) -> bool:
 def conversations(document: Document) -> Iterator[Conversation]:
     if document.shape != "object":
         items = list(document.items())
-        said = [one for place, item in items for one in messages_of_item(_checked(item, document, place), _own(item), _times(item))]
+        said = [one for place, item in items for one in messages_of_item(_checked(item, document, place), place, _own(item), _times(item))]
         yield Conversation("", as_one_message(said))
         return
     whole = document.head[0]
     when = moment(whole.get("created_at"))
     said = [message("developer", whole["instructions"])] if isinstance(whole.get("instructions"), str) else []
-    for item in _ordered(whole):
-        said += messages_of_item(item, _own(item), _times(item))
+    for number, item in enumerate(_ordered(whole), 1):
+        said += messages_of_item(item, f"item {number}", _own(item), _times(item))
     yield Conversation("", as_one_message(said), created_at=when)
 
 
@@ -147,8 +147,8 @@ def as_one_message(messages: Sequence[Message]) -> list[Message]:
     return done
 
 
-def messages_of_item(item: Mapping[str, Any], own: str, fields: dict[str, Any]) -> Iterator[Message]:
-    """The messages that an item is: one, or a call and its result. Raises `InvalidTurn` for an item of an unknown type."""
+def messages_of_item(item: Mapping[str, Any], place: str, own: str, fields: dict[str, Any]) -> Iterator[Message]:
+    """The messages that an item is: one, or a call and its result. Raises `InvalidTurn` with its place for an item of an unknown type."""
     fields = {"id": own} | fields
     kind = as_text(item.get("type")) or "message"
     if kind == "message" and "role" in item:
@@ -163,7 +163,7 @@ def messages_of_item(item: Mapping[str, Any], own: str, fields: dict[str, Any]) 
     elif kind in ("mcp_approval_request", "mcp_approval_response"):
         yield message("assistant" if kind.endswith("request") else "user", as_text(dict(item)), **fields)
     elif kind not in _PASSED_OVER:
-        raise InvalidTurn(f"unknown item of type {excerpt(kind)}; known: {', '.join(sorted(ITEMS))}")
+        raise InvalidTurn(f"{place}: unknown item of type {excerpt(kind)}; known: {', '.join(sorted(ITEMS))}")
 
 
 def _calls(item: Mapping[str, Any], kind: str, fields: dict[str, Any]) -> Iterator[Message]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ...turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from ...turns.turn import Drawn, ImageContent, OtherContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
 from .compaction import ROW_WIDTH, compact_code, is_json, minify_json, visible
 from .decoded_json import decoded_json
@@ -34,6 +34,8 @@ __all__ = [
 
 FLOWING = ("", "yaml", "xml", "html")  # program output: its lines may begin anywhere in a row
 RUN_IN_ROWS = 4  # rows of arguments that still follow a tool's name in its own paragraph
+FAILED = Paragraph((Span("error", bold=True),))  # before the result of a call that failed
+THOUGHT = Paragraph((Span("thinking", bold=True),))  # before reasoning, which is not what was said
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"))
 _DATA_ADDRESS = re.compile(r"data:([^,]{0,100}),.*", re.DOTALL)
 _YAML_LINE = re.compile(r"\s*(?:- )?[\w.-]+:(?: .*)?|\s*- .*|\s*#.*|---")
@@ -49,29 +51,29 @@ def blocks_of(turn: Turn, *, row_width: int = ROW_WIDTH) -> tuple[Block, ...]:
     Never raises: invalid Markdown becomes plain paragraphs.
     """
     blocks: list[Block] = []
-    for part in turn.parts:
+    if turn.failed:
+        blocks.append(FAILED)
+    for part in turn.drawn:
         blocks += _part_blocks(part, row_width, verbatim=turn.role == "tool")
-    for call in turn.tool_calls:
-        blocks += _call_blocks(call, row_width)
     return told_apart(run_in(blocks, row_width))
 
 
-def _part_blocks(part: TextContent | ImageContent | ToolResultContent | ReasoningContent, width: int, *, verbatim: bool) -> list[Block]:
-    if isinstance(part, TextContent):
+def _part_blocks(part: Drawn, width: int, *, verbatim: bool) -> list[Block]:
+    if isinstance(part, ToolCall):
+        return _call_blocks(part, width)
+    if isinstance(part, ReasoningContent):
+        return [THOUGHT, *markdown_blocks(part.text, row_width=width)] if part.text.strip() else []
+    if isinstance(part, TextContent | OtherContent):
         return (
             _output_blocks(part.text, width, decoded=verbatim)
             if verbatim or is_output(part.text)
             else markdown_blocks(part.text, row_width=width)
         )
-    if isinstance(part, ImageContent):
-        return [_picture(part)]
-    if isinstance(part, ToolResultContent):
-        return _result_blocks(part, width)
-    return []
+    return [_picture(part)] if isinstance(part, ImageContent) else _result_blocks(part, width)
 
 
 def _result_blocks(part: ToolResultContent, width: int) -> list[Block]:
-    blocks: list[Block] = [Paragraph((Span("error", bold=True),))] if part.is_error else []
+    blocks: list[Block] = [FAILED] if part.is_error else []
     items = (TextContent(text=part.content),) if isinstance(part.content, str) else part.content
     for item in items:
         blocks += _part_blocks(item, width, verbatim=True)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ...pages.page import Segment
 from ...turns.exchanges import Exchange, Unit
 from ...turns.parts import TurnPart, part_of
-from ...turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from ...turns.turn import CallPlace, Drawn, ImageContent, OtherContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 from ..base import RenderedPage
 from .compaction import is_json, minify_json
 from .decoded_json import decoded_json
@@ -40,7 +40,8 @@ _BLANK_LINES = re.compile(r"\n[ \t]*\n(?![ \t]{2})")
 _LINE_START = re.compile(r"\n(?! {4}|\t)")
 _SPACE_OR_STOP = re.compile(r"[ \t]+|[。！？；，,]")
 
-Piece = TextContent | ImageContent | ToolResultContent | ReasoningContent | ToolCall
+Piece = Drawn
+Inner = TextContent | ImageContent | OtherContent  # what a tool's result holds
 
 
 class _Atom(NamedTuple):
@@ -159,12 +160,17 @@ def _part(unit: Unit, share: _Share, all_of_turn: Sequence[_Share]) -> TurnPart:
     turn, place = unit[share.turn], all_of_turn.index(share)
     pieces = [atom.piece for atom in share.atoms]
     calls = tuple(piece for piece in pieces if isinstance(piece, ToolCall))
-    content = tuple(piece for piece in pieces if piece is not None and not isinstance(piece, ToolCall))
+    last = len(pieces) - len(calls)
+    in_place = any(isinstance(piece, ToolCall) for piece in pieces[:last])  # calls that do not come last
+    places = iter(range(len(calls)))
+    said = [CallPlace(place=next(places)) if isinstance(piece, ToolCall) else piece for piece in pieces if piece is not None]
+    content = tuple(part for part in said if in_place or not isinstance(part, CallPlace))
     start = sum(each.size for each in all_of_turn[:place])
     return part_of(
         turn,
         content=content,
         tool_calls=calls,
+        extra={"status": "error"} if turn.failed and not place else {},  # the words of other fields are pieces
         name=turn.name or speaker_of(turn, unit) or None,
         section=share.section,
         part=place + 1,
@@ -177,18 +183,17 @@ def _part(unit: Unit, share: _Share, all_of_turn: Sequence[_Share]) -> TurnPart:
 
 def _atoms(turn: Turn, place: int) -> Iterator[_Atom]:
     """Yield the pieces of a turn: its parts and calls, long texts cut. At least one."""
-    pieces = [piece for part in turn.parts for piece in _cut_part(part, verbatim=turn.role == "tool")]
-    calls = [piece for call in turn.tool_calls for piece in _cut_call(call)]
-    for piece in (*pieces, *calls):
+    pieces = [piece for part in turn.drawn for piece in _cut_part(part, verbatim=turn.role == "tool")]
+    for piece in pieces:
         yield _Atom(place, piece, _size_of(piece))
-    if not pieces and not calls:
+    if not pieces:
         yield _Atom(place, None, 0)
 
 
 def _size_of(piece: Piece) -> int:
     match piece:
-        case TextContent(text=text):
-            return _weight(text)
+        case TextContent() | ReasoningContent() | OtherContent():
+            return _weight(piece.text)
         case ImageContent():
             return IMAGE
         case ToolResultContent(content=content):
@@ -198,9 +203,15 @@ def _size_of(piece: Piece) -> int:
     return 0
 
 
-def _cut_part(part: TextContent | ImageContent | ToolResultContent | ReasoningContent, *, verbatim: bool) -> Iterator[Piece]:
-    if isinstance(part, ToolResultContent):
+def _cut_part(part: Drawn, *, verbatim: bool) -> Iterator[Piece]:
+    if isinstance(part, ToolCall):
+        yield from _cut_call(part)
+    elif isinstance(part, ToolResultContent):
         yield from _cut_result(part)
+    elif isinstance(part, ReasoningContent) and _weight(part.text) > SECTION:
+        yield from (ReasoningContent(block={"type": "reasoning", "text": text}) for text in _markdown(part.text))
+    elif isinstance(part, OtherContent) and _weight(part.text) > SECTION:
+        yield from _cut_part(TextContent(text=part.text), verbatim=verbatim)
     elif isinstance(part, TextContent) and _weight(part.text) > SECTION:
         texts = _output(part.text) if verbatim else _message(part.text)
         yield from (part.model_copy(update={"text": text}) for text in texts)
@@ -219,7 +230,7 @@ def _cut_result(part: ToolResultContent) -> Iterator[ToolResultContent]:
         texts = _output(part.content) if _size(part.content) > SECTION else [part.content]
         yield from (part.model_copy(update={"content": text, "is_error": part.is_error and not n}) for n, text in enumerate(texts))
         return
-    pieces = [(piece,) for item in part.content for piece in _cut_part(item, verbatim=True)]
+    pieces = [(piece,) for item in part.content for piece in _cut_part(item, verbatim=True) if isinstance(piece, Inner)]
     for number, inner in enumerate(pieces or [()]):
         yield part.model_copy(update={"content": inner, "is_error": part.is_error and not number})
 

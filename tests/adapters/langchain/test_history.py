@@ -155,7 +155,7 @@ def test_the_turn_says_what_the_message_says(history: OpticalChatMessageHistory)
     assert (result.role, result.tool_call_id, result.name, result.content) == ("tool", "c2", "look", "result")
     assert history.memory.recall("flights trains") == []
     assert [turn.number for turn in history.memory.recall("critic")] == [13]
-    assert not any(turn.extra for turn in history.memory.turns()), "nothing that other clients would send to a provider"
+    assert [turn.extra for turn in history.memory.turns() if turn.extra] == [{"status": "error"}] * 2, "nothing that clients would send"
 
 
 def test_a_known_id_is_not_stored_again(store: Store) -> None:

@@ -481,7 +481,7 @@ def test_a_conversation_that_the_provider_keeps_is_left_alone() -> None:
         (HumanMessage([{"type": "image", "url": "https://example.com/a.png"}]), "user", "", 1),
         (HumanMessage([{"type": "image", "file_id": "file-1"}, {"type": "audio", "base64": "aGk="}]), "user", "[image]\n[audio]", 0),
         (HumanMessage([{"type": "image", "base64": "not base64!"}]), "user", "[image]", 0),
-        (AIMessage([{"type": "reasoning", "reasoning": "hm"}, {"type": "refusal", "refusal": "no"}]), "assistant", "no", 0),
+        (AIMessage([{"type": "reasoning", "reasoning": "hm"}, {"type": "refusal", "refusal": "no"}]), "assistant", "hm\nno", 0),
         (AIMessage([{"type": "tool_use", "id": "c", "name": "look", "input": {}}]), "assistant", "", 0),
         (calling(("look", {"at": 1}, "c")), "assistant", 'look({"at": 1})', 0),
         (AIMessage("", invalid_tool_calls=[{"name": "look", "args": "{at", "id": "c", "error": "no"}]), "assistant", "look({at)", 0),

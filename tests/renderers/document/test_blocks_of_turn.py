@@ -206,10 +206,18 @@ def test_what_is_no_raster_picture_is_text() -> None:
     )
 
 
-def test_empty_turns_and_reasoning_have_no_blocks() -> None:
+def test_empty_turns_and_encrypted_reasoning_have_no_blocks() -> None:
     assert blocks_of(Turn(role="assistant", content="")) == ()
     assert blocks_of(Turn(role="tool", tool_call_id="1", content=" \n")) == ()
-    assert blocks_of(Turn(role="user", content=(TextContent(text=""), ReasoningContent(block={"thinking": "secret"})))) == ()
+    sealed = ReasoningContent(block={"type": "redacted_thinking", "data": "c2VjcmV0"})
+    assert blocks_of(Turn(role="assistant", content=(TextContent(text=""), sealed))) == ()
+
+
+def test_reasoning_is_drawn_as_such_and_not_its_signature() -> None:
+    thought = ReasoningContent(block={"type": "thinking", "thinking": "Is it Basel?", "signature": "c2ln"})
+    said = words(blocks_of(Turn(role="assistant", content=(thought, TextContent(text="Yes.")))))
+    assert said.startswith("thinking") and "Is it Basel?" in said and "c2ln" not in said
+    assert words(blocks_of(Turn(role="assistant", content="Yes.", extra={"reasoning_content": "Is it Basel?"}))) == said
 
 
 def test_entities_cannot_bring_controls_back() -> None:

@@ -18,7 +18,16 @@ from optical_memory.renderers.document.long_units import LONG, SECTION, begins_p
 from optical_memory.renderers.document.turn_heads import head_labels
 from optical_memory.turns.exchanges import Unit
 from optical_memory.turns.parts import TurnPart
-from optical_memory.turns.turn import ImageContent, TextContent, ToolCall, ToolResultContent, Turn
+from optical_memory.turns.turn import (
+    CallPlace,
+    ImageContent,
+    OtherContent,
+    ReasoningContent,
+    TextContent,
+    ToolCall,
+    ToolResultContent,
+    Turn,
+)
 
 SIZE = 500_000
 PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(50)).decode()
@@ -80,6 +89,22 @@ def test_output_and_arguments_of_tools_are_cut_too(kind: str) -> None:
     assert squeezed(text[:40]) in squeezed(whole(sections[:1]))
     labels = [label for section in sections for label in head_labels((section,))]
     assert all(label.startswith(("assistant", "tool write")) for label in labels)  # the call stands in another section
+
+
+def test_blocks_of_other_kinds_are_cut_too_and_calls_keep_their_places() -> None:
+    text = KINDS["lines"]
+    document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": text}}
+    made = ToolCall(id="c", name="look", arguments="{}")
+    parts = (ReasoningContent(block={"type": "thinking", "thinking": text}), CallPlace(place=0), OtherContent(block=document))
+    turn = Turn(number=1, role="assistant", content=parts, tool_calls=(made,), extra={"refusal": "No more."})
+    sections = sections_of((turn,))
+    assert squeezed(whole(sections)) == squeezed(turn.text) == squeezed(f"{text}look({{}}){text}No more.")
+    assert all(len(section[0].text.encode()) <= 1.3 * SECTION for section in sections)
+
+
+def test_the_first_part_of_a_long_failure_says_so() -> None:
+    turn = Turn(number=2, role="tool", content=KINDS["lines"], tool_call_id="c", extra={"status": "error"})
+    assert [part.failed for section in sections_of((turn,)) for part in section][:2] == [True, False]
 
 
 def test_short_units_stay_as_they_are() -> None:

@@ -53,7 +53,7 @@ def to_gemini(context: Context) -> list[dict[str, Any]]:
     """Contents for `generate_content`: roles `user` and `model`, results in the content right after their calls.
 
     System turns of the log come out as user text that says so. For Gemini 3 each page asks for the `media_resolution` that it was counted
-    at, which the API takes in version `v1alpha` (August 2026).
+    at, which the API takes in version `v1beta` (November 2026).
 
     Raises `RenderError` if a page's image was lost and cannot be drawn again.
     """

@@ -52,17 +52,19 @@ class Conversations(Generic[T]):
         *,
         name: str | None = None,
         takes_images: bool = True,
+        asks_resolution: bool = False,
     ) -> R | None:
         """Return `render(pieces to send)`; None to send the messages unchanged: for an unknown model, or, with a warning, after a failure.
 
         Args:
             model: the provider's name of the model that reads the pages.
             takes_images: False for a model without image input.
+            asks_resolution: whether `render` asks for the `media_resolution` that each page was counted at.
             name: the conversation's name, if it has one; finds the state even if the beginning was changed.
 
         Raises `BudgetTooSmall`.
         """
-        memory = self._memories.memory_for(model, takes_images=takes_images)
+        memory = self._memories.memory_for(model, takes_images=takes_images, asks_resolution=asks_resolution)
         if memory is None or not messages:
             return None
         keyed = [(self._key(message), message) for message in messages]

@@ -54,25 +54,26 @@ class AdapterSettings:
 class ModelMemories(Generic[T]):
     """One memory per model; all share one cache of pages.
 
-    Adapters write messages without a `media_resolution`, so tiers whose price depends on one are not used.
+    Tiers whose price depends on a `media_resolution` are used only where the adapter's messages ask for it with each page.
     """
 
     def __init__(self, settings: AdapterSettings, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
         self.settings, self._key, self._turn = settings, key, turn
-        self._fixed = None if settings.reader is None else profile_of(settings.reader).unasked()
+        self._fixed = None if settings.reader is None else profile_of(settings.reader)
         self._cache = open_store(settings.cache) if isinstance(settings.cache, str) else settings.cache
-        self._memories: dict[str, MessageListMemory[T]] = {}
+        self._memories: dict[tuple[str, bool], MessageListMemory[T]] = {}
         self._unknown: set[str] = set()
         self._lock = threading.Lock()
 
-    def memory_for(self, model: str | None, *, takes_images: bool = True) -> MessageListMemory[T] | None:
+    def memory_for(self, model: str | None, *, takes_images: bool = True, asks_resolution: bool = False) -> MessageListMemory[T] | None:
         """Return the memory for a model by the provider's name.
 
         A model without a profile or image input gets text. With a budget, that is a memory of text only: the newest exchanges that fit;
         the rest is left out, counted and listed, so that recall can find it. Without a budget, None: the messages are sent unchanged.
-        Warns once about a model without a profile.
+        `asks_resolution`: whether the messages ask for the `media_resolution` that each page was counted at. Warns once about a model
+        without a profile.
         """
-        profile = (self._fixed or self._profile_for(model)) if takes_images else None
+        profile = (self._fixed or (profile_for_model(model) if model else None)) if takes_images else None
         with self._lock:
             if profile is None and takes_images:
                 self._warn_of(model or "")
@@ -80,14 +81,11 @@ class ModelMemories(Generic[T]):
                 profile = text_only()
             if profile is None:
                 return None
-            if profile.name not in self._memories:
-                settings = self.settings.for_reader(profile)
-                self._memories[profile.name] = MessageListMemory(settings, self._cache, key=self._key, turn=self._turn)
-            return self._memories[profile.name]
-
-    def _profile_for(self, model: str | None) -> ReaderProfile | None:
-        found = profile_for_model(model) if model else None
-        return found.unasked() if found else None
+            known = profile.name, asks_resolution
+            if known not in self._memories:
+                settings = self.settings.for_reader(profile if asks_resolution else profile.unasked())
+                self._memories[known] = MessageListMemory(settings, self._cache, key=self._key, turn=self._turn)
+            return self._memories[known]
 
     def _warn_of(self, model: str) -> None:
         if model not in self._unknown:

@@ -156,6 +156,7 @@ def recall(
 def pages(
     save: Annotated[Path | None, typer.Option(help="Write every page as a PNG file into this folder.", file_okay=False)] = None,
     tier: Annotated[str, typer.Option(help="The tier of the saved pictures.")] = "gundam",
+    draw: Annotated[bool, typer.Option("--all", help="Draw first what contexts have left out undrawn, however much it is.")] = False,
     session: Session = "default",
     store: StoreUrl = None,
     tenant: Tenant = "",
@@ -170,7 +171,7 @@ def pages(
 
     with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
         _need_turns(memory, session)
-        found, at, verified = memory.pages(), Tier.parse(tier), memory.verifications()
+        found, at, verified = memory.pages(draw=draw), Tier.parse(tier), memory.verifications()
         if save:
             with progress("drawing", len(found)) as advance:
                 save_pictures(save, ((page.index, at, page.image(at)) for page in found), advance)

@@ -15,6 +15,7 @@ from ..context.context import Context
 from ..context.plan import Plan
 from ..pages.page import Page
 from ..planning.replanner import Replanner
+from ..planning.screening import Screening
 from ..planning.settings import ViewSettings
 from ..planning.sizes import blocks
 from ..planning.triggers import LONG_EXCHANGE, replan_reason
@@ -234,10 +235,12 @@ class ContextBuilder:
 
     def _draw_rest(self, archive: PageArchive) -> None:
         """Draw all turns that are known not to be drawn, range by range; what was drawn stays if that fails."""
+        screening = Screening(on=self.settings.screen)
         known = archive.undrawn(archive.runs(), self._store.length(self._session))
         for each in known:
-            if each.turns and (turns := self._store.read(self._session, each.first, each.last + 1)):
-                archive.seal(turns, seal_last=True)
+            turns = self._store.read(self._session, each.first, each.last + 1) if each.turns else []
+            for group in screening.drawable(turns):
+                archive.seal(group, seal_last=True)
         known = without(known, archive.runs())
         for run in archive.runs():
             whole = archive.drawn_whole(run)

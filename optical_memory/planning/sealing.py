@@ -22,10 +22,10 @@ from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
 from ..text.excerpts import said
-from ..text.screening import asks_to_be_obeyed
-from ..turns.exchanges import starts_exchange, units_of
+from ..turns.exchanges import starts_exchange
 from ..turns.turn import Turn
 from .repeats import References, referred_to
+from .screening import Screening
 from .sizes import BLOCK, Sizes, Tally, blocks, newest_units, units_from
 from .triggers import LONG_EXCHANGE, WaterMarks
 
@@ -100,7 +100,7 @@ class Sealing:
         self.loose: list[Turn] = []
         self.redrawn: list[PageRun] = []
         self._references = References(lambda start: referred_to(archive(), self.runs, start)) if repeats else None
-        self._screen, self._asking = screen, dict[int, bool]()
+        self._screening = Screening(on=screen)
         self._gauge, self.label = 0.0, LABEL
         self._open_end = 0  # the last turn that left the text; what fills no page before it may return
         self._read_loose(max(LONG_EXCHANGE * marks.high, budget or 0) if draws else budget)
@@ -128,7 +128,7 @@ class Sealing:
     @property
     def screened(self) -> set[int]:
         """Numbers of the loose turns that ask to be obeyed; none unless they are screened."""
-        return {turn.number for turn in self.loose if self._asks(turn)}
+        return {turn.number for turn in self.loose if self._screening.asks(turn)}
 
     def density(self, each: Undrawn) -> float:
         """Estimate how many pages a page's worth of a range becomes, from the newest pages of the session."""
@@ -158,7 +158,7 @@ class Sealing:
         """Move loose turns before `start` into ranges that are not drawn, except those that stay text."""
         if not self.draws:
             return
-        kept = self.kept_off_pages() | self._screened_units(self.loose)
+        kept = self.kept_off_pages() | self._screening.kept(self.loose)
         before = [turn for turn in self.loose if turn.number < start]
         leaving = [turn for turn in before if turn.number not in kept]
         if leaving and leaving[-1] is before[-1] and leaving[-1].number > self.end:
@@ -283,7 +283,7 @@ class Sealing:
     def _not_drawn(self, turns: Sequence[Turn], pages: int, *, seal_last: bool, same: Mapping[int, int]) -> list[Turn]:
         """Draw turns, with the references `same`, and return those that are on no page afterwards."""
         try:
-            for group in self._drawable(turns):
+            for group in self._screening.drawable(turns):
                 self._archive().seal(group, pages=pages, seal_last=seal_last or group[-1] is not turns[-1], same=same)
         except PagesLost:
             raise
@@ -307,29 +307,6 @@ class Sealing:
         self.runs = self._archive().runs()
         self._spent = [each.fewer(added) if each.first == run.first else each for each in self._spent]
         return added > 0
-
-    def _asks(self, turn: Turn) -> bool:
-        if not self._screen or turn.role in ("system", "developer"):
-            return False
-        if turn.number not in self._asking:
-            self._asking[turn.number] = asks_to_be_obeyed(f"{turn.name or ''}\n{turn.text}")
-        return self._asking[turn.number]
-
-    def _screened_units(self, turns: Sequence[Turn]) -> set[int]:
-        """Return the numbers of the turns whose unit holds one that asks to be obeyed: a call and its results stay together."""
-        asking = (unit for unit in units_of(turns) if any(map(self._asks, unit))) if self._screen else ()
-        return {turn.number for unit in asking for turn in unit}
-
-    def _drawable(self, turns: Sequence[Turn]) -> list[list[Turn]]:
-        """Group adjacent turns that may stand on pages."""
-        kept, groups, before = self._screened_units(turns), list[list[Turn]](), None
-        for turn in turns:
-            if turn.number not in kept:
-                if before is None:
-                    groups.append([])
-                groups[-1].append(turn)
-            before = None if turn.number in kept else turn
-        return groups
 
     def _take(self, turns: Sequence[Turn]) -> None:
         """Make adjacent turns of a range loose, and leave them and those on pages out of the ranges."""

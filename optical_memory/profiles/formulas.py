@@ -70,7 +70,7 @@ class PatchFormula(_Formula):
       as padded to whole patches; the short side is rounded half to even.
     - `shrink` (OpenAI): into `max_side`, then by sqrt(budget / area), then a little more, so that one side is whole patches.
     - `round` (Qwen, GLM; `smart_resize` of transformers): each side to the nearest multiple of `patch`, within `min_patches` and
-      `max_patches`.
+      `max_patches`; with `enlarge` (GLM) a picture with a side below one patch is first brought to one there.
     """
 
     kind: Literal["patch"] = "patch"
@@ -81,6 +81,7 @@ class PatchFormula(_Formula):
     max_side: PositiveInt | None = None
     min_patches: PositiveInt = 1
     max_patches: PositiveInt
+    enlarge: bool = False
 
     @property
     def bills_area(self) -> bool:
@@ -120,6 +121,9 @@ class PatchFormula(_Formula):
         return _scaled(width, height, scale)
 
     def _rounded(self, width: int, height: int) -> Size:
+        if self.enlarge and min(width, height) < self.patch:
+            scale = self.patch / min(width, height)
+            width, height = int(width * scale), int(height * scale)
         least, most = (count * self.patch**2 for count in (self.min_patches, self.max_patches))
         columns, rows = round(width / self.patch), round(height / self.patch)
         if columns * rows * self.patch**2 > most:

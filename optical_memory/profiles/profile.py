@@ -71,6 +71,11 @@ class Rung(_Data):
         return self.cell[0] * self.cell[1] if isinstance(self.cell, tuple) else self.cell
 
     @property
+    def part_resolution(self) -> str | None:
+        """What Gemini is asked for with each picture, by its name in the API; None where a request has one setting for all, or none."""
+        return f"MEDIA_RESOLUTION_{self.media_resolution}" if self.media_resolution and not self.whole_request else None
+
+    @property
     def must_ask(self) -> bool:
         """Whether the price holds only if each picture is sent with a `media_resolution` of its own."""
         return self.media_resolution is not None and not self.assumed and not self.whole_request

@@ -207,12 +207,59 @@ def test_the_router_goes_by_the_deployment(hooks: list[Any]) -> None:
     assert "optical_memory" not in wire.requests[0].body.get("metadata", {})
 
 
-def test_a_call_that_is_not_asynchronous_takes_the_messages() -> None:
-    hook = small_hook()
+@pytest.mark.parametrize("positional", [False, True])
+def test_a_synchronous_call_sends_pages(hooks: list[Any], positional: bool) -> None:
+    hooks.append(small_hook())
+    given = chat(61)
     with Wire() as wire:
-        messages = hook.messages(chat(61), "openai/gpt-4o")
-        litellm.completion(model="openai/gpt-4o", messages=messages, api_base=wire.openai_url, api_key="none")
-    assert pictures(wire.requests[0].body["messages"])
+        to = {"api_base": wire.openai_url, "api_key": "none"}
+        if positional:
+            litellm.completion("openai/gpt-4o", given, **to)
+        else:
+            litellm.completion(model="openai/gpt-4o", messages=given, metadata={"session_id": "s"}, **to)
+        asyncio.run(litellm.acompletion(model="openai/gpt-4o", messages=given, **to))
+    first, second = (request.body["messages"] for request in wire.requests)
+    assert pictures(first) and first == second
+    assert given == chat(61)
+
+
+def test_a_synchronous_router_sends_pages(hooks: list[Any]) -> None:
+    hooks.append(small_hook())
+    with Wire() as wire:
+        to = {"model": "openai/gpt-4o", "api_base": wire.openai_url, "api_key": "none"}
+        litellm.Router(model_list=[{"model_name": "our-best", "litellm_params": to}]).completion(model="our-best", messages=chat(61))
+    assert len(wire.requests) == 1 and pictures(wire.requests[0].body["messages"])
+
+
+def test_a_synchronous_call_without_a_hook_is_sent_as_it_is(hooks: list[Any]) -> None:
+    small_hook()  # made, and not among the callbacks
+    with Wire() as wire:
+        litellm.completion(model="openai/gpt-4o", messages=chat(61), api_base=wire.openai_url, api_key="none")
+    assert wire.requests[0].body["messages"] == chat(61)
+
+
+def test_a_function_that_was_imported_before_warns(hooks: list[Any]) -> None:
+    hooks.append(small_hook())
+    earlier = litellm.completion.__wrapped__  # what `from litellm import completion` binds before there is a hook
+    with Wire() as wire, pytest.warns(RuntimeWarning, match=r"hook\.messages"):
+        earlier(model="openai/gpt-4o", messages=chat(61), api_base=wire.openai_url, api_key="none")
+    assert not pictures(wire.requests[0].body["messages"])
+
+
+@pytest.mark.parametrize(("model", "detail", "asked"), [("2.5-pro", None, None), ("3-pro-preview", None, None), ("2.5-pro", "low", "LOW")])
+def test_gemini_is_asked_for_a_media_resolution_only_if_the_caller_says_so(
+    hooks: list[Any], model: str, detail: str | None, asked: str | None
+) -> None:
+    """LiteLLM makes of the highest `detail` what all pictures of a request to Gemini 2.5 are read at, the user's own too."""
+    hooks.append(OpticalMemoryHook(budget=9_000, renderer=RuledRenderer(rows=6_000), detail=detail))
+    messages = [{**message, "content": message["content"] * 20} for message in chat(121)]
+    with Wire() as wire:
+        asyncio.run(litellm.acompletion(model=f"gemini/gemini-{model}", messages=messages, api_base=wire.url, api_key="none"))
+    body = wire.requests[-1].body
+    parts = [part for content in body["contents"] for part in content["parts"] if "inline_data" in part]
+    assert parts and not any("media_resolution" in part for part in parts)
+    level = (body.get("generationConfig") or {}).get("mediaResolution")
+    assert level == (f"MEDIA_RESOLUTION_{asked}" if asked else None)
 
 
 @pytest.mark.slow

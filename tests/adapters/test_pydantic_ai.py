@@ -251,7 +251,9 @@ def test_openai_gets_pages_as_pictures() -> None:
             system_prompt="You help.",
             instructions="Be brief.",
             tools=[look],
-            capabilities=[optical(reader="qwen3-vl", marks=WaterMarks(high=2_000, low=400), renderer=RuledRenderer(rows=6_000))],
+            capabilities=[
+                optical(reader="qwen3-vl", marks=WaterMarks(high=2_000, low=400), renderer=RuledRenderer(rows=6_000), repeats=False)
+            ],
         )
         messages: Messages = []
         for n in range(1, 9):
@@ -366,6 +368,34 @@ def test_a_conversation_that_the_provider_keeps_goes_as_it_is(setting: str) -> N
 def test_a_fallback_model_is_shown_pages_for_its_first() -> None:
     model = FallbackModel(Scripted().model, Scripted().model)
     assert pictures(shown(optical(), past(20), model))
+
+
+# -- Google's models --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "asked"), [("gemini-3-pro-preview", "MEDIA_RESOLUTION_MEDIUM"), ("gemini-2.5-pro", None)])
+def test_googles_model_is_sent_pages_and_asked_for_what_they_were_counted_at(name: str, asked: str | None) -> None:
+    pytest.importorskip("google.genai", reason="google-genai is not installed")
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.models.instrumented import InstrumentedModel
+    from pydantic_ai.providers.google import GoogleProvider
+
+    with Wire() as wire:
+        model = GoogleModel(name, provider=GoogleProvider(api_key="none", base_url=wire.url))
+        memory = OpticalMemoryCapability(budget=9_000, renderer=RuledRenderer(rows=6_000))
+        messages = [message for n in range(1, 61) for message in (said(n), ModelResponse(parts=[TextPart(question(n) * 12)]))]
+        for wrapped in (model, InstrumentedModel(model)):
+            agent = Agent(wrapped, capabilities=[memory])
+            asyncio.run(agent.run("now", message_history=messages))
+            parts = [part for content in wire.requests[-1].body["contents"] for part in content["parts"]]
+            pages = [part for part in parts if "inlineData" in part]
+            assert pages and not any("videoMetadata" in part for part in parts)
+            levels = {(part.get("mediaResolution") or {}).get("level") for part in pages}
+            assert levels == {asked} if asked is None else asked in levels
+
+
+def said(n: int) -> ModelRequest:
+    return ModelRequest(parts=[UserPromptPart(question(n) * 12)])
 
 
 # -- the example ------------------------------------------------------------------------------------------------------------------------

@@ -226,6 +226,18 @@ def test_pages_are_listed_saved_and_shown(shell: Shell) -> None:
     assert (shell.folder / "one.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_pages_draws_what_contexts_left_out(shell: Shell) -> None:
+    chat = [{"role": ("user", "assistant")[n % 2], "content": f"Word {n}. " + "The quick brown fox jumps. " * 60} for n in range(240)]
+    shell("import", "-", stdin=json.dumps(chat))
+    shell("context", "--renderer", "pillow", "--budget", "3000")
+    some = shell.json("pages", "--renderer", "pillow")
+    every = shell.json("pages", "--renderer", "pillow", "--all", "--save", "all", "--tier", "tiny")
+    assert 0 < len(some) < len(every) == len(list((shell.folder / "all").glob("page-*-tiny.png")))
+    assert some[0]["turns"][0] > every[0]["turns"][0] == 1
+    assert {page["key"] for page in some} <= {page["key"] for page in every}
+    assert shell.json("pages", "--renderer", "pillow") == every
+
+
 def test_doctor_says_what_is_there_and_what_to_install(shell: Shell) -> None:
     findings = {finding["topic"]: finding for finding in shell.json("doctor", "--store", "redis://127.0.0.1:1")}
     assert findings["pillow"]["status"] == "ok"

@@ -115,3 +115,15 @@ def test_the_budget_is_kept(steps: list[str], budget: int) -> None:
 @pytest.mark.parametrize("screen", [True, False])
 def test_the_setting_changes_the_basis_of_a_plan(screen: bool) -> None:
     assert ("screened" in fresh(screen=screen)._builder.basis) is screen
+
+
+def test_drawing_what_contexts_left_out_keeps_such_turns_off_pages() -> None:
+    memory = fresh(screen=True)
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    memory.extend([*filler(1, 40), user(ATTACK), *filler(42, 80), {"role": "assistant", "content": "", "tool_calls": [call]}])
+    memory.extend([{"role": "tool", "tool_call_id": "c1", "content": ATTACK}, *filler(83, 400)])
+    memory.context(1_500)
+    assert min(segment.turn for page in memory.pages() for segment in page.segments) > 83, "else nothing is left to draw"
+    held = {segment.turn for page in memory.pages(draw=True) for segment in page.segments}
+    assert {40, 42, 80, 83} <= held and not {41, 81, 82} & held
+    assert not {41, 81, 82} & on_pages(memory.context(60_000))

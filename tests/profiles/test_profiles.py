@@ -106,7 +106,9 @@ def test_googles_published_token_counts_of_media_resolutions() -> None:
     assert [two.page_tokens(1024, 1024, tier) for tier in two.rungs] == [64, 256, 4 * 258]
 
 
-@pytest.mark.parametrize("size", [(28, 28), (1024, 1024), (640, 333), (4000, 6000), (50, 3000), (1, 1), (9000, 9000)])
+@pytest.mark.parametrize(
+    "size", [(28, 28), (1024, 1024), (640, 333), (4000, 6000), (50, 3000), (1, 1), (9000, 9000), (24, 2988), (20, 1571), (512, 27)]
+)
 def test_qwen_and_glm_round_as_transformers_does(size: tuple[int, int]) -> None:
     """transformers, models qwen2_vl and glm4v: `smart_resize` with the published limits."""
     pytest.importorskip("transformers", reason="transformers is not installed: pip install optical-memory[vlm]")
@@ -117,9 +119,8 @@ def test_qwen_and_glm_round_as_transformers_does(size: tuple[int, int]) -> None:
         tall, wide = qwen(height, width, factor=patch, min_pixels=least * patch**2, max_pixels=16384 * patch**2)
         assert profile_of(reader).formula.seen_size(width, height) == (wide, tall)
         assert picture_tokens(reader, width, height) == wide * tall // patch**2 + 2
-    if min(size) >= 28:
-        tall, wide = glm(2, height, width, 2, factor=28, min_pixels=112 * 112, max_pixels=28 * 28 * 15000)
-        assert profile_of("glm-4v").formula.seen_size(width, height) == (wide, tall)
+    tall, wide = glm(2, height, width, 2, factor=28, min_pixels=112 * 112, max_pixels=28 * 28 * 15000)
+    assert profile_of("glm-4v").formula.seen_size(width, height) == (wide, tall)
 
 
 # -- what all profiles promise -----------------------------------------------------------------------------------------------------------
@@ -219,7 +220,12 @@ def test_the_tables_in_the_docs_are_the_data() -> None:
         ("claude-fable-5", "claude-high-resolution"),
         ("Qwen/Qwen2.5-VL-7B-Instruct", "qwen2.5-vl"),
         ("qwen2_5_vl", "qwen2.5-vl"),
+        ("qwen2.5vl:7b", "qwen2.5-vl"),
+        ("ollama_chat/qwen2.5vl:72b-q4_K_M", "qwen2.5-vl"),
+        ("qwen25vl", "qwen2.5-vl"),
         ("Qwen/Qwen3-VL-8B-Instruct", "qwen3-vl"),
+        ("qwen3-vl:8b", "qwen3-vl"),
+        ("qwen3vl", "qwen3-vl"),
         ("gpt-4o-2024-11-20", "gpt-4o"),
         ("gpt-4.1", "gpt-4o"),
         ("gpt-4o-mini-2024-07-18", "gpt-4o-mini"),
@@ -236,6 +242,8 @@ def test_the_tables_in_the_docs_are_the_data() -> None:
         ("gemini-2.5-flash", "gemini-2.5"),
         ("models/gemini-3-pro-preview", "gemini-3"),
         ("gemini-3.5-flash", "gemini-3"),
+        ("gemini-4-argon", "gemini-3"),
+        ("vertex_ai/gemini-4.1-pro", "gemini-3"),
         ("THUDM/GLM-4.1V-9B-Thinking", "glm-4v"),
         ("glm-4v-plus", "glm-4v"),
         ("llama-3", None),

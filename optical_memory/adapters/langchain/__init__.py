@@ -1,4 +1,7 @@
-"""LangChain: middleware for `create_agent`; message histories, the classic memory and byte stores are modules of this package."""
+"""LangChain: middleware for `create_agent`, `show` for LangGraph and any other loop over messages.
+
+Message histories, the classic memory and byte stores are modules of this package.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .history import as_runnable
     from .middleware import OpticalMemoryMiddleware
+    from .showing import ashow, show
 
-__all__ = ["OpticalMemoryMiddleware", "as_runnable"]
+__all__ = ["OpticalMemoryMiddleware", "as_runnable", "ashow", "show"]
 
-_HOMES = {"OpticalMemoryMiddleware": ".middleware", "as_runnable": ".history"}
+_HOMES = {"OpticalMemoryMiddleware": ".middleware", "as_runnable": ".history", "ashow": ".showing", "show": ".showing"}
 
 
 def __getattr__(name: str) -> Any:

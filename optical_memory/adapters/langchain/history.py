@@ -44,6 +44,10 @@ except ImportError as exc:
 
 __all__ = ["OpticalChatMessageHistory", "as_runnable", "chat_histories", "view"]
 
+NOT_IN_LOG = (
+    "these messages are not in the memory's log, so they can only be sent as text. For messages that your program or a graph keeps, "
+    "use optical_memory.adapters.langchain.show(messages, model=..., budget=...)"
+)
 REMEMBERED = 1_000  # sessions of one `chat_histories` whose plan and pages are cached
 
 
@@ -128,7 +132,7 @@ def as_runnable(
     """Return the context of a memory as a runnable from messages to messages, to be placed before the model.
 
     The context replaces the session's messages in the input; if the input has none of them, it is inserted after the system prompt.
-    Messages not in the log yet are sent unchanged. Stores nothing.
+    Messages not in the log yet are sent unchanged. Stores nothing. For messages that a graph or your program keeps, use `show`.
 
     Args:
         memory: None for the session that `RunnableWithMessageHistory` has opened for the call.
@@ -177,10 +181,14 @@ def view(
 
 
 def _context(memory: OpticalMemory, budget: int | None, new: Sequence[Turn]) -> Context:
-    """Return the context within the budget that `new` leaves."""
+    """Return the context within the budget that `new` leaves. Raises `BudgetTooSmall`, also for an empty log."""
     if budget is None:
         return memory.context()
     taken = Pricing(memory.profile, _counter(memory.profile.encoding)).total(new)
+    if taken > budget and not memory:
+        error = BudgetTooSmall(budget, taken)
+        error.add_note(NOT_IN_LOG)
+        raise error
     try:
         return memory.context(max(1, budget - taken))
     except BudgetTooSmall as exc:

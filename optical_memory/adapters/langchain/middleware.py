@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated, Any, NotRequired, cast
 
 from ...context.messages.request_outline import outline
@@ -19,6 +19,7 @@ from ...text.excerpts import said
 from ...worker_threads import in_thread
 from ..settings import AdapterSettings, ModelMemories
 from .messages import Dialect, dialect_of, key_of, picture_block, render, turn_of_message
+from .model_facts import ModelFacts
 
 try:
     from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
@@ -94,7 +95,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _show(self, request: Request) -> tuple[Request, State | None]:
         """Return the request to send, and the new state, if it changed."""
-        model = _Model.behind(request)
+        model = ModelFacts.of(request.model)
         if "cache_control" in request.model_settings:
             self._warn_once("prompt caching stands before OpticalMemoryMiddleware in the list of middleware; it belongs after it")
         if model.keeps_conversation:
@@ -112,7 +113,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             return request, None
         return _watched(_with_messages(request, messages)), state
 
-    def _seen(self, request: Request, memory: MessageListMemory[BaseMessage], model: _Model) -> tuple[list[BaseMessage], State]:
+    def _seen(self, request: Request, memory: MessageListMemory[BaseMessage], model: ModelFacts) -> tuple[list[BaseMessage], State]:
         before: State | None = request.state.get(STATE)  # type: ignore[assignment]  # our key is not in the request's type
         shown = memory.context(request.messages, before, budget=self._settings.budget)
         dialect = self._dialect or dialect_of(model.provider)
@@ -141,36 +142,6 @@ def _with_state(answer: ModelResponse[Any], request: Request, state: State | Non
     if state is None or state == request.state.get(STATE):
         return answer
     return ExtendedModelResponse(model_response=answer, command=Command(update={STATE: state}))
-
-
-@dataclass(frozen=True, slots=True)
-class _Model:
-    """Facts about the model of a request. A capability missing in its profile counts as present."""
-
-    name: str | None
-    provider: str | None
-    sees: bool
-    keeps_conversation: bool
-    results_with_pictures: bool
-    responses: bool
-
-    @classmethod
-    def behind(cls, request: Request) -> _Model:
-        model = request.model
-        told = model._get_ls_params()  # the only name of the provider that is the same in all LangChain packages
-        profile = getattr(model, "profile", None) or {}
-        return cls(
-            name=told.get("ls_model_name"),
-            provider=told.get("ls_provider"),
-            sees=profile.get("image_inputs") is not False,
-            keeps_conversation=bool(getattr(model, "use_previous_response_id", False)),
-            results_with_pictures=profile.get("image_tool_message") is not False,
-            responses=bool(getattr(model, "use_responses_api", False)),
-        )
-
-    def sees_results(self, dialect: Dialect) -> bool:
-        """Whether tool results may hold images. In OpenAI's chat completions they may not, even if a profile says so."""
-        return self.results_with_pictures and (dialect != "openai" or self.responses)
 
 
 class _Watched(ModelRequest[Any]):

@@ -16,7 +16,7 @@ from ...errors import MissingExtra
 from ...worker_threads import in_thread
 from ..conversation_states import Conversations
 from ..settings import AdapterSettings
-from .messages import Said, key_of, render, said_in, turn_of_said
+from .messages import PageDialect, Said, key_of, render, said_in, turn_of_said
 
 try:
     from pydantic_ai.capabilities import AbstractCapability
@@ -39,7 +39,8 @@ class OpticalMemoryCapability(AbstractCapability[AgentDepsT]):
     pages; `FallbackModel` does not tell which model is next, so it gets pages for its first.
 
     Args:
-        detail: OpenAI's image detail of the pages: `low`, `high` or `auto`; None for what each page was counted at.
+        detail: OpenAI's image detail of the pages: `low`, `high` or `auto`; None for what each page was counted at. Google's models are
+            asked for the `media_resolution` that each page was counted at instead.
         id: the capability's id in Pydantic AI.
         settings: the fields of `AdapterSettings`: `reader`, `budget`, `renderer`, `cache`, ...
     """
@@ -61,13 +62,14 @@ class OpticalMemoryCapability(AbstractCapability[AgentDepsT]):
     def _shown(self, messages: Sequence[ModelMessage], model: Model, conversation: str | None) -> list[ModelMessage]:
         start = _after_compaction(messages)
         recent = messages[start:]
-        said = said_in(recent)
+        said, dialect = said_in(recent), PageDialect.of(model.system, self._detail)
         shown = self._conversations.show(
             said,
             model.model_name,
-            lambda pieces: render(pieces, said, recent, self._detail),
+            lambda pieces: render(pieces, said, recent, dialect),
             name=conversation,
             takes_images=_takes_images(model),
+            asks_resolution=dialect.google,
         )
         return [*messages[:start], *(recent if shown is None else shown)]
 

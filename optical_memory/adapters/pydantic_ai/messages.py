@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
+from ...context.context import PagePart
 from ...context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
 from ...errors import MissingExtra
 from ...text.surrogates import sendable
@@ -25,7 +26,7 @@ try:
 except ImportError as exc:
     raise MissingExtra("the adapter for Pydantic AI", "pydantic-ai") from exc
 
-__all__ = ["Said", "key_of", "render", "said_in", "turn_of_said"]
+__all__ = ["PageDialect", "Said", "key_of", "render", "said_in", "turn_of_said"]
 
 Block = dict[str, Any]
 
@@ -42,6 +43,29 @@ ROLES = {
 }
 REVEALING = ("tool-search", "capability-load")  # kinds of tools whose results the framework reads again in every request
 UNBOUND = ("openai", "azure", "google")  # providers whose reasoning is not bound to what is before it
+
+
+@dataclass(frozen=True, slots=True)
+class PageDialect:
+    """What a provider is asked with a page's picture: Google's models for a `media_resolution`, others for OpenAI's `detail`.
+
+    Models that know neither ignore it, but GoogleModel takes any other key for a setting of videos, and fails.
+    """
+
+    google: bool = False
+    detail: str | None = None
+
+    @classmethod
+    def of(cls, system: str, detail: str | None) -> PageDialect:
+        """Return the dialect of a provider, by Pydantic AI's name of it: `openai`, `google`, `google-vertex`, ..."""
+        return cls(google=system.startswith("google"), detail=detail)
+
+    def asked(self, page: PagePart) -> dict[str, Any] | None:
+        """Return the `vendor_metadata` of a page's picture; None to ask for nothing."""
+        if not self.google:
+            return {"detail": page.detail(self.detail)}
+        asked = page.rung.part_resolution
+        return {"media_resolution": {"level": asked}} if asked else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +235,7 @@ def _plain(blocks: Iterable[Block]) -> str | list[Mapping[str, Any]]:
 # -- what is sent ------------------------------------------------------------------------------------------------------------------------
 
 
-def render(pieces: Iterable[Piece], said: Sequence[Said], messages: Sequence[ModelMessage], detail: str | None) -> list[ModelMessage]:
+def render(pieces: Iterable[Piece], said: Sequence[Said], messages: Sequence[ModelMessage], dialect: PageDialect) -> list[ModelMessage]:
     """Return the messages to send for `pieces`, which number `said`.
 
     Parts that only the framework reads, or that still apply, come right after the pages if their message has moved to one.
@@ -224,14 +248,14 @@ def render(pieces: Iterable[Piece], said: Sequence[Said], messages: Sequence[Mod
     if messages:
         sending.add(0, range(_opening(0, messages[0])))
     for piece in order[:after]:
-        sending.piece(piece, said, detail)
+        sending.piece(piece, said, dialect)
     for place, index in _holding(messages, [place for place in range(gone_to + 1) if place not in shown]):
         sending.add(place, [index])
     silent = deque(sorted(set(range(gone_to + 1, len(messages))) - {one.place for one in said}))
     for piece in order[after:]:
         while silent and isinstance(piece, Kept) and silent[0] < said[piece.number - 1].place:
             sending.whole(silent.popleft())
-        sending.piece(piece, said, detail)
+        sending.piece(piece, said, dialect)
     for place in silent:
         sending.whole(place)
     return sending.messages()
@@ -287,13 +311,13 @@ class _Sending:
         """Add an original as it is."""
         self._out.append(self._originals[place])
 
-    def piece(self, piece: Piece, said: Sequence[Said], detail: str | None) -> None:
+    def piece(self, piece: Piece, said: Sequence[Said], dialect: PageDialect) -> None:
         """Add the content of a piece."""
         match piece:
             case Kept(number, stale, ids):
                 self._keep(said[number - 1], stale, ids)
             case Pages():
-                self._out.append(ModelRequest(parts=[UserPromptPart([*_pages(piece, detail)])]))
+                self._out.append(ModelRequest(parts=[UserPromptPart([*_pages(piece, dialect)])]))
             case Note(_, text):
                 self._out.append(ModelRequest(parts=[UserPromptPart(text)]))
             case MissingResult(number, call_id, text, own_id):
@@ -333,12 +357,12 @@ class _Sending:
         return replace(part, tool_call_id=new) if new else part
 
 
-def _pages(group: Pages, detail: str | None) -> Iterator[UserContent]:
+def _pages(group: Pages, dialect: PageDialect) -> Iterator[UserContent]:
     if group.framing:
         yield group.framing
     for page in group.pages:
         yield page.text
-        yield BinaryContent(page.image(), media_type="image/png", vendor_metadata={"detail": page.detail(detail)})
+        yield BinaryContent(page.image(), media_type="image/png", vendor_metadata=dialect.asked(page))
 
 
 def _is_bound(part: Any) -> bool:

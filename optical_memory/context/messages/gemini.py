@@ -28,7 +28,7 @@ def to_gemini(context: Context) -> list[dict[str, Any]]:
     System turns become user text marked as such; Gemini takes the system instruction apart from the contents. The first content is a
     user's, since Gemini's chats want that.
 
-    For Gemini 3 each page requests the `media_resolution` that it was counted at, which needs API version `v1alpha` (August 2026).
+    For Gemini 3 each page requests the `media_resolution` that it was counted at, which the API takes in `v1beta` (November 2026).
 
     Raises `RenderError` if a page's image was lost and cannot be redrawn.
     """
@@ -48,9 +48,8 @@ def to_gemini(context: Context) -> list[dict[str, Any]]:
 def _page(part: PagePart) -> Iterator[Part]:
     yield {"text": part.text}
     picture: Part = {"inline_data": {"mime_type": "image/png", "data": base64.b64encode(part.image()).decode("ascii")}}
-    rung = part.rung
-    if rung.media_resolution and not rung.whole_request:
-        picture["media_resolution"] = {"level": f"MEDIA_RESOLUTION_{rung.media_resolution}"}
+    if asked := part.rung.part_resolution:
+        picture["media_resolution"] = {"level": asked}
     yield picture
 
 

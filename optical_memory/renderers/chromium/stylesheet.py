@@ -87,8 +87,13 @@ pre code{{font-size:1em}}
 
 
 def _blocks(canvas: Canvas, hair: int) -> str:
-    """Return the CSS of all other blocks of a turn."""
+    """Return the CSS of all other blocks of a turn.
+
+    Maths: the sans face has a MATH table, so fences and roots grow, but its table leaves no room around the bar of a fraction and no
+    depth below a subscript. `text-align: right` does not move the content of a cell; `-webkit-right` does.
+    """
     indents = "".join(f".l{n}{{margin-left:{min(n, DEEPEST_INDENT) * 0.9:g}em}}" for n in range(1, MOST_INDENTS + 1))
+    strikes = _strikes(hair)
     return f"""
 p,h1,h2,h3,h4,h5,h6,td,th{{unicode-bidi:plaintext;text-align:start}}
 p+p,p+.k,.k+p,pre+p,p+pre,table+p,div+p{{margin-top:{2 * hair}px}}
@@ -108,7 +113,34 @@ tr{{break-inside:avoid}}
 .tight{{table-layout:fixed;width:100%}}.tight td,.tight th{{overflow-wrap:anywhere}}
 .center{{text-align:center}}.right{{text-align:end}}
 img{{display:block;break-inside:avoid;margin:{hair}px 0}}
-math{{font-family:math,{SANS}}}
+math{{font-family:{SANS}}}
+mfrac>:first-child{{padding-bottom:.12em}}mfrac>:last-child{{padding-top:.12em}}
+msub>:nth-child(2){{padding-top:.45em}}
+mtd{{padding:.15em .4em}}
+mtd>mrow{{display:inline math}}
+mtd[columnalign=left]{{text-align:-webkit-left}}mtd[columnalign=right]{{text-align:-webkit-right}}
+mtable[columnspacing^="0em"]>mtr>mtd{{padding-left:0;padding-right:0}}
+mtable[columnspacing^="0em"]>mtr>mtd:nth-child(2n+3){{padding-left:2em}}
+.vl{{border-left:{hair}px solid #000}}.hl{{border-top:{hair}px solid #000}}
+menclose{{background-repeat:no-repeat;background-size:100% 100%}}
+menclose[notation~=box],menclose[notation~=roundedbox],menclose[notation~=circle]{{border:{hair}px solid #000;padding:{2 * hair}px}}
+menclose[notation~=roundedbox]{{border-radius:.4em}}menclose[notation~=circle]{{border-radius:50%}}
+{strikes}
 .k{{text-align:center;break-inside:avoid}}
 hr{{border:0;border-top:{hair}px solid {css(RULE)};margin:{3 * hair}px 0}}
 """
+
+
+def _strikes(hair: int) -> str:
+    """Return the CSS of lines through a part of a formula. The browser knows no `menclose`, so they are backgrounds."""
+
+    def line(direction: str) -> str:
+        half = f"{hair / 2 + 0.25:g}px"
+        edges = f"#0000 calc(50% - {half}),#000 calc(50% - {half}),#000 calc(50% + {half}),#0000 calc(50% + {half})"
+        return f"linear-gradient({direction},{edges})"
+
+    up, down, across = line("to bottom right"), line("to top right"), line("to bottom")
+    return f"""menclose[notation=updiagonalstrike]{{background-image:{up}}}
+menclose[notation=downdiagonalstrike]{{background-image:{down}}}
+menclose[notation="updiagonalstrike downdiagonalstrike"]{{background-image:{up},{down}}}
+menclose[notation=horizontalstrike]{{background-image:{across}}}"""

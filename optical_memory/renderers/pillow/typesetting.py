@@ -176,11 +176,11 @@ class Typesetter:
                 gap = 0.0
             gap = min(gap, box.width / 2)  # a deeper indentation would leave no room
             word = self._word(token) if len(text) <= HUGE_WORD else _HUGE
-            if used + gap + word.width <= box.width:
+            if used + gap + word.width <= box.width and (line or _breadth(word) <= box.width):
                 line.append(_Placed(word, token, gap, white))
                 used, gap = used + gap + word.width, 0.0
                 continue
-            is_cut = word.width > box.width or (text > _FIRST_NO_DICTIONARY and _NO_DICTIONARY_WORD.match(text) is not None)
+            is_cut = _breadth(word) > box.width or (text > _FIRST_NO_DICTIONARY and _NO_DICTIONARY_WORD.match(text) is not None)
             if line and not is_cut:
                 indent = gap if gap + word.width <= box.width and _ends_joined_line(line[-1].token) else 0.0
                 line, below = self._parted(line, token, box.width - word.width, box.width - used)
@@ -266,7 +266,7 @@ class Typesetter:
                 continue
             end = max(end, start + 1)
             piece = token._replace(text="".join(pieces[start:end]) + (mark if end < len(pieces) else ""))
-            while self._word(piece).width > room and end > start + 1:  # letters shaped together may be wider than one by one
+            while _breadth(self._word(piece)) > room and end > start + 1:  # together, letters may be wider than one by one
                 end -= 1
                 piece = token._replace(text="".join(pieces[start:end]) + mark)
             yield piece
@@ -283,15 +283,33 @@ class Typesetter:
         slack = box.width - sum(placed.gap + placed.word.width for placed in line)
         right = box.align == "right" or (base and box.align == "")
         pen = box.left + (max(0.0, slack) if right else max(0.0, slack / 2) if box.align == "center" else 0.0)
-        marks: list[Mark] = []
-        missing = 0
+        pen += max(0.0, min(_overhang(line) - pen, box.left + slack - pen))
+        marks, missing = list[Mark](), 0
         for word, token, gap, _ in line:
             pen += gap
-            x, grey = round(pen), token.text_style.grey
+            x, grey = round(pen) + _inward(word, round(pen), box.left + box.width), token.text_style.grey
             marks += [Mark(x + left, box.baseline + top, mask, grey) for left, top, mask in word.inks]
             missing += word.missing
             pen += word.width
         return Row(box.line, tuple(marks), missing=missing, rtl=bool(base))
+
+
+def _breadth(word: Word) -> float:
+    """Return a word's width, or that of its ink if that is wider."""
+    ends = [(ink.left, ink.left + ink.mask.width) for ink in word.inks]
+    return max(word.width, max(ends, default=(0, 0), key=lambda end: end[1])[1] - min(ends, default=(0, 0))[0])
+
+
+def _overhang(line: Sequence[_Placed]) -> float:
+    """Return how far the ink of a line's first word reaches to the left of where the line begins."""
+    return max((-line[0].gap - ink.left for ink in line[0].word.inks), default=0.0) if line else 0.0
+
+
+def _inward(word: Word, x: int, right: int) -> int:
+    """Return how far to move a word at `x` so that its ink stays within a column, which ends at `right`, at its left end above all."""
+    first = min((x + ink.left for ink in word.inks), default=0)
+    last = max((x + ink.left + ink.mask.width for ink in word.inks), default=right)
+    return max(min(0, right - last), -first)
 
 
 def _ends_joined_line(token: Token) -> bool:

@@ -398,6 +398,8 @@ def test_recall_gives_words_back_by_number_and_by_search() -> None:
         ("anthropic", None, "inside"),
         ("openai", None, "after"),
         ("google_genai", {"image_tool_message": False}, "after"),
+        ("mistral", None, "after"),
+        ("groq", None, "after"),
         ("anthropic", {"image_inputs": False}, "words"),
     ],
 )

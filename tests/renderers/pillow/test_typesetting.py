@@ -52,7 +52,36 @@ def test_flags_pair_up() -> None:
 def test_lines_stay_within_their_box(text: str, width: int) -> None:
     widest = 2 * STYLE.size  # a single cluster that is wider than the line cannot be cut
     for row in rows(text, box=replace(BOX, width=width)):
-        assert all(mark.x >= -4 and mark.x <= width + widest for mark in row.marks)
+        assert all(mark.x >= 0 and mark.x <= width + widest for mark in row.marks)
+
+
+SLANTED = TextStyle(16.0, italic=True)
+OVERHANGING = ["𝒇", "𝑗", "𝒻", "j", "jTT", "ƒ", "WWf", "V", "ﷺ", "אָ", "\u093e", "⸻", "fi𝒇"]
+
+
+@pytest.mark.parametrize("text_style", [STYLE, SLANTED, MONO], ids=["plain", "italic", "mono"])
+@pytest.mark.parametrize("glyph", OVERHANGING)
+def test_ink_beyond_a_glyph_s_advance_stays_in_its_box(glyph: str, text_style: TextStyle) -> None:
+    """At both ends of lines of every width, whole: what would reach beside the box moves inwards. Within a line nothing moves."""
+    setter = Typesetter(WordBook(FontBook()))
+    alone = setter.words.word(glyph, text_style)
+    masks = [ink.mask.tobytes() for ink in alone.inks]
+    box = replace(BOX, width=120)
+    for text in [f"{'0' * width} {glyph}" for width in range(6, 14)] + [f"{glyph} {'0' * width}" for width in range(6, 14)]:
+        for align in ("", "right", "center"):
+            found = setter.rows([(text, text_style)], replace(box, align=align))
+            for row in found:
+                left, right = ink_edges(row)
+                assert left >= 0 and right <= box.width, (text, align)
+            assert set(masks) <= {mark.mask.tobytes() for row in found for mark in row.marks}, "cut"
+
+
+@pytest.mark.parametrize("glyph", ["𝒇", "j", "V", "WWf"])
+def test_ink_within_a_line_stays_where_the_font_puts_it(glyph: str) -> None:
+    setter = Typesetter(WordBook(FontBook()))
+    (row,) = setter.rows([(f"a {glyph} a", STYLE)], BOX)
+    start = sum(setter.words.word(part, STYLE).width for part in ("a", " "))
+    assert row.marks[1].x == round(start) + setter.words.word(glyph, STYLE).inks[0].left
 
 
 def test_words_move_to_the_next_line_whole() -> None:

@@ -6,12 +6,13 @@ from .memory.optical_memory import ErasureProof, ErasureReport, MemoryStats, Opt
 from .messages import to_anthropic, to_gemini, to_openai
 from .pages.page import Box, Page, PageStyle, Segment
 from .pages.tiers import Tier
-from .planning.forgetting import ByAge, Forgetting, PageAge
+from .planning.forgetting import BestUse, ByAge, Forgetting, PageAge
 from .planning.triggers import WaterMarks
 from .readers import ReaderProfile
 from .turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
 
 __all__ = [
+    "BestUse",
     "Box",
     "ByAge",
     "Context",

@@ -20,6 +20,7 @@ from .eye_charts import Chart
 
 __all__ = ["Asker", "ChatAsker", "Reply", "TranscribingAsker", "asker_for", "found_in_json", "found_in_transcription"]
 
+PROMPTLESS = ("tesseract", "rapidocr")  # OCR engines, which need no prompt and bill nothing
 ANSWER_TOKENS_EACH = 48  # room for one probe in the answer; enough for costly scripts and long paths
 QUESTION = (
     "This page shows numbered turns of a record; each begins with # and its number and role. Copy the text of the turns listed here, "
@@ -78,10 +79,10 @@ class TranscribingAsker:
         self._reader, self.profile = reader, reader.profile
 
     def text_tokens(self, numbers: Sequence[int]) -> int:
-        return 0 if self.profile.name == "tesseract" else 16
+        return 0 if self.profile.name in PROMPTLESS else 16
 
     def answer_tokens(self, probes: int) -> int:
-        return 0 if self.profile.name == "tesseract" else 4096
+        return 0 if self.profile.name in PROMPTLESS else 4096
 
     def ask(self, chart: Chart) -> Reply:
         said = self._reader.transcribe(chart.page, tier=chart.name.tier)

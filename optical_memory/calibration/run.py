@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import UnknownName
 from ..pages.tiers import Tier
 from ..readers.base import Reader
+from ..readers.rapidocr import RapidOcrReader
 from ..readers.tesseract import OcrReader
 from ..renderers.base import Renderer
 from ..text.excerpts import shape
@@ -151,6 +152,9 @@ def usable_kinds(kinds: Sequence[str], renderer: Renderer, reader: Reader) -> tu
             raise UnknownName("kind of text", kind, list(KINDS))
         if kind in LANGUAGES and isinstance(reader, OcrReader) and LANGUAGES[kind] not in reader.language.split("+"):
             left_out[kind] = f"Tesseract was opened with {reader.language!r}, not with {LANGUAGES[kind]!r}"
+            continue
+        if kind == "arabic" and isinstance(reader, RapidOcrReader):
+            left_out[kind] = "the networks in RapidOCR's package do not read Arabic letters"
             continue
         try:
             font_size = reader.profile.page_style().font_size

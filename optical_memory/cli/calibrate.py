@@ -22,7 +22,7 @@ SIZES = (0.8, 1.0, 1.3)  # times the font of the reader's pages
 
 def calibrate(
     out: Annotated[Path, typer.Option(help="Folder for results.jsonl, forgetting.svg and profile.toml.", file_okay=False)],
-    reader: Annotated[str, typer.Option(help="tesseract, deepseek-ocr, or the URL of an OpenAI-compatible API.")] = "tesseract",
+    reader: Annotated[str, typer.Option(help="tesseract, rapidocr, deepseek-ocr, or the URL of an OpenAI-compatible API.")] = "tesseract",
     model: Annotated[str | None, typer.Option(help="The model at that URL.")] = None,
     profile: Annotated[str | None, typer.Option(help="What the model charges: a known reader, or a profile.toml.")] = None,
     weights: Annotated[str | None, typer.Option(help="Folder or hub id of a model that runs here.")] = None,

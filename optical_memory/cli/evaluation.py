@@ -15,6 +15,7 @@ from .options import API_KEY, FAILED, AsJson
 
 if TYPE_CHECKING:
     from ..evaluation.answering import Request
+    from ..evaluation.legibility import ReadPicture
 
 __all__ = ["eval_", "eval_exact", "eval_identifiers"]
 
@@ -27,6 +28,7 @@ def eval_(
     out: Annotated[Path, typer.Option(help="Folder for the raw results, the table and the plot.", file_okay=False)] = Path("eval-output"),
     reader: Annotated[str, typer.Option("--reader", help="Whose prices count.")] = "deepseek-ocr",
     renderer: Annotated[str, typer.Option("--renderer", help="chromium, pillow, or auto.")] = "auto",
+    ocr: Annotated[str, typer.Option("--ocr", help="The engine that reads pages back: tesseract or rapidocr.")] = "tesseract",
     ask: Annotated[str | None, typer.Option("--ask", help="URL of an OpenAI-compatible API: its model answers the questions too.")] = None,
     model: Annotated[str | None, typer.Option(help="The model at that URL.")] = None,
     questions: Annotated[int, typer.Option(help="Questions of each conversation that it is asked, at most, spread over it.", min=1)] = 20,
@@ -35,8 +37,8 @@ def eval_(
 ) -> None:
     """Measure, without a model, which share of the evidence is still legible or can be recalled, for each way to forget, at equal budgets.
 
-    A question counts as legible if every turn that holds its evidence is in the context as text, or stands on a page where Tesseract reads
-    it back with at most 5 % wrong characters and every critical word exact. Words that stand in the page's sidecar may be misread.
+    A question counts as legible if every turn that holds its evidence is in the context as text, or stands on a page where the OCR engine
+    reads it back with at most 5 % wrong characters and every critical word exact. Words that stand in the page's sidecar may be misread.
 
     Its facts count if the sentences that hold the answer's words come back as exactly, and those words too, whatever happened to the rest.
     Questions whose answer is no quotation from the evidence are left out of that column.
@@ -51,7 +53,6 @@ def eval_(
     from ..evaluation.harness import Evaluation, evaluate, requests_of, save_results
     from ..evaluation.policies import chosen
     from ..evaluation.summary import plot_of, rows_of
-    from ..readers.tesseract import OcrReader
     from ..renderers.base import open_renderer
     from ..stores import open_store
     from .output import progress
@@ -61,12 +62,9 @@ def eval_(
     talks = [read_conversation(path, categories=_numbers(categories, "--categories")) for path in files]
     if ask is not None and model is None:
         raise ValueError("--ask needs --model, the name of the model there")
-    engine, drawing, store = OcrReader(), open_renderer(renderer), open_store("memory://")
+    engine, drawing, store = _engine(ocr), open_renderer(renderer), open_store("memory://")
 
-    def read(png: bytes, letter: float) -> str:
-        return engine.read_picture(png, letter=letter)
-
-    opened = [Evaluation(talk, store, drawing, reader, read) for talk in talks]
+    opened = [Evaluation(talk, store, drawing, reader, engine) for talk in talks]
     book, requests = out / "answers.jsonl", requests_of(opened, wanted, limits, questions) if ask or dry_run else []
     if dry_run:
         _print_price(requests, book, model)
@@ -93,6 +91,7 @@ def eval_identifiers(
     most: Annotated[int, typer.Option(help="Probes of each file, at most, spread over it.", min=1)] = 100,
     reader: Annotated[str, typer.Option("--reader", help="Whose prices count.")] = "deepseek-ocr",
     renderer: Annotated[str, typer.Option("--renderer", help="chromium, pillow, or auto.")] = "auto",
+    ocr: Annotated[str, typer.Option("--ocr", help="The engine that reads pages back: tesseract or rapidocr.")] = "tesseract",
     as_json: AsJson = False,
 ) -> None:
     """Measure, without a model, whether exact strings that an agent uses again are still there when it does."""
@@ -102,14 +101,13 @@ def eval_identifiers(
     from ..evaluation.legibility import Legibility
     from ..evaluation.policies import cost_of
     from ..memory.optical_memory import OpticalMemory
-    from ..readers.tesseract import OcrReader
     from ..renderers.base import open_renderer
     from ..stores import open_store
     from ..turns.chat_files import read_chat
     from .output import progress
     from .tables import identifiers_table
 
-    limits, engine, drawing, store = _numbers(budgets, "--budgets"), OcrReader(), open_renderer(renderer), open_store("memory://")
+    limits, engine, drawing, store = _numbers(budgets, "--budgets"), _engine(ocr), open_renderer(renderer), open_store("memory://")
     rows: list[dict[str, object]] = []
     with progress("probing", len(files) * len(limits) * most) as advance:
         for path in files:
@@ -118,7 +116,7 @@ def eval_identifiers(
             turns = whole.turns()
             probes = probes_of(turns, gap)
             probes = probes[:: -(-len(probes) // most)] if probes else []
-            legibility = Legibility(lambda png, letter: engine.read_picture(png, letter=letter), whole.profile.page_style())
+            legibility = Legibility(engine, whole.profile.page_style())
             for budget in limits:
                 memory = OpticalMemory(f"{path} {budget}", store=store, renderer=drawing, reader=reader)
                 found = probe(memory, turns, probes, budget, legibility, advance)
@@ -163,6 +161,19 @@ def eval_exact(
     print(json.dumps(rows)) if as_json else exact_table(rows)
     if any(row["nowhere"] or row["found by search"] != row["strings"] for row in rows):
         raise typer.Exit(FAILED)
+
+
+def _engine(name: str) -> ReadPicture:
+    """Return the function with which an OCR engine reads an image."""
+    from ..errors import UnknownName
+    from ..readers.rapidocr import RapidOcrReader
+    from ..readers.tesseract import OcrReader
+
+    engines: dict[str, type[OcrReader | RapidOcrReader]] = {"tesseract": OcrReader, "rapidocr": RapidOcrReader}
+    if name not in engines:
+        raise UnknownName("OCR engine", name, list(engines))
+    engine = engines[name]()
+    return lambda png, letter: engine.read_picture(png, letter=letter)
 
 
 def _asked(requests: Sequence[Request], url: str, model: str, reader: str, path: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from ..errors import BudgetTooSmall, UnknownName
 from ..memory.optical_memory import OpticalMemory
 from ..pages.page import Page
 from ..pages.tiers import Tier
-from ..planning.forgetting import ByAge, Forgetting, PageAge
+from ..planning.forgetting import BestUse, ByAge, Forgetting, PageAge
 from ..planning.settings import SHAPED
 from ..profiles.pricing import Pricing
 from ..turns.turn import Turn
@@ -136,6 +136,8 @@ POLICIES = {
         *(Policy(f"all {tier.label}", _remembered, AtOneTier(tier)) for tier in (Tier.BASE, Tier.SMALL, Tier.TINY)),
         Policy("shaped tiny", _remembered, AtOneTier(Tier.TINY), shape=(Tier.TINY,)),
         Policy("shaped small", _remembered, AtOneTier(Tier.SMALL), shape=(Tier.SMALL,)),
+        Policy("best use", _remembered, BestUse()),
+        Policy("best use + sidecar", _remembered, BestUse(), sidecar_tokens=SIDECAR),
         Policy("aged", _remembered),
         Policy("aged + verified", _remembered, verify="ocr"),
         Policy("aged + density", _remembered, verify="density"),

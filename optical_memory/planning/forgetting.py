@@ -1,18 +1,19 @@
-"""Forgetting policies: the tier of a page by its age.
+"""Forgetting policies: the tier of a page by its age, and by what the reader makes of it.
 
-DeepSeek-OCR's figure 13 (arXiv 2510.18234) proposes to keep older context as smaller images, like human memory. The default policy does
-so by age. `selection` then fits the result into a budget.
+DeepSeek-OCR's figure 13 (arXiv 2510.18234) proposes to keep older context as smaller images, like human memory. `ByAge`, the
+default, does so by a schedule. `BestUse` has a schedule as a ceiling and, where a budget binds, spends it where it is worth most.
+`selection` applies either.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from ..pages.tiers import Tier
 from ..text.excerpts import excerpt
 
-__all__ = ["ByAge", "Forgetting", "PageAge"]
+__all__ = ["BestUse", "ByAge", "Forgetting", "PageAge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +85,35 @@ class ByAge:
             (Tier.SMALL, self.small),
             (Tier.TINY, self.tiny),
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class BestUse:
+    """Spends a budget on the tiers where it is worth most; without one, or with more than enough, follows a schedule.
+
+    A page's worth is how much it is needed times how well the reader reads it at the tier. How well is in the reader's profile
+    (`ReaderProfile.legibility`). How much falls with age as `always + (1 + turns) ** -fall`, doubled at importance 1 and halved at 0. The
+    first part stands for questions, which ask about any turn alike; the second for what agents use again, which is mostly recent.
+
+    Attributes:
+        schedule: no page is sharper than it says. The default is `ByAge()` without Gundam and Large, at which no reader here reads more of
+            a text page than at Base, and without an end: the budget leaves pages out.
+        always: what any page is needed, whatever its age.
+        fall: how fast the rest falls. `evaluation.needs` fits it to your own logs.
+    """
+
+    schedule: ByAge = field(default_factory=lambda: ByAge(gundam=0, large=0, base=7, small=23, tiny=1000))
+    always: float = 0.05
+    fall: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.always >= 0 or not self.fall >= 0:
+            raise ValueError(f"always and fall are 0 or more: {self!r}")
+
+    def tier(self, age: PageAge) -> Tier | None:
+        """Return the tier of the schedule."""
+        return self.schedule.tier(age)
+
+    def need(self, age: PageAge) -> float:
+        """Return how much a page of this age is needed, in a unit of its own. Never more for an older page of equal importance."""
+        return float((self.always + (1.0 + max(0.0, age.turns)) ** -self.fall) * 2.0 ** (2.0 * age.importance - 1.0))

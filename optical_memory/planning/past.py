@@ -180,8 +180,9 @@ def ranges_left_out(past: Past, decisions: Sequence[Decision]) -> tuple[tuple[tu
     """Return the ranges (first, last) of turns left out, and the number of turns in them."""
     decisions = [each for each in decisions if not is_imagined(each.candidate)]
     shown = {number for decision in decisions if decision.shown for number in decision.candidate.turns}
-    out = sorted({number for decision in decisions if not decision.shown for number in decision.candidate.turns} - shown)
     unread: list[PageRun | Undrawn] = [*past.faded, *past.undrawn]
+    hidden = {number for decision in decisions if not decision.shown for number in decision.candidate.turns} - shown
+    out = sorted(number for number in hidden if not any(each.first <= number <= each.last for each in past.undrawn))  # imagined as text
     ranges = [(each.first, each.last) for each in unread] + [(number, number) for number in out]
     return tuple(merged_spans(ranges)), len(out) + sum(each.turns for each in unread)
 

@@ -22,6 +22,7 @@ from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
 from .cache_cost import billed, calls_to_come
 from .candidates import Decision, PageCandidate, TextCandidate, text_images
+from .forgetting import BestUse
 from .imagined import Imagination
 from .past import PageReading, Past, past_of, ranges_left_out
 from .repeats import unresolved
@@ -189,8 +190,15 @@ class _Attempt:
                 break
         if feasible is None:
             assert self.budget is not None, "without a budget every plan is feasible"
-            raise BudgetTooSmall(self.budget, needed)
+            raise BudgetTooSmall(self.budget, needed, self._unshown(past))
         return feasible
+
+    def _unshown(self, past: Past) -> int:
+        """Return how many pages the runs of pinned turns have, if a request cannot hold as many images; else 0."""
+        pages = [each for each in past.candidates if isinstance(each, PageCandidate)]
+        pinned = {page.run for page in pages if page.pinned}
+        count = sum(page.run in pinned for page in pages)
+        return count if count > self.pricing.profile.free_places(past.images) else 0
 
     def _modes(self, *, long_exchange: bool, settle: bool) -> list[_Mode]:
         if long_exchange:
@@ -271,7 +279,8 @@ class _Attempt:
         total = plan.prefix_tokens + past.tail_tokens
         if self.budget is None or total <= self.budget:
             return plan, total
-        for target in (room_target(self.budget, past.tail_tokens), self.budget):
+        fills = isinstance(self.settings.policy, BestUse) and self.pricing.profile.cache.read is None
+        for target in (room_target(self.budget, past.tail_tokens, fills=fills), self.budget):
             room = target - past.tail_tokens - self._framing_tokens(plan)
             plan = self._squeezed(past, room)
             total = plan.prefix_tokens + past.tail_tokens
@@ -283,7 +292,8 @@ class _Attempt:
         return plan, total
 
     def _squeezed(self, past: Past, room: int) -> Plan:
-        decisions = squeeze(past.considered, room, self.settings.policy, self.pricing.profile, past.images)
+        policy, profile = self.settings.policy, self.pricing.profile
+        decisions = squeeze(past.considered, room, policy, profile, past.images, letter=self.settings.style.font_size)
         return self._plan_of(past, decisions, squeezed=True)
 
     def _screened(self, decisions: Sequence[Decision]) -> tuple[int, ...]:

@@ -11,19 +11,22 @@ from dataclasses import replace
 from itertools import groupby
 
 from ..context.plan import PageItem, TextItem
+from ..pages.page import PageStyle
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..turns.attachments import NO_IMAGES, ImageLoad
+from .best_use import Option, best_use
 from .candidates import Decision, PageCandidate, TextCandidate, as_one_text, dearer_than_text, run_of, total_of
-from .forgetting import Forgetting
+from .forgetting import BestUse, Forgetting
 from .request_limits import free_places, within_request
 
 __all__ = ["arrange", "items_of", "room_target", "squeeze"]
 
 ROOM_AFTER_REPLAN = 0.8  # largest share of the budget that a re-plan fills, so that the next epoch lasts for some turns
+ROOM_FILLED = 0.97  # the same for `BestUse` where a reader has no prices of cached tokens: what an epoch saves there is not known
 ROOM_FOR_PAGES = 0.3  # smallest share of the budget for pages; goes before `ROOM_AFTER_REPLAN`
-AGE_STEP = 2**0.25  # step between age factors; a finer one gains less than a page
-AGE_STEPS = 160  # most steps: at a factor of 2**40 every policy leaves all pages out
+AGE_STEP = 2 ** (1 / 16)  # step between age factors: a page of 23; a coarser one leaves room for several unused
+AGE_STEPS = 640  # most steps: at a factor of 2**40 every policy leaves all pages out
 
 
 def arrange(
@@ -149,9 +152,14 @@ def items_of(decisions: Sequence[Decision]) -> Iterator[PageItem | TextItem]:
         yield text
 
 
-def room_target(budget: int, tail_tokens: int) -> int:
-    """Return the target size of a squeezed context, in tokens: below the budget, so that the next epoch lasts for some turns."""
-    return min(budget, max(int(ROOM_AFTER_REPLAN * budget), tail_tokens + int(ROOM_FOR_PAGES * budget)))
+def room_target(budget: int, tail_tokens: int, *, fills: bool = False) -> int:
+    """Return the target size of a squeezed context, in tokens: below the budget, so that the next epoch lasts for some turns.
+
+    Args:
+        fills: spend nearly all: a long epoch saves nothing that is known.
+    """
+    share = ROOM_FILLED if fills else ROOM_AFTER_REPLAN
+    return min(budget, max(int(share * budget), tail_tokens + int(ROOM_FOR_PAGES * budget)))
 
 
 def squeeze(
@@ -160,18 +168,22 @@ def squeeze(
     policy: Forgetting,
     profile: ReaderProfile,
     beside: ImageLoad = NO_IMAGES,
+    *,
+    letter: float = PageStyle().font_size,
 ) -> list[Decision]:
-    """Fit into `room` tokens, or as close as pinned pages and protected texts allow.
+    """Fit into `room` tokens, or as close as pinned pages and protected texts allow. Texts between pages go last, oldest first.
 
-    Multiplies the age of all pages by the smallest factor that fits. So the oldest are demoted and left out first, the policy's
-    proportions remain, and no page is left out before it was at its faintest tier. Texts between pages go last, oldest first.
+    `BestUse` spends the room where it is worth most. For every other policy the age of all pages is multiplied by the smallest factor that
+    fits: the oldest are demoted and left out first, the policy's proportions remain, and no page is left out before it was at its faintest
+    tier.
+
+    Args:
+        letter: font size in pixels on sealed pages.
     """
-
-    def total_at(step: int) -> int:
-        return total_of(arrange(candidates, policy, profile, age_factor=AGE_STEP**step, room=0, beside=beside))
-
-    steps = bisect_left(range(AGE_STEPS), True, key=lambda step: total_at(step) <= room)
-    result = arrange(candidates, policy, profile, age_factor=AGE_STEP**steps, room=room, beside=beside)
+    if isinstance(policy, BestUse):
+        result = _spent(candidates, room, policy, profile, beside, letter)
+    else:
+        result = _hastened(candidates, room, policy, profile, beside)
     total = total_of(result)
     for place, decision in enumerate(result):
         if total <= room:
@@ -180,3 +192,59 @@ def squeeze(
             total -= decision.tokens
             result[place] = Decision(decision.candidate)
     return result
+
+
+def _hastened(
+    candidates: Sequence[PageCandidate | TextCandidate], room: int, policy: Forgetting, profile: ReaderProfile, beside: ImageLoad
+) -> list[Decision]:
+    def total_at(step: int) -> int:
+        return total_of(arrange(candidates, policy, profile, age_factor=AGE_STEP**step, room=0, beside=beside))
+
+    steps = bisect_left(range(AGE_STEPS), True, key=lambda step: total_at(step) <= room)
+    return arrange(candidates, policy, profile, age_factor=AGE_STEP**steps, room=room, beside=beside)
+
+
+def _spent(
+    candidates: Sequence[PageCandidate | TextCandidate],
+    room: int,
+    policy: BestUse,
+    profile: ReaderProfile,
+    beside: ImageLoad,
+    letter: float,
+) -> list[Decision]:
+    """Choose tiers for the pages that the schedule shows; what it decides otherwise stays as it is."""
+    result = arrange(candidates, policy, profile, room=0, beside=beside)
+    shown = [(place, decision) for place, decision in enumerate(result) if decision.tier is not None]
+    shown.sort(key=lambda each: (-policy.need(_page_of(each[1]).age), -each[0]))
+    pages = [list(_options(decision, policy, profile, letter)) for _, decision in shown]
+    left = room - total_of([decision for decision in result if decision.tier is None])
+    for (place, decision), option in zip(shown, best_use(pages, left) if pages else (), strict=True):
+        result[place] = replace(decision, tier=Tier(option.level) if option.level else None)
+    return _without_dear_runs(result)
+
+
+def _page_of(decision: Decision) -> PageCandidate:
+    assert isinstance(decision.candidate, PageCandidate)
+    return decision.candidate
+
+
+def _options(decision: Decision, policy: BestUse, profile: ReaderProfile, letter: float) -> Iterator[Option]:
+    """Yield the options of a page: left out unless it is pinned, and each tier up to the decided one."""
+    page, need = _page_of(decision), policy.need(_page_of(decision).age)
+    floor = min(decision.tier or Tier.TINY, profile.floor) if page.pinned else Tier.TINY
+    if not page.pinned:
+        yield Option(0, 0, 0.0)
+    for tier in _usable(page, profile):
+        if decision.tier and floor <= tier <= decision.tier:
+            share = profile.legible(tier, letter=letter, text_tokens=page.text_tokens, vision_tokens=page.vision[tier])
+            yield Option(tier, page.vision[tier] + page.overhead, need * share)
+
+
+def _without_dear_runs(decisions: Sequence[Decision]) -> list[Decision]:
+    """Leave out what remains of runs that would cost as much as its text: pages of such a run paid only together."""
+    kept: list[Decision] = []
+    for _, group in groupby(decisions, key=lambda decision: run_of(decision.candidate)):
+        run = list(group)
+        is_dear = dearer_than_text(run) and not any(decision.held for decision in run)
+        kept += [Decision(decision.candidate) if is_dear and decision.tier is not None else decision for decision in run]
+    return kept

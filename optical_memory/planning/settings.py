@@ -28,7 +28,7 @@ class ViewOptions(TypedDict, total=False):
 
     Attributes:
         renderer: `auto`, `chromium`, `pillow`, a dotted path, or a renderer. Opened when the first page is drawn.
-        forgetting: the policy that maps a page's age to a tier; `ByAge()` by default.
+        forgetting: the policy that maps a page's age to a tier; `ByAge()` by default; `BestUse()` spends a budget by worth.
         marks: water marks: how much recent text is kept before the oldest moves to pages.
         style: canvas and density of the pages; from the reader's profile by default.
         sidecar_tokens: most text tokens of exact strings beside each page; 64 by default.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from bisect import bisect_left
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
@@ -15,7 +16,7 @@ from ..pages.tiers import Tier
 from ..turns.attachments import NO_IMAGES, ImageLoad
 from .formulas import PictureFormula
 
-__all__ = ["CachePrices", "Limits", "PageShape", "ReaderProfile", "Rung"]
+__all__ = ["ASSUMED_LEGIBILITY", "CachePrices", "LegibilityCurve", "Limits", "PageShape", "ReaderProfile", "Rung"]
 
 ROUNDING = 1e-9  # a size that is whole but for the arithmetic stays as it is
 LAPSED_AFTER = 300.0  # s; assumed where a provider does not say how long it keeps a prefix
@@ -119,6 +120,43 @@ class CachePrices(_Data):
     source: str = ""
 
 
+class LegibilityCurve(_Data):
+    """Share of what stands on a page that a reader reads exactly, between measured points.
+
+    Attributes:
+        by: what decides it: `letter`, the font size as shown in pixels; or `compression`, text tokens for each vision token.
+        points: pairs of that and the share, 0 to 1. Between them it is interpolated, beyond them the nearest one holds.
+        basis: `measured` on this library's pages, `published` for others, or `assumed`.
+        source: where the points come from.
+    """
+
+    by: Literal["letter", "compression"]
+    points: tuple[tuple[PositiveFloat, Annotated[float, Field(ge=0, le=1)]], ...] = Field(min_length=1)
+    basis: Literal["measured", "published", "assumed"]
+    source: str = ""
+
+    @field_validator("points")
+    @classmethod
+    def _in_order(cls, value: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if [place for place, _ in value] != sorted({place for place, _ in value}):
+            raise ValueError("points rise from one to the next")
+        return value
+
+    def at(self, place: float) -> float:
+        """Return the share at a font size or a compression."""
+        above = bisect_left([point for point, _ in self.points], place)
+        if above in (0, len(self.points)):
+            return self.points[min(above, len(self.points) - 1)][1]
+        (low, one), (high, other) = self.points[above - 1 : above + 1]
+        return one + (other - one) * (place - low) / (high - low)
+
+
+# For a reader without a curve of its own: between those of Tesseract and RapidOCR on this library's pages (docs/experiments.md).
+ASSUMED_LEGIBILITY = LegibilityCurve(
+    by="letter", points=((5.0, 0.2), (7.0, 0.75), (8.75, 0.95), (14.0, 1.0)), basis="assumed", source="docs/experiments.md"
+)
+
+
 class EyeTest(_Data):
     """The result of a calibration: the basis of a profile's floor.
 
@@ -164,6 +202,7 @@ class ReaderProfile(_Data):
         cache: what its prompt cache costs.
         message_tokens: what a chat message costs beyond its content.
         measured: the basis of the floor; None where it is a judgement.
+        legibility: how much of a page it reads; decides what a budget is spent on.
     """
 
     v: Literal[1] = 1
@@ -183,6 +222,7 @@ class ReaderProfile(_Data):
     cache: CachePrices = CachePrices()
     message_tokens: int = 4
     measured: EyeTest | None = None
+    legibility: LegibilityCurve = ASSUMED_LEGIBILITY
 
     @model_validator(mode="before")
     @classmethod
@@ -332,6 +372,18 @@ class ReaderProfile(_Data):
         """Pixels of a sealed page as it is sent at `tier`."""
         scale = self.side(tier) / (canvas or max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))
+
+    def legible(self, tier: Tier, *, letter: float, text_tokens: int, vision_tokens: int) -> float:
+        """Return the share of a page that is read at `tier`.
+
+        Args:
+            letter: font size in pixels on the page as it is sealed, whose longer side is `page_style()`'s.
+            text_tokens, vision_tokens: of the page as text, and as a picture at `tier`.
+        """
+        if self.legibility.by == "compression":
+            return self.legibility.at(max(1, text_tokens) / max(1, vision_tokens))
+        longer = max(self.page.width, self.page.height) if self.page else Tier.BASE.side
+        return self.legibility.at(letter * self.side(tier) / longer)
 
     def picture_tokens(self, width: int, height: int) -> int:
         """Tokens of a picture inside a turn, sent as it is."""

@@ -59,6 +59,7 @@ _BACK_ENDS = {
     "openai": "optical_memory.readers.chat_server:ChatModelReader",
     "vllm": "optical_memory.readers.chat_server:VllmReader",
     "tesseract": "optical_memory.readers.tesseract:OcrReader",
+    "rapidocr": "optical_memory.readers.rapidocr:RapidOcrReader",
 }
 
 
@@ -71,8 +72,8 @@ def open_reader(name: str, **options: Any) -> Reader:
     """A reader by name; the options are those of its class.
 
     `deepseek-ocr` and `unlimited-ocr` run the model in this process (`weights`: a folder or a hub id), `transformers` runs any
-    vision-language model of that library (`model`), `openai` and `vllm` ask a server (`url`, `model`), `tesseract` runs that program and
-    only transcribes (`language`).
+    vision-language model of that library (`model`), `openai` and `vllm` ask a server (`url`, `model`), `tesseract` runs that program
+    (`language`) and `rapidocr` that package; both only transcribe.
 
     Raises `UnknownName`, `MissingExtra`, `WeightsNotFound`, `ProgramNotFound`.
     """

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, currently_in_test_context, event, given, settings
 from hypothesis import strategies as st
 
-from optical_memory import ByAge, Context, OpticalMemory, PagePart, TextPart, WaterMarks
+from optical_memory import BestUse, ByAge, Context, Forgetting, OpticalMemory, PagePart, TextPart, WaterMarks
 from optical_memory.context.messages.openai_anthropic import to_anthropic, to_openai
 from optical_memory.errors import BudgetTooSmall
 from optical_memory.profiles.registry import shipped_profiles
@@ -24,6 +24,7 @@ EXAMPLES = int(os.environ.get("EXAMPLES", "10"))  # of whole memories; `make tes
 quick = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 fewer = settings(quick, max_examples=max(4, EXAMPLES // 2))  # where a context is made at every message
 budgets = st.one_of(st.none(), st.integers(min_value=150, max_value=3_000))
+POLICIES: tuple[Forgetting, ...] = (ByAge(), BestUse())
 MARKS = WaterMarks(high=400, low=100)  # low, so that short histories already turn into pages
 
 
@@ -92,7 +93,7 @@ def _numbers(part: TextPart | PagePart) -> list[int]:
 @quick
 @given(histories(), budgets, st.data())
 def test_every_context_keeps_every_promise(history: list[dict[str, Any]], budget: int | None, data: st.DataObject) -> None:
-    memory = memory_of()
+    memory = memory_of(forgetting=data.draw(st.sampled_from(POLICIES)))
     ask = data.draw(st.sets(st.integers(0, len(history) - 1), max_size=6)) | {len(history) - 1}
     for place, message in enumerate(history):
         memory.append(message)
@@ -195,9 +196,9 @@ def shown_on_pages_of(part: PagePart) -> set[int]:
 
 
 @quick
-@given(histories(max_steps=40), st.integers(400, 4_000))
-def test_older_pages_are_never_sharper(history: list[dict[str, Any]], budget: int) -> None:
-    memory = memory_of()
+@given(histories(max_steps=40), st.integers(400, 4_000), st.sampled_from(POLICIES))
+def test_older_pages_are_never_sharper(history: list[dict[str, Any]], budget: int, policy: Forgetting) -> None:
+    memory = memory_of(forgetting=policy)
     memory.extend([{**message, "importance": 0.5} for message in history])
     if (context := context_or_none(memory, budget)) is None:
         return

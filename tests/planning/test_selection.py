@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from optical_memory import ByAge, PageAge, Plan, Tier, Turn, WaterMarks
+from optical_memory import BestUse, ByAge, PageAge, Plan, Tier, Turn, WaterMarks
 from optical_memory.planning.candidates import PageCandidate, TextCandidate
 from optical_memory.planning.selection import arrange, room_target, squeeze
 from optical_memory.planning.triggers import between_exchanges, replan_reason, tail_start
@@ -185,6 +186,26 @@ def test_room_is_left_for_the_next_turns_but_pages_get_some() -> None:
     assert room_target(1_000, 100) == 800
     assert room_target(1_000, 600) == 900
     assert room_target(1_000, 900) == 1_000
+    assert room_target(1_000, 100, fills=True) >= 950
+
+
+@pytest.mark.parametrize("falls", [0.0, 0.5, 1.0, 2.0])
+def test_the_best_use_of_a_budget_keeps_its_promises(falls: float) -> None:
+    policy = BestUse(fall=falls)
+    pages = [replace(page, age=replace(page.age, turns=20.0 * page.age.pages)) for page in [candidate(place, 30) for place in range(30)]]
+    shown, tokens = set[int](), 0
+    for room in range(0, 9_000, 130):
+        decisions = squeeze(pages, room, policy, PROFILE)
+        levels = [decision.tier or 0 for decision in decisions]
+        assert levels == sorted(levels), "never sharper for an older page"
+        now = {place for place, level in enumerate(levels) if level}
+        assert shown <= now, "a larger budget takes no page away"
+        shown, tokens = now, sum(decision.tokens for decision in decisions)
+        assert tokens <= room
+        if len(now) < len(pages):
+            assert tokens > room - 120, "what is left is less than a page at Tiny"
+    assert max(levels) == Tier.BASE, "Large and Gundam read no better and are never bought"
+    assert tiers(decisions) == tiers(arrange(pages, policy, PROFILE)), "with more than enough, the schedule"
 
 
 def test_plans_are_plain_json() -> None:

@@ -14,7 +14,8 @@ from optical_memory.pages.page import PageStyle
 from optical_memory.pages.tiers import Tier
 from optical_memory.planning.triggers import WaterMarks
 from optical_memory.readers import open_reader
-from optical_memory.readers.tesseract import OcrReader, has_language, letter_size, text_columns
+from optical_memory.readers.columns import letter_size, text_columns
+from optical_memory.readers.tesseract import OcrReader, has_language
 from optical_memory.renderers.base import open_renderer
 from optical_memory.renderers.png import decode_grey, resize
 from optical_memory.turns.exchanges import exchanges_of

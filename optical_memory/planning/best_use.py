@@ -1,0 +1,237 @@
+"""Spend a budget on pages so that the whole is worth most.
+
+Each page has options: left out, or shown at a tier, each with its tokens and its worth. The sum of worths is maximised within the room, and
+no page is shown sharper than one that is needed more. This is a knapsack with an order, solved in three steps, each linear in pages times
+tiers:
+
+1. *Price a token.* At a price per token the best choice is found exactly, from the last page to the first (`_best_at`). The choice is also
+   the best of all that take no more tokens than itself (H. Everett, Operations Research 11, 1963).
+2. *Find the price.* Two choices, neighbours as the price falls, enclose the room: one fits and the next does not (`_enclose`). Every page
+   is at least as sharp in the second, since sharper options cost more (D. M. Topkis, Operations Research 26, 1978).
+3. *Spend the rest*: single steps from either neighbour, in an order that does not depend on the room (`_between`).
+
+So a larger room is never worth less, and leaves out no page that a smaller one shows, whatever the pages are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+__all__ = ["Option", "best_use", "tokens_of", "worth_of"]
+
+TIE = 1e-6  # greatest share by which worth falls along the order, so that of equal pages the first is served first
+ROUNDS = 100  # most prices tried; about ten are enough
+MOST_COUNTS = 8  # most numbers of further pages that are tried, where neighbours differ by many
+CLOSE = 1e-12  # relative difference of two sums that counts as none
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A way to show a page.
+
+    Attributes:
+        level: its sharpness: 0 for left out, more for sharper tiers.
+        tokens: what it costs.
+        worth: what it is worth.
+    """
+
+    level: int
+    tokens: int
+    worth: float
+
+
+Options = Sequence[Option]
+
+
+def best_use(pages: Sequence[Options], room: int) -> list[Option]:
+    """Choose an option for each page.
+
+    Args:
+        pages: the options of each page, levels rising; the page that is needed most comes first. Usually the first option is to leave it
+            out. A page whose first option is another one must be shown, and is not bound by the order.
+        room: tokens to spend. If the first options do not fit, they are chosen.
+    """
+    useful = [_useful(options, 1.0 - TIE * place / len(pages)) for place, options in enumerate(pages)]
+    least, most = [options[0] for options in useful], _best_at(useful, 0.0)
+    if tokens_of(most) <= room:
+        chosen = most
+    elif tokens_of(least) >= room:
+        chosen = least
+    else:
+        chosen = _between(useful, *_enclose(useful, least, most, room), room)
+    return [next(option for option in options if option.level == one.level) for options, one in zip(pages, chosen, strict=True)]
+
+
+def tokens_of(chosen: Sequence[Option]) -> int:
+    """Sum up the tokens of a choice."""
+    return sum(option.tokens for option in chosen)
+
+
+def worth_of(chosen: Sequence[Option]) -> float:
+    """Sum up the worth of a choice."""
+    return sum(option.worth for option in chosen)
+
+
+def _useful(options: Options, share: float) -> list[Option]:
+    """Return the first option, and of the others those that are worth more than every cheaper one."""
+    useful = [options[0]]
+    for option in sorted(options[1:], key=lambda option: (option.tokens, -option.worth)):
+        if option.tokens > useful[-1].tokens and option.worth > useful[-1].worth and option.level > useful[-1].level:
+            useful.append(option)
+    return [replace(option, worth=option.worth * share) for option in useful]
+
+
+def _bound(options: Options) -> bool:
+    """Whether a page is bound by the order: it may be left out."""
+    return options[0].level == 0
+
+
+def _best_at(pages: Sequence[Options], price: float) -> list[Option]:
+    """Return the choice for which worth less tokens times `price` is greatest; of equal ones the one with fewer tokens."""
+    top = max(option.level for options in pages for option in options)
+    after = [0.0] * (top + 1)  # by level: what the pages to come are worth, if none of them is above that level
+    picks: list[list[Option]] = []  # for each page from the last on, by level: its option if none is above that level
+    for options in reversed(pages):
+        gains = {option.level: option.worth - price * option.tokens for option in options}
+        by_level = {option.level: option for option in options}
+        if _bound(options):
+            picked, totals, best = list[Option](), list[float](), float("-inf")
+            for level in range(top + 1):
+                if level in gains and gains[level] + after[level] > best:
+                    best, pick = gains[level] + after[level], by_level[level]
+                picked.append(pick)
+                totals.append(best)
+        else:
+            level = max(gains, key=lambda level: (gains[level], -level))
+            picked, totals = [by_level[level]] * (top + 1), [gains[level] + total for total in after]
+        picks.append(picked)
+        after = totals
+    chosen, level = list[Option](), top
+    for options, picked in zip(pages, reversed(picks), strict=True):
+        chosen.append(picked[level])
+        level = picked[level].level if _bound(options) else level
+    return chosen
+
+
+def _enclose(pages: Sequence[Options], fits: list[Option], over: list[Option], room: int) -> tuple[list[Option], list[Option]]:
+    """Return the last choice that fits, and the next one as the price of a token falls."""
+    for _ in range(ROUNDS):
+        price = (worth_of(over) - worth_of(fits)) / (tokens_of(over) - tokens_of(fits))
+        middle = _best_at(pages, price)
+        gained = worth_of(middle) - worth_of(fits) - price * (tokens_of(middle) - tokens_of(fits))
+        if middle in (fits, over) or gained <= CLOSE * worth_of(over):
+            break
+        if tokens_of(middle) <= room:
+            fits = middle
+        else:
+            over = middle
+    return fits, over
+
+
+def _between(pages: Sequence[Options], fits: list[Option], over: list[Option], room: int) -> list[Option]:
+    """Return the best choice found between two neighbours.
+
+    The ways to change `fits` do not depend on the room. They are gone through from the cheapest on, as if the room grew. Once more pages
+    are worth no less than fewer, more are shown from there on: neither the worth nor the number of pages falls as the room grows.
+    """
+    limit = tokens_of(over) - tokens_of(fits)
+    fresh = [place for place, (one, other) in enumerate(zip(fits, over, strict=True)) if other.level and not one.level]
+    ways: list[tuple[int, _Way]] = []
+    for count in {*range(len(fresh) + 1)[:MOST_COUNTS], len(fresh)}:
+        target = [one if place in fresh[count:] else other for place, (one, other) in enumerate(zip(fits, over, strict=True))]
+        ways += [(count, way) for way in _sharper(pages, fits, fresh[:count], limit)]
+        ways += [(count, way) for way in _fainter(pages, fits, target)]
+    best, shown = {0: _Way()}, 0
+    for count, way in sorted(ways, key=lambda each: each[1].tokens):
+        if way.tokens > room - tokens_of(fits):
+            break
+        if count not in best or way.worth > best[count].worth:
+            best[count] = way
+        if count > shown and best[count].worth >= best[shown].worth:
+            shown = count
+    changed = list(fits)
+    for place, option in best[shown].changes.items():
+        changed[place] = option
+    return changed
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Changes of a choice, by the index of the page, with what they cost and what they are worth."""
+
+    tokens: int = 0
+    worth: float = 0.0
+    changes: Mapping[int, Option] = field(default_factory=dict)
+
+    def then(self, place: int, old: Option, new: Option) -> _Way:
+        return _Way(self.tokens + new.tokens - old.tokens, self.worth + new.worth - old.worth, {**self.changes, place: new})
+
+
+def _sharper(pages: Sequence[Options], fits: Sequence[Option], fresh: Sequence[int], limit: int) -> Iterator[_Way]:
+    """Yield ways to show the pages `fresh` too, as faint as possible, and then others sharper.
+
+    First one page after the other, the best of its tokens first, up to `limit` tokens; then each page alone, at each of its options.
+    """
+    chosen, way, floor = list(fits), _Way(), 1
+    for place in reversed(fresh):
+        option = next(option for option in pages[place] if option.level >= floor)
+        way, chosen[place], floor = way.then(place, chosen[place], option), option, option.level
+    if not _in_order(pages, chosen):
+        return
+    yield way
+    steps = list(_steps_up(pages, chosen))
+    yield from (way.then(place, chosen[place], option) for place, option in steps)
+    while steps:
+        place, option = max(steps, key=lambda step: _rate(chosen[step[0]], step[1]))
+        way, chosen[place] = way.then(place, chosen[place], option), option
+        if way.tokens >= limit:
+            return
+        yield way
+        steps = list(_steps_up(pages, chosen))
+
+
+def _fainter(pages: Sequence[Options], fits: Sequence[Option], over: Sequence[Option]) -> Iterator[_Way]:
+    """Yield ways from `fits` to the sharper `over` and, as long as it takes more tokens, to the same pages with some of them fainter.
+
+    First each page alone, at each of its options; then one after the other a level fainter, the smallest loss for its tokens first.
+    """
+    chosen, way = list(over), _Way()
+    for place, (old, new) in enumerate(zip(fits, over, strict=True)):
+        way = way.then(place, old, new) if old is not new else way
+    steps = list(_steps_down(pages, chosen))
+    yield from (way.then(place, chosen[place], option) for place, option in steps)
+    while way.tokens > 0 and steps:
+        place, option = min(steps, key=lambda step: (_rate(step[1], chosen[step[0]]), -step[1].level))
+        way, chosen[place] = way.then(place, chosen[place], option), option
+        yield way
+        steps = list(_steps_down(pages, chosen))
+
+
+def _in_order(pages: Sequence[Options], chosen: Sequence[Option]) -> bool:
+    levels = [option.level for options, option in zip(pages, chosen, strict=True) if _bound(options)]
+    return levels == sorted(levels, reverse=True)
+
+
+def _steps_up(pages: Sequence[Options], chosen: Sequence[Option]) -> Iterator[tuple[int, Option]]:
+    """Yield each sharper option of each shown page that the order allows."""
+    ceiling = max(option.level for options in pages for option in options)
+    for place, (options, now) in enumerate(zip(pages, chosen, strict=True)):
+        bound = _bound(options)
+        if now.level:
+            yield from ((place, option) for option in options if now.level < option.level and (option.level <= ceiling or not bound))
+        ceiling = now.level if bound else ceiling
+
+
+def _steps_down(pages: Sequence[Options], chosen: Sequence[Option]) -> Iterator[tuple[int, Option]]:
+    """Yield each fainter option of each shown page that the order allows."""
+    floor = 1
+    for place in reversed(range(len(pages))):
+        options, now = pages[place], chosen[place]
+        bound = _bound(options)
+        yield from ((place, option) for option in options if (floor if bound else 0) <= option.level < now.level)
+        floor = max(floor, now.level) if bound else floor
+
+
+def _rate(cheap: Option, dear: Option) -> float:
+    return (dear.worth - cheap.worth) / (dear.tokens - cheap.tokens)

@@ -184,15 +184,18 @@ class BudgetTooSmall(ValueError):
     Attributes:
         budget: the budget asked for, in the reader's tokens.
         needed: the smallest budget that would do now.
+        unshown: how many pages pinned turns have that are text because a request cannot hold so many images; 0 if it can.
     """
 
-    def __init__(self, budget: int, needed: int) -> None:
+    def __init__(self, budget: int, needed: int, unshown: int = 0) -> None:
+        why = f" Pinned turns have {unshown} pages, more images than the reader takes in a request, so they are text." if unshown else ""
         super().__init__(
-            f"a budget of {budget} tokens is too small: the newest turns and the pinned pages need {needed}. "
-            f"Pass budget={needed} or more, or unpin turns."
+            f"a budget of {budget} tokens is too small: the newest turns and the pinned pages need {needed}.{why} "
+            f"Pass budget={needed} or more, or unpin turns{': recall returns their words' if unshown else ''}."
         )
         self.budget = budget
         self.needed = needed
+        self.unshown = unshown
 
 
 class ContextTooLong(ValueError):

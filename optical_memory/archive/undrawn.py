@@ -16,7 +16,18 @@ from math import ceil
 
 from .page_runs import PageRun
 
-__all__ = ["PREFIX", "Undrawn", "decode_undrawn", "encode_undrawn", "kept_free", "merged", "page_numbers", "with_erased", "without"]
+__all__ = [
+    "PREFIX",
+    "Undrawn",
+    "decode_undrawn",
+    "encode_undrawn",
+    "handed_over",
+    "kept_free",
+    "merged",
+    "page_numbers",
+    "with_erased",
+    "without",
+]
 
 PREFIX = "undrawn/"
 VERSION = 1
@@ -141,6 +152,17 @@ def _exact(parts: list[Undrawn], turns: int) -> list[Undrawn]:
         step = max(-part.turns, min(missing, most - part.turns))
         parts[place], missing = replace(part, turns=part.turns + step), missing - step
     return [each for part in parts for each in ([part] if part.turns else part.spent(part.first, part.pages))]
+
+
+def handed_over(ranges: Sequence[Undrawn], empty: Undrawn) -> list[Undrawn]:
+    """Return the ranges without `empty`, whose numbers are all erased; its turns go to others that have room for them."""
+    found = [each for each in ranges if each != empty]
+    left = empty.turns
+    for place, each in enumerate(found):
+        if each.turns and (more := min(left, each.last - each.first + 1 - each.turns)):
+            found[place] = replace(each, turns=each.turns + more)
+            left -= more
+    return found
 
 
 def with_erased(ranges: Sequence[Undrawn], numbers: Iterable[int]) -> list[Undrawn]:

@@ -19,6 +19,7 @@ from .evaluation import eval_, eval_exact, eval_identifiers
 from .models import app as models_app
 from .options import FAILED, MISUSED, NOT_FOUND, AsJson, Renderer, StoreUrl, print_json, stop
 from .redis import app as redis_app
+from .report import report
 from .server import run, serve, stats, switch
 from .sessions import append, context, erase, import_, pages, recall, sessions, show
 from .transfer import copy, export
@@ -78,6 +79,7 @@ app.command()(copy)
 app.command()(cost)
 app.command()(context)
 app.command()(show)
+app.command()(report)
 app.command()(recall)
 app.command()(pages)
 app.command()(erase)

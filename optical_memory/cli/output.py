@@ -7,7 +7,6 @@ for word.
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -92,7 +91,7 @@ def _head(turn: Turn) -> str:
 
 
 def context_as(given: Context, form: str) -> str:
-    """A context as `text`, as messages for `openai` or `anthropic`, or as `json`. Raises `ValueError` for another form."""
+    """A context as `text`, as messages for `openai`, `anthropic` or `gemini`, or as `json`. Raises `ValueError` for another form."""
     if form == "text":
         return _context_text(given)
     if form == "json":
@@ -101,8 +100,12 @@ def context_as(given: Context, form: str) -> str:
         from ..context.messages import openai_anthropic as messages
 
         convert = messages.to_openai if form == "openai" else messages.to_anthropic
-        return json.dumps(convert(given), ensure_ascii=False)
-    raise ValueError(f"unknown format {form!r}; known: text, openai, anthropic, json")
+        return json_line(convert(given))
+    if form == "gemini":
+        from ..context.messages.gemini import to_gemini
+
+        return json_line(to_gemini(given))
+    raise ValueError(f"unknown format {form!r}; known: text, openai, anthropic, gemini, json")
 
 
 def _context_text(given: Context) -> str:

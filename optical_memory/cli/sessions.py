@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..memory.optical_memory import OpticalMemory
     from ..pages.page import Page
 
-__all__ = ["append", "context", "erase", "import_", "pages", "recall", "sessions", "show"]
+__all__ = ["append", "context", "erase", "import_", "need_turns", "open_memory", "pages", "recall", "sessions", "show"]
 
 Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
 Redact = Annotated[bool, typer.Option("--redact/--no-redact", envvar="OPTICAL_MEMORY_REDACT", help="Mask secrets, in the log too.")]
@@ -43,7 +43,7 @@ def append(
 
     content = sys.stdin.read() if text == "-" else text
     message = {"role": role, "content": content, "id": id, "name": name, "pinned": pin}
-    with _open(session, store, tenant, redact=redact) as memory:
+    with open_memory(session, store, tenant, redact=redact) as memory:
         turn = memory.append({key: value for key, value in message.items() if value is not None})
     print(turn_line(turn) if as_json else f"#{turn.number}")
 
@@ -77,7 +77,7 @@ def import_(
 
 def context(
     budget: Annotated[int | None, typer.Option(help="Most tokens that the context may cost the reader.", min=1)] = None,
-    format: Annotated[str, typer.Option(help="text, openai, anthropic, or json (plan and usage).")] = "text",
+    format: Annotated[str, typer.Option(help="text, openai, anthropic, gemini, or json (plan and usage).")] = "text",
     save_pages: Annotated[Path | None, typer.Option(help="Write the pages as PNG files into this folder.", file_okay=False)] = None,
     session: Session = "default",
     store: StoreUrl = None,
@@ -91,8 +91,8 @@ def context(
     """Print what a model would be given: pages of the past and recent turns; the cost goes to standard error."""
     from .output import context_as, note, save_pictures
 
-    with _open(session, store, tenant, renderer=renderer, reader=reader, redact=redact, verify=verify) as memory:
-        _need_turns(memory, session)
+    with open_memory(session, store, tenant, renderer=renderer, reader=reader, redact=redact, verify=verify) as memory:
+        need_turns(memory, session)
         built = memory.context(budget=budget)
         print(context_as(built, "json" if as_json else format))
         if save_pages:
@@ -115,8 +115,8 @@ def show(
     from ..pages.tiers import Tier
     from .output import page_as_dict, page_as_text, turn_line, turns_as_text
 
-    with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
-        _need_turns(memory, session)
+    with open_memory(session, store, tenant, renderer=renderer, redact=redact) as memory:
+        need_turns(memory, session)
         if what[:1] in "#t":
             turns = memory.recall([_number(what[1:], what)])
             print(turn_line(turns[0]) if as_json else turns_as_text(turns))
@@ -144,8 +144,8 @@ def recall(
     from .output import turns_as_text
 
     numbers = [int(word.removeprefix("#")) for word in query if word.removeprefix("#").isdecimal()]
-    with _open(session, store, tenant) as memory:
-        _need_turns(memory, session)
+    with open_memory(session, store, tenant) as memory:
+        need_turns(memory, session)
         asked = numbers if len(numbers) == len(query) and not words else " ".join(query)
         turns = memory.recall(asked, limit, exchange=exchange, since=since, until=until)
     print_json([turn.model_dump(mode="json") for turn in turns]) if as_json else print(turns_as_text(turns), end="")
@@ -169,8 +169,8 @@ def pages(
     from .output import page_as_dict, progress, save_pictures
     from .tables import pages_table
 
-    with _open(session, store, tenant, renderer=renderer, redact=redact) as memory:
-        _need_turns(memory, session)
+    with open_memory(session, store, tenant, renderer=renderer, redact=redact) as memory:
+        need_turns(memory, session)
         found, at, verified = memory.pages(draw=draw), Tier.parse(tier), memory.verifications()
         if save:
             with progress("drawing", len(found)) as advance:
@@ -196,9 +196,9 @@ def erase(
     if everything == (turns is not None):
         raise ValueError("pass either --turns 3,7-9 or --all")
     numbers = _numbers(turns) if turns else None
-    with _open(session, store, tenant) as memory:
+    with open_memory(session, store, tenant) as memory:
         with suppress(SessionCorrupted):  # a damaged session can be erased
-            _need_turns(memory, session)
+            need_turns(memory, session)
         what = f"turns {turns} of session {session!r}" if turns else f"the whole session {session!r}"
         if not yes and not typer.confirm(f"Erase {what} for ever?", err=True):
             raise typer.Exit(FAILED)
@@ -228,15 +228,17 @@ def sessions(store: StoreUrl = None, tenant: Tenant = "", as_json: AsJson = Fals
     print_json([as_plain(info) for info in found]) if as_json else sessions_table(found)
 
 
-def _open(
+def open_memory(
     session: str, store: str | None, tenant: str, *, renderer: str = "auto", reader: str = "deepseek-ocr", **options: Any
 ) -> OpticalMemory:
+    """Open a session as the options say."""
     from ..memory.optical_memory import OpticalMemory
 
     return OpticalMemory(session, store=store, tenant=tenant or None, renderer=renderer, reader=reader, **options)
 
 
-def _need_turns(memory: OpticalMemory, session: str) -> None:
+def need_turns(memory: OpticalMemory, session: str) -> None:
+    """Stop the program if a session is empty."""
     if not len(memory):
         stop(f"no session {session!r} in {memory.stats().store}; `optical-memory sessions` lists those there are", NOT_FOUND)
 

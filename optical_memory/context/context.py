@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,15 +18,19 @@ __all__ = ["Context", "PagePart", "TextPart", "Usage", "tally"]
 _AS_IT_IS = Rung()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TextPart:
     """Turns as text, unchanged, and their cost in `tokens`."""
 
     turns: tuple[Turn, ...]
     tokens: int
 
+    def __repr__(self) -> str:
+        which = f"#{self.turns[0].number} to #{self.turns[-1].number}, " if self.turns else ""
+        return f"<TextPart: {len(self.turns):,} turns, {which}{self.tokens:,} tokens>"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class PagePart:
     """A page as an image.
 
@@ -60,6 +65,19 @@ class PagePart:
     def image(self) -> bytes:
         """Return the image, PNG. Raises `RenderError` if it was lost and cannot be redrawn."""
         return self.page.image(self.tier)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the image to a PNG file. Raises `RenderError`, `OSError`."""
+        self.page.save(path, self.tier)
+
+    def __repr__(self) -> str:
+        page = self.page
+        return f"<PagePart: page {page.index}, #{page.first_turn} to #{page.last_turn}, {self.tier.label}, {self.tokens:,} tokens>"
+
+    def _repr_html_(self) -> str:
+        from .notebook import part_html
+
+        return part_html(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +117,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Context:
     """The context of a session, to be sent to a model.
 
@@ -125,6 +143,14 @@ class Context:
     def turns(self) -> tuple[Turn, ...]:
         """The turns sent as text."""
         return tuple(turn for part in self.parts if isinstance(part, TextPart) for turn in part.turns)
+
+    def __repr__(self) -> str:
+        return f"<Context: {len(self.pages):,} pages, {len(self.turns):,} turns as text; {self.usage}>"
+
+    def _repr_html_(self) -> str:
+        from .notebook import context_html
+
+        return context_html(self)
 
 
 def tally(parts: Iterable[TextPart | PagePart]) -> tuple[dict[Tier, int], dict[Tier, int]]:

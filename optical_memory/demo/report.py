@@ -1,4 +1,4 @@
-"""The demo's report: one self-contained HTML file, with images and style inside, and without scripts or requests.
+"""A report: one self-contained HTML file, with images and style inside, and without scripts or requests.
 
 It shows what the memory would send to a model: every page at its tier, and the cost. All text of a conversation is escaped, and a content
 security policy blocks everything else.
@@ -17,6 +17,7 @@ from ..pages.tiers import Tier
 
 __all__ = ["Growth", "Recalled", "Report", "ReportPage", "to_html"]
 
+GREYS = 8  # of the timeline's pictures
 SCALE = 5  # page pixels per CSS pixel in the timeline; a popover shows the full size
 
 
@@ -44,7 +45,7 @@ class ReportPage:
         tokens: its cost in the reader's tokens.
         text_tokens: cost of its turns as text.
         shown: the PNG sent to the model; empty if it is left out.
-        sealed: PNG of the page as it was drawn.
+        sealed: PNG of the page as it was drawn; empty to leave it out of the report.
         sidecar: its exact strings.
     """
 
@@ -117,6 +118,8 @@ def _header(report: Report) -> str:
 
 
 def _growth(growth: Sequence[Growth]) -> str:
+    if len(growth) < 2:
+        return ""
     lines = [
         Line("as text", "as-text", tuple((point.turns, point.text_tokens) for point in growth)),
         Line("as sent", "as-sent", tuple((point.turns, point.sent_tokens) for point in growth)),
@@ -146,9 +149,10 @@ def _timeline(report: Report) -> str:
     if report.recent_turns:
         first, last = report.recent_turns
         items += f'<li class="recent"><p>#{first} to #{last}</p><p>the newest turns, handed over as text</p></li>'
+    beside = ", next to the page as it was sealed" if any(page.sealed for page in report.pages) else ""
     return (
         "<section><h2>The past, oldest first</h2><p>Each page as the model is given it now, a fifth of its real size. "
-        f'Press one to read it, next to the page as it was sealed.</p><ol class="timeline">{items}</ol></section>'
+        f'Press one to read it{beside}.</p><ol class="timeline">{items}</ol></section>'
     )
 
 
@@ -157,7 +161,9 @@ def _page_item(page: ReportPage) -> str:
     width, height = (round(side / SCALE) for side in page.size)
     name = f"Page {page.index}, turns #{page.first_turn} to #{page.last_turn}"
     face = (
-        f'<img src="{_data_url(page.shown)}" width="{width}" height="{height}" alt="" loading="lazy">' if page.shown else "<span>out</span>"
+        f'<img src="{_data_url(_small(page))}" width="{width}" height="{height}" alt="" loading="lazy">'
+        if page.shown
+        else "<span>out</span>"
     )
     cost = f"{page.tokens:,} for {page.text_tokens:,}" if page.tier else f"{page.text_tokens:,} left out"
     return (
@@ -166,8 +172,16 @@ def _page_item(page: ReportPage) -> str:
     )
 
 
+def _small(page: ReportPage) -> bytes:
+    """Return the picture of the timeline: twice its size there, for dense screens."""
+    from ..renderers.png import resize
+
+    width, height = (max(1, 2 * round(side / SCALE)) for side in page.size)
+    return resize(page.shown, (width, height), GREYS)
+
+
 def _popover(page: ReportPage, name: str) -> str:
-    sealed = _figure(page.sealed, f"{name}, as it was sealed", "as it was sealed")
+    sealed = _figure(page.sealed, f"{name}, as it was sealed", "as it was sealed") if page.sealed else ""
     shown = ""
     if page.tier and page.shown:
         caption = f"as the model is given it: {page.tier.label}, {page.size[0]} × {page.size[1]} px, {page.tokens:,} tokens"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from ..turns.attachments import NO_IMAGES, ImageLoad
 from ..turns.parts import TurnPart
@@ -166,6 +169,20 @@ class Page:
         """Return the page at a tier, as PNG bytes. Redrawn if its image was lost; raises `RenderError` if that fails."""
         assert self.picture_of is not None, "this page was not opened through a memory"
         return self.picture_of(self, Tier.parse(tier))
+
+    @property
+    def full_tier(self) -> Tier:
+        """The faintest tier that has the page's full resolution."""
+        return min((tier for tier in Tier if max(self.size(tier)) >= max(self.width, self.height)), default=max(Tier))
+
+    def save(self, path: str | os.PathLike[str], tier: Tier | str | None = None) -> None:
+        """Write the page to a PNG file, at a tier or, by default, as it was drawn. Raises `RenderError`, `OSError`."""
+        image = self.image(self.full_tier if tier is None else tier)
+        Path(path).write_bytes(image)
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.image(self.full_tier)).decode("ascii")
+        return f'<img style="background:#fff;max-width:100%" alt="Page {self.index}" src="data:image/png;base64,{data}">'
 
     def size(self, tier: Tier | str) -> tuple[int, int]:
         """Return width and height in pixels at a tier, as sent to the memory's reader; without a memory, the tier's side."""

@@ -189,8 +189,15 @@ class _Attempt:
                 break
         if feasible is None:
             assert self.budget is not None, "without a budget every plan is feasible"
-            raise BudgetTooSmall(self.budget, needed)
+            raise BudgetTooSmall(self.budget, needed, self._unshown(past))
         return feasible
+
+    def _unshown(self, past: Past) -> int:
+        """Return how many pages the runs of pinned turns have, if a request cannot hold as many images; else 0."""
+        pages = [each for each in past.candidates if isinstance(each, PageCandidate)]
+        pinned = {page.run for page in pages if page.pinned}
+        count = sum(page.run in pinned for page in pages)
+        return count if count > self.pricing.profile.free_places(past.images) else 0
 
     def _modes(self, *, long_exchange: bool, settle: bool) -> list[_Mode]:
         if long_exchange:

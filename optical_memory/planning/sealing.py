@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PageRun, PagesLost
-from ..archive.undrawn import PREFIX, Undrawn, kept_free, merged, without
+from ..archive.undrawn import PREFIX, Undrawn, handed_over, kept_free, merged, without
 from ..errors import RenderError
 from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
@@ -33,6 +33,7 @@ __all__ = ["Sealing", "Shortened", "Wanted"]
 
 GAUGED, GAUGED_TEXT = 0.25, 3_000  # about so many pages of turns, of which so many characters each, tell how a renderer packs
 SMALL_REST = 2.0  # pages; a rest that is this small, or a quarter of what is wanted, is drawn too, so that pages begin where it begins
+NEWEST = 1.2  # pages drawn first at an open end of a long range: one, and what an estimate may be wrong by, which stays text
 LEAST_DENSITY = 0.01
 RETURNING = 0.4  # of a page of text, about as much as does not fill one at an open end
 LABEL = "[page 1234 #123456-123465 2026-01-01]"
@@ -184,7 +185,8 @@ class Sealing:
             if self.draws and pages:
                 density = self.density(each)
                 is_rest_small = each.size * density - pages <= max(SMALL_REST, pages / 4)
-                enough = float("inf") if is_rest_small else pages / density
+                is_apart = self.is_open(each) and not partial  # the newest page begins where it is full before the text goes on
+                enough = float("inf") if is_rest_small else (NEWEST if is_apart else pages) / density
                 turns = newest_units(self._read, each.first, each.last + 1, self._sizes.size, enough)
                 self._seal(each, turns, pages, seal_last=partial or not self.is_open(each))
 
@@ -270,10 +272,10 @@ class Sealing:
     def _seal(self, each: Undrawn, turns: Sequence[Turn], pages: int, *, seal_last: bool) -> None:
         """Draw turns of a range, of which about `pages` pages are wanted. What is on no page afterwards is loose.
 
-        A range without turns is dropped: they were erased.
+        A range without turns is dropped: they were erased. What it was thought to hold is in the others, since sizes are shared out.
         """
         if not turns:
-            self.undrawn.remove(each)
+            self.undrawn = handed_over(self.undrawn, each)
             return
         same = self._references.choose(turns, self.loose) if self._references else {}
         self._take(self._not_drawn(turns, pages, seal_last=seal_last, same=same))

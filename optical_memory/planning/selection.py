@@ -25,8 +25,8 @@ __all__ = ["arrange", "items_of", "room_target", "squeeze"]
 ROOM_AFTER_REPLAN = 0.8  # largest share of the budget that a re-plan fills, so that the next epoch lasts for some turns
 ROOM_FILLED = 0.97  # the same for `BestUse` where a reader has no prices of cached tokens: what an epoch saves there is not known
 ROOM_FOR_PAGES = 0.3  # smallest share of the budget for pages; goes before `ROOM_AFTER_REPLAN`
-AGE_STEP = 2**0.25  # step between age factors; a finer one gains less than a page
-AGE_STEPS = 160  # most steps: at a factor of 2**40 every policy leaves all pages out
+AGE_STEP = 2 ** (1 / 16)  # step between age factors: a page of 23; a coarser one leaves room for several unused
+AGE_STEPS = 640  # most steps: at a factor of 2**40 every policy leaves all pages out
 
 
 def arrange(

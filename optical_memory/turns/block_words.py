@@ -107,8 +107,13 @@ def opaque_in(block: object) -> list[Opaque]:
     """Return the data in a block that is no words, in order. A file that is only named counts too."""
     found = list(_opaque(block, "", ""))
     if not found and isinstance(block, Mapping) and _names_file(block):
-        return [Opaque(media_type_of(block), "")]
+        return [Opaque(media_type_of(block) or ("image/*" if _is_picture(block) else ""), "")]
     return [data for data in found if data is not None]
+
+
+def _is_picture(block: Mapping[str, Any]) -> bool:
+    """Whether a block names a picture, by a provider's file id or an address: `input_image`, Bedrock's `{"image": {...}}`."""
+    return block.get("type") in ("image", "image_url", "image_file", "input_image") or isinstance(block.get("image"), Mapping)
 
 
 def media_type_of(block: Mapping[str, Any]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from optical_memory.archive.page_runs import PageRun
-from optical_memory.archive.undrawn import Undrawn, decode_undrawn, encode_undrawn, merged, with_erased, without
+from optical_memory.archive.undrawn import Undrawn, decode_undrawn, encode_undrawn, handed_over, merged, with_erased, without
 
 
 def test_ranges_add_up() -> None:
@@ -35,3 +37,9 @@ def test_ranges_add_up() -> None:
 )  # fmt: skip
 def test_a_record_that_cannot_be_right_is_no_record(record: bytes) -> None:
     assert decode_undrawn(record, 100) == []
+
+
+def test_what_an_empty_range_was_thought_to_hold_goes_to_those_with_room() -> None:
+    full, short, empty = Undrawn(1, 5, 5, 3, 1.0, 100), Undrawn(7, 16, 8, 3, 1.0, 100), Undrawn(18, 18, 1, 1, 0.1, 9)
+    assert handed_over([full, short, empty], empty) == [full, replace(short, turns=9)]
+    assert handed_over([full, empty], empty) == [full]

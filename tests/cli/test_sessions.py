@@ -126,9 +126,23 @@ def test_context_in_every_format(filled: Shell) -> None:
     openai = json.loads(filled("context", "--format", "openai").stdout)
     assert [message["role"] for message in openai][-4:] == ["user", "assistant", "tool", "assistant"]
     assert json.loads(filled("context", "--format", "anthropic").stdout)
+    gemini = json.loads(filled("context", "--format", "gemini").stdout)
+    assert gemini[-1]["role"] == "model" and "function_call" in json.dumps(gemini)
     whole = json.loads(filled("context", "--format", "json").stdout)
     assert filled.json("context") == whole
     assert whole["usage"]["prompt_tokens"] <= whole["usage"]["text_tokens"]
+
+
+def test_a_report_of_any_session_is_a_small_file(shell: Shell) -> None:
+    long = [{"role": "user" if n % 2 else "assistant", "content": f"Turn {n} about trains. " * 60} for n in range(1, 61)]
+    shell("import", shell.write("long.json", json.dumps(long)), "--session", "long")
+    done = shell("report", "--session", "long", "--renderer", "pillow", "--budget", "6000", "--out", "some.html")
+    html = (shell.folder / "some.html").read_text("utf-8")
+    assert done.stdout.strip() == "some.html" and "The session long" in html
+    assert html.count('class="opened"') >= 2 and len(html) < 2_000_000
+    shell("report", "--session", "long", "--renderer", "pillow", "--budget", "6000", "--out", "all.html", "--sealed")
+    assert (shell.folder / "all.html").stat().st_size > len(html)
+    shell("report", "--session", "none", code=3)
 
 
 def test_sessions_and_tenants_are_apart(shell: Shell) -> None:

@@ -99,11 +99,22 @@ def test_nothing_is_fetched(html: str, elements: Elements) -> None:
     assert "default-src 'none'" in html
 
 
-def test_each_page_is_shown_with_the_pixels_of_its_tier(elements: Elements) -> None:
-    faces = [attributes for attributes in elements.all("img") if attributes.get("width")]
-    sizes = [Image.open(io.BytesIO(base64.b64decode((face["src"] or "").partition(",")[2]))).size for face in faces]
-    assert sizes == [(512, 512), (1280, 1280)]
+def test_each_page_is_shown_small_and_with_the_pixels_of_its_tier(elements: Elements) -> None:
+    def sizes(images: list[dict[str, str | None]]) -> list[tuple[int, int]]:
+        return [Image.open(io.BytesIO(base64.b64decode((image["src"] or "").partition(",")[2]))).size for image in images]
+
+    images = elements.all("img")
+    faces = [attributes for attributes in images if attributes.get("width")]
+    assert sizes(faces) == [(204, 204), (512, 512)]
     assert [face["width"] for face in faces] == ["102", "256"]
+    opened = [attributes for attributes in images if "Page" in (attributes.get("alt") or "")]
+    assert sizes(opened) == [(1280, 1280), (512, 512), (1280, 1280), (1280, 1280), (1280, 1280)]
+
+
+def test_a_report_without_sealed_pages_or_growth_leaves_them_out() -> None:
+    lean = replace(REPORT, growth=REPORT.growth[-1:], pages=tuple(replace(page, sealed=b"") for page in REPORT.pages))
+    html = to_html(lean)
+    assert "as it was sealed" not in html and "While it grows" not in html and len(html) < len(to_html(REPORT))
 
 
 def test_every_button_opens_a_page_that_is_there(elements: Elements) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from optical_memory import ByAge, Context, OpticalMemory, WaterMarks
@@ -249,6 +249,11 @@ TURNS = st.lists(
     times=st.integers(1, 30),
     steps=st.lists(st.tuples(st.sampled_from(["context", "append", "pin", "erase", "reopen"]), st.integers(0, 10**6)), max_size=8),
 )
+@example(  # an erased number alone between two runs of pages
+    pattern=[("user", words, 1.0 if words == 59 else 0.0) for words in (53, 46, 46, 43, 59, 56, 47, 17)],
+    times=16,
+    steps=[("erase", 69), ("context", 3_959), ("context", 6_785), ("context", 1_069)],
+)
 def test_every_promise_holds_for_every_order_of_calls(
     pattern: list[tuple[str, int, float]], times: int, steps: Sequence[tuple[str, int]]
 ) -> None:
@@ -272,3 +277,14 @@ def test_every_promise_holds_for_every_order_of_calls(
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 with_or_without(memory, 1_200 + value % 8_000)
+
+
+@pytest.mark.parametrize("turns", [400, 1_000, 10_000])
+def test_a_small_budget_shows_many_pages_however_long_the_log_is(turns: int) -> None:
+    """Little text is left over beside the newest page, and squeezing leaves no room for a page unused."""
+    memory = OpticalMemory("s", store="memory://", renderer="pillow")
+    memory.extend([(("user", "assistant")[n % 2], f"{n} " + "lorem ipsum dolor sit amet " * 40) for n in range(turns)])
+    context = memory.context(4_000)
+    assert len(context.pages) >= 13
+    assert memory.stats().pages_sealed <= len(context.pages) + 3
+    assert 0.75 * 4_000 <= context.usage.prompt_tokens <= 4_000

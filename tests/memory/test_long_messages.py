@@ -11,6 +11,7 @@ import pytest
 from optical_memory import Context, OpticalMemory, WaterMarks
 from optical_memory.errors import BudgetTooSmall
 from optical_memory.pages.page import Page, PageStyle
+from optical_memory.profiles.registry import profile_of
 from optical_memory.renderers.base import RenderedPage, open_renderer
 from optical_memory.renderers.chromium.finding import find_browser
 from optical_memory.stores.base import open_store
@@ -250,3 +251,21 @@ def test_a_second_process_reads_the_same_pages(tmp_path: Any) -> None:
     again = other.context(4_000)
     assert [page.key for page in shown(again)] == [page.key for page in shown(context)]
     assert other.stats().pages_sealed == 0
+
+
+def test_a_pin_of_more_pages_than_a_request_holds_says_so() -> None:
+    """Its pages would be cheaper, but a request cannot hold them, so it is text; a shorter one is pages."""
+    memory = OpticalMemory("s", store="memory://", renderer=RuledRenderer(rows=8_000))
+    memory.extend([("user", "Show it."), ("assistant", "a line of the log that says little\n" * 30_000), *[("user", "go on")] * 4])
+    memory.pin(2)
+    with pytest.raises(BudgetTooSmall, match=r"Pinned turns have \d+ pages, more images than the reader takes in a request") as caught:
+        memory.context(60_000)
+    assert caught.value.unshown > profile_of("deepseek-ocr").limits.max_pictures
+    memory.unpin(2)
+    memory.extend([("assistant", "a line of the log that says little\n" * 3_000), *[("user", "go on")] * 4])
+    memory.pin(7)
+    context = memory.context(20_000)
+    assert any(segment.turn == 7 for part in context.pages for segment in part.page.segments)
+    with pytest.raises(BudgetTooSmall) as caught:
+        memory.context(50)
+    assert caught.value.unshown == 0 and "images" not in str(caught.value)

@@ -192,7 +192,7 @@ def _context(memory: OpticalMemory, budget: int | None, new: Sequence[Turn]) -> 
     try:
         return memory.context(max(1, budget - taken))
     except BudgetTooSmall as exc:
-        raise BudgetTooSmall(budget, exc.needed + taken) from None
+        raise BudgetTooSmall(budget, exc.needed + taken, exc.unshown) from None
 
 
 _counter = cache(open_counter)  # a tokenizer's tables are slow to build

@@ -12,7 +12,6 @@ from typing import Any
 from ...errors import MissingExtra, TurnNotFound
 from ...memory.message_list import MessageListMemory
 from ...pages.page import Page
-from ...pages.tiers import Tier
 from ...text.labels import label_text, without_openings
 from ...turns.exchanges import starts_exchange
 from ...turns.turn import Turn
@@ -135,7 +134,7 @@ def with_pictures(
         if page is None:
             sent.append(message)
             continue
-        block = picture(base64.b64encode(page.image(_sealed(page))).decode("ascii"))
+        block = picture(base64.b64encode(page.image(page.full_tier)).decode("ascii"))
         if inside:
             sent.append(message.model_copy(update={"content": [{"type": "text", "text": message.text}, block]}))
         else:
@@ -146,8 +145,3 @@ def with_pictures(
 
 def _follow_up(pictures: list[Block]) -> HumanMessage:
     return HumanMessage(content=[{"type": "text", "text": PICTURES}, *pictures])
-
-
-def _sealed(page: Page) -> Tier:
-    """Return the faintest tier that has the page's full resolution."""
-    return min((tier for tier in Tier if max(page.size(tier)) >= max(page.width, page.height)), default=max(Tier))

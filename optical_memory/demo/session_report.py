@@ -1,0 +1,63 @@
+"""The report of any session: what a context of it holds now, page by page."""
+
+from __future__ import annotations
+
+from ..context.context import Context
+from ..memory.optical_memory import OpticalMemory
+from ..pages.page import Page
+from ..pages.tiers import Tier
+from .report import Growth, Report, ReportPage
+
+__all__ = ["session_report"]
+
+
+def session_report(memory: OpticalMemory, given: Context, *, sealed: bool = False) -> Report:
+    """Return the report of a session.
+
+    Args:
+        given: the context to report.
+        sealed: also embed every page as it was drawn, and pages left out of the context: files of megabytes.
+
+    Raises `RenderError` if a page's image was lost and cannot be redrawn.
+    """
+    usage = given.usage
+    tiers = {part.page.index: part.tier for part in given.pages}
+    pages = [part.page for part in given.pages] if not sealed else memory.pages()
+    recent = [turn.number for turn in given.turns]
+    return Report(
+        title=f"The session {memory.session.name}",
+        source=f"What {memory.profile.name} would be given now.",
+        growth=(
+            Growth(
+                len(memory),
+                usage.text_tokens,
+                usage.prompt_tokens,
+                usage.vision_tokens,
+                dict(usage.pages_by_tier),
+                usage.turns_left_out,
+            ),
+        ),
+        pages=tuple(_page(page, tiers.get(page.index), sealed=sealed) for page in pages),
+        recent_turns=(recent[0], recent[-1]) if recent else None,
+        facts=(
+            ("reader", memory.profile.name),
+            ("renderer", memory.stats().renderer),
+            ("text counted with", usage.counted_with),
+            ("stable prefix", f"{usage.stable_prefix_tokens:,} tokens stay the same from call to call"),
+        ),
+    )
+
+
+def _page(page: Page, tier: Tier | None, *, sealed: bool) -> ReportPage:
+    return ReportPage(
+        index=page.index,
+        first_turn=page.first_turn,
+        last_turn=page.last_turn,
+        tier=tier,
+        size=page.size(tier or Tier.TINY),
+        tokens=page.tokens(tier) if tier else 0,
+        text_tokens=page.text_tokens,
+        shown=page.image(tier) if tier else b"",
+        sealed=page.image(Tier.GUNDAM) if sealed else b"",
+        sidecar=page.sidecar,
+    )

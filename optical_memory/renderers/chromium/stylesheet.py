@@ -126,7 +126,7 @@ menclose{{background-repeat:no-repeat;background-size:100% 100%}}
 menclose[notation~=box],menclose[notation~=roundedbox],menclose[notation~=circle]{{border:{hair}px solid #000;padding:{2 * hair}px}}
 menclose[notation~=roundedbox]{{border-radius:.4em}}menclose[notation~=circle]{{border-radius:50%}}
 {strikes}
-.k{{text-align:center;break-inside:avoid}}
+.k{{text-align:center;break-inside:avoid;padding-bottom:{2 * hair}px}}
 hr{{border:0;border-top:{hair}px solid {css(RULE)};margin:{3 * hair}px 0}}
 """
 

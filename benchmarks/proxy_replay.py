@@ -1,9 +1,9 @@
 """What agent sessions are billed through the proxy and without it, call by call, by a local provider with the documented prompt caches.
 
 `python -m benchmarks.proxy_replay [--data FOLDER] [--messages N] [model ...]`. FOLDER holds conversations: `*agent*.json` with `messages`
-in OpenAI's shape; by default the demo's is replayed. Before each of the assistant's turns the conversation so far is sent, with
-markers where Claude Code sets them. Two ways: at once, so that every cache is warm; and with an hour's pause after each quarter, which no cache outlives.
-Costs are in tokens of uncached input at the model's cache prices. The share read is that of all input tokens.
+in OpenAI's shape; by default the demo's is replayed. Before each of the assistant's turns the conversation so far is sent, with markers
+where Claude Code sets them. Two ways: at once, so that every cache is warm; and with an hour's pause after each quarter, which no cache
+outlives. Costs are in tokens of uncached input at the model's cache prices. The share read is that of all input tokens.
 """
 
 from __future__ import annotations

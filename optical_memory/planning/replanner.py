@@ -46,6 +46,7 @@ _HOLD = _Mode("hold")
 _GENTLE = _Mode("gentle")
 _PARTIAL = _Mode("partial", partial=True)
 _INSIDE = _Mode("inside", inside=True)
+_INSIDE_PARTIAL = _Mode("inside, partial", inside=True, partial=True)  # units of more than a page may share all page edges
 _LAST_RESORT = _Mode("last resort", inside=True, partial=True)
 
 
@@ -201,8 +202,8 @@ class _Attempt:
 
     def _modes(self, *, long_exchange: bool, settle: bool) -> list[_Mode]:
         if long_exchange:
-            return [_INSIDE, _LAST_RESORT]
-        modes = [_GENTLE, _PARTIAL, _INSIDE, _LAST_RESORT]
+            return [_INSIDE, _INSIDE_PARTIAL, _LAST_RESORT]
+        modes = [_GENTLE, _PARTIAL, _INSIDE, _INSIDE_PARTIAL, _LAST_RESORT]
         may_hold = not settle and self.pricing.total(self.sealing.tail()) <= self.marks.high
         return [_HOLD, *modes] if may_hold else modes
 

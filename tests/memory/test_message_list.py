@@ -133,3 +133,17 @@ def test_any_list_with_any_state_is_shown_whole(history: list[Message], data: st
         assert as_text and as_text[-1] == len(messages), "the newest message is text"
         assert len(on_pages) + len(as_text) + shown.context.usage.turns_left_out == len(messages)
         assert [turn.text for turn in shown.context.turns] == [one.turns(messages)[n - 1].text for n in as_text]
+
+
+def test_a_tool_loop_of_results_longer_than_a_page_is_drawn() -> None:
+    """No page ends where a result ends, so that no page is full of whole units."""
+    loop: list[Message] = [{"role": "user", "content": "go"}]
+    for at in range(12):
+        call = {"id": f"c{at}", "type": "function", "function": {"name": "run", "arguments": "{}"}}
+        loop += [{"role": "assistant", "content": "", "tool_calls": [call]}]
+        loop += [{"role": "tool", "tool_call_id": f"c{at}", "content": f"result {at} " + "word " * 1_100}]
+    settings = ViewSettings.of(profile_of("deepseek-ocr"), renderer=RuledRenderer(rows=4_000), marks=WaterMarks(high=1_000, low=300))
+    memory = MessageListMemory[Message](settings, MemoryStore(), key=json.dumps, turn=lambda message: message)
+    context = memory.context(loop).context
+    assert len(context.pages) > 8
+    assert [turn.number for turn in context.turns][-1] == len(loop)

@@ -49,7 +49,7 @@ class Rig:
         while len(found := self.get("/api/requests?limit=1000")) < calls and time.monotonic() < until:
             time.sleep(0.02)
         assert len(found) >= calls
-        return list(found)
+        return sorted(found, key=lambda call: -float(call["time"]))
 
 
 @contextmanager

@@ -44,6 +44,20 @@ def test_usage_of_a_stream_is_put_together() -> None:
     assert _copy(STREAM).billed() == Billed(3, 50, 0, 7, 99)
 
 
+def test_usage_of_a_long_stream_stands_at_its_ends() -> None:
+    middle = b'event: x\ndata: {"type": "content_block_delta"}\n\n' * 50_000
+    first, last = STREAM.index(b"event", 5), STREAM.rindex(b"event")
+    copy = AnswerCopy("", is_stream=True)
+    for part in (STREAM[:first], *(middle[at : at + 5_000] for at in range(0, len(middle), 5_000)), STREAM[last:]):
+        copy.add(part)
+    assert copy.billed() == Billed(3, 50, 0, 7, 99)
+    whole = {"type": "response.completed", "response": {"output": ["x" * 400_000], "object": "response", "usage": RESPONSES, "user": None}}
+    copy = AnswerCopy("", is_stream=True)
+    for at in range(0, 500_000, 1_000):
+        copy.add(b"event: response.completed\ndata: " * (at == 0) + json.dumps(whole).encode()[at : at + 1_000])
+    assert copy.billed() == Billed(5, 0, 0, 4, 2)
+
+
 def test_usage_of_compressed_and_cut_answers() -> None:
     packed = gzip.compress(STREAM)
     assert _copy(packed, "gzip").billed() == Billed(3, 50, 0, 7, 99)

@@ -27,6 +27,12 @@ def _sent(here: Rig, wire: str, body: Any, **headers: str) -> dict[str, Any]:
     return dict(here.last.json)
 
 
+def _take_pages_from(monkeypatch: pytest.MonkeyPatch, characters: int) -> None:
+    """Take pages as soon as they are drawn and a request is so long."""
+    monkeypatch.setattr("optical_memory.server.proxy.rewriting.FULL_CHARACTERS", characters)
+    monkeypatch.setattr("optical_memory.server.proxy.rewriting.WORTH_IT", 0.0)
+
+
 def _pages_of(wire: str, body: dict[str, Any]) -> list[int]:
     return [at for at, entry in enumerate(entries(wire, body)) if "iVBORw0KGgo" in json.dumps(entry)]
 
@@ -68,7 +74,7 @@ def test_the_beginning_stays_byte_for_byte_while_the_plan_stands(here: Rig, wire
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_long_tool_loop_is_drawn_once_it_fills_the_window(here: Rig, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optical_memory.server.proxy.rewriting.FULL_CHARACTERS", 150_000)
+    _take_pages_from(monkeypatch, 150_000)
     for rounds in (2, 8, 16, 32, 48):
         sent = _sent(here, wire, history(wire, rounds))
     assert len(_pages_of(wire, sent)) == 1 and here.last.pages > 2
@@ -146,7 +152,7 @@ def test_a_budget_that_is_too_small_sends_the_original() -> None:
 
 
 def test_without_waiting_the_next_request_has_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optical_memory.server.proxy.rewriting.FULL_CHARACTERS", 10_000)
+    _take_pages_from(monkeypatch, 10_000)
     with rig(draw_wait=0.0) as made:
         raw = json.dumps(history("anthropic", 16, last="x")).encode()
         made.post("/v1/messages", raw)

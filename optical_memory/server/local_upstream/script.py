@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = ["Answered", "CallMade", "scripted"]
 
+LINES, LINE = 400, "went well and its value was kept in the log"  # of output, some 23 kB
 ROUND = re.compile(r"ROUND (\d+) OF (\d+)")
 
 
@@ -42,8 +43,10 @@ def scripted(newest: str, tools: Sequence[str]) -> Answered:
     found = [(int(match[1]), int(match[2])) for match in ROUND.finditer(newest)]
     if found and tools and found[-1][0] < found[-1][1]:
         number, last = found[-1]
-        command = f"echo ROUND {number + 1} OF {last}; seq 1 900"
-        call = CallMade(f"call_{name[:20]}", _shell(tools), {"command": command, "description": f"round {number + 1}"})
+        command = f"echo ROUND {number + 1} OF {last}; seq 1 {LINES} | sed 's/$/ of {number + 1}: {LINE}/'"
+        arguments = {"command": command, "description": f"round {number + 1}"}
+        tool = _shell(tools)
+        call = CallMade(f"call_{name[:20]}", tool, {"cmd": command} if tool == "exec_command" else arguments)
         return Answered(f"Round {number + 1}.", [call], thinking=f"next comes round {number + 1}")
     return Answered(f"This answers {name[:12]}: " + " ".join(f"word{at}" for at in range(40)), thinking="all is said")
 

@@ -13,7 +13,7 @@ from .accounting import Correction, text_cost_of
 from .calls import Call
 from .planner import Planner
 from .records import LAST_CALLS, Record, Records
-from .rewriting import Outgoing
+from .rewriting import DEARER, Outgoing
 from .usage import AnswerCopy, Billed
 
 __all__ = ["Accounts"]
@@ -21,7 +21,7 @@ __all__ = ["Accounts"]
 EVERY = 10  # calls of a line between two comparisons of our estimate with the bill
 CORRECTIONS = "corrections"
 UNKNOWN = CachePrices(write=1.25, write_long=2.0, read=0.1)
-DEARER = "pages cost more than text over ten calls"
+CHANGES = 4  # times ten calls, over which changes of pages must have paid
 log = logging.getLogger(__name__)
 
 
@@ -30,6 +30,8 @@ class Accounts:
 
     def __init__(self, records: Records, planner: Planner, corrections: dict[str, Correction]) -> None:
         self._records, self._planner, self.corrections = records, planner, corrections
+        self._dirty: dict[str, Record] = {}
+        self._is_writing = False
 
     def load(self) -> None:
         """Read the corrections from the store. Raises `StoreError`."""
@@ -52,9 +54,22 @@ class Accounts:
         try:
             if billed is not None and ok and sent.profile is not None and record.totals.calls % EVERY in (1, 2):
                 await asyncio.to_thread(self._compare, sent, sent.profile, billed)
-            await asyncio.to_thread(self._records.write, [record])
+            self._dirty[record.id] = record
+            await self.write()
         except Exception as exc:
             log.warning("not stored: %s", type(exc).__name__)
+
+    async def write(self) -> None:
+        """Store the records that have changed; those that change while others are written go together. Raises `StoreError`."""
+        if self._is_writing:
+            return
+        self._is_writing = True
+        try:
+            while self._dirty:
+                changed, self._dirty = list(self._dirty.values()), {}
+                await asyncio.to_thread(self._records.write, changed)
+        finally:
+            self._is_writing = False
 
     def _count(self, record: Record, sent: Outgoing, call: Call, billed: Billed | None) -> None:
         totals = record.totals
@@ -88,9 +103,20 @@ class Accounts:
         record.totals.cost += cost.actual
         record.totals.text_cost += cost.text
         if call.rewritten:
-            record.differences = [*record.differences, call.saved][-LAST_CALLS:]
-            if len(record.differences) == LAST_CALLS and sum(record.differences) < 0:
-                record.text_only = DEARER
+            self._judge(record, call.saved, sent.switched)
+
+    def _judge(self, record: Record, saved: float, switched: bool) -> None:
+        """Go back to text if pages cost more than it.
+
+        What a change of pages has cost is spent: it counts over more calls, so that it can pay, and not among the last ten.
+        """
+        record.changes = [*record.changes, saved][-CHANGES * LAST_CALLS :]
+        if not switched:
+            record.differences = [*record.differences, saved][-LAST_CALLS:]
+        for window, most in ((record.differences, LAST_CALLS), (record.changes, CHANGES * LAST_CALLS)):
+            if len(window) == most and sum(window) < 0:
+                record.text_only, record.differences, record.changes = DEARER, [], []
+                return
 
     def _marked(self, sent: Outgoing) -> int | None:
         """See `text_cost_of`."""

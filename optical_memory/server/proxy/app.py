@@ -177,6 +177,8 @@ class _Exchange:
             return answer
         await answer.close()
         self._rewriter.returned(sent)
+        if self._call.refused:
+            self._rewriter.refused(sent, self._call.refused, also_original=False)
         return again
 
     async def _relay(self, answer: Answer) -> None:
@@ -184,7 +186,8 @@ class _Exchange:
         call = self._call
         call.status, call.first_byte_ms = answer.status, round((time.perf_counter() - self.began) * 1000, 2)
         if self.sent is not None:
-            self.copy = AnswerCopy(header(answer.headers, b"content-encoding"))
+            is_stream = header(answer.headers, b"content-type").startswith("text/event-stream")
+            self.copy = AnswerCopy(header(answer.headers, b"content-encoding"), is_stream=is_stream)
             self._rewriter.after(self.sent)
         try:
             await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})

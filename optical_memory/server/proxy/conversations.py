@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ...context.plan import Plan
 from ...profiles.profile import ReaderProfile
 from .identity import Identity
 from .planner import Planned
@@ -27,25 +28,49 @@ class Line:
     """A line of a conversation in this process: its record, and the splice that its requests are sent with.
 
     Attributes:
+        standing: the plan behind it; also one of text alone.
         pending: a newer plan, which is used once that pays.
         drawing: the plan that is being made for it now.
         failed, failed_at: why and when the last plan could not be made; empty if it could.
+        origin: the line that it left; a plan that is being made for that one may fit this one too.
         restored: whether the splice of a stored plan was made again, or there was none.
     """
 
     record: Record
     splice: Splice | None = None
+    standing: Plan | None = None
     pending: Planned | None = None
     drawing: asyncio.Task[None] | None = None
     failed: str = ""
     failed_at: float = 0.0
     restored: bool = True
+    origin: Line | None = None
     keys: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether a plan is being made for it now."""
+        return self.drawing is not None and not self.drawing.done()
+
+    @property
+    def plan(self) -> Plan | None:
+        """Its newest plan, also one of text alone; None if it has none, or one that was not read from the store yet."""
+        return self.pending.plan if self.pending is not None else self.standing
 
     @property
     def newest(self) -> Splice | None:
         """The splice of its newest plan."""
         return self.pending.splice if self.pending is not None else self.splice
+
+    def of_origin(self, request: Request, profile: str) -> Planned | None:
+        """Return the plan of the line that this one left, if it has none of its own and that one fits."""
+        origin, self.origin = self.origin, self.origin if self.newest is None else None
+        planned = origin.pending if origin is not None and self.newest is None else None
+        if planned is None and origin is not None and self.newest is None and origin.splice is not None and origin.record.state is not None:
+            record = origin.record
+            planned = Planned(record.state or {}, origin.splice, origin.splice.plan, record.home, record.planned, record.floor)
+        fits = planned is not None and planned.splice is not None and planned.splice.fits(request, profile)
+        return planned if fits else None
 
     def cache_is_alive(self, profile: ReaderProfile) -> bool:
         """Whether the provider may still have its last request in the cache."""
@@ -108,10 +133,13 @@ class Conversations:
         if origin is None:
             return Line(record)
         record.epoch = origin.record.epoch + 1
-        line = Line(record)
+        if common >= len(origin.keys) - 1:  # only the last message was written anew
+            record.conversation = origin.record.conversation
+        without = origin.newest is None and origin.origin is not None
+        line = Line(record, origin=origin.origin if without else origin)
         splice = origin.splice
         if splice is not None and splice.fits(request, splice.profile):
-            line.splice = splice
+            line.splice, line.standing = splice, splice.plan
             record.state, record.planned, record.floor = origin.record.state, origin.record.planned, origin.record.floor
             record.profile, record.bound, record.beginning = origin.record.profile, origin.record.bound, origin.record.beginning
             record.text_only, record.home = origin.record.text_only, origin.record.home
@@ -120,6 +148,11 @@ class Conversations:
 
 def _common(one: Sequence[bytes], other: Sequence[bytes]) -> int:
     """Return the length of the longest common beginning."""
-    if list(one) == list(other[: len(one)]):
-        return len(one)
-    return next((at for at, (mine, its) in enumerate(zip(one, other, strict=False)) if mine != its), min(len(one), len(other)))
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
+from ...context.plan import Plan
 from ...memory.message_list import MessageListMemory
 from ...planning.settings import ViewSettings
 from ...planning.triggers import WaterMarks
@@ -20,12 +21,14 @@ from ...turns.from_messages import turn_of
 from ...turns.turn import Turn
 from .records import Record
 from .settings import ProxySettings
-from .splice import Splice, chain, splice_of, talk_of
+from .splice import Splice, chain, splice_of
 from .wire.request import Entry, Request, Wire
 
 __all__ = ["Planned", "Planner", "may_be_due"]
 
 DRAWING_THREADS = 2
+GROWN = 1.5  # times the mark of a plan of text alone, after which pages may pay
+MANY_COSTS = 100_000  # entries whose cost is remembered
 CHARACTERS_A_TOKEN = 1.5  # fewer than any text has: what is below a mark by this measure is below it
 LOWEST = WaterMarks()
 
@@ -36,6 +39,7 @@ class Planned:
 
     state: dict[str, Any]
     splice: Splice | None
+    plan: Plan
     home: str
     talk: int
     floor: int
@@ -53,6 +57,7 @@ class Planner:
         self._memories: dict[str, MessageListMemory[Entry]] = {}
         self._pricing: dict[str, Pricing] = {}
         self._profiles: dict[tuple[str, str], tuple[ReaderProfile | None, str]] = {}
+        self._costs: dict[str, dict[bytes, int]] = {}
         self._lock = threading.Lock()
         self.threads = ThreadPoolExecutor(DRAWING_THREADS, thread_name_prefix="drawing")
 
@@ -91,6 +96,15 @@ class Planner:
                 self._memories[profile.name] = MessageListMemory(view, self._cache, key=_key, turn=_message)
             return self._memories[profile.name]
 
+    def is_due(self, request: Request, profile: ReaderProfile, standing: Plan | None) -> bool:
+        """Whether the text behind a standing plan has grown beyond its mark, or a budget is exceeded."""
+        if standing is None:
+            return True
+        tail = self.tokens(request.talk[standing.tail_from - 1 :], profile)
+        room = self._room(request, profile)
+        mark = standing.high_water * (1 if standing.pages else GROWN)
+        return tail > mark or (room is not None and standing.prefix_tokens + tail > room)
+
     def plan(self, request: Request, wire: Wire, profile: ReaderProfile, state: dict[str, Any] | None, standing: Splice | None) -> Planned:
         """Return a plan for a request. Raises `RenderError`, `StoreError`, `BudgetTooSmall`, `InvalidTurn`, `NotUnderstood`.
 
@@ -98,18 +112,20 @@ class Planner:
             state: the state of the line's last plan.
             standing: the splice that its requests are sent with now; returned if the plan has not changed.
         """
-        talk = talk_of(request)
+        talk = request.talk
+        if standing is None:
+            state = None  # a plan of text alone would wait until the text is four times as long; pages may pay long before
         shown = self._memory(profile).context(talk, state, budget=self._room(request, profile))
         if standing is not None and standing.plan == shown.context.plan and standing.fits(request, profile.name):
-            return Planned(shown.state, standing, "", len(talk), request.floor)
+            return Planned(shown.state, standing, shown.context.plan, "", len(talk), request.floor)
         splice = splice_of(shown.context, request, profile.name)
         if splice is not None:
             _write(splice, request, wire)
-        return Planned(shown.state, splice, self._home(profile, talk), len(talk), request.floor)
+        return Planned(shown.state, splice, shown.context.plan, self._home(profile, talk), len(talk), request.floor)
 
     def restore(self, request: Request, wire: Wire, profile: ReaderProfile, record: Record) -> Splice | None:
         """Return the splice of a stored plan again; None if the request does not begin as it did. Raises as `plan`."""
-        talk = talk_of(request)
+        talk = request.talk
         if record.profile != profile.name or request.floor != record.floor or len(talk) < record.planned:
             return None
         shown = self._memory(profile).context(talk[: record.planned], record.state, budget=self._room(request, profile))
@@ -132,8 +148,13 @@ class Planner:
 
     def tokens(self, entries: Sequence[Entry], profile: ReaderProfile) -> int:
         """Return what we think entries cost as text."""
-        pricing = self.pricing(profile)
-        return sum(pricing.cost(_turn(entry)) for entry in entries)
+        pricing, known = self.pricing(profile), self._costs.setdefault(profile.name, {})
+        if len(known) > MANY_COSTS:
+            known.clear()
+        for entry in entries:
+            if entry.key not in known:
+                known[entry.key] = pricing.cost(_turn(entry))
+        return sum(known[entry.key] for entry in entries)
 
     def estimate(self, request: Request, profile: ReaderProfile) -> int:
         """Return what we think the request costs as text: tools, system prompt, and all entries."""
@@ -141,30 +162,27 @@ class Planner:
         names = ("system", "tools", "instructions", "systemInstruction", "system_instruction")
         around = [request.fields[name] for name in names if name in request.fields]
         total = sum(pricing.count(request.text[span.start : span.end]) for span in around)
-        for entry in request.entries:
-            if entry.kind == "talk":
-                total += pricing.cost(_turn(entry))
-            else:
-                total += pricing.count(request.text[entry.start : entry.end])
-        return total
+        talk = [entry for entry in request.entries if entry.kind == "talk"]
+        total += sum(pricing.count(request.text[entry.start : entry.end]) for entry in request.entries if entry.kind != "talk")
+        return total + self.tokens(talk, profile)
 
     def close(self) -> None:
         """Begin no more plans."""
         self.threads.shutdown(wait=False, cancel_futures=True)
 
 
-def may_be_due(request: Request, standing: Splice | None) -> bool:
+def may_be_due(request: Request, standing: Plan | None) -> bool:
     """Whether a plan could be due: a cheap look at sizes, with which most calls are done."""
-    talk = talk_of(request)
-    start = standing.covered if standing is not None else 0
+    talk = request.talk
+    start = standing.tail_from - 1 if standing is not None else 0
     characters = sum(entry.end - entry.start for entry in talk[start:])
-    mark = standing.plan.high_water if standing is not None else LOWEST.high
-    return len(talk) > 1 and characters / CHARACTERS_A_TOKEN > min(mark, LOWEST.high)
+    mark = standing.high_water if standing is not None else LOWEST.high
+    return len(talk) > 1 and characters / CHARACTERS_A_TOKEN > mark
 
 
 def _write(splice: Splice, request: Request, wire: Wire) -> None:
     """Write the messages with pages now, so that no request waits for it."""
-    tail = next((at for at, entry in enumerate(request.entries) if entry is talk_of(request)[splice.covered]), len(request.entries))
+    tail = next((at for at, entry in enumerate(request.entries) if entry is request.talk[splice.covered]), len(request.entries))
     mark, _ = wire.marker(request, tail)
     last = max((at for at, part in enumerate(splice.parts) if not isinstance(part, int)), default=0)
     for at, part in enumerate(splice.parts):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Edit", "NotUnderstood", "Span", "edited", "elements", "members"]
+__all__ = ["Edit", "NotUnderstood", "Span", "common_length", "edited", "elements", "members"]
 
 _scan = json.JSONDecoder().raw_decode
 _space = re.compile(r"[ \t\n\r]*").match
@@ -30,16 +30,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace `text[start:end]` by `by`."""
+    """Replace `text[start:end]` by `by`, text or the same as UTF-8."""
 
     start: int
     end: int
-    by: str
+    by: str | bytes
 
 
-def edited(text: str, edits: Iterable[Edit]) -> str:
-    """Apply edits that do not overlap."""
-    pieces: list[str] = []
+def edited(text: str, edits: Iterable[Edit]) -> bytes:
+    """Return a text after edits that do not overlap, as UTF-8."""
+    pieces: list[str | bytes] = []
     at = 0
     for edit in sorted(edits, key=lambda edit: edit.start):
         if edit.start < at:
@@ -47,14 +47,27 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
         pieces += (text[at : edit.start], edit.by)
         at = edit.end
     pieces.append(text[at:])
-    return "".join(pieces)
+    return b"".join(piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogatepass") for piece in pieces)
 
 
-def members(text: str, start: int = 0, *, lists: str = "", whole: bool = True) -> dict[str, Span]:
+def common_length(one: str, other: str) -> int:
+    """Return the length of the longest common beginning of two texts."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def members(text: str, start: int = 0, *, lists: str = "", known: Sequence[Span] = (), whole: bool = True) -> dict[str, Span]:
     """Return the members of the JSON object at `start`, by name.
 
     Args:
         lists: the name of a member whose elements are wanted too, if it is a list.
+        known: elements of that list, from its first on, that are known from a text with the same beginning.
         whole: nothing but white space may follow the object.
 
     Raises `NotUnderstood` for anything but an object, and for a name that stands twice.
@@ -71,7 +84,9 @@ def members(text: str, start: int = 0, *, lists: str = "", whole: bool = True) -
         begin = _skip(text, at + 1)
         if name in found:
             raise NotUnderstood(f"the name {name!r} stands twice")
-        span = _list(text, begin) if name == lists and text[begin : begin + 1] == "[" else Span(begin, *reversed(_value(text, begin)))
+        span = (
+            _list(text, begin, known) if name == lists and text[begin : begin + 1] == "[" else Span(begin, *reversed(_value(text, begin)))
+        )
         found[name] = span
         at = _skip(text, span.end)
         if text[at : at + 1] == "}":
@@ -86,11 +101,14 @@ def elements(text: str, array: Span) -> Sequence[Span]:
     return _list(text, array.start).items or () if array.items is None else array.items
 
 
-def _list(text: str, start: int) -> Span:
+def _list(text: str, start: int, known: Sequence[Span] = ()) -> Span:
     at = _open(text, start, "[")
-    found: list[Span] = []
+    found: list[Span] = list(known) if known and known[0].start == at else []
     if text[at : at + 1] == "]":
         return Span(start, at + 1, [], ())
+    if found:
+        found.pop()  # it is read again, with what follows it
+        at = known[-1].start
     while True:
         value, end = _value(text, at)
         found.append(Span(at, end, value))

@@ -15,7 +15,7 @@ from ...stores.base import SessionId, Store
 __all__ = ["LAST_CALLS", "Record", "Records", "Totals"]
 
 HOME = SessionId("conversations", "optical-memory-proxy")
-LAST_CALLS = 10  # rewritten calls over which a conversation must not have cost more than its text
+LAST_CALLS = 10  # calls with pages over which a conversation must not have cost more than its text
 log = logging.getLogger(__name__)
 
 
@@ -60,7 +60,8 @@ class Record:
         returned: entries when the provider first refused it as text, for reasoning written after pages; 0 if it did not.
         beginning: hash of what the pages replace.
         text_only: why it is sent as text; empty if it is not.
-        differences: text cost minus cost of its last rewritten calls.
+        differences: text cost minus cost of its last calls with pages, without those that changed the pages.
+        changes: the same of more calls, with those that changed the pages.
         cached: tokens of its last request that the provider may have cached, as text; and when that was.
         home: name of the session in the store that holds its pages.
         reasons: number of calls by the reason for which they were sent as text.
@@ -82,6 +83,7 @@ class Record:
     beginning: str = ""
     text_only: str = ""
     differences: list[float] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)
     cached: int = 0
     cached_at: float = 0.0
     home: str = ""

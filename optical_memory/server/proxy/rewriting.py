@@ -19,18 +19,20 @@ from .raw_json import NotUnderstood, edited
 from .records import Record, Records
 from .routes import Headers, Route
 from .settings import ProxySettings
-from .splice import Splice, rewritten, talk_of
+from .splice import Splice, rewritten
 from .switches import Switches
 from .wire.request import Request, Wire
 
-__all__ = ["Outgoing", "Rewriter"]
+__all__ = ["DEARER", "Outgoing", "Rewriter"]
 
 RESUME_WAIT = 5.0  # s; a stored plan is read again, not drawn: waiting for it is cheaper than a broken prompt cache
 RETRY_AFTER = 60.0  # s after a plan that could not be made
 REFUSED = "refused"
+DEARER = "pages cost more than text over ten calls"
 NOTHING = "nothing is old enough, or its pages are not drawn yet"
 CLOSING_SECONDS = 2.0
-FULL_CHARACTERS = 400_000  # of a request: some 120,000 tokens; windows of 200,000 tokens are common
+FULL_CHARACTERS = 640_000  # of a request: some 180,000 tokens; windows of 200,000 tokens are common
+WORTH_IT = 0.25  # of such a request that pages have to save
 CALLS_PAST_A_CALL_TO_COME = 8  # messages: a quarter of the calls so far, as in `planning.cache_cost`
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -89,6 +91,8 @@ class Rewriter:
         if not self.conversations.holds(identity.group):
             self.conversations.add(identity.group, await self._stored(identity.group))
         line = self.conversations.line(request, identity)
+        if line.record.text_only == DEARER and _has_lapsed(line, self._planner.profile_for(request.model, wire)[0]):
+            line.record.text_only = ""  # pages cost no cache now
         if line.record.model != request.model and line.record.text_only.startswith(REFUSED):
             line.record.text_only = ""  # another model: the cause may be gone
         line.record.wire, line.record.model = wire.name, request.model
@@ -121,7 +125,7 @@ class Rewriter:
             return sent
         sent.switched = line.record.bound == 0
         bound = line.record.bound or len(request.entries)
-        sent.body = rewritten(request, splice, wire, bound=bound).encode("utf-8", "surrogatepass")
+        sent.body = rewritten(request, splice, wire, bound=bound)
         line.record.bound, line.record.returned, sent.splice = bound, 0, splice
         return sent
 
@@ -141,7 +145,7 @@ class Rewriter:
             return None
         upto = line.record.returned or len(request.entries)
         edits = [edit for entry in request.entries[:upto] for edit in wire.without_reasoning(request, entry)]
-        return edited(request.text, edits).encode("utf-8", "surrogatepass") if edits else None
+        return edited(request.text, edits) if edits else None
 
     def returned(self, sent: Outgoing) -> None:
         """Leave out such reasoning from the next requests of the line at once."""
@@ -171,13 +175,15 @@ class Rewriter:
         line, request = sent.line, sent.request
         assert line is not None and request is not None
         recently = line.failed and time.monotonic() - line.failed_at < RETRY_AFTER
-        return line.drawing is None and not recently and may_be_due(request, line.newest)
+        return not line.is_drawing and not recently and may_be_due(request, line.plan)
 
     def _begin(self, sent: Outgoing, profile: ReaderProfile) -> None:
         line = sent.line
         assert line is not None
-        if line.drawing is None:
-            line.drawing = self.in_background(self._planned(sent, profile))
+        if not line.is_drawing:
+            origin = line.origin
+            drawn = origin.drawing if origin is not None and origin.is_drawing else None
+            line.drawing = drawn or self.in_background(self._planned(sent, profile))
 
     async def _planned(self, sent: Outgoing, profile: ReaderProfile) -> None:
         line, request, wire = sent.line, sent.request, sent.wire
@@ -185,7 +191,7 @@ class Rewriter:
         try:
             if not line.restored:
                 await self._restored(line, request, wire, profile)
-            if may_be_due(request, line.newest):
+            if await self._in_thread(lambda: self._planner.is_due(request, profile, line.plan)):
                 newest, state = line.splice, line.record.state
                 if line.pending is not None:
                     newest, state = line.pending.splice, line.pending.state
@@ -195,14 +201,13 @@ class Rewriter:
         except Exception as exc:
             line.failed, line.failed_at = type(exc).__name__, time.monotonic()
             log.warning("no pages: %s", type(exc).__name__, exc_info=log.isEnabledFor(logging.DEBUG))
-        finally:
-            line.drawing = None
 
     async def _restored(self, line: Line, request: Request, wire: Wire, profile: ReaderProfile) -> None:
         """Make the splice of a stored plan again."""
         line.restored = True
         record = line.record
         line.splice = await self._in_thread(lambda: self._planner.restore(request, wire, profile, record))
+        line.standing = line.splice.plan if line.splice else None
         if line.splice is None:
             record.bound = 0
 
@@ -210,7 +215,7 @@ class Rewriter:
         """Use a newer plan from now on, if that pays; pages that are sent as before count as sent."""
         line, request = sent.line, sent.request
         assert line is not None and request is not None
-        before, planned = line.splice, line.pending
+        before, planned = line.splice, line.pending or line.of_origin(request, profile.name)
         if before is not None and not before.fits(request, profile.name):
             before = None
         if planned is None or (planned.splice is not None and not planned.splice.fits(request, profile.name)):
@@ -220,7 +225,7 @@ class Rewriter:
         record, after = line.record, planned.splice
         if before is None or after is None or not after.sends_like(before):
             record.bound = 0
-        line.splice, line.pending = after, None
+        line.splice, line.standing, line.pending = after, planned.plan, None
         record.state, record.profile, record.home = planned.state, profile.name, planned.home or record.home
         record.planned, record.floor = planned.talk, planned.floor
         record.beginning = after.beginning.hex() if after else ""
@@ -233,18 +238,19 @@ class Rewriter:
             return True
         if self._settings.budget is not None:
             return True  # a limit is to hold, whatever it costs
-        if len(request.text) > FULL_CHARACTERS:
-            return True  # else the client would soon throw its history away
         corrected = self._corrections.get(request.model, Correction())
         old = after.text_tokens * corrected.text
         if before is not None:
             old = before.page_tokens * corrected.pages + (after.text_tokens - before.text_tokens) * corrected.text
-        talk = talk_of(request)
+        talk = request.talk
         tail = self._planner.tokens(talk[after.covered :], profile) * corrected.text
+        new = after.page_tokens * corrected.pages
+        if len(request.text) > FULL_CHARACTERS and old - new > WORTH_IT * (old + tail):
+            return True  # else the client would soon throw its history away
         shared = after.shared_tokens(before) * corrected.pages
         cached = bool(request.marked is not False or before is not None) and line.cache_is_alive(profile)
         calls = max(1, len(talk) // CALLS_PAST_A_CALL_TO_COME)
-        return pays(old, after.page_tokens * corrected.pages, shared, tail, prices=profile.cache, calls=calls, cached=cached)
+        return pays(old, new, shared, tail, prices=profile.cache, calls=calls, cached=cached)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._planner.threads, work)
@@ -270,3 +276,8 @@ def _text(body: bytes) -> str:
         return body.decode("utf-8")
     except UnicodeDecodeError as exc:
         raise NotUnderstood("the body is not UTF-8") from exc
+
+
+def _has_lapsed(line: Line, profile: ReaderProfile | None) -> bool:
+    """Whether the provider's cache has forgotten the line."""
+    return profile is not None and line.record.cached_at > 0 and not line.cache_is_alive(profile)

@@ -84,9 +84,11 @@ class Proxy:
         log.warning("switched %s", "on" if switches.on else "off")
 
     async def close(self) -> None:
-        """End plans under way, and close connections and the store."""
+        """End plans under way, store what has changed, and close connections and the store."""
         self.planner.close()
         await self.rewriter.close()
+        with contextlib.suppress(StoreError):
+            await self.accounts.write()
         await self.upstreams.close()
         self.store.close()
 

@@ -13,9 +13,9 @@ from ...context.messages.request_outline import Kept, MissingResult, Note, Pages
 from ...context.plan import PageItem, Plan, TextItem
 from ...context.wording import ASK_BY_NUMBER
 from .raw_json import Edit, NotUnderstood, edited
-from .wire.request import Entry, Request, Wire
+from .wire.request import Request, Wire
 
-__all__ = ["Splice", "chain", "rewritten", "splice_of", "talk_of"]
+__all__ = ["Splice", "chain", "rewritten", "splice_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +38,21 @@ class Splice:
     profile: str
     text_tokens: int
     page_tokens: int
-    written: dict[tuple[int, str], str] = field(default_factory=dict, compare=False, repr=False)
+    written: dict[tuple[int, str], bytes] = field(default_factory=dict, compare=False, repr=False)
 
-    def message(self, part: int, wire: Wire, mark: Mapping[str, Any] | None) -> str:
-        """Return a part that is pages as a message in JSON; written once. Raises `RenderError` if a page was lost."""
+    def message(self, part: int, wire: Wire, mark: Mapping[str, Any] | None) -> bytes:
+        """Return a part that is pages as a message in JSON, in UTF-8; written once. Raises `RenderError` if a page was lost."""
         key = (part, f"{wire.name} {json.dumps(mark)}")
         known = self.written.get(key)
         if known is None:
             pages = self.parts[part]
             assert isinstance(pages, Pages)
-            known = self.written[key] = wire.pages(pages, mark)
+            known = self.written[key] = wire.pages(pages, mark).encode()
         return known
 
     def fits(self, request: Request, profile: str) -> bool:
         """Whether it replaces the beginning of this very conversation, and leaves its newest entry."""
-        talk = talk_of(request)
+        talk = request.talk
         return self.profile == profile and len(talk) > self.covered and chain(request, self.covered) == self.beginning
 
     def sends_like(self, other: Splice) -> bool:
@@ -81,15 +81,10 @@ def _up_to_the_last_page(plan: Plan) -> list[tuple[object, ...]]:
     return [(item.first, item.last) if isinstance(item, TextItem) else (item.key, item.tier) for item in items]
 
 
-def talk_of(request: Request) -> list[Entry]:
-    """Return the entries that may be drawn: those of the conversation after the floor."""
-    return [entry for entry in request.entries[request.floor :] if entry.kind == "talk"]
-
-
 def chain(request: Request, covered: int) -> bytes:
     """Hash the entries up to the floor and the first `covered` entries of talk after it."""
     keys = [entry.key for entry in request.entries[: request.floor]]
-    keys += [entry.key for entry in talk_of(request)[:covered]]
+    keys += [entry.key for entry in request.talk[:covered]]
     return hashlib.blake2b(b"".join((request.floor.to_bytes(4), *keys)), digest_size=16).digest()
 
 
@@ -120,7 +115,7 @@ def _parts(context: Context, covered: int) -> Iterator[Pages | int]:
                 continue
 
 
-def rewritten(request: Request, splice: Splice, wire: Wire, *, bound: int) -> str:
+def rewritten(request: Request, splice: Splice, wire: Wire, *, bound: int) -> bytes:
     """Return the body with pages in place of the entries that the splice covers.
 
     Args:
@@ -131,7 +126,7 @@ def rewritten(request: Request, splice: Splice, wire: Wire, *, bound: int) -> st
     tail = _position(request, splice.covered)
     mark, edits = wire.marker(request, tail)
     messages = _messages(request, splice, wire, mark, tail, bound)
-    edits.append(Edit(request.entries[request.floor].start, request.entries[tail].start, "".join(f"{each}," for each in messages)))
+    edits.append(Edit(request.entries[request.floor].start, request.entries[tail].start, b"".join(each + b"," for each in messages)))
     for entry in request.entries[tail:bound]:
         edits += wire.without_reasoning(request, entry)
     return edited(request.text, edits)
@@ -145,12 +140,12 @@ def _position(request: Request, covered: int) -> int:
     return places[covered]
 
 
-def _messages(request: Request, splice: Splice, wire: Wire, mark: Mapping[str, Any] | None, tail: int, bound: int) -> list[str]:
+def _messages(request: Request, splice: Splice, wire: Wire, mark: Mapping[str, Any] | None, tail: int, bound: int) -> list[bytes]:
     """Return the messages in place of the covered entries: pages, kept entries, and asides after the pages of their time."""
     places = [at for at in range(request.floor, tail) if request.entries[at].kind == "talk"]
     asides = [at for at in range(request.floor, tail) if request.entries[at].kind == "aside"]
     last = max(at for at, part in enumerate(splice.parts) if isinstance(part, Pages))
-    messages: list[str] = []
+    messages: list[bytes] = []
     for at, part in enumerate(splice.parts):
         if isinstance(part, Pages):
             messages.append(splice.message(at, wire, mark if at == last else None))
@@ -162,7 +157,7 @@ def _messages(request: Request, splice: Splice, wire: Wire, mark: Mapping[str, A
     return [*messages, *(_raw(request, wire, each, bound) for each in asides)]
 
 
-def _raw(request: Request, wire: Wire, at: int, bound: int) -> str:
+def _raw(request: Request, wire: Wire, at: int, bound: int) -> bytes:
     entry = request.entries[at]
     edits = wire.without_reasoning(request, entry) if at < bound else []
     moved = [Edit(edit.start - entry.start, edit.end - entry.start, edit.by) for edit in edits]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +13,7 @@ from typing import Any
 __all__ = ["AnswerCopy", "Billed"]
 
 MOST_BYTES = 16 * 2**20  # of an answer that are kept for this; of a longer one the usage is not known
+HEAD_BYTES, TAIL_BYTES = 32_768, 262_144  # of a stream
 MARKS = (b'"usage"', b'"usageMetadata"')
 
 
@@ -32,18 +34,31 @@ class Billed:
 
 
 class AnswerCopy:
-    """Keeps the bytes of an answer, up to a limit."""
+    """Keeps what is needed of an answer: the two ends of a stream, which speak of usage; else all, up to a limit.
 
-    def __init__(self, encoding: str) -> None:
+    Args:
+        encoding: its `content-encoding`.
+        is_stream: whether it consists of events.
+    """
+
+    def __init__(self, encoding: str, *, is_stream: bool = False) -> None:
         self._encoding = encoding.strip().lower()
+        self._ends = is_stream and self._encoding in ("", "identity")
         self._chunks: list[bytes] | None = []
-        self._size = 0
+        self._tail: deque[bytes] = deque()
+        self._size = self._tail_size = 0
 
     def add(self, chunk: bytes) -> None:
         """Keep a chunk as it came."""
         if self._chunks is None:
             return
         self._size += len(chunk)
+        if self._ends and self._size > HEAD_BYTES:
+            self._tail.append(chunk)
+            self._tail_size += len(chunk)
+            while self._tail_size - len(self._tail[0]) > TAIL_BYTES:
+                self._tail_size -= len(self._tail.popleft())
+            return
         self._chunks.append(chunk)
         if self._size > MOST_BYTES:
             self._chunks = None
@@ -53,7 +68,7 @@ class AnswerCopy:
         if self._chunks is None:
             return None
         try:
-            plain = _decoded(b"".join(self._chunks), self._encoding)
+            plain = _decoded(b"".join((*self._chunks, *self._tail)), self._encoding)
         except (ValueError, OSError, zlib.error, ImportError, RuntimeError):
             return None
         return _billed(plain) if plain is not None else None
@@ -97,13 +112,20 @@ def _documents(plain: bytes) -> Iterable[Any]:
         yield from value if isinstance(value, list) else [value]
         return
     for line in plain.splitlines():
-        if line.startswith(b"data:") and any(mark in line for mark in MARKS):
-            yield _json(line[5:])
+        if any(mark in line for mark in MARKS):
+            yield _json(line.removeprefix(b"data:"))
 
 
 def _json(data: bytes) -> Any:
+    """Return a JSON value; of one whose beginning is missing, the usage in it."""
     try:
         return json.loads(data)
+    except ValueError:
+        pass
+    place = max(data.rfind(mark + b":") for mark in (b'"usage"', b'"usageMetadata"'))
+    try:
+        name, _, rest = data[place:].decode("utf-8", "replace").partition(":")
+        return {json.loads(name): json.JSONDecoder().raw_decode(rest.lstrip())[0]} if place >= 0 else None
     except ValueError:
         return None
 

@@ -10,7 +10,7 @@ from typing import Any
 from ....context.messages.request_outline import Pages
 from ..raw_json import Edit, NotUnderstood, Span, elements, members
 from .parsed_entries import ParsedEntries
-from .request import Entry, EntryKind, Request, as_text, digest, fields_of, model_of
+from .request import Entry, EntryKind, Request, as_text, digest, model_of
 
 __all__ = ["Anthropic"]
 
@@ -27,14 +27,13 @@ class Anthropic:
     dialect = "anthropic"
 
     def __init__(self) -> None:
-        self._known = ParsedEntries(_parsed)
+        self._known = ParsedEntries("messages", _parsed)
 
     def parse(self, text: str, path: str) -> Request:
         """See `Wire.parse`."""
-        fields = fields_of(text, "messages")
+        fields, entries = self._known.read(text)
         if not isinstance(fields.get("messages", Span(0, 0, None)).value, list):
             raise NotUnderstood("no messages")
-        entries = [self._known.entry(text, (span,)) for span in elements(text, fields["messages"])]
         head = next((at + 1 for at, entry in enumerate(entries) if entry.role == "user"), len(entries))
         while head < len(entries) and entries[head].role == "system":
             head += 1

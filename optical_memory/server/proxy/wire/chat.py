@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ....context.messages.request_outline import Pages
-from ..raw_json import Edit, NotUnderstood, Span, elements
+from ..raw_json import Edit, NotUnderstood, Span
 from .parsed_entries import ParsedEntries
-from .request import Entry, EntryKind, Request, as_text, digest, fields_of, model_of
+from .request import Entry, EntryKind, Request, as_text, digest, model_of
 
 __all__ = ["Chat"]
 
@@ -24,14 +24,13 @@ class Chat:
     dialect = "openai"
 
     def __init__(self) -> None:
-        self._known = ParsedEntries(_parsed)
+        self._known = ParsedEntries("messages", _parsed)
 
     def parse(self, text: str, path: str) -> Request:
         """See `Wire.parse`."""
-        fields = fields_of(text, "messages")
+        fields, entries = self._known.read(text)
         if not isinstance(fields.get("messages", Span(0, 0, None)).value, list):
             raise NotUnderstood("no messages")
-        entries = [self._known.entry(text, (span,)) for span in elements(text, fields["messages"])]
         head = next((at + 1 for at, entry in enumerate(entries) if entry.role == "user"), len(entries))
         system = digest([entry.key.hex() for entry in entries[:head] if entry.role in INSTRUCTIONS])
         return Request(text, fields, model_of(fields), entries, head, system)

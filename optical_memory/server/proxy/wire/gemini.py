@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from ....context.messages.request_outline import Pages
-from ..raw_json import Edit, NotUnderstood, Span, elements
+from ..raw_json import Edit, NotUnderstood, Span
 from .parsed_entries import ParsedEntries
-from .request import Entry, EntryKind, Request, as_text, digest, fields_of
+from .request import Entry, EntryKind, Request, as_text, digest
 
 __all__ = ["GENERATE", "Gemini"]
 
@@ -31,15 +31,14 @@ class Gemini:
     dialect = "gemini"
 
     def __init__(self) -> None:
-        self._known = ParsedEntries(_parsed)
+        self._known = ParsedEntries("contents", _parsed)
 
     def parse(self, text: str, path: str) -> Request:
         """See `Wire.parse`."""
-        fields = fields_of(text, "contents")
+        fields, entries = self._known.read(text)
         named = GENERATE.search(path)
         if named is None or not isinstance(fields.get("contents", Span(0, 0, None)).value, list):
             raise NotUnderstood("no contents")
-        entries = [self._known.entry(text, (span,)) for span in elements(text, fields["contents"])]
         head = next((at + 1 for at, entry in enumerate(entries) if entry.role == "user"), len(entries))
         system = next((fields[name].value for name in ("systemInstruction", "system_instruction") if name in fields), None)
         held = "cachedContent is set" if any(name in fields for name in ("cachedContent", "cached_content")) else ""

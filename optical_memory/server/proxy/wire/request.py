@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from ....context.messages.request_outline import Pages
-from ..raw_json import Edit, NotUnderstood, Span, members
+from ..raw_json import Edit, NotUnderstood, Span
 
-__all__ = ["Entry", "EntryKind", "Request", "Wire", "as_text", "digest", "digest_of_raw", "fields_of", "model_of"]
+__all__ = ["Entry", "EntryKind", "Request", "Wire", "as_text", "digest", "digest_of_raw", "model_of"]
 
 EntryKind = Literal["talk", "aside", "fixed"]
 ENCODED = 4_000  # characters; a longer string without a space is encoded data, not text
@@ -63,6 +63,8 @@ class Request:
     system: bytes
     held: str = ""
     marked: bool | None = None
+    _floor: int | None = field(default=None, repr=False)
+    _talk: list[Entry] | None = field(default=None, repr=False)
 
     def value(self, name: str) -> Any:
         """Return a member of the body; None if absent."""
@@ -70,10 +72,19 @@ class Request:
         return span.value if span else None
 
     @property
+    def talk(self) -> list[Entry]:
+        """The entries that may be drawn: those of the conversation after the floor."""
+        if self._talk is None:
+            self._talk = [entry for entry in self.entries[self.floor :] if entry.kind == "talk"]
+        return self._talk
+
+    @property
     def floor(self) -> int:
         """Number of entries at the start that stay as they came: the head, and all up to the last fixed entry."""
-        fixed = max((at for at, entry in enumerate(self.entries) if entry.kind == "fixed"), default=-1)
-        return max(self.head, fixed + 1)
+        if self._floor is None:
+            fixed = max((at for at, entry in enumerate(self.entries) if entry.kind == "fixed"), default=-1)
+            self._floor = max(self.head, fixed + 1)
+        return self._floor
 
 
 class Wire(Protocol):
@@ -97,11 +108,6 @@ class Wire(Protocol):
     def without_reasoning(self, request: Request, entry: Entry) -> list[Edit]:
         """Return edits that remove reasoning which is bound to another prefix; none where the provider does not bind it."""
         ...
-
-
-def fields_of(text: str, entries: str) -> dict[str, Span]:
-    """Return the members of a request's body, the one named `entries` with its elements. Raises `NotUnderstood`."""
-    return members(text, lists=entries)
 
 
 def model_of(fields: Mapping[str, Span]) -> str:

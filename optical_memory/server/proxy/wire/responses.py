@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ....context.messages.request_outline import Pages
-from ..raw_json import Edit, NotUnderstood, Span, elements
+from ..raw_json import Edit, NotUnderstood, Span
 from .parsed_entries import ParsedEntries
-from .request import Entry, EntryKind, Request, as_text, digest, fields_of, model_of
+from .request import Entry, EntryKind, Request, as_text, digest, model_of
 
 __all__ = ["Responses"]
 
@@ -27,16 +27,14 @@ class Responses:
     dialect = "openai"
 
     def __init__(self) -> None:
-        self._known = ParsedEntries(_parsed)
+        self._known = ParsedEntries("input", _parsed, _grouped)
 
     def parse(self, text: str, path: str) -> Request:
         """See `Wire.parse`."""
-        fields = fields_of(text, "input")
+        fields, entries = self._known.read(text)
         given = fields.get("input")
         if given is None or not isinstance(given.value, str | list):
             raise NotUnderstood("no input")
-        groups = _grouped(elements(text, given)) if isinstance(given.value, list) else iter(())
-        entries = [self._known.entry(text, group) for group in groups]
         head = next((at + 1 for at, entry in enumerate(entries) if entry.role == "user"), len(entries))
         instructions = [entry.key.hex() for entry in entries[:head] if entry.role in INSTRUCTIONS]
         system = digest([fields["instructions"].value if "instructions" in fields else None, instructions])

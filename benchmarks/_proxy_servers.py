@@ -52,7 +52,7 @@ def main() -> None:
     """Serve until ended."""
     kind, port, *rest = sys.argv[1:]
     app: Any = Starlette(routes=[Route("/{path:path}", _answer, methods=["POST"])]) if kind == "provider" else _bare(rest[0])
-    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="critical", access_log=False)
+    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="critical", access_log=False, timeout_keep_alive=120)
 
 
 if __name__ == "__main__":

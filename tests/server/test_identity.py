@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
+import httpx
 import pytest
 
+from optical_memory.memory.message_list import TENANT
+from optical_memory.server.local_upstream.serving import Serving
+from optical_memory.server.proxy.serve import Proxy
+from optical_memory.server.proxy.settings import ProxySettings
+from optical_memory.stores.base import SessionId
 from tests.server.histories import PATHS, history
 from tests.server.rig import Rig, claude, rig
 
@@ -155,6 +163,37 @@ def test_one_cache_key_for_many_conversations_keeps_them_apart(here: Rig) -> Non
         assert here.post(PATHS["chat"], body).status_code == 200
         text = json.dumps(here.last.json)
         assert here.last.pages and not any(f"task {other}" in text for other in "abc" if other != seed)
+
+
+def test_two_proxies_on_one_store_send_the_same(here: Rig) -> None:
+    base = dict.fromkeys(("anthropic", "openai", "gemini"), here.direct)
+    both = [Proxy.of(ProxySettings(store="memory://two-proxies", renderer="pillow", draw_wait=60.0, upstreams=base)) for _ in range(2)]
+    body, sent, calls = claude(16, last="x"), [], []
+    with Serving(both[0].app, close=both[0].close) as one, Serving(both[1].app, close=both[1].close) as two:
+        for turn in range(4):
+            address = (one, two)[turn % 2].address
+            assert here.post("/v1/messages", body, address=address).status_code == 200
+            sent.append(here.last.json["messages"])
+            body["messages"] += [{"role": "assistant", "content": f"answer {turn}"}, {"role": "user", "content": f"more {turn}"}]
+            until = time.monotonic() + 20
+            while time.monotonic() < until:
+                calls = [each["calls"] for each in httpx.get(address + "/api/conversations").json()]
+                if calls == [turn + 1]:
+                    break
+                time.sleep(0.02)
+    assert calls == [4] and _pages({"messages": sent[0]})
+    for before, after in pairwise(sent):
+        assert after[: len(before) - 1] == before[:-1]
+
+
+def test_conversations_that_were_not_used_for_long_are_removed(here: Rig) -> None:
+    _sent(here, claude(16, last="x"))
+    _conversations(here, 1)
+    store, records = here.proxy.store, here.proxy.records
+    (record,) = records.all()
+    home = SessionId(record.home, TENANT)
+    assert store.names(home) and records.expire(60.0) == 0
+    assert records.expire(0.0) == 1 and not records.all() and not store.names(home)
 
 
 def test_gemini_sends_results_twice_after_resuming(here: Rig) -> None:

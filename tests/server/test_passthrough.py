@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from optical_memory.server.local_upstream.serving import Serving
+from optical_memory.server.proxy.serve import bound
 from tests.server.rig import CLAUDE, Rig, claude, rig
 
 
@@ -241,3 +242,10 @@ def test_many_streams_at_once_stay_apart(here: Rig) -> None:
             return await asyncio.gather(*(one(client, number) for number in range(16)))
 
     assert all(direct == through for direct, through in asyncio.run(all_of_them()))
+
+
+def test_small_writes_of_an_answer_do_not_wait_for_the_client() -> None:
+    with bound("127.0.0.1", 0) as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -23,6 +23,7 @@ class Serving:
 
     def __init__(self, app: Any, close: Callable[[], Awaitable[None]] | None = None) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small writes wait for the client's acknowledgement
         self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             app,

@@ -90,10 +90,24 @@ class Conversations:
 
     def add(self, group: str, records: Sequence[Record]) -> None:
         """Hold the stored lines of a group."""
-        lines = [Line(record, restored=record.state is None, keys=[bytes.fromhex(key) for key in record.keys]) for record in records]
-        self._groups[group] = lines
+        self._groups[group] = [_of(record) for record in records]
         while len(self._groups) > HELD:
             self._groups.popitem(last=False)
+
+    def refresh(self, group: str, records: Sequence[Record]) -> None:
+        """Take over what other processes have stored since."""
+        lines = self._groups[group]
+        held = {line.record.id: line for line in lines}
+        for record in records:
+            line = held.get(record.id)
+            if line is None:
+                lines.append(_of(record))
+            elif record.totals.calls > line.record.totals.calls:
+                keeps = line.splice is not None and line.splice.beginning.hex() == record.beginning
+                line.record, line.keys = record, [bytes.fromhex(key) for key in record.keys]
+                if not keeps:
+                    line.splice = line.standing = line.pending = None
+                    line.restored = record.state is None
 
     def lines(self) -> list[Line]:
         """Return all lines held."""
@@ -144,6 +158,10 @@ class Conversations:
             record.profile, record.bound, record.beginning = origin.record.profile, origin.record.bound, origin.record.beginning
             record.text_only, record.home = origin.record.text_only, origin.record.home
         return line
+
+
+def _of(record: Record) -> Line:
+    return Line(record, restored=record.state is None, keys=[bytes.fromhex(key) for key in record.keys])
 
 
 def _common(one: Sequence[bytes], other: Sequence[bytes]) -> int:

@@ -20,7 +20,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 CONNECT_SECONDS = 30.0
-IDLE_SECONDS = 30.0  # a connection to an upstream is closed after
+IDLE_SECONDS = 4.0  # a connection to an upstream is closed after; before the 5 s after which common servers close it under a request
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OVERLOADED = 529  # all known clients send again after it, and none throws its history away
 

@@ -116,6 +116,11 @@ class Records:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def are_shared(self) -> bool:
+        """Whether other processes may write too: to Redis they do, to a file of one proxy they do not."""
+        return not self._store.url.startswith("sqlite:")
+
     def of_group(self, group: str) -> list[Record]:
         """Return the records of a group. Raises `StoreError`."""
         return list(self._read(self._store.names(HOME, f"record/{group}/")))

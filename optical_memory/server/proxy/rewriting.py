@@ -90,6 +90,8 @@ class Rewriter:
         identity = identify(request, headers, query, wire.name)
         if not self.conversations.holds(identity.group):
             self.conversations.add(identity.group, await self._stored(identity.group))
+        elif self._records.are_shared:
+            self.conversations.refresh(identity.group, await self._stored(identity.group))
         line = self.conversations.line(request, identity)
         if line.record.text_only == DEARER and _has_lapsed(line, self._planner.profile_for(request.model, wire)[0]):
             line.record.text_only = ""  # pages cost no cache now

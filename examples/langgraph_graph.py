@@ -1,8 +1,4 @@
-"""A graph of LangGraph with a tool that asks first, a checkpointer and optical memory, in the terminal; without `create_agent`.
-
-`OPENAI_BASE_URL` and `OPENAI_API_KEY` say where; `python examples/langgraph_graph.py MODEL`. When the model calls the tool, the graph stops
-and the next line is the answer: `yes` runs it.
-"""
+"""A graph of LangGraph, a checkpointer and a tool that asks first, which `yes` lets run: `python examples/langgraph_graph.py MODEL`."""
 
 import sys
 
@@ -19,8 +15,7 @@ from optical_memory.adapters.langchain import show
 @tool
 def cancel_booking(number: str) -> str:
     """Cancel a booking by its number."""
-    answer = interrupt(f"Cancel {number}?")
-    return f"{number} is cancelled." if answer == "yes" else f"{number} stays: the customer said {answer!r}."
+    return f"{number} is cancelled." if interrupt(f"Cancel {number}?") == "yes" else f"{number} stays: the customer said no."
 
 
 def main(model: str) -> None:
@@ -29,14 +24,9 @@ def main(model: str) -> None:
     def answer(state: MessagesState) -> dict:
         return {"messages": [chat.invoke(show(state["messages"], model=chat, budget=8_000))]}
 
-    graph = StateGraph(MessagesState)
-    graph.add_node("answer", answer)
-    graph.add_node("tools", ToolNode([cancel_booking]))
-    graph.add_edge(START, "answer")
-    graph.add_conditional_edges("answer", tools_condition)
-    graph.add_edge("tools", "answer")
+    graph = StateGraph(MessagesState).add_node(answer).add_node("tools", ToolNode([cancel_booking]))
+    graph.add_edge(START, "answer").add_conditional_edges("answer", tools_condition).add_edge("tools", "answer")
     agent = graph.compile(checkpointer=InMemorySaver())
-
     thread = {"configurable": {"thread_id": "one"}}
     for line in map(str.strip, sys.stdin):
         waiting = agent.get_state(thread).next

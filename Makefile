@@ -14,11 +14,11 @@ demo: .venv/ready-demo                  ## a real conversation becomes pages tha
 	$(BIN)/optical-memory demo
 
 test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 5 minutes on two quiet cores
-	@echo 'About 5 minutes on two quiet cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes about 12.'
+	@echo 'About 5 minutes on two quiet cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes about 15.'
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not endurance and not slow' $(PYTEST_ARGS)
 
-test-all: .venv/ready-test              ## all tests, with endurance and more examples: 12 minutes
-	@echo 'About 12 minutes on two cores.'
+test-all: .venv/ready-test              ## all tests, with endurance and more examples: 15 minutes
+	@echo 'About 15 minutes on two cores.'
 	EXAMPLES=$${EXAMPLES:-40} TESTS_COMMANDS=started $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-oldest: .venv-oldest/ready         ## the tests of the adapters with the oldest supported frameworks

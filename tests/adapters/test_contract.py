@@ -244,6 +244,7 @@ def test_half_a_surrogate_pair_can_be_sent(opened: Open) -> None:
             message.raw.encode(), message.text.encode()
 
 
+@pytest.mark.slow
 def test_a_failed_call_looks_different_on_a_page(opened: Open) -> None:
     def page(**fields: Any) -> str:
         said = [{"role": "user", "content": "look"}, calls("c"), {**result("c", "42"), **fields}, {"role": "assistant", "content": "ok"}]

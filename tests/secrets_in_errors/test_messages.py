@@ -11,6 +11,7 @@ import pytest
 from optical_memory.turns.from_messages import turn_of
 from optical_memory.turns.redaction import Secrets
 from tests.planted import TOKENS
+from tests.sampling import mostly_slow
 from tests.secrets_in_errors.misuse import MESSAGES, memory_with, message, raised
 
 OWN = "ACME-7391-8264-5502"  # of no known format: the memory's own pattern alone knows it
@@ -30,7 +31,7 @@ SECRETS = {**KNOWN, "own": OWN}
 
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
-@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("around", mostly_slow(AROUND, quick=("alone", "at the cut")))
 def test_messages_that_are_refused(tmp_path: Path, secret: str, around: str, watched: Callable[..., None]) -> None:
     memory = memory_with(tmp_path, Secrets(patterns=[r"ACME-[\d-]{14}"]))
     refused = []

@@ -155,6 +155,7 @@ def written(path: Path, text: str) -> str:
     return str(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command_s_error_output(tmp_path: Path, command: str, watched: Callable[..., None]) -> None:
     secret = TOKENS["github"](random.Random(2))

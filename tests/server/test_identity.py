@@ -157,6 +157,7 @@ def test_codex_says_itself_what_is_a_compaction(here: Rig) -> None:
         assert bool(here.last.pages) is bool(calls)
 
 
+@pytest.mark.slow
 def test_one_cache_key_for_many_conversations_keeps_them_apart(here: Rig) -> None:
     for seed in ("a", "b", "c"):
         body = history("chat", 16, last="x", seed=seed, prompt_cache_key="all of them")

@@ -72,6 +72,7 @@ def test_the_beginning_stays_byte_for_byte_while_the_plan_stands(here: Rig, wire
         assert again[: len(before)] == before and here.last.pages == first.pages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_long_tool_loop_is_drawn_once_it_fills_the_window(here: Rig, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _take_pages_from(monkeypatch, 150_000)
@@ -151,6 +152,7 @@ def test_a_budget_that_is_too_small_sends_the_original() -> None:
         assert made.last.body == raw and "BudgetTooSmall" in made.settled(1)[0]["reason"]
 
 
+@pytest.mark.slow
 def test_without_waiting_the_next_request_has_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     _take_pages_from(monkeypatch, 10_000)
     with rig(draw_wait=0.0) as made:

@@ -137,6 +137,7 @@ def test_clients_see_the_same_with_and_without(here: Rig, client: str, prompt: s
     assert seen[0] == seen[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", ["anthropic", "anthropic-stream", "chat", "responses-stream"])
 @pytest.mark.parametrize("fault", ["529", "429", "400", "413", "error event", "garbage", "cut"])
 def test_clients_see_the_same_faults(here: Rig, client: str, fault: str) -> None:

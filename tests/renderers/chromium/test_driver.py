@@ -174,6 +174,7 @@ def test_a_memory_goes_on_as_text_without_its_browser_and_its_pages_come_back(
         assert [part.page.key for part in memory.context().pages][: len(before)] == before
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_driver_killed_between_two_jobs(chromium: ChromiumRenderer, number: signal.Signals) -> None:

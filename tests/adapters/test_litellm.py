@@ -9,6 +9,7 @@ import os
 import runpy
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +260,8 @@ def test_gemini_is_asked_for_a_media_resolution_only_if_the_caller_says_so(
     parts = [part for content in body["contents"] for part in content["parts"] if "inline_data" in part]
     assert parts and not any("media_resolution" in part for part in parts)
     level = (body.get("generationConfig") or {}).get("mediaResolution")
-    assert level == (f"MEDIA_RESOLUTION_{asked}" if asked else None)
+    told = tuple(map(int, version("litellm").split(".")[:2])) > (1, 80)  # 1.80.0 leaves the detail out of a request to Gemini
+    assert level == (f"MEDIA_RESOLUTION_{asked}" if asked and told else None)
 
 
 @pytest.mark.slow

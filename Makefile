@@ -13,8 +13,8 @@ help:                                   ## this list
 demo: .venv/ready-demo                  ## a real conversation becomes pages that fade: table and HTML report
 	$(BIN)/optical-memory demo
 
-test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 6 minutes on two quiet cores
-	@echo 'About 6 minutes on two quiet cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes about 15.'
+test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 7 minutes on two quiet cores
+	@echo 'About 7 minutes on two quiet cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes about 15.'
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not endurance and not slow' $(PYTEST_ARGS)
 
 test-all: .venv/ready-test              ## all tests, with endurance and more examples: 15 minutes

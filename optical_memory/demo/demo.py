@@ -19,7 +19,6 @@ from typing import Any
 from ..context.context import Context, Usage
 from ..errors import BrowserNotFound, RenderError
 from ..memory.optical_memory import OpticalMemory
-from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..renderers import open_renderer
 from ..text.labels import label_text
@@ -131,26 +130,11 @@ def _report(talk: Talk, memory: OpticalMemory, given: Context, growth: tuple[Gro
         title="A conversation that fades",
         source=f"{talk.title}. Source: {talk.source}. Licence: {talk.licence}",
         growth=growth,
-        pages=tuple(_report_page(page, tiers.get(page.index)) for page in pages),
+        pages=tuple(ReportPage.of(page, tiers.get(page.index), sealed=True) for page in pages),
         recent_turns=(recent[0], recent[-1]) if recent else None,
         recalls=tuple(_recalled(memory, question) for question in QUESTIONS),
         fading=tuple((tier, fading.image(tier)) for tier in sorted(Tier, reverse=True)) if fading else (),
         facts=_facts(memory, given.usage, seconds),
-    )
-
-
-def _report_page(page: Page, tier: Tier | None) -> ReportPage:
-    return ReportPage(
-        index=page.index,
-        first_turn=page.first_turn,
-        last_turn=page.last_turn,
-        tier=tier,
-        size=page.size(tier or Tier.TINY),
-        tokens=page.tokens(tier) if tier else 0,
-        text_tokens=page.text_tokens,
-        shown=page.image(tier) if tier else b"",
-        sealed=page.image(Tier.GUNDAM),
-        sidecar=page.sidecar,
     )
 
 

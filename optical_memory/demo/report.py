@@ -13,6 +13,7 @@ from html import escape
 from importlib import resources
 
 from ..line_chart import Line, line_chart
+from ..pages.page import Page
 from ..pages.tiers import Tier
 
 __all__ = ["Growth", "Recalled", "Report", "ReportPage", "to_html"]
@@ -59,6 +60,27 @@ class ReportPage:
     shown: bytes
     sealed: bytes
     sidecar: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, page: Page, tier: Tier | None, *, sealed: bool) -> ReportPage:
+        """Return what a report shows of a page. Raises `RenderError` if its image was lost and cannot be redrawn.
+
+        Args:
+            tier: its tier in the context; None if it is left out.
+            sealed: also the page as it was drawn.
+        """
+        return cls(
+            index=page.index,
+            first_turn=page.first_turn,
+            last_turn=page.last_turn,
+            tier=tier,
+            size=page.size(tier or Tier.TINY),
+            tokens=page.tokens(tier) if tier else 0,
+            text_tokens=page.text_tokens,
+            shown=page.image(tier) if tier else b"",
+            sealed=page.image(Tier.GUNDAM) if sealed else b"",
+            sidecar=page.sidecar,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from ..context.context import Context
 from ..memory.optical_memory import OpticalMemory
-from ..pages.page import Page
-from ..pages.tiers import Tier
 from .report import Growth, Report, ReportPage
 
 __all__ = ["session_report"]
@@ -37,7 +35,7 @@ def session_report(memory: OpticalMemory, given: Context, *, sealed: bool = Fals
                 usage.turns_left_out,
             ),
         ),
-        pages=tuple(_page(page, tiers.get(page.index), sealed=sealed) for page in pages),
+        pages=tuple(ReportPage.of(page, tiers.get(page.index), sealed=sealed) for page in pages),
         recent_turns=(recent[0], recent[-1]) if recent else None,
         facts=(
             ("reader", memory.profile.name),
@@ -45,19 +43,4 @@ def session_report(memory: OpticalMemory, given: Context, *, sealed: bool = Fals
             ("text counted with", usage.counted_with),
             ("stable prefix", f"{usage.stable_prefix_tokens:,} tokens stay the same from call to call"),
         ),
-    )
-
-
-def _page(page: Page, tier: Tier | None, *, sealed: bool) -> ReportPage:
-    return ReportPage(
-        index=page.index,
-        first_turn=page.first_turn,
-        last_turn=page.last_turn,
-        tier=tier,
-        size=page.size(tier or Tier.TINY),
-        tokens=page.tokens(tier) if tier else 0,
-        text_tokens=page.text_tokens,
-        shown=page.image(tier) if tier else b"",
-        sealed=page.image(Tier.GUNDAM) if sealed else b"",
-        sidecar=page.sidecar,
     )

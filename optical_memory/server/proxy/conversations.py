@@ -13,6 +13,7 @@ from ...context.plan import Plan
 from ...profiles.profile import ReaderProfile
 from .identity import Identity
 from .planner import Planned
+from .raw_json import common_length
 from .records import Record
 from .splice import Splice
 from .wire.request import Request
@@ -124,7 +125,7 @@ class Conversations:
         keys = [entry.key for entry in request.entries]
         best, common = None, -1
         for line in lines:
-            shared = _common(line.keys, keys)
+            shared = common_length(line.keys, keys)
             if shared > common or (shared == common and best is not None and line.record.used > best.record.used):
                 best, common = line, shared
         if best is not None and common in (len(best.keys), len(keys)) and common > 0:
@@ -162,15 +163,3 @@ class Conversations:
 
 def _of(record: Record) -> Line:
     return Line(record, restored=record.state is None, keys=[bytes.fromhex(key) for key in record.keys])
-
-
-def _common(one: Sequence[bytes], other: Sequence[bytes]) -> int:
-    """Return the length of the longest common beginning."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -50,8 +50,8 @@ def edited(text: str, edits: Iterable[Edit]) -> bytes:
     return b"".join(piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogatepass") for piece in pieces)
 
 
-def common_length(one: str, other: str) -> int:
-    """Return the length of the longest common beginning of two texts."""
+def common_length(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """Return the length of the longest common beginning of two texts, or of two lists. Compares slices, which is faster than item by item."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

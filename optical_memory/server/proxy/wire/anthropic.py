@@ -10,7 +10,7 @@ from typing import Any
 from ....context.messages.request_outline import Pages
 from ..raw_json import Edit, NotUnderstood, Span, elements, members
 from .parsed_entries import ParsedEntries
-from .request import Entry, EntryKind, Request, as_text, digest, model_of
+from .request import Entry, EntryKind, Request, as_text, digest, head_of, model_of
 
 __all__ = ["Anthropic"]
 
@@ -34,7 +34,7 @@ class Anthropic:
         fields, entries = self._known.read(text)
         if not isinstance(fields.get("messages", Span(0, 0, None)).value, list):
             raise NotUnderstood("no messages")
-        head = next((at + 1 for at, entry in enumerate(entries) if entry.role == "user"), len(entries))
+        head = head_of(entries)
         while head < len(entries) and entries[head].role == "system":
             head += 1
         held = "the request names a container" if isinstance(_value(fields, "container"), str) else ""

@@ -10,7 +10,7 @@ from typing import Any
 from ....context.messages.request_outline import Pages
 from ..raw_json import Edit, NotUnderstood, Span
 from .parsed_entries import ParsedEntries
-from .request import Entry, EntryKind, Request, as_text, digest, model_of
+from .request import Entry, EntryKind, Request, as_text, digest, head_of, model_of
 
 __all__ = ["Chat"]
 
@@ -31,7 +31,7 @@ class Chat:
         fields, entries = self._known.read(text)
         if not isinstance(fields.get("messages", Span(0, 0, None)).value, list):
             raise NotUnderstood("no messages")
-        head = next((at + 1 for at, entry in enumerate(entries) if entry.role == "user"), len(entries))
+        head = head_of(entries)
         system = digest([entry.key.hex() for entry in entries[:head] if entry.role in INSTRUCTIONS])
         return Request(text, fields, model_of(fields), entries, head, system)
 

@@ -13,7 +13,7 @@ from typing import Any
 from ....context.messages.request_outline import Pages
 from ..raw_json import Edit, NotUnderstood, Span
 from .parsed_entries import ParsedEntries
-from .request import Entry, EntryKind, Request, as_text, digest
+from .request import Entry, EntryKind, Request, as_text, digest, head_of
 
 __all__ = ["GENERATE", "Gemini"]
 
@@ -39,7 +39,7 @@ class Gemini:
         named = GENERATE.search(path)
         if named is None or not isinstance(fields.get("contents", Span(0, 0, None)).value, list):
             raise NotUnderstood("no contents")
-        head = next((at + 1 for at, entry in enumerate(entries) if entry.role == "user"), len(entries))
+        head = head_of(entries)
         system = next((fields[name].value for name in ("systemInstruction", "system_instruction") if name in fields), None)
         held = "cachedContent is set" if any(name in fields for name in ("cachedContent", "cached_content")) else ""
         return Request(text, fields, named[1], list(_numbered(entries)), head, digest(system), held)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from ....context.messages.request_outline import Pages
 from ..raw_json import Edit, NotUnderstood, Span
 
-__all__ = ["Entry", "EntryKind", "Request", "Wire", "as_text", "digest", "digest_of_raw", "model_of"]
+__all__ = ["Entry", "EntryKind", "Request", "Wire", "as_text", "digest", "digest_of_raw", "head_of", "model_of"]
 
 EntryKind = Literal["talk", "aside", "fixed"]
 ENCODED = 4_000  # characters; a longer string without a space is encoded data, not text
@@ -108,6 +108,11 @@ class Wire(Protocol):
     def without_reasoning(self, request: Request, entry: Entry) -> list[Edit]:
         """Return edits that remove reasoning which is bound to another prefix; none where the provider does not bind it."""
         ...
+
+
+def head_of(entries: Sequence[Entry]) -> int:
+    """Return the number of entries up to the first user message, that included; all without one."""
+    return next((at + 1 for at, entry in enumerate(entries) if entry.role == "user"), len(entries))
 
 
 def model_of(fields: Mapping[str, Span]) -> str:

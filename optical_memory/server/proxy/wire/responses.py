@@ -10,7 +10,7 @@ from typing import Any
 from ....context.messages.request_outline import Pages
 from ..raw_json import Edit, NotUnderstood, Span
 from .parsed_entries import ParsedEntries
-from .request import Entry, EntryKind, Request, as_text, digest, model_of
+from .request import Entry, EntryKind, Request, as_text, digest, head_of, model_of
 
 __all__ = ["Responses"]
 
@@ -35,7 +35,7 @@ class Responses:
         given = fields.get("input")
         if given is None or not isinstance(given.value, str | list):
             raise NotUnderstood("no input")
-        head = next((at + 1 for at, entry in enumerate(entries) if entry.role == "user"), len(entries))
+        head = head_of(entries)
         instructions = [entry.key.hex() for entry in entries[:head] if entry.role in INSTRUCTIONS]
         system = digest([fields["instructions"].value if "instructions" in fields else None, instructions])
         held = next((f"{name} is set" for name in ("previous_response_id", "conversation", "prompt") if _is_set(fields, name)), "")

@@ -15,7 +15,7 @@ import typer
 
 from .calibrate import calibrate
 from .cost import cost
-from .evaluation import eval_, eval_exact, eval_identifiers
+from .evaluation import eval_, eval_exact, eval_identifiers, eval_needs
 from .models import app as models_app
 from .options import FAILED, MISUSED, NOT_FOUND, AsJson, Renderer, StoreUrl, print_json, stop
 from .redis import app as redis_app
@@ -102,6 +102,7 @@ def doctor(store: StoreUrl = None, renderer: Renderer = "auto", as_json: AsJson 
 app.command("eval")(eval_)
 app.command()(eval_identifiers)
 app.command()(eval_exact)
+app.command()(eval_needs)
 app.command()(calibrate)
 app.command()(serve)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)

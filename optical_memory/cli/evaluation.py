@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..evaluation.answering import Request
     from ..evaluation.legibility import ReadPicture
 
-__all__ = ["eval_", "eval_exact", "eval_identifiers"]
+__all__ = ["eval_", "eval_exact", "eval_identifiers", "eval_needs"]
 
 
 def eval_(
@@ -161,6 +161,34 @@ def eval_exact(
     print(json.dumps(rows)) if as_json else exact_table(rows)
     if any(row["nowhere"] or row["found by search"] != row["strings"] for row in rows):
         raise typer.Exit(FAILED)
+
+
+def eval_needs(
+    files: Annotated[list[Path], typer.Argument(help="Sessions: JSON with `messages`.", exists=True)],
+    as_json: AsJson = False,
+) -> None:
+    """Count how often later turns use what stood in a turn of some age, and fit how fast that falls: `fall` of the policy `BestUse`."""
+    import json
+
+    from ..evaluation.needs import ages_of_uses, bins_of, fall_of
+    from ..memory.optical_memory import OpticalMemory
+    from ..stores import open_store
+    from ..turns.chat_files import read_chat
+    from .tables import needs_table
+
+    logs: list[tuple[int, list[int]]] = []
+    store = open_store("memory://")
+    for path in files:
+        memory = OpticalMemory(str(path), store=store)
+        memory.extend(read_chat(path.read_bytes(), path.name))
+        logs.append((len(memory), ages_of_uses(memory.turns())))
+    bins = bins_of(logs)
+    fall = fall_of(bins)
+    if as_json:
+        rows = [{"first": each.first, "last": each.last, "uses": each.uses, "pairs": each.pairs, "rate": each.rate} for each in bins]
+        print(json.dumps({"fall": fall, "ages": rows}))
+    else:
+        needs_table(bins, fall)
 
 
 def _engine(name: str) -> ReadPicture:

@@ -16,6 +16,7 @@ from .output import note, printable
 if TYPE_CHECKING:
     from ..calibration import Verdict
     from ..demo.report import Growth
+    from ..evaluation.needs import AgeBin
     from ..evaluation.summary import Row
     from ..memory.erasure import ErasureProof
     from ..pages.page import Page
@@ -129,6 +130,16 @@ def identifiers_table(rows: Sequence[Mapping[str, Any]]) -> None:
         name = row["session"] if len(row["session"]) <= SESSION_NAME else row["session"][: SESSION_NAME - 1] + "…"
         table.add_row(Text(printable(name)), f"{row['budget']:,}", str(row["probes"]), str(offered), *counts, str(row["cut"]))
     _print(table)
+
+
+def needs_table(bins: Sequence[AgeBin], fall: float) -> None:
+    """Print uses of earlier turns by age, and the exponent with which they fall."""
+    table = _table("turns ago", "uses", "uses in 1,000 pairs", left=1)
+    for each in bins:
+        ages = f"{each.first:,}" if each.first == each.last else f"{each.first:,} to {each.last:,}"
+        table.add_row(ages, f"{each.uses:,}", f"{1_000 * each.rate:.2f}")
+    _print(table)
+    print(f"\nuses fall with age as (1 + turns) ** -{fall:.2f}: BestUse(fall={fall:.2f})")
 
 
 def exact_table(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -99,7 +99,7 @@ class BestUse:
         schedule: no page is sharper than it says. The default is `ByAge()` without Gundam and Large, at which no reader here reads more of
             a text page than at Base, and without an end: the budget leaves pages out.
         always: what any page is needed, whatever its age.
-        fall: how fast the rest falls. `evaluation.needs` fits it to your own logs.
+        fall: how fast the rest falls. `optical-memory eval-needs` fits it to your own logs.
     """
 
     schedule: ByAge = field(default_factory=lambda: ByAge(gundam=0, large=0, base=7, small=23, tiny=1000))

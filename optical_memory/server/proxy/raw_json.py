@@ -51,7 +51,7 @@ def edited(text: str, edits: Iterable[Edit]) -> bytes:
 
 
 def common_length(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """Return the length of the longest common beginning of two texts, or of two lists. Compares slices, which is faster than item by item."""
+    """Return the length of the longest common beginning of two texts or lists. Slices are compared: faster than item by item."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

@@ -28,7 +28,7 @@ from ..errors import TurnNotFound
 from ..pages.page import referents_of
 from ..planning.settings import ViewSettings
 from ..stores.base import DerivedCache, SessionId
-from ..text.search_terms import TermIndex
+from ..text.term_index import TermIndex
 from ..turns.exchanges import starts_exchange
 from ..turns.from_messages import TurnLike, turn_of
 from ..turns.turn import Turn

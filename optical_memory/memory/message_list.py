@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from pydantic_core import PydanticSerializationError
@@ -33,6 +34,7 @@ from ..turns.exchanges import starts_exchange
 from ..turns.from_messages import TurnLike, turn_of
 from ..turns.turn import Turn
 from .context_builder import ContextBuilder
+from .question import context_for
 from .recall import to_the_letter
 
 __all__ = ["ContextAndState", "MessageListMemory"]
@@ -84,10 +86,18 @@ class MessageListMemory(Generic[T]):
                     self._turns.popitem(last=False)
         return known
 
-    def context(self, messages: Sequence[T], state: Mapping[str, Any] | None = None, *, budget: int | None = None) -> ContextAndState:
+    def context(
+        self,
+        messages: Sequence[T],
+        state: Mapping[str, Any] | None = None,
+        *,
+        budget: int | None = None,
+        question: str | None = None,
+    ) -> ContextAndState:
         """Return the context for `messages`, and the next state.
 
         Args:
+            question: see `OpticalMemory.context`.
             state: the state of this conversation's last call. None, or a state that no longer matches the messages, starts over.
 
         Raises `BudgetTooSmall`, `InvalidTurn`.
@@ -95,7 +105,11 @@ class MessageListMemory(Generic[T]):
         turns = self.turns(messages)
         conversation = self._open(state)
         conversation.adopt(turns)
-        context = conversation.builder.context(budget)
+        builder = conversation.builder
+        if question is None:
+            context = builder.context(budget)
+        else:
+            context = context_for(question, budget, builder.context, partial(self.recall, messages), builder.pricing)
         after = conversation.state()
         self._keep(after, conversation)
         return ContextAndState(context, after)

@@ -25,6 +25,7 @@ from ..verification.base import Verification
 from ..worker_threads import in_thread
 from .context_builder import ContextBuilder
 from .erasure import Erasure, ErasureProof, ErasureReport
+from .question import context_for
 from .recall import Period, Recall
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory", "completed_turn"]
@@ -151,23 +152,32 @@ class OpticalMemory:
 
     # -- contexts ------------------------------------------------------------------------------------------------------------------
 
-    def context(self, budget: int | None = None) -> Context:
+    def context(self, budget: int | None = None, *, question: str | None = None) -> Context:
         """Return pages of the past and recent turns as text, oldest first, in at most `budget` of the reader's tokens.
+
+        Args:
+            question: what the model is to answer. The turns that `recall` finds for it are added as text, word for word, before the newest
+                exchange: in at most a quarter of the budget, or 1,000 tokens if that is more and they are left.
 
         Raises `BudgetTooSmall` if the turns that must stay text exceed the budget, `StoreUnavailable`.
         """
-        return self._builder.context(budget)
+        if question is None:
+            return self._builder.context(budget)
+        return context_for(question, budget, self._builder.context, self.recall, self._builder.pricing)
 
-    def messages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
+    def messages(
+        self, budget: int | None = None, *, question: str | None = None, dialect: str = "openai", **options: Any
+    ) -> list[dict[str, Any]]:
         """Return the context as messages for a provider's client.
 
         Args:
+            question: see `context`.
             dialect: `openai` (chat completions), `anthropic` or `gemini`.
             options: passed on to `messages.to_openai` (`detail`), `to_anthropic` (`cache`).
 
         Raises what `context` raises; `UnknownName` for another dialect; `RenderError` if a page image was lost and cannot be redrawn.
         """
-        return to_format(self.context(budget), dialect, **options)
+        return to_format(self.context(budget, question=question), dialect, **options)
 
     def pages(self, *, draw: bool = False) -> list[Page]:
         """Return all sealed pages, oldest first, also those outside the context. Raises `RenderError` without the renderer's browser.
@@ -294,11 +304,13 @@ class OpticalMemory:
     async def aturns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
         return await in_thread(self.turns, start, stop)
 
-    async def acontext(self, budget: int | None = None) -> Context:
-        return await in_thread(self.context, budget)
+    async def acontext(self, budget: int | None = None, *, question: str | None = None) -> Context:
+        return await in_thread(self.context, budget, question=question)
 
-    async def amessages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
-        return await in_thread(self.messages, budget, dialect=dialect, **options)
+    async def amessages(
+        self, budget: int | None = None, *, question: str | None = None, dialect: str = "openai", **options: Any
+    ) -> list[dict[str, Any]]:
+        return await in_thread(self.messages, budget, question=question, dialect=dialect, **options)
 
     async def apages(self, *, draw: bool = False) -> list[Page]:
         return await in_thread(self.pages, draw=draw)

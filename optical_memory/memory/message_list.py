@@ -14,7 +14,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from pydantic_core import PydanticSerializationError
@@ -34,7 +33,7 @@ from ..turns.exchanges import starts_exchange
 from ..turns.from_messages import TurnLike, turn_of
 from ..turns.turn import Turn
 from .context_builder import ContextBuilder
-from .question import context_for
+from .question import NEWEST, context_for, newest_question
 from .recall import to_the_letter
 
 __all__ = ["ContextAndState", "MessageListMemory"]
@@ -92,7 +91,7 @@ class MessageListMemory(Generic[T]):
         state: Mapping[str, Any] | None = None,
         *,
         budget: int | None = None,
-        question: str | None = None,
+        question: str | bool | None = None,
     ) -> ContextAndState:
         """Return the context for `messages`, and the next state.
 
@@ -106,10 +105,11 @@ class MessageListMemory(Generic[T]):
         conversation = self._open(state)
         conversation.adopt(turns)
         builder = conversation.builder
-        if question is None:
+        asked = newest_question(turns[-NEWEST:]) if question is True else question
+        if asked is None or asked is False:
             context = builder.context(budget)
         else:
-            context = context_for(question, budget, builder.context, partial(self.recall, messages), builder.pricing)
+            context = context_for(asked, budget, builder.context, conversation.find, builder.pricing, self.settings.redactor)
         after = conversation.state()
         self._keep(after, conversation)
         return ContextAndState(context, after)
@@ -148,6 +148,7 @@ class _MessageListStore:
         self._cache = cache
         self._home = SessionId("pages", TENANT)
         self._turns: Sequence[Turn] = ()
+        self._index, self._indexed = TermIndex(), 0
         self._plans: dict[str, tuple[bytes, str]] = {}
         self._runs: dict[str, str] = {}
         self._undrawn: dict[str, tuple[bytes, str]] = {}
@@ -166,6 +167,7 @@ class _MessageListStore:
         held = len(self._turns)
         if [turn.id for turn in turns[:held]] != [turn.id for turn in self._turns]:
             self.builder.forget()
+            self._index, self._indexed = TermIndex(), 0
         self._turns = turns
         if turns:  # conversations with the same beginning share pages; others do not, so that each can be discarded alone
             self._home = SessionId(f"pages/{turns[0].id}", TENANT)
@@ -176,6 +178,13 @@ class _MessageListStore:
             name: digest for name, digest in self._runs.items() if PageRun.parse(name).last <= end and self._still_holds(name, digest)
         }
         self._undrawn = {name: (data, of) for name, (data, of) in self._undrawn.items() if self._measured(data, end) == of}
+
+    def find(self, query: str, limit: int) -> list[Turn]:
+        """Find turns by words, best match first. Each is indexed once, when first asked."""
+        for turn in self._turns[self._indexed :]:
+            self._index.add(turn.number, turn.text)
+        self._indexed = len(self._turns)
+        return to_the_letter(query, limit, lambda most: [self._turns[number - 1] for number in self._index.search(query, most)])
 
     def state(self) -> dict[str, Any]:
         """Return plans and runs as plain JSON, without images."""

@@ -25,7 +25,7 @@ from ..verification.base import Verification
 from ..worker_threads import in_thread
 from .context_builder import ContextBuilder
 from .erasure import Erasure, ErasureProof, ErasureReport
-from .question import context_for
+from .question import NEWEST, context_for, newest_question
 from .recall import Period, Recall
 from .recall_everywhere import Recalled, recall_everywhere
 
@@ -153,21 +153,23 @@ class OpticalMemory:
 
     # -- contexts ------------------------------------------------------------------------------------------------------------------
 
-    def context(self, budget: int | None = None, *, question: str | None = None) -> Context:
+    def context(self, budget: int | None = None, *, question: str | bool | None = None) -> Context:
         """Return pages of the past and recent turns as text, oldest first, in at most `budget` of the reader's tokens.
 
         Args:
-            question: what the model is to answer. The turns that `recall` finds for it are added as text, word for word, before the newest
-                exchange: in at most a quarter of the budget, or 1,000 tokens if that is more and they are left.
+            question: what the model is to answer; True for what the user said last. The turns that `recall` finds for it are added as
+                text, word for word, before the newest exchange. A quarter of the budget, 400 tokens at most, is kept for them; they take up to
+                1,000 of what is left.
 
         Raises `BudgetTooSmall` if the turns that must stay text exceed the budget, `StoreUnavailable`.
         """
-        if question is None:
+        asked = newest_question(self.turns(len(self) - NEWEST)) if question is True else question
+        if asked is None or asked is False:
             return self._builder.context(budget)
-        return context_for(question, budget, self._builder.context, self.recall, self._builder.pricing)
+        return context_for(asked, budget, self._builder.context, self.recall, self._builder.pricing, self._builder.settings.redactor)
 
     def messages(
-        self, budget: int | None = None, *, question: str | None = None, dialect: str = "openai", **options: Any
+        self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any
     ) -> list[dict[str, Any]]:
         """Return the context as messages for a provider's client.
 
@@ -319,11 +321,11 @@ class OpticalMemory:
     async def aturns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
         return await in_thread(self.turns, start, stop)
 
-    async def acontext(self, budget: int | None = None, *, question: str | None = None) -> Context:
+    async def acontext(self, budget: int | None = None, *, question: str | bool | None = None) -> Context:
         return await in_thread(self.context, budget, question=question)
 
     async def amessages(
-        self, budget: int | None = None, *, question: str | None = None, dialect: str = "openai", **options: Any
+        self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any
     ) -> list[dict[str, Any]]:
         return await in_thread(self.messages, budget, question=question, dialect=dialect, **options)
 

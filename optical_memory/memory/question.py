@@ -12,13 +12,15 @@ from ..errors import BudgetTooSmall
 from ..profiles.pricing import Pricing
 from ..text.excerpts import excerpt
 from ..turns.exchanges import starts_exchange
+from ..turns.redaction import Redactor, redacted_turns
 from ..turns.turn import Turn
 
-__all__ = ["context_for"]
+__all__ = ["NEWEST", "context_for", "newest_question"]
 
-SHARE = 4  # one part in so many of a budget is kept for recalled turns; docs/experiments/recall.md
-MOST_TOKENS = 1_000  # for them, also without a budget
+SHARE, MOST_KEPT = 4, 400  # recalled turns have one part in so many of a budget, or so many tokens; docs/experiments/recall.md
+MOST_TOKENS = 1_000  # for them where more is left over, and without a budget
 MOST_TURNS = 20
+NEWEST = 64  # turns among which the newest question is looked for
 
 
 def context_for(
@@ -27,11 +29,12 @@ def context_for(
     build: Callable[[int | None], Context],
     find: Callable[[str, int], list[Turn]],
     pricing: Pricing,
+    redactor: Redactor | None = None,
 ) -> Context:
     """Return a context with the turns that answer a question best, as far as the budget allows.
 
     What comes before the newest turns is the context of the smaller budget, byte for byte. Turns that are text already, and system turns,
-    are not added.
+    are not added. Secrets are masked as on pages: nobody asked for these turns one by one.
 
     Args:
         build: builds a context within a budget.
@@ -42,11 +45,17 @@ def context_for(
     if not isinstance(question, str):
         raise TypeError(f"a question is a string; got {excerpt(question)}")
     context = _with_room(budget, build)
-    room = MOST_TOKENS if budget is None else min(budget - context.usage.prompt_tokens, max(MOST_TOKENS, budget // SHARE))
+    room = MOST_TOKENS if budget is None else min(budget - context.usage.prompt_tokens, MOST_TOKENS)
     shown = {turn.number for turn in context.turns}
     found = [turn for turn in find(question, MOST_TURNS) if turn.number not in shown and turn.role not in ("system", "developer")]
+    found = redacted_turns(found, redactor) if redactor else found
     chosen = _fitting([turn for turn in found if turn.text], room, pricing)
     return _with_recalled(context, chosen, pricing) if chosen else context
+
+
+def newest_question(turns: Sequence[Turn]) -> str | None:
+    """Return what the user said last; None if none of `turns` is the user's, or it has no words."""
+    return next((turn.text for turn in reversed(turns) if starts_exchange(turn)), None) or None
 
 
 def _with_room(budget: int | None, build: Callable[[int | None], Context]) -> Context:
@@ -54,7 +63,7 @@ def _with_room(budget: int | None, build: Callable[[int | None], Context]) -> Co
     if budget is None or isinstance(budget, bool) or not isinstance(budget, int) or budget < SHARE:
         return build(budget)
     try:
-        return build(budget - min(budget // SHARE, MOST_TOKENS))
+        return build(budget - min(budget // SHARE, MOST_KEPT))
     except BudgetTooSmall:
         return build(budget)
 

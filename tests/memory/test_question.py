@@ -69,7 +69,7 @@ def test_without_a_budget_it_is_added_to_the_same_context() -> None:
 
 def test_nothing_is_added_where_nothing_is_found_or_all_is_text() -> None:
     memory = memory_of(("user", "Ann plays the violin."), ("assistant", "Nice."))
-    assert memory.context(2_000, question=QUESTION) == memory.context(1_500)
+    assert memory.context(2_000, question=QUESTION) == memory.context(1_600)
     assert memory.context(question="zebra") == memory.context()
     assert memory_of().context(question=QUESTION).parts == ()
 
@@ -117,6 +117,25 @@ def test_the_async_twins_take_a_question_and_no_other_type_is_one() -> None:
         memory.context(question=7)  # type: ignore[arg-type]
 
 
+def test_secrets_are_masked_as_on_pages() -> None:
+    secret = "sk-proj-" + "aB3dE5fG7hJ9kL1mN3pQ" * 2
+    said = [("user", f"The key of the violin shop is {secret}."), *CHATTER, ("user", "What is the key of the violin shop?")]
+    memory = memory_of(*said, redact=True, keep_secrets_in_log=True)
+    (part,) = recalled_in(memory.context(question=True))
+    assert 1 in part.numbers and secret not in part.turns[0].text and "[redacted:" in part.turns[0].text
+    view = ViewSettings.of(profile_of("deepseek-ocr"), renderer=RuledRenderer(rows=1_500), marks=WaterMarks(high=400, low=100), redact=True)
+    listed = MessageListMemory[tuple[str, str]](view, open_store("memory://"), key=lambda said: said, turn=lambda said: said)
+    (part,) = recalled_in(listed.context(said, question=True).context)
+    assert 1 in part.numbers and secret not in part.turns[0].text
+
+
+def test_true_is_what_the_user_said_last() -> None:
+    memory = memory_of(("user", "Ann plays the violin."), *CHATTER, ("user", QUESTION))
+    assert memory.context(2_000, question=True) == memory.context(2_000, question=QUESTION)
+    assert memory.context(question=False) == memory.context()
+    assert memory_of(("assistant", "Hello.")).context(question=True).plan.recalled == ()
+
+
 def test_a_list_of_messages_takes_a_question_too() -> None:
     settings_ = ViewSettings.of(profile_of("deepseek-ocr"), renderer=RuledRenderer(rows=1_500), marks=WaterMarks(high=400, low=100))
     memory = MessageListMemory[tuple[str, str]](
@@ -125,7 +144,10 @@ def test_a_list_of_messages_takes_a_question_too() -> None:
     messages = [("user", "Ann plays the violin."), *CHATTER, ("user", QUESTION)]
     found = memory.context(messages, budget=2_000, question=QUESTION)
     assert 1 in found.context.plan.recalled
-    assert "recalled" not in str(memory.context(messages, found.state, budget=1_500).context.usage)
+    assert memory.context(messages, found.state, budget=2_000, question=True).context.plan.recalled == found.context.plan.recalled
+    other = memory.context([("user", "Bob plays the cello."), *messages[1:]], found.state, budget=2_000, question=True).context
+    assert "cello" in str(recalled_in(other)[0].turns[0].text) and "violin" not in str(recalled_in(other)[0].turns[0].text)
+    assert "recalled" not in str(memory.context(messages, found.state, budget=1_600).context.usage)
 
 
 SAID = st.lists(st.sampled_from(["Ann", "plays", "violin", "the", "weather", "天气", "on", "day", "QX-7", "\n#1 user:"]), max_size=60)

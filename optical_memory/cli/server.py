@@ -29,6 +29,9 @@ RendererName = Annotated[
     str | None, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, or auto.", show_default="auto")
 ]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", envvar="OPTICAL_MEMORY_SERVER", help="A TOML file with these settings.")]
+Recall = Annotated[
+    bool | None, typer.Option("--recall", help="Offer the model recall_memory, and answer its calls here; the client does not see them.")
+]
 Url = Annotated[str, typer.Option("--url", help="Address of the proxy.")]
 
 
@@ -41,6 +44,7 @@ def serve(
     draw_wait: DrawWait = None,
     model: Models = None,
     renderer: RendererName = None,
+    recall: Recall = None,
     settings: SettingsFile = None,
     off: Annotated[bool, typer.Option("--off", help="Start switched off: every request passes as it came.")] = False,
     log: Annotated[bool, typer.Option("--log", help="Log each call as a line of JSON on standard error, without content.")] = False,
@@ -48,7 +52,7 @@ def serve(
     """Serve optical memory to any client: a proxy that sends the old turns of a request as pages. Its first line is its address."""
     from ..server.proxy.serve import serve as serve_proxy
 
-    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer)
+    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer, recall)
     _log(log)
     serve_proxy(given.changed(on=False) if off else given, ready=lambda address: print(address, flush=True))
 
@@ -63,6 +67,7 @@ def _settings(
     draw_wait: float | None,
     model: list[str] | None,
     renderer: str | None,
+    recall: bool | None,
 ) -> Any:
     from ..server.proxy.settings import ProxySettings
 
@@ -77,6 +82,7 @@ def _settings(
         draw_wait=draw_wait,
         models=models or None,
         renderer=renderer,
+        recall=recall,
     )
 
 
@@ -107,6 +113,7 @@ def run(
     draw_wait: DrawWait = None,
     model: Models = None,
     renderer: RendererName = None,
+    recall: Recall = None,
     settings: SettingsFile = None,
 ) -> None:
     """Run a client through the proxy: `optical-memory run -- claude`. Starts the proxy if none runs, and ends it with the client."""
@@ -114,7 +121,7 @@ def run(
 
     if not context.args:
         stop("name the client to run: optical-memory run -- claude", MISUSED)
-    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer)
+    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer, recall)
     raise SystemExit(run_client(context.args, given))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import operator
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import reduce
 
 from ...profiles.profile import CachePrices, ReaderProfile
-from .accounting import Correction, text_cost_of
+from .accounting import Correction, cost_of, text_cost_of
 from .calls import Call
 from .planner import Planner
 from .records import LAST_CALLS, Record, Records
@@ -42,6 +44,9 @@ class Accounts:
     async def settle(self, sent: Outgoing, call: Call, answer: AnswerCopy | None) -> None:
         """Settle a call. A store that fails is counted; the client has its answer already."""
         billed = await asyncio.to_thread(answer.billed) if answer is not None else None
+        rounds = [each for each in sent.bills if each is not None]
+        if call.recalls and rounds:
+            billed = reduce(operator.add, rounds)
         ok = 200 <= call.status < 300
         if billed is not None and ok:
             call.usage = asdict(billed)
@@ -76,6 +81,7 @@ class Accounts:
         totals.calls += 1
         totals.rewritten += call.rewritten
         totals.refused += bool(call.refused)
+        totals.recalls += call.recalls
         if call.reason:
             reason = call.reason.partition(":")[0]
             record.reasons[reason] = record.reasons.get(reason, 0) + 1
@@ -89,8 +95,9 @@ class Accounts:
     def _price(self, record: Record, sent: Outgoing, call: Call, billed: Billed) -> None:
         prices = sent.profile.cache if sent.profile is not None else UNKNOWN
         seconds = (prices.long_seconds if billed.write_long else None) or (sent.profile.cache_seconds if sent.profile else 300.0)
-        cost = text_cost_of(
-            billed,
+        first = next((each for each in sent.bills if each is not None), billed) if call.recalls else billed
+        cost = text_cost_of(  # as text nothing would have been recalled: one round
+            first,
             prices,
             gap=self._gap(sent, call),
             cached=record.cached,
@@ -98,9 +105,10 @@ class Accounts:
             switched=sent.switched,
             marked=self._marked(sent),
         )
+        actual = cost_of(billed, prices)
         record.cached, record.cached_at = cost.cached, time.time()
-        call.cost, call.text_cost, call.saved = round(cost.actual, 1), round(cost.text, 1), round(cost.text - cost.actual, 1)
-        record.totals.cost += cost.actual
+        call.cost, call.text_cost, call.saved = round(actual, 1), round(cost.text, 1), round(cost.text - actual, 1)
+        record.totals.cost += actual
         record.totals.text_cost += cost.text
         if call.rewritten:
             self._judge(record, call.saved, sent.switched)

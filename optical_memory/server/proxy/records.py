@@ -28,6 +28,7 @@ class Totals:
         input, write, write_long, read, output: tokens billed by kind, as the provider reported them.
         cost: what the input has cost; `text_cost` what it would have cost as text under the same cache state.
         refused: rewritten requests that the provider refused.
+        recalls: calls of `recall_memory` that the proxy has answered.
         estimated: calls whose answer said nothing about usage.
     """
 
@@ -41,6 +42,7 @@ class Totals:
     cost: float = 0.0
     text_cost: float = 0.0
     refused: int = 0
+    recalls: int = 0
     estimated: int = 0
 
 
@@ -64,6 +66,8 @@ class Record:
         changes: the same of more calls, with those that changed the pages.
         cached: tokens of its last request that the provider may have cached, as text; and when that was.
         home: name of the session in the store that holds its pages.
+        recalled: what the model has recalled and said on the way to answers, by anchor; see `recall.exchanges`.
+        recall_off: whether a request that offered the tool was refused.
         reasons: number of calls by the reason for which they were sent as text.
     """
 
@@ -91,6 +95,8 @@ class Record:
     created: float = field(default_factory=time.time)
     used: float = field(default_factory=time.time)
     totals: Totals = field(default_factory=Totals)
+    recalled: dict[str, Any] = field(default_factory=dict)
+    recall_off: bool = False
     reasons: dict[str, int] = field(default_factory=dict)
 
     def encoded(self) -> bytes:

@@ -32,6 +32,10 @@ SettingsFile = Annotated[Path | None, typer.Option("--settings", envvar="OPTICAL
 Recall = Annotated[
     bool | None, typer.Option("--recall", help="Offer the model recall_memory, and answer its calls here; the client does not see them.")
 ]
+Probe = Annotated[
+    bool | None,
+    typer.Option("--probe/--no-probe", help="Ask Anthropic's free count_tokens what pages replace, once for each change of pages."),
+]
 Url = Annotated[str, typer.Option("--url", help="Address of the proxy.")]
 
 
@@ -45,6 +49,7 @@ def serve(
     model: Models = None,
     renderer: RendererName = None,
     recall: Recall = None,
+    probe: Probe = None,
     settings: SettingsFile = None,
     off: Annotated[bool, typer.Option("--off", help="Start switched off: every request passes as it came.")] = False,
     log: Annotated[bool, typer.Option("--log", help="Log each call as a line of JSON on standard error, without content.")] = False,
@@ -52,7 +57,7 @@ def serve(
     """Serve optical memory to any client: a proxy that sends the old turns of a request as pages. Its first line is its address."""
     from ..server.proxy.serve import serve as serve_proxy
 
-    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer, recall)
+    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer, recall, probe)
     _log(log)
     serve_proxy(given.changed(on=False) if off else given, ready=lambda address: print(address, flush=True))
 
@@ -68,6 +73,7 @@ def _settings(
     model: list[str] | None,
     renderer: str | None,
     recall: bool | None,
+    probe: bool | None,
 ) -> Any:
     from ..server.proxy.settings import ProxySettings
 
@@ -83,6 +89,7 @@ def _settings(
         models=models or None,
         renderer=renderer,
         recall=recall,
+        probe=probe,
     )
 
 
@@ -114,6 +121,7 @@ def run(
     model: Models = None,
     renderer: RendererName = None,
     recall: Recall = None,
+    probe: Probe = None,
     settings: SettingsFile = None,
 ) -> None:
     """Run a client through the proxy: `optical-memory run -- claude`. Starts the proxy if none runs, and ends it with the client."""
@@ -121,7 +129,7 @@ def run(
 
     if not context.args:
         stop("name the client to run: optical-memory run -- claude", MISUSED)
-    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer, recall)
+    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer, recall, probe)
     raise SystemExit(run_client(context.args, given))
 
 

@@ -65,6 +65,8 @@ class Record:
         differences: text cost minus cost of its last calls with pages, without those that changed the pages.
         changes: the same of more calls, with those that changed the pages.
         cached: tokens of its last request that the provider may have cached, as text; and when that was.
+        gap: tokens of the text in place of the pages less those of the pages, as the provider counted; None if it did not.
+        gap_of: hash of what these pages replace, as `beginning`.
         home: name of the session in the store that holds its pages.
         recalled: what the model has recalled and said on the way to answers, by anchor; see `recall.exchanges`.
         recall_off: whether a request that offered the tool was refused.
@@ -90,6 +92,8 @@ class Record:
     changes: list[float] = field(default_factory=list)
     cached: int = 0
     cached_at: float = 0.0
+    gap: int | None = None
+    gap_of: str = ""
     home: str = ""
     epoch: int = 1
     created: float = field(default_factory=time.time)

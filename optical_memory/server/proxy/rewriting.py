@@ -52,6 +52,7 @@ class Outgoing:
         reason: why the original is sent.
         line: the line of conversation that it continues; None for a side call, and for what is not understood.
         switched: whether its pages are sent for the first time.
+        route, headers: where its client sent it, and with which headers.
         offer: the tool that it offers; None if it offers none.
         bills: what each round was billed, if the answer took several.
     """
@@ -64,6 +65,8 @@ class Outgoing:
     splice: Splice | None = None
     profile: ReaderProfile | None = None
     switched: bool = False
+    route: Route | None = None
+    headers: Headers = field(default_factory=list)
     offer: Offer | None = None
     bills: list[Billed | None] = field(default_factory=list)
 
@@ -108,7 +111,7 @@ class Rewriter:
             line.record.text_only = ""  # another model: the cause may be gone
         line.record.wire, line.record.model = wire.name, request.model
         profile, reason = self._planner.profile_for(request.model, wire)
-        sent = Outgoing(reason=reason, line=line, request=request, wire=wire, profile=profile)
+        sent = Outgoing(reason=reason, line=line, request=request, wire=wire, profile=profile, route=route, headers=headers)
         if profile is None:
             return sent
         if line.record.returned:

@@ -158,8 +158,8 @@ class OpticalMemory:
 
         Args:
             question: what the model is to answer; True for what the user said last. The turns that `recall` finds for it are added as
-                text, word for word, before the newest exchange. A quarter of the budget, 400 tokens at most, is kept for them; they take up to
-                1,000 of what is left.
+                text, word for word, before the newest exchange. A quarter of the budget, 400 tokens at most, is kept for them; they
+                take up to 1,000 of what is left.
 
         Raises `BudgetTooSmall` if the turns that must stay text exceed the budget, `StoreUnavailable`.
         """

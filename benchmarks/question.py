@@ -31,18 +31,17 @@ Shares = dict[str, list[bool]]
 def measured(evaluation: Evaluation, policy: Policy, budget: int) -> tuple[Shares, list[int]]:
     """For each question: whether its evidence is held without and with recalled turns; and the tokens with them."""
     memory, held, tokens = evaluation._memory(policy), Shares(), list[int]()
-    evaluation._offer(policy, budget)
-    for question in evaluation.conversation.questions:
-        try:
-            contexts = {"plain": memory.context(budget), "with the question": memory.context(budget, question=question.text)}
-        except BudgetTooSmall:
-            return {}, []
-        evaluation._pages.update((page.key, page) for page in memory.pages())
-        for name, context in contexts.items():
+    for kind, asked in (("plain", False), ("with the question", True)):  # one after the other, since a plan depends on the one before
+        for question in evaluation.conversation.questions:
+            try:
+                context = memory.context(budget, question=question.text if asked else None)
+            except BudgetTooSmall:
+                return {}, []
+            evaluation._pages.update((page.key, page) for page in memory.pages())
             offer, recalled = Offer(context), set(context.plan.recalled)
             seen = (number in offer.text | recalled or evaluation._can_be_read(number, policy, offer) for number in question.evidence)
-            held.setdefault(name, []).append(all(seen))
-        tokens.append(contexts["with the question"].usage.prompt_tokens)
+            held.setdefault(kind, []).append(all(seen))
+            tokens.append(context.usage.prompt_tokens)
     return held, tokens
 
 

@@ -78,7 +78,7 @@ def _fitting(found: Sequence[Turn], room: int, pricing: Pricing) -> list[Turn]:
 
 
 def _tokens(turns: Sequence[Turn], pricing: Pricing) -> int:
-    return pricing.total([_message(turns)])
+    return pricing.message(_message(turns).text)  # not `cost`, which knows turns by their ids: this one has none
 
 
 def _message(turns: Sequence[Turn]) -> Turn:

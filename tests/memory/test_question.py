@@ -18,6 +18,7 @@ from optical_memory.errors import BudgetTooSmall
 from optical_memory.memory.message_list import MessageListMemory
 from optical_memory.messages import to_format
 from optical_memory.planning.settings import ViewSettings
+from optical_memory.profiles.pricing import Pricing
 from optical_memory.profiles.registry import profile_of
 from optical_memory.stores import open_store
 from tests.support import RuledRenderer
@@ -46,7 +47,7 @@ def test_what_the_question_asks_for_comes_as_text_before_the_newest_exchange() -
     assert 1 in part.numbers and asked.plan.recalled == part.numbers
     assert "\n#1 user 2" in part.turns[0].text and "Ann plays the violin." in part.turns[0].text
     assert asked.turns[-1].text == QUESTION and asked.parts[-1].turns == asked.turns[-1:]  # type: ignore[union-attr]
-    assert asked.usage.recalled_tokens == part.tokens > 0
+    assert asked.usage.recalled_tokens == part.tokens == Pricing(memory.profile).cost(part.turns[0])
     assert "recalled for the question" in str(asked.usage) and "recalled" not in str(plain.usage)
 
 
@@ -177,7 +178,7 @@ def test_a_question_never_breaks_the_budget_or_the_prefix_and_adds_nothing_twice
     assert len(set(recalled)) == len(recalled) and not texts & set(recalled)
     assert [part.numbers for part in recalled_in(asked)] == ([recalled] if recalled else [])
     for part in recalled_in(asked):
-        assert part.tokens == asked.usage.recalled_tokens
+        assert part.tokens == asked.usage.recalled_tokens == Pricing(memory.profile).cost(part.turns[0])
     assert asked.parts[: len(plain.parts) - 1] == plain.parts[:-1]  # what comes before the newest turns
     for dialect in ("openai", "anthropic", "gemini"):
         to_format(asked, dialect)

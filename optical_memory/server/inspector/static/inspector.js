@@ -107,7 +107,10 @@ if (turns) {
     const button = event.target.closest("button[data-turn]");
     if (button) open(button);
   });
-  one("#goto").addEventListener("change", (event) => goTo(Number(event.target.value)));
+  one("#go").addEventListener("submit", (event) => {
+    event.preventDefault();
+    goTo(Number(one("#goto").value));
+  });
 }
 
 // -- live updates -------------------------------------------------------------------------------------------------------------------------

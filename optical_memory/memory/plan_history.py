@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pydantic_core import from_json
+
 from ..context.plan import Plan
 from ..stores.base import Readable, SessionId
 from ..stores.intact import intact
@@ -43,7 +45,7 @@ def _decoded(records: Iterable[bytes]) -> list[PastPlan]:
     found: list[PastPlan] = []
     for record in records:
         try:
-            values = json.loads(zlib.decompressobj().decompress(record, LONGEST))
+            values = from_json(zlib.decompressobj().decompress(record, LONGEST))  # unlike json's, refuses brackets without end
             found.append(PastPlan(Plan.model_validate(values["plan"]), datetime.fromisoformat(values["made"])))
         except (ValueError, KeyError, TypeError, zlib.error):
             continue

@@ -40,6 +40,7 @@ bench: .venv/ready-test                 ## every benchmark, as tables
 docs: .venv/ready-demo                  ## put the demo's table and picture into the README, and the profiles into docs/readers.md
 	$(BIN)/python scripts/update_readme.py
 	$(BIN)/python scripts/update_readers.py
+	$(BIN)/python scripts/update_inspector.py
 
 clean:                                  ## remove what the targets made
 	rm -rf .venv .venv-oldest build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

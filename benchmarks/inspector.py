@@ -1,6 +1,7 @@
 """How long a session of 5,000 turns takes to open in the inspector, and whether it scrolls. `python -m benchmarks.inspector [TURNS]`.
 
-Real Chromium, a window of 1,300 x 900. Opened: from the request until the first rows and pictures are there. The longest task and the frames are the browser's own (`PerformanceObserver`, `requestAnimationFrame`) while it scrolls through all turns in 5 seconds.
+Real Chromium, a window of 1,300 x 900. Opened: from the request until the first rows and pictures are there. The longest task and the
+frames are the browser's own (`PerformanceObserver`, `requestAnimationFrame`) while it scrolls through all turns in 5 seconds.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from optical_memory.errors import StoreUnavailable
 from optical_memory.planning.triggers import WaterMarks
 from optical_memory.stores.in_memory import MemoryStore
 from tests.adapters.wire import Call, Wire
+from tests.sampling import mostly_slow
 from tests.support import RuledRenderer
 
 STATE = "_optical_memory"
@@ -331,8 +332,10 @@ def test_prompt_caching_stands_after() -> None:
 # -- dialects on the wire ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("responses", [False, True])
-@pytest.mark.parametrize("way", ["sync", "async"])
+WAYS = [(responses, way) for responses in (False, True) for way in ("sync", "async")]
+
+
+@pytest.mark.parametrize(("responses", "way"), mostly_slow(WAYS, quick=[(False, "sync"), (True, "async")]))
 def test_openai_is_sent_pictures_with_their_detail_and_a_prefix_that_stays(responses: bool, way: str) -> None:
     openai = pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
     with Wire([*["a long answer about flights " * 12] * 9, [Call("look", {"at": 1}), Call("look", {"at": 2})]]) as wire:

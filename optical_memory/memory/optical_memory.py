@@ -27,7 +27,7 @@ from .context_builder import ContextBuilder
 from .erasure import Erasure, ErasureProof, ErasureReport
 from .recall import Period, Recall
 
-__all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
+__all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory", "completed_turn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +338,7 @@ def _batch(turns: Sequence[TurnLike]) -> list[Turn]:
     batch: list[Turn] = []
     for place, turn in enumerate(turns):
         try:
-            batch.append(_completed(turn_of(turn)))
+            batch.append(completed_turn(turn_of(turn)))
         except (InvalidTurn, TypeError) as exc:
             raise type(exc)(f"{_place(place, len(turns))}{exc}") from exc
     return batch
@@ -348,8 +348,10 @@ def _place(place: int, of: int) -> str:
     return f"message {place + 1} of {of}: " if of > 1 else ""
 
 
-def _completed(turn: Turn) -> Turn:
+def completed_turn(turn: Turn) -> Turn:
     """Fill in id and time, and clear the number. An imported turn without a time is marked: the day of the import is not its day."""
+    if turn.id and turn.created_at and not turn.number:
+        return turn
     note = turn.metadata.get(IMPORTED)
     if turn.created_at is None and isinstance(note, dict):
         turn = turn.model_copy(update={"metadata": {**turn.metadata, IMPORTED: {**note, UNDATED: True}}})

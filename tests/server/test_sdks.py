@@ -135,8 +135,9 @@ CASES = [(client, prompt) for client in CLIENTS for prompt in (TEXT, CALL)]
 QUICK = [(client, CALL if "stream" in client else TEXT) for client in CLIENTS if "async" not in client]
 
 
-@pytest.mark.parametrize(("client", "prompt"), mostly_slow(CASES, quick=QUICK))
-def test_clients_see_the_same_with_and_without(here: Rig, client: str, prompt: str) -> None:
+@pytest.mark.parametrize("case", mostly_slow(CASES, quick=QUICK), ids=", ".join)
+def test_clients_see_the_same_with_and_without(here: Rig, case: tuple[str, str]) -> None:
+    client, prompt = case
     wire, ask = CLIENTS[client]
     seen = []
     for address in (here.direct, here.address):

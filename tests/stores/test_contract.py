@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from optical_memory.errors import InvalidTurn, LengthConflict, TurnNotFound
 from optical_memory.stores import SessionId, Store, open_store
 from optical_memory.turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from tests.sampling import examples
 
 ALICE = SessionId("alice")
 ODD_NAMES = ["", "a:b", "a", "b", "{a}", "a}:log", "ü", "你好", "a\0b", "\ud800", "..", "a/b", " a", "A", "%41", "*", "a" * 300]
@@ -126,7 +127,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.text(st.characters()), metadata=st.dictionaries(st.text(), json_values, max_size=3), session=st.text(st.characters()))
 def test_any_text_and_metadata_come_back_equal(store: Store, content: str, metadata: dict[str, Any], session: str) -> None:
     given_turn = Turn(id=f"id {content}", role="user", content=content, metadata=metadata)

@@ -25,7 +25,9 @@ from ..verification.base import Verification
 from ..worker_threads import in_thread
 from .context_builder import ContextBuilder
 from .erasure import Erasure, ErasureProof, ErasureReport
+from .question import NEWEST, context_for, newest_question
 from .recall import Period, Recall
+from .recall_everywhere import Recalled, recall_everywhere
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory", "completed_turn"]
 
@@ -151,23 +153,34 @@ class OpticalMemory:
 
     # -- contexts ------------------------------------------------------------------------------------------------------------------
 
-    def context(self, budget: int | None = None) -> Context:
+    def context(self, budget: int | None = None, *, question: str | bool | None = None) -> Context:
         """Return pages of the past and recent turns as text, oldest first, in at most `budget` of the reader's tokens.
+
+        Args:
+            question: what the model is to answer; True for what the user said last. The turns that `recall` finds for it are added as
+                text, word for word, before the newest exchange. A quarter of the budget, 400 tokens at most, is kept for them; they
+                take up to 1,000 of what is left.
 
         Raises `BudgetTooSmall` if the turns that must stay text exceed the budget, `StoreUnavailable`.
         """
-        return self._builder.context(budget)
+        asked = newest_question(self.turns(len(self) - NEWEST)) if question is True else question
+        if asked is None or asked is False:
+            return self._builder.context(budget)
+        return context_for(asked, budget, self._builder.context, self.recall, self._builder.pricing, self._builder.settings.redactor)
 
-    def messages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
+    def messages(
+        self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any
+    ) -> list[dict[str, Any]]:
         """Return the context as messages for a provider's client.
 
         Args:
+            question: see `context`.
             dialect: `openai` (chat completions), `anthropic` or `gemini`.
             options: passed on to `messages.to_openai` (`detail`), `to_anthropic` (`cache`).
 
         Raises what `context` raises; `UnknownName` for another dialect; `RenderError` if a page image was lost and cannot be redrawn.
         """
-        return to_format(self.context(budget), dialect, **options)
+        return to_format(self.context(budget, question=question), dialect, **options)
 
     def pages(self, *, draw: bool = False) -> list[Page]:
         """Return all sealed pages, oldest first, also those outside the context. Raises `RenderError` without the renderer's browser.
@@ -212,6 +225,20 @@ class OpticalMemory:
         else:
             found = self._recall.numbered([query], period)
         return self._recall.with_exchanges(found) if exchange else found
+
+    def recall_everywhere(
+        self, query: str, limit: int = 5, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[Recalled]:
+        """Find turns by words in all sessions of this memory's tenant, best first. Each says which session it is of.
+
+        Looks in the 1,000 sessions that were appended to last. Other tenants are never looked at.
+
+        Args:
+            query: words to search for.
+            limit: the most turns to return.
+            since, until: only turns with since <= `created_at` < until.
+        """
+        return recall_everywhere(self._store, self.session.tenant, query, limit, Period(since, until))
 
     def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
         """Delete turns, or the whole session: text, index entries, and every page that holds them, with its images.
@@ -294,11 +321,13 @@ class OpticalMemory:
     async def aturns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
         return await in_thread(self.turns, start, stop)
 
-    async def acontext(self, budget: int | None = None) -> Context:
-        return await in_thread(self.context, budget)
+    async def acontext(self, budget: int | None = None, *, question: str | bool | None = None) -> Context:
+        return await in_thread(self.context, budget, question=question)
 
-    async def amessages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
-        return await in_thread(self.messages, budget, dialect=dialect, **options)
+    async def amessages(
+        self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any
+    ) -> list[dict[str, Any]]:
+        return await in_thread(self.messages, budget, question=question, dialect=dialect, **options)
 
     async def apages(self, *, draw: bool = False) -> list[Page]:
         return await in_thread(self.pages, draw=draw)
@@ -316,6 +345,11 @@ class OpticalMemory:
         until: datetime | None = None,
     ) -> list[Turn]:
         return await in_thread(self.recall, query, limit, exchange=exchange, since=since, until=until)
+
+    async def arecall_everywhere(
+        self, query: str, limit: int = 5, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[Recalled]:
+        return await in_thread(self.recall_everywhere, query, limit, since=since, until=until)
 
     async def apin(self, number: int) -> None:
         await in_thread(self.pin, number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -11,10 +10,12 @@ import anyio
 
 from ...stores.base import open_store
 from .memories import Memories
-from .mounted import MountedMcp
+from .mounted import PATH, MountedMcp
 from .server import memory_server
 
 __all__ = ["opened_server", "serve_http", "serve_stdio"]
+
+HOST = "127.0.0.1"
 
 
 @contextmanager
@@ -53,12 +54,11 @@ def serve_http(store: str | None, *, port: int, ready: Callable[[str], None], **
     """
     import uvicorn
 
-    from ..proxy.serve import bound
+    from ..listening import Server, address_of, bound
 
     with opened_server(store, **options) as server:
-        listener = bound("127.0.0.1", port)
-        listener.listen()
-        ready(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp")
-        config = uvicorn.Config(MountedMcp(server), log_config=None, access_log=False, lifespan="off", ws="none", server_header=False)
+        listener = bound(HOST, port)
+        app = MountedMcp(server)
+        config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none", server_header=False)
         config.timeout_graceful_shutdown = 1  # a stream of events never ends by itself
-        asyncio.run(uvicorn.Server(config).serve([listener]))
+        Server(config, lambda: ready(address_of(listener, HOST) + PATH)).run([listener])

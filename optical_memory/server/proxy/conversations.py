@@ -114,6 +114,10 @@ class Conversations:
         """Return all lines held."""
         return [line for lines in self._groups.values() for line in lines]
 
+    def records(self) -> list[Record]:
+        """Return the records of all lines held."""
+        return [line.record for line in self.lines()]
+
     def line(self, request: Request, identity: Identity) -> Line:
         """Return the line that a request continues, or a new one.
 
@@ -158,6 +162,7 @@ class Conversations:
             record.state, record.planned, record.floor = origin.record.state, origin.record.planned, origin.record.floor
             record.profile, record.bound, record.beginning = origin.record.profile, origin.record.bound, origin.record.beginning
             record.text_only, record.home = origin.record.text_only, origin.record.home
+            record.recalled, record.recall_off = dict(origin.record.recalled), origin.record.recall_off
         return line
 
 

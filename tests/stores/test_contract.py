@@ -258,12 +258,12 @@ LOG = [
         ("예약", 7, set()),
         ("ABC123", 7, set()),
         ("AND", 8, set()),
-        ("NEAR(train lyon)", 2, {1, 8}),
+        ("NEAR(train lyon)", 2, {1, 3, 8}),
         ('"booking', 1, set()),
-        ("book*", 0, set()),
+        ("book*", 1, set()),
         ("terms:booking", 1, set()),
         ("^nothing", 8, set()),
-        ("{booking} : -lyon' OR 1=1 --", 1, {2, 8}),
+        ("{booking} : -lyon' OR 1=1 --", 1, {2}),
         ("", 0, set()),
         ("\0 \ud800 !? 🚂", 0, set()),
         ("absent", 0, set()),
@@ -279,7 +279,7 @@ def test_search(store: Store, query: str, first: int, others: set[int]) -> None:
 
 def test_search_limits_ranks_and_follows_the_log(store: Store) -> None:
     put(store, "alpha beta gamma", "alpha", "alpha beta", "delta", "alpha alpha alpha alpha")
-    assert store.search(session=ALICE, query="alpha beta gamma", limit=2) == [1, 3]
+    assert store.search(session=ALICE, query="alpha beta gamma", limit=2) == [1, 2]
     assert store.search(session=ALICE, query="alpha", limit=0) == []
     assert store.search(session=ALICE, query="alpha", limit=99)[0] == 5
     put(store, "gamma new")

@@ -137,7 +137,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _seen(self, request: Request, memory: MessageListMemory[BaseMessage], model: ModelFacts) -> tuple[list[BaseMessage], State]:
         before: State | None = request.state.get(STATE)  # type: ignore[assignment]  # our key is not in the request's type
-        shown = memory.context(request.messages, before, budget=self._settings.budget)
+        settings = self._settings
+        shown = memory.context(request.messages, before, budget=settings.budget, question=settings.recall_for_question)
         dialect = self._dialect or dialect_of(model.provider)
         messages = render(outline(shown.context), request.messages, dialect, detail=self._detail)
         if any(zoomed(message) for message in messages):

@@ -19,7 +19,7 @@ from ...profiles.registry import text_only
 from ...text.excerpts import said
 from ...worker_threads import in_thread
 from ..settings import AdapterSettings, ModelMemories
-from .messages import Dialect, dialect_of, key_of, picture_block, render, turn_of_message
+from .messages import Dialect, dialect_of, key_of, picture_block, render, sendable_to, turn_of_message
 from .model_facts import ModelFacts
 
 try:
@@ -144,7 +144,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if any(zoomed(message) for message in messages):
             pages = {part.page.key: part.page for part in shown.context.pages}
             messages = with_pictures(messages, pages, lambda data: picture_block(data, dialect, "high"), inside=model.sees_results(dialect))
-        return messages, shown.state
+        return sendable_to(messages, model.provider), shown.state
 
     def _memory_of(self, state: Mapping[str, Any] | None) -> MessageListMemory[BaseMessage] | None:
         """Return the memory that a state was made with; `ANY_READER`'s without a state."""

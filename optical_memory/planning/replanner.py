@@ -203,9 +203,19 @@ class _Attempt:
     def _modes(self, *, long_exchange: bool, settle: bool) -> list[_Mode]:
         if long_exchange:
             return [_INSIDE, _INSIDE_PARTIAL, _LAST_RESORT]
-        modes = [_GENTLE, _PARTIAL, _INSIDE, _INSIDE_PARTIAL, _LAST_RESORT]
+        modes = [_PARTIAL, _INSIDE, _INSIDE_PARTIAL, _LAST_RESORT]
+        if not self._seldom_fill():
+            modes.insert(0, _GENTLE)
         may_hold = not settle and self.pricing.total(self.sealing.tail()) <= self.marks.high
         return [_HOLD, *modes] if may_hold else modes
+
+    def _seldom_fill(self) -> bool:
+        """Whether less text than a page's comes between two re-plans: waiting for pages to fill would keep it as text for good.
+
+        Only where a budget is to be spent best: as text it takes several times what a page takes that is not full.
+        """
+        is_spent = self.budget is not None and isinstance(self.settings.policy, BestUse)
+        return is_spent and not self.sealing.fills_page(self.marks.high - self.marks.low)
 
     def _cut(self, mode: _Mode) -> int:
         """Take turns out of the text as `mode` allows; return the number of the first that stays."""

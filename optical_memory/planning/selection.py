@@ -229,8 +229,12 @@ def _page_of(decision: Decision) -> PageCandidate:
 
 
 def _options(decision: Decision, policy: BestUse, profile: ReaderProfile, letter: float) -> Iterator[Option]:
-    """Yield the options of a page: left out unless it is pinned, and each tier up to the decided one."""
-    page, need = _page_of(decision), policy.need(_page_of(decision).age)
+    """Yield the options of a page: left out unless it is pinned, and each tier up to the decided one.
+
+    Need is that of a token of its text: a page that is half empty is worth half as much.
+    """
+    page = _page_of(decision)
+    need = policy.need(page.age) * max(1, page.text_tokens)
     floor = min(decision.tier or Tier.TINY, profile.floor) if page.pinned else Tier.TINY
     if not page.pinned:
         yield Option(0, 0, 0.0)

@@ -33,7 +33,7 @@ from optical_memory.stores import open_store
 from ._console import open_console
 
 ENGINES: dict[str, Callable[[], OcrReader | RapidOcrReader]] = {"tesseract": OcrReader, "rapidocr": RapidOcrReader}
-NAMES = ("aged", "aged + shaped", "best use")
+NAMES = ("aged", "aged + shaped", "best use", "best use + shaped")
 BUDGETS = (1_000, 2_000, 4_000)
 
 

@@ -1,7 +1,8 @@
 """How fast an export of ChatGPT is read and imported, and in how much memory. `python -m benchmarks.imports [MEGABYTES] [--store]`.
 
 The file is made for it: conversations of 20 messages, with the fields that an export has beside its texts. Each step runs in a process of
-its own, so that its peak memory is its own. With `--store` a tenth of the file is also imported into a SQLite file, index included.
+its own, so that its peak memory is its own. With `--store` the file is also imported into a SQLite file, which is indexed as sessions are
+searched: the last row is what searching every session for the first time takes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ WORDS = (
     "oil its now find long down day did get come made may part question-answer naïve café over-night python3 parse_json() "
     "http://example.org/a?b=1 def return None "
 )
-STEPS = ("split", "read", "store")
+STEPS = ("split", "read", "store", "index")
 
 
 def conversation(number: int, rng: random.Random) -> dict[str, Any]:
@@ -93,10 +94,21 @@ def measure(step: str, path: Path) -> None:
     elif step == "read":
         count = sum(len(found.messages) for found in read_conversations(path))
     else:
-        done = import_into(f"sqlite:///{path.with_suffix('.sqlite3')}", path)
-        count = sum(one.new for one in done)
+        url = f"sqlite:///{path.with_suffix('.sqlite3')}"
+        count = sum(one.new for one in import_into(url, path))
+        if step == "index":
+            began = time.process_time()
+            count = _searched(url)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"seconds": time.process_time() - began, "peak": peak, "count": count}))
+
+
+def _searched(url: str) -> int:
+    """Search every session once; returns how many turns were found."""
+    from optical_memory.stores import open_store
+
+    store = open_store(url)
+    return sum(len(store.search(info.id, "the", 1_000)) for info in store.sessions())
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -109,7 +121,7 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for step in STEPS if "--store" in arguments else STEPS[:2]:
             path = Path(folder, f"{step}.json")
-            write(path, size // 10 if step == "store" else size)
+            write(path, size)
             command = [sys.executable, "-m", "benchmarks.imports", "--step", step, str(path)]
             found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
             held = os.stat(path).st_size

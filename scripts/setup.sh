@@ -99,7 +99,7 @@ fi
 
 case $purpose in
   demo) extras=chromium ;;
-  test) extras=dev ;;
+  test) extras=dev,newest ;;
   oldest) extras=dev constraints+=(--constraint scripts/oldest.txt) ;;
   *) say "unknown purpose '$purpose': demo, test or oldest"; exit 2 ;;
 esac

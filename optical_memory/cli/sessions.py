@@ -133,6 +133,7 @@ def recall(
     limit: Annotated[int, typer.Option(help="Most turns to give back.", min=1)] = 5,
     words: Annotated[bool, typer.Option("--words", help="Take numbers as words too.")] = False,
     exchange: Annotated[bool, typer.Option("--exchange", help="Give the whole exchange around each match.")] = False,
+    everywhere: Annotated[bool, typer.Option("--everywhere", help="Look for words in all sessions of the tenant.")] = False,
     since: Annotated[datetime | None, typer.Option(help="Only turns said from this time on (UTC).")] = None,
     until: Annotated[datetime | None, typer.Option(help="Only turns said before this time (UTC).")] = None,
     session: Session = "default",
@@ -143,6 +144,9 @@ def recall(
     """Give turns back word for word, by what they say or by their numbers."""
     from .output import turns_as_text
 
+    if everywhere:
+        _recall_everywhere(" ".join(query), limit, since, until, store=store, tenant=tenant, as_json=as_json)
+        return
     numbers = [int(word.removeprefix("#")) for word in query if word.removeprefix("#").isdecimal()]
     with open_memory(session, store, tenant) as memory:
         need_turns(memory, session)
@@ -151,6 +155,21 @@ def recall(
     print_json([turn.model_dump(mode="json") for turn in turns]) if as_json else print(turns_as_text(turns), end="")
     if not turns:
         stop(f"nothing in session {session!r} matches {excerpt(' '.join(query))}", NOT_FOUND)
+
+
+def _recall_everywhere(
+    query: str, limit: int, since: datetime | None, until: datetime | None, *, store: str | None, tenant: str, as_json: bool
+) -> None:
+    from .output import turns_as_text
+
+    with open_memory("default", store, tenant) as memory:
+        found = memory.recall_everywhere(query, limit, since=since, until=until)
+    if as_json:
+        print_json([{"session": one.session, **one.turn.model_dump(mode="json")} for one in found])
+    for one in () if as_json else found:
+        print(f"== {one.session}\n{turns_as_text([one.turn])}", end="")
+    if not found:
+        stop(f"nothing in any session{f' of tenant {tenant!r}' if tenant else ''} matches {excerpt(query)}", NOT_FOUND)
 
 
 def pages(

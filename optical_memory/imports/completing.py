@@ -84,13 +84,18 @@ def _joined(rows: Sequence[Message], stored: Mapping[str, Any]) -> list[Message]
     whole: list[Message] = []
     first: dict[tuple[str, bool], Message] = {}
     for row in rows:
-        group = None if row.get(PART_OF) is None else (row[PART_OF], row["id"] in stored)
-        row = {key: value for key, value in row.items() if key != PART_OF}
-        if group is None or group not in first:
+        if PART_OF not in row:
             whole.append(row)
-            if group is not None:
-                first[group] = row
-                row["metadata"]["import"][ROWS] = [row.get("id", "")]
+            continue
+        group = (row[PART_OF], row["id"] in stored)
+        row = {key: value for key, value in row.items() if key != PART_OF}
+        if group[0] is None:
+            whole.append(row)
+            continue
+        if group not in first:
+            whole.append(row)
+            first[group] = row
+            row["metadata"]["import"][ROWS] = [row.get("id", "")]
             continue
         start = first[group]
         start["content"] = _blocks(start["content"]) + _blocks(row["content"])
@@ -139,6 +144,9 @@ def _paired(messages: Sequence[Message]) -> list[Message]:
     calls = _Calls()
     done: list[Message] = []
     for place, message in enumerate(messages, 1):
+        if isinstance(message["content"], str) and message["role"] != "tool" and not message.get("tool_calls"):
+            done.append(message)
+            continue
         message = message | {"content": _with_call_ids(message.get("content"), message.get("id") or f"message-{place}", calls)}
         for made in message.get("tool_calls") or ():
             if isinstance(made, Mapping):
@@ -202,8 +210,9 @@ def _timed(messages: Sequence[Message], began: datetime | None) -> list[Message]
     first = began or next((found for message in messages if (found := message.get("created_at"))), None)
     done: list[Message] = []
     for message in messages:
-        first = message.get("created_at") or first
-        done.append(message | ({"created_at": first} if first else {}))
+        own = message.get("created_at")
+        first = own or first
+        done.append(message if own or not first else message | {"created_at": first})
     return done
 
 

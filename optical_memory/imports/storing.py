@@ -8,17 +8,22 @@ from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from ..errors import UnknownToolCall
-from ..memory.optical_memory import OpticalMemory
-from ..stores.base import SessionId, Store, open_store
+from ..memory.optical_memory import OpticalMemory, completed_turn
+from ..stores.base import BulkLog, SessionId, Store, open_store
+from ..stores.entries import Entry, entry_of
 from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from .base import Conversation, Format, Message
 from .completing import ROWS, completed, turns_of
 from .reading import Found, Source, errors_of, opened
+from .spool import Spool, without_messages
 
 __all__ = ["Imported", "import_into"]
 
 DEFAULT_SESSION = "default"
+SQLITE = "sqlite:"
+AT_ONCE = 4_000_000  # bytes of records that are stored in one step; other writers wait for some 0.1 s
+SESSIONS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +75,29 @@ def import_into(
     Raises `UnknownExport` or `InvalidTurn`, with the file and the place, before anything is stored; `OSError`, `StoreError`.
     """
     read = opened(source, formats, label)
-    count, mains, strangers = _checked(read, progress)
     owned = store is None or isinstance(store, str)
-    target = open_store(store) if store is None or isinstance(store, str) else store
-    try:
-        naming = _Naming(target, tenant, session, many=(mains or count) > 1)
-        _refuse(strangers, naming, target, tenant)
-        done: list[Imported] = []
-        for found in read.found():
-            done.append(_store(target, found, naming.name_of(found), tenant, redact))
-            progress("importing", len(done), count)
-        return done
-    finally:
-        if owned:
-            target.close()
+    with Spool() as spool:
+        count, mains, strangers = _checked(read, progress, None if redact or not _takes_many(store) else spool)
+        target = open_store(store) if store is None or isinstance(store, str) else store
+        try:
+            naming = _Naming(target, tenant, session, many=(mains or count) > 1)
+            _refuse(strangers, naming, target, tenant)
+            done: dict[int, Imported] = {}
+            if isinstance(target, BulkLog):
+                done = _store_new(target, spool, naming, lambda stored: progress("importing", stored, count))
+            for place, found in enumerate(read.found() if len(done) < count else (), 1):
+                if place not in done:
+                    done[place] = _store(target, found, naming.name_of(found), tenant, redact)
+                    progress("importing", len(done), count)
+            return [done[place] for place in sorted(done)]
+        finally:
+            if owned:
+                target.close()
+
+
+def _takes_many(store: str | Store | None) -> bool:
+    """Whether a store takes new sessions at once, so that what is read need not be read again."""
+    return isinstance(store, BulkLog) if store is not None and not isinstance(store, str) else (store or SQLITE).startswith(SQLITE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +109,19 @@ class _Stranger:
     message: int
 
 
-def _checked(read: Source, progress: Callable[[str, int, int | None], None]) -> tuple[int, int, list[_Stranger]]:
+def _checked(read: Source, progress: Callable[[str, int, int | None], None], spool: Spool | None) -> tuple[int, int, list[_Stranger]]:
     """Read everything, so that whatever is wrong is said before anything is stored. Returns how many conversations there are, and mains."""
     count = mains = 0
     strangers: list[_Stranger] = []
     for count, found in enumerate(read.found(), 1):
         made: set[str] = set()
-        for place, turn in enumerate(turns_of(_complete(found, {}), found.where, exact=found.conversation.exact), 1):
-            nameless = replace(found, conversation=replace(found.conversation, messages=()))
-            strangers += [_Stranger(nameless, call, place) for call in turn.answered_calls if call not in made]
+        turns = turns_of(_complete(found, {}), found.where, exact=found.conversation.exact)
+        for place, turn in enumerate(turns, 1):
+            strangers += [_Stranger(without_messages(found), call, place) for call in turn.answered_calls if call not in made]
             made.update(call.id for call in turn.tool_calls)
+        if spool is not None:
+            with errors_of(found.where, found.format):
+                spool.add(found, [entry_of(completed_turn(turn)) for turn in turns])
         mains += not found.conversation.parent
         progress("reading", count, None)
     return count, mains, strangers
@@ -130,7 +147,11 @@ class _Naming:
     """Names of sessions. A conversation goes on where it was imported before, whether it was alone then or among others."""
 
     def __init__(self, store: Store, tenant: str, session: str | None, *, many: bool) -> None:
-        self._store, self._tenant, self._session, self._many = store, tenant, session, many
+        self._store, self.tenant, self._session, self._many = store, tenant, session, many
+
+    def sessions(self) -> set[SessionId]:
+        """Those that are there."""
+        return {info.id for info in self._store.sessions(self.tenant)}
 
     def name_of(self, found: Found) -> str:
         if (parent := found.conversation.parent) and self._session is not None:
@@ -146,9 +167,43 @@ class _Naming:
 
     def _holds(self, name: str, found: Found) -> bool:
         """Whether this conversation was imported into that session."""
-        id = SessionId(name, self._tenant)
+        id = SessionId(name, self.tenant)
         notes = (turn.metadata.get("import") for turn in self._store.read(id, 1, 2)) if self._store.length(id) else ()
         return any(isinstance(note, dict) and note.get("conversation") == found.conversation.id for note in notes)
+
+
+def _store_new(store: BulkLog, spool: Spool, naming: _Naming, progress: Callable[[int], None]) -> dict[int, Imported]:
+    """Store the conversations whose sessions are new, many in one step. Returns them by their place in the export.
+
+    A session that is there needs what the export says word for word: which of its rows are known decides what becomes of the others.
+    """
+    done: dict[int, Imported] = {}
+    waiting: dict[int, tuple[Found, SessionId, list[Entry]]] = {}
+    taken = naming.sessions()
+    size = 0
+    for place, (found, entries) in enumerate(spool, 1):
+        session = SessionId(naming.name_of(found), naming.tenant)
+        if session in taken:
+            continue
+        taken.add(session)
+        waiting[place] = found, session, entries
+        size += sum(len(entry.record) for entry in entries)
+        if size > AT_ONCE or len(waiting) >= SESSIONS_AT_ONCE:
+            done |= _stored_at_once(store, waiting)
+            waiting, size = {}, 0
+            progress(len(done))
+    if waiting:
+        done |= _stored_at_once(store, waiting)
+        progress(len(done))
+    return done
+
+
+def _stored_at_once(store: BulkLog, waiting: Mapping[int, tuple[Found, SessionId, list[Entry]]]) -> dict[int, Imported]:
+    stored = store.append_entries([(session, entries) for _, session, entries in waiting.values()])
+    return {
+        place: Imported(session.name, new, len(entries) - new, last, found.conversation.title, found.format)
+        for (place, (found, session, entries)), (new, last) in zip(waiting.items(), stored, strict=True)
+    }
 
 
 def _store(store: Store, found: Found, session: str, tenant: str, redact: bool) -> Imported:

@@ -26,8 +26,9 @@ from ..worker_threads import in_thread
 from .context_builder import ContextBuilder
 from .erasure import Erasure, ErasureProof, ErasureReport
 from .recall import Period, Recall
+from .recall_everywhere import Recalled, recall_everywhere
 
-__all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
+__all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory", "completed_turn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,20 @@ class OpticalMemory:
             found = self._recall.numbered([query], period)
         return self._recall.with_exchanges(found) if exchange else found
 
+    def recall_everywhere(
+        self, query: str, limit: int = 5, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[Recalled]:
+        """Find turns by words in all sessions of this memory's tenant, best first. Each says which session it is of.
+
+        Looks in the 1,000 sessions that were appended to last. Other tenants are never looked at.
+
+        Args:
+            query: words to search for.
+            limit: the most turns to return.
+            since, until: only turns with since <= `created_at` < until.
+        """
+        return recall_everywhere(self._store, self.session.tenant, query, limit, Period(since, until))
+
     def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
         """Delete turns, or the whole session: text, index entries, and every page that holds them, with its images.
 
@@ -317,6 +332,11 @@ class OpticalMemory:
     ) -> list[Turn]:
         return await in_thread(self.recall, query, limit, exchange=exchange, since=since, until=until)
 
+    async def arecall_everywhere(
+        self, query: str, limit: int = 5, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[Recalled]:
+        return await in_thread(self.recall_everywhere, query, limit, since=since, until=until)
+
     async def apin(self, number: int) -> None:
         await in_thread(self.pin, number)
 
@@ -338,7 +358,7 @@ def _batch(turns: Sequence[TurnLike]) -> list[Turn]:
     batch: list[Turn] = []
     for place, turn in enumerate(turns):
         try:
-            batch.append(_completed(turn_of(turn)))
+            batch.append(completed_turn(turn_of(turn)))
         except (InvalidTurn, TypeError) as exc:
             raise type(exc)(f"{_place(place, len(turns))}{exc}") from exc
     return batch
@@ -348,8 +368,10 @@ def _place(place: int, of: int) -> str:
     return f"message {place + 1} of {of}: " if of > 1 else ""
 
 
-def _completed(turn: Turn) -> Turn:
+def completed_turn(turn: Turn) -> Turn:
     """Fill in id and time, and clear the number. An imported turn without a time is marked: the day of the import is not its day."""
+    if turn.id and turn.created_at and not turn.number:
+        return turn
     note = turn.metadata.get(IMPORTED)
     if turn.created_at is None and isinstance(note, dict):
         turn = turn.model_copy(update={"metadata": {**turn.metadata, IMPORTED: {**note, UNDATED: True}}})

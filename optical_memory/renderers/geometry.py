@@ -43,13 +43,13 @@ class Canvas:
 
     @property
     def bar(self) -> int:
-        """Width of the mark of a head; black at the smallest tier too."""
-        return max(2, round(BAR * self.style.font_size * self.scale))
+        """Width of the mark of a head. Even: at half size a mark of three pixels would blur into the number beside it."""
+        return _even(BAR * self.style.font_size * self.scale)
 
     @property
     def lane(self) -> int:
         """Width of the lane before a column's text: the mark of a head, and white between it and the text."""
-        return self.bar + max(2, round(BEFORE_TEXT * self.style.font_size * self.scale))
+        return self.bar + _even(BEFORE_TEXT * self.style.font_size * self.scale)
 
     @property
     def right_lane(self) -> int:
@@ -127,3 +127,8 @@ class Canvas:
         """Raise `ValueError` if there is no room for text."""
         if self.style.columns < 1 or self.text_width < 4 * self.line or self.height < 4 * self.line:
             raise ValueError(f"{self.style!r} leaves no room for text; use a larger page, fewer columns or a smaller font")
+
+
+def _even(pixels: float) -> int:
+    """Round to a whole pixel of half the size, at least one."""
+    return 2 * max(1, round(pixels / 2))

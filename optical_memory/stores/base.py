@@ -6,13 +6,29 @@ import importlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 from urllib.parse import quote
 
 from ..errors import UnknownName
 from ..turns.turn import Turn
 
-__all__ = ["DerivedCache", "Readable", "SessionId", "SessionInfo", "Store", "Trace", "TurnHistory", "TurnLog", "default_url", "open_store"]
+if TYPE_CHECKING:
+    from .entries import Entry
+
+__all__ = [
+    "Appended",
+    "BulkLog",
+    "DerivedCache",
+    "Readable",
+    "SessionId",
+    "SessionInfo",
+    "Store",
+    "Trace",
+    "TurnHistory",
+    "TurnLog",
+    "default_url",
+    "open_store",
+]
 
 
 class SessionId(NamedTuple):
@@ -94,6 +110,25 @@ class TurnLog(TurnHistory, Protocol):
         """Remove turns, their index entries and all bytes of them from the store's files; the whole session with its cache if None.
 
         Returns the numbers that were there. Other turns keep theirs, and a number is never given again while its session exists.
+        """
+        ...
+
+
+class Appended(NamedTuple):
+    """What became of the turns of one session: how many were stored now, and the number of the session's last turn."""
+
+    new: int
+    last: int
+
+
+@runtime_checkable
+class BulkLog(Protocol):
+    """A log that can also take turns of many sessions at once."""
+
+    def append_entries(self, batches: Sequence[tuple[SessionId, Sequence[Entry]]]) -> list[Appended]:
+        """Store the turns of all sessions or none, in one durable step; a turn whose id a session holds is not stored again.
+
+        They are indexed when their session is first searched.
         """
         ...
 

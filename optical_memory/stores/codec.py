@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from ..errors import InvalidTurn, SessionCorrupted, StoreError
 from ..text.excerpts import excerpt, said
@@ -37,6 +38,8 @@ def encode(turn: Turn) -> bytes:
         raise InvalidTurn(f"a turn of role {excerpt(turn.role)} has no id; a store needs one to append it only once. Set Turn.id")
     record = _record(turn)
     try:
+        if isinstance(turn.content, str) and turn.content:
+            return _with_text(record, turn.content)
         return _PLAIN.encode(record).encode()
     except UnicodeEncodeError:
         # A lone surrogate cannot be UTF-8; JSON's escapes keep it without loss.
@@ -44,6 +47,16 @@ def encode(turn: Turn) -> bytes:
     except (TypeError, ValueError, RecursionError) as exc:
         problem = said(exc)  # not as a cause: its notes would quote what was said
     raise InvalidTurn(f"turn {excerpt(turn.id)} holds what JSON cannot: {problem}. Pass strings, numbers, lists and mappings only")
+
+
+def _with_text(record: dict[str, Any], text: str) -> bytes:
+    """The record with its text last. Most of a log is text, and pydantic writes that several times faster than `json` does."""
+    try:
+        written = to_json(text)
+    except PydanticSerializationError:  # a lone surrogate
+        return _PLAIN.encode(record).encode()
+    rest = {key: value for key, value in record.items() if key != "content"}
+    return _PLAIN.encode(rest).encode()[:-1] + b',"content":' + written + b"}"
 
 
 def decode(data: bytes, number: int, pinned: bool = False) -> Turn:

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ..errors import LengthConflict, SessionCorrupted, StoreError, TurnNotFound
+from ..errors import LengthConflict, SessionCorrupted, TurnNotFound
 from ..text.excerpts import excerpt
 from ..text.search_terms import terms
 from ..turns.turn import Turn
 from . import sqlite_index, sqlite_sums
-from .base import SessionId, SessionInfo, Trace
-from .codec import blank, decode, digest, encode, texts, to_bytes
+from .base import Appended, SessionId, SessionInfo, Trace
+from .codec import blank, digest, texts, to_bytes
+from .entries import Entry, entry_of
 from .local_index import LocalIndexes
 from .places import Place
 from .ranges import ranges
 from .sqlite_claims import SqliteClaims
 from .sqlite_file import SqliteFile
+from .sqlite_rows import (
+    RESTORE,
+    delete_nameless,
+    delete_session,
+    delete_turns,
+    find_session,
+    insert_turns,
+    key_of_turn,
+    lengthen,
+    number_of,
+    open_session,
+    span_of,
+    turn_at,
+    turn_row,
+    words_at,
+)
 
 __all__ = ["SqliteStore"]
 
-RESTORE = "Restore the file from a backup"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CACHED = "SELECT data, sum FROM cache LEFT JOIN cache_sum USING(key) WHERE session = ? AND name = ?"
 
@@ -40,6 +54,7 @@ class SqliteStore:
         index: `none` makes a new file without a full-text index, smaller by about a half; search then reads the log once per process.
             A SQLite without FTS5 makes such files by itself.
 
+    What `append` stores is indexed at once; the turns of an import are when their session is first searched.
     Any number of threads and processes may use one file, on a local disk. Appending and reading cost the same in a session of any length.
     Deleting, by `erase` or `discard`, rewrites the whole file, so that no byte of what was deleted stays in it: give many at once.
     Filesystems and disks may keep old blocks of a file; that is out of reach here.
@@ -64,45 +79,64 @@ class SqliteStore:
 
     def append(self, session: SessionId, turns: Sequence[Turn], *, expected_length: int | None = None) -> list[Turn]:
         """Store turns; see `TurnLog.append`."""
-        entries = [_Entry(turn, digest(turn.id), encode(turn)) for turn in turns]
+        entries = [entry_of(turn) for turn in turns]
         if not entries:
             return []
         known = self._known(session, entries)
         # What takes time happens before the file is locked.
-        words = {entry.digest: self._terms(entry) for entry in entries if entry.digest not in known}
+        given = {entry.digest: turn for entry, turn in zip(reversed(entries), reversed(turns), strict=True)}
+        words = {name: self._terms(turn) for name, turn in given.items() if name not in known}
         with self._file.write() as db:
-            key, length = _open(db, session)
-            if expected_length not in (None, length) and any(_number(db, key, entry.digest) is None for entry in entries):
+            key, length = open_session(db, session)
+            if expected_length not in (None, length) and any(number_of(db, key, entry.digest) is None for entry in entries):
                 raise LengthConflict(session.name, expected_length or 0, length)
             numbers = []
             for entry in entries:
-                number = _number(db, key, entry.digest)
+                number = number_of(db, key, entry.digest)
                 if number is None:
                     number = length = length + 1
-                    found = words[entry.digest] if entry.digest in words else self._terms(entry)
-                    self._insert(db, key, Place.of_turn(session, number), entry, found)
+                    insert_turns(db, session, key, number, [entry])
+                    if self._file.indexed:
+                        found = words[entry.digest] if entry.digest in words else self._terms(given[entry.digest])
+                        sqlite_index.add(db, key_of_turn(key, number), found)
                 numbers.append(number)
-            now = time.time_ns() // 1000
-            db.execute("UPDATE session SET length = ?, appended = ? WHERE key = ? AND length < ?", (length, now, key, length))
-            rows = [_row(db, key, number) for number in numbers]
+            lengthen(db, key, length)
+            rows = [turn_row(db, key, number) for number in numbers]
         return [
-            _turn(session, number, *row) if row else blank(entry.turn, number)
-            for entry, number, row in zip(entries, numbers, rows, strict=True)
+            turn_at(session, number, *row) if row else blank(turn, number) for turn, number, row in zip(turns, numbers, rows, strict=True)
         ]
+
+    def append_entries(self, batches: Sequence[tuple[SessionId, Sequence[Entry]]]) -> list[Appended]:
+        """Store the turns of many sessions; see `BulkLog.append_entries`."""
+        with self._file.write() as db:
+            return [self._append_entries(db, session, entries) for session, entries in batches]
+
+    def _append_entries(self, db: sqlite3.Connection, session: SessionId, entries: Sequence[Entry]) -> Appended:
+        key, length = open_session(db, session)
+        each: dict[bytes, Entry] = {}
+        for entry in entries:
+            each.setdefault(entry.digest, entry)
+        new = [entry for entry in each.values() if not length or number_of(db, key, entry.digest) is None]
+        if new:
+            insert_turns(db, session, key, length + 1, new)
+            if self._file.indexed:
+                sqlite_index.note_unindexed(db, (key_of_turn(key, number) for number in range(length + 1, length + len(new) + 1)))
+            lengthen(db, key, length + len(new))
+        return Appended(len(new), length + len(new))
 
     def read(self, session: SessionId, start: int = 1, stop: int | None = None) -> list[Turn]:
         """Turns by number; see `TurnLog.read`."""
         with self._file.read() as db:
-            key, length = _find(db, session)
+            key, length = find_session(db, session)
             first, last = max(start, 1), length if stop is None else min(stop - 1, length)
             if first > last:
                 return []
-            span = (_turn_key(key, first), _turn_key(key, last))
+            span = (key_of_turn(key, first), key_of_turn(key, last))
             select = "SELECT key, pinned, record, sum FROM turn LEFT JOIN turn_sum USING(key) WHERE key BETWEEN ? AND ? ORDER BY key"
             rows = db.execute(select, span).fetchall()
             (erased,) = db.execute("SELECT count(*) FROM erased WHERE key BETWEEN ? AND ?", span).fetchone()
             beyond = db.execute(
-                "SELECT max(key) FROM turn WHERE key BETWEEN ? AND ?", (_turn_key(key, length + 1), _span(key)[1])
+                "SELECT max(key) FROM turn WHERE key BETWEEN ? AND ?", (key_of_turn(key, length + 1), span_of(key)[1])
             ).fetchone()[0]
         if beyond is not None:
             raise SessionCorrupted(
@@ -115,17 +149,17 @@ class SqliteStore:
                 f"erased. {RESTORE}",
                 session=session.name,
             )
-        return [_turn(session, turn_key & 0xFFFFFFFF, *row) for turn_key, *row in rows]
+        return [turn_at(session, turn_key & 0xFFFFFFFF, *row) for turn_key, *row in rows]
 
     def length(self, session: SessionId) -> int:
         """The highest number ever given."""
         with self._file.read() as db:
-            return _find(db, session)[1]
+            return find_session(db, session)[1]
 
     def known_calls(self, session: SessionId, ids: Collection[str]) -> set[str]:
         """Which of `ids` the session called."""
         with self._file.read() as db:
-            key, _ = _find(db, session)
+            key, _ = find_session(db, session)
             return {
                 call_id
                 for call_id in ids
@@ -135,8 +169,8 @@ class SqliteStore:
     def pinned(self, session: SessionId) -> list[int]:
         """Numbers of the pinned turns."""
         with self._file.read() as db:
-            key, length = _find(db, session)
-            rows = db.execute("SELECT key FROM turn WHERE pinned AND key BETWEEN ? AND ? ORDER BY key", _span(key)).fetchall()
+            key, length = find_session(db, session)
+            rows = db.execute("SELECT key FROM turn WHERE pinned AND key BETWEEN ? AND ? ORDER BY key", span_of(key)).fetchall()
         numbers = [turn_key & 0xFFFFFFFF for (turn_key,) in rows]
         if numbers and numbers[-1] > length:
             raise SessionCorrupted(f"session {excerpt(session.name)} has {length} turns, and #{numbers[-1]} is pinned. {RESTORE}")
@@ -145,23 +179,35 @@ class SqliteStore:
     def pin(self, session: SessionId, number: int, pinned: bool) -> None:
         """Set or clear a pin. Raises `TurnNotFound`."""
         with self._file.write() as db:
-            key, length = _find(db, session)
+            key, length = find_session(db, session)
             found = 1 <= number <= length
-            if not found or not db.execute("UPDATE turn SET pinned = ? WHERE key = ?", (pinned, _turn_key(key, number))).rowcount:
+            if not found or not db.execute("UPDATE turn SET pinned = ? WHERE key = ?", (pinned, key_of_turn(key, number))).rowcount:
                 raise TurnNotFound(number, length)
 
     def search(self, session: SessionId, query: str, limit: int) -> list[int]:
         """Numbers of the turns that match, best first."""
+        self._index_the_rest(session)
         with self._file.read() as db:
-            key, length = _find(db, session)
+            key, length = find_session(db, session)
             if not length or limit <= 0:
                 return []
-            (erased,) = db.execute("SELECT count(*) FROM erased WHERE key BETWEEN ? AND ?", _span(key)).fetchone()
+            (erased,) = db.execute("SELECT count(*) FROM erased WHERE key BETWEEN ? AND ?", span_of(key)).fetchone()
             if self._file.indexed:
                 return [found & 0xFFFFFFFF for found in sqlite_index.search(db, key, length - erased, query, limit)]
         return self._local.search(
             session, query, limit, generation=(key, erased), length=length, read=lambda start: self.read(session, start)
         )
+
+    def _index_the_rest(self, session: SessionId) -> None:
+        """Index what was stored in bulk, in steps that let other writers in between."""
+        more = self._file.indexed
+        while more:
+            with self._file.read() as db:
+                span = span_of(find_session(db, session)[0])
+                more = sqlite_index.has_unindexed(db, span)
+            if more:
+                with self._file.write() as db:
+                    sqlite_index.index_some(db, span)
 
     def sessions(self, tenant: str = "") -> list[SessionInfo]:
         """All sessions of a tenant, by name."""
@@ -219,17 +265,19 @@ class SqliteStore:
 
     def _delete(self, session: SessionId, numbers: Sequence[int] | None) -> list[int]:
         with self._file.write() as db:
-            key, length = _find(db, session)
+            key, length = find_session(db, session)
             wanted = range(1, length + 1) if numbers is None else sorted({number for number in numbers if 1 <= number <= length})
-            held = {number: row for number in wanted if (row := _row(db, key, number))}
-            words = {_turn_key(key, number): _words(session, number, row) for number, row in held.items()} if self._file.indexed else {}
-            _delete_turns(db, key, list(held))
+            held = {number: row for number in wanted if (row := turn_row(db, key, number))}
+            unindexed = sqlite_index.unindexed(db, span_of(key)) if self._file.indexed else set()
+            indexed = [number for number in held if key_of_turn(key, number) not in unindexed] if self._file.indexed else []
+            words = {key_of_turn(key, number): words_at(session, number, held[number]) for number in indexed}
+            delete_turns(db, key, list(held))
             if held:
-                _delete_nameless(db, key)
+                delete_nameless(db, key)
             if words:
                 sqlite_index.remove(db, words)
             if numbers is None:
-                _delete_session(db, key)
+                delete_session(db, key)
             if held or numbers is None:
                 db.execute("UPDATE scrub SET asked = asked + 1")
         return list(held)
@@ -237,7 +285,7 @@ class SqliteStore:
     def get(self, session: SessionId, names: Sequence[str]) -> dict[str, bytes]:
         """Those of `names` that are there. Raises `SessionCorrupted` for one that is not as it was written."""
         with self._file.read() as db:
-            key, _ = _find(db, session)
+            key, _ = find_session(db, session)
             found = {name: db.execute(CACHED, (key, to_bytes(name))).fetchone() for name in names}
         return {name: sqlite_sums.checked(Place.of_entry(session, name), *row) for name, row in found.items() if row}
 
@@ -246,7 +294,7 @@ class SqliteStore:
         if not items:
             return
         with self._file.write() as db:
-            key, _ = _open(db, session)
+            key, _ = open_session(db, session)
             db.executemany(
                 "INSERT INTO cache(session, name, data) VALUES(?, ?, ?) ON CONFLICT(session, name) DO UPDATE SET data = excluded.data",
                 [(key, to_bytes(name), data) for name, data in items.items()],
@@ -258,14 +306,14 @@ class SqliteStore:
         start = to_bytes(prefix)
         with self._file.read() as db:
             # No name holds the byte 255, so it bounds all that begin with the prefix.
-            values = (_find(db, session)[0], start, start + b"\xff")
+            values = (find_session(db, session)[0], start, start + b"\xff")
             rows = db.execute("SELECT name FROM cache WHERE session = ? AND name >= ? AND name < ? ORDER BY name", values).fetchall()
         return list(texts(name for (name,) in rows).values())
 
     def discard(self, session: SessionId, names: Sequence[str]) -> None:
         """Remove names and all bytes of them; absent ones are fine. Raises `StoreUnavailable` like `erase`."""
         with self._file.write() as db:
-            key, _ = _find(db, session)
+            key, _ = find_session(db, session)
             deleted = db.executemany("DELETE FROM cache WHERE session = ? AND name = ?", [(key, to_bytes(name)) for name in names]).rowcount
             if deleted > 0:
                 db.execute("UPDATE scrub SET asked = asked + 1")
@@ -280,104 +328,13 @@ class SqliteStore:
         """Release the file. The store can be used again afterwards."""
         self._file.close()
 
-    def _known(self, session: SessionId, entries: Sequence[_Entry]) -> set[bytes]:
+    def _known(self, session: SessionId, entries: Sequence[Entry]) -> set[bytes]:
         with self._file.read() as db:
-            key, length = _find(db, session)
-            return {entry.digest for entry in entries if length and _number(db, key, entry.digest)}
+            key, length = find_session(db, session)
+            return {entry.digest for entry in entries if length and number_of(db, key, entry.digest)}
 
-    def _terms(self, entry: _Entry) -> list[str]:
-        return terms(entry.turn.text) if self._file.indexed else []
-
-    def _insert(self, db: sqlite3.Connection, key: int, place: Place, entry: _Entry, found: Sequence[str]) -> None:
-        (number,) = place.numbers
-        turn_key = _turn_key(key, number)
-        db.execute("INSERT INTO turn(key, pinned, record) VALUES(?, ?, ?)", (turn_key, entry.turn.pinned, entry.record))
-        sqlite_sums.note_turns(db, [(turn_key, place, entry.record)])
-        db.execute("INSERT INTO turn_id VALUES(?, ?, ?)", (key, entry.digest, number))
-        for call_id in {call.id for call in entry.turn.tool_calls}:
-            db.execute("INSERT INTO call VALUES(?, ?, ?)", (key, digest(call_id), number))
-        if self._file.indexed:
-            sqlite_index.add(db, turn_key, found)
-
-
-class _Entry(NamedTuple):
-    turn: Turn
-    digest: bytes
-    record: bytes
-
-
-def _turn_key(session: int, number: int) -> int:
-    return session << 32 | number
-
-
-def _span(session: int) -> tuple[int, int]:
-    return _turn_key(session, 0), _turn_key(session, 0xFFFFFFFF)
-
-
-def _find(db: sqlite3.Connection, session: SessionId) -> tuple[int, int]:
-    """Key and length of a session; (0, 0) if it does not exist. No session has key 0."""
-    names = (to_bytes(session.tenant), to_bytes(session.name))
-    if found := db.execute("SELECT key, length FROM session WHERE tenant = ? AND name = ?", names).fetchone():
-        return int(found[0]), int(found[1])
-    if db.execute("SELECT 1 FROM session NOT INDEXED WHERE tenant = ? AND name = ?", names).fetchone():  # no damage is an empty session
-        raise SessionCorrupted(
-            f"session {excerpt(session.name)} is there, and the file's index of sessions does not name it. {RESTORE}",
-            session=session.name,
-        )
-    return 0, 0
-
-
-def _open(db: sqlite3.Connection, session: SessionId) -> tuple[int, int]:
-    key, length = _find(db, session)
-    if not key:
-        names = (to_bytes(session.tenant), to_bytes(session.name))
-        key = db.execute("INSERT INTO session(tenant, name) VALUES(?, ?)", names).lastrowid or 0
-    return key, length
-
-
-def _number(db: sqlite3.Connection, key: int, digest: bytes) -> int | None:
-    row = db.execute("SELECT number FROM turn_id WHERE session = ? AND digest = ?", (key, digest)).fetchone()
-    return row[0] if row else None
-
-
-def _row(db: sqlite3.Connection, key: int, number: int) -> tuple[Any, Any, Any] | None:
-    """Pin, record and checksum of a turn."""
-    select = "SELECT pinned, record, sum FROM turn LEFT JOIN turn_sum USING(key) WHERE key = ?"
-    row: tuple[Any, Any, Any] | None = db.execute(select, (_turn_key(key, number),)).fetchone()
-    return row
-
-
-def _turn(session: SessionId, number: int, pinned: Any, record: Any, kept: Any) -> Turn:
-    return decode(sqlite_sums.checked(Place.of_turn(session, number), record, kept), number, bool(pinned))
-
-
-def _words(session: SessionId, number: int, row: tuple[Any, Any, Any]) -> list[str] | None:
-    """The terms by which a turn is indexed; None if its record does not tell: it is damaged, or of a newer release."""
-    try:
-        return terms(_turn(session, number, *row).text)
-    except StoreError:
-        return None
-
-
-def _delete_turns(db: sqlite3.Connection, key: int, numbers: Sequence[int]) -> None:
-    turn_keys = [(_turn_key(key, number),) for number in numbers]
-    db.executemany("DELETE FROM turn WHERE key = ?", turn_keys)
-    db.executemany("INSERT INTO erased VALUES(?)", turn_keys)
-    db.execute("DELETE FROM call WHERE session = ? AND (session << 32 | number) IN (SELECT key FROM erased)", (key,))
-
-
-def _delete_nameless(db: sqlite3.Connection, key: int) -> None:
-    """Cached entries that nobody can discard, since their names are damaged: they may hold what the turns said."""
-    entries = db.execute("SELECT key, name FROM cache NOT INDEXED WHERE session = ?", (key,)).fetchall()
-    known = texts(name for _, name in entries)
-    db.executemany("DELETE FROM cache WHERE key = ?", [(entry,) for entry, name in entries if name not in known])
-
-
-def _delete_session(db: sqlite3.Connection, key: int) -> None:
-    for table in ("turn_id", "call", "cache"):
-        db.execute(f"DELETE FROM {table} WHERE session = ?", (key,))
-    db.execute("DELETE FROM erased WHERE key BETWEEN ? AND ?", _span(key))
-    db.execute("DELETE FROM session WHERE key = ?", (key,))
+    def _terms(self, turn: Turn) -> list[str]:
+        return terms(turn.text) if self._file.indexed else []
 
 
 def _parse(url: str) -> tuple[Path, dict[str, str]]:

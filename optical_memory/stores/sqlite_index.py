@@ -1,22 +1,30 @@
 """The full-text index of the SQLite store: an FTS5 table that holds the terms of `optical_memory.text.search_terms`, and nothing else.
 
 Every term is written as `session:term`. So a search reads the postings of its own session only, however many share the file.
+Turns that were stored in bulk are listed in `unindexed` until their session is searched.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..errors import StoreError
 from ..text.search_terms import TERM_PUNCTUATION, query_terms, terms, weights
 from .codec import decode
 
-__all__ = ["add", "available", "create", "prepare", "remove", "search"]
+__all__ = ["add", "available", "create", "has_unindexed", "index_some", "note_unindexed", "prepare", "remove", "search", "unindexed"]
 
 # Raise it whenever `search.terms` changes. An index is emptied of a turn by its terms, and Python versions differ in their Unicode tables.
 TERMS = f"2/{unicodedata.unidata_version}"
+AT_ONCE = 256  # turns that are indexed while other writers wait
+BETWEEN = "BETWEEN ? AND ?"
+
+_UNINDEXED = """
+CREATE TABLE IF NOT EXISTS unindexed(key INTEGER PRIMARY KEY);
+CREATE TRIGGER IF NOT EXISTS turn_unindexed_deleted AFTER DELETE ON turn BEGIN DELETE FROM unindexed WHERE key = old.key; END;
+"""
 
 
 def available(db: sqlite3.Connection) -> bool:
@@ -37,7 +45,32 @@ def prepare(db: sqlite3.Connection) -> bool:
         return False
     if not db.execute("SELECT 1 FROM index_terms WHERE version = ?", (TERMS,)).fetchone():
         db.execute("INSERT INTO index_terms VALUES(?)", (TERMS,))
+    for statement in _UNINDEXED.strip().split("\n"):
+        db.execute(statement)
     return True
+
+
+def note_unindexed(db: sqlite3.Connection, keys: Iterable[int]) -> None:
+    """Put off indexing turns, given by key, until their session is searched."""
+    db.executemany("INSERT INTO unindexed VALUES(?)", [(key,) for key in keys])
+
+
+def unindexed(db: sqlite3.Connection, span: tuple[int, int]) -> set[int]:
+    """Keys, of those from the first to the last of `span`, of turns that are not indexed yet."""
+    return {key for (key,) in db.execute(f"SELECT key FROM unindexed WHERE key {BETWEEN}", span)}
+
+
+def has_unindexed(db: sqlite3.Connection, span: tuple[int, int]) -> bool:
+    """Whether any turn of these keys is not indexed yet."""
+    return bool(db.execute(f"SELECT 1 FROM unindexed JOIN turn USING(key) WHERE key {BETWEEN} LIMIT 1", span).fetchone())
+
+
+def index_some(db: sqlite3.Connection, span: tuple[int, int]) -> None:
+    """Index the first of the turns of these keys that are not indexed yet."""
+    select = f"SELECT key, record FROM unindexed JOIN turn USING(key) WHERE key {BETWEEN} ORDER BY key LIMIT {AT_ONCE}"
+    for key, record in db.execute(select, span).fetchall():
+        add(db, key, _terms(record) or [])
+        db.execute("DELETE FROM unindexed WHERE key = ?", (key,))
 
 
 def add(db: sqlite3.Connection, key: int, found: Sequence[str]) -> None:
@@ -119,5 +152,6 @@ def _rebuild(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO turn_index(turn_index) VALUES('delete-all')")
     for key, record in db.execute("SELECT key, record FROM turn"):
         add(db, key, _terms(record) or [])
+    db.execute("DELETE FROM unindexed")
     db.execute("DELETE FROM index_terms")
     db.execute("INSERT INTO index_terms VALUES(?)", (TERMS,))

@@ -250,6 +250,8 @@ class Turn(BaseModel):
     @property
     def answered_calls(self) -> tuple[str, ...]:
         """Ids of the calls of earlier turns whose results are in this turn."""
+        if isinstance(self.content, str):
+            return (self.tool_call_id,) if self.tool_call_id else ()
         own = [call.id for call in self.tool_calls]
         inline: list[str] = []
         for part in self.parts:

@@ -113,6 +113,13 @@ def test_the_version_is_the_package_s(shell: Shell) -> None:
     assert shell("--version").stdout == f"optical-memory {version('optical-memory')}\n"
 
 
+def test_recall_everywhere_names_the_session(filled: Shell) -> None:
+    (found, *_) = filled.json("recall", "--everywhere", "train to Lyon")
+    assert (found["session"], found["number"]) == ("default", 1)
+    assert filled("recall", "--everywhere", "train to Lyon").stdout.startswith(f"== {found['session']}\n")
+    assert "zeppelin" in filled("recall", "--everywhere", "zeppelin", code=3).stderr
+
+
 def test_recall_by_words_by_code_and_by_number(filled: Shell) -> None:
     assert filled.json("recall", "train to Lyon")[0]["number"] == 1
     assert filled.json("recall", "QX-77419")

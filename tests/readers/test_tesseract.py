@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 
 from optical_memory import OpticalMemory
+from optical_memory.calibration.eye_charts import ChartName, draw
 from optical_memory.errors import ProgramNotFound, ReaderError
 from optical_memory.pages.page import PageStyle
 from optical_memory.pages.tiers import Tier
 from optical_memory.planning.triggers import WaterMarks
+from optical_memory.profiles.registry import profile_of
 from optical_memory.readers import open_reader
 from optical_memory.readers.columns import letter_size, text_columns
 from optical_memory.readers.tesseract import OcrReader, has_language
@@ -48,6 +50,16 @@ def test_heads_begin_with_their_number(tier: Tier) -> None:
     heads = [line for line in lines if re.search(r"(user|assistant) The", line)]
     assert len(heads) >= 45
     assert sum(re.match(r"#\d+ (user|assistant) The", line) is not None for line in heads) >= len(heads) - 2, "the bar is no text"
+
+
+@needs_tesseract
+@pytest.mark.parametrize("kind", ["names", "numbers"])
+def test_numbers_of_large_letters_are_read_at_tiny(kind: str) -> None:
+    chart = draw(ChartName(kind, Tier.TINY, 18.0, 1), open_renderer("chromium"), profile_of("deepseek-ocr"), seed=0, probes=40)
+    lines = OcrReader().read_picture(chart.page.picture_of(chart.page, Tier.TINY)).splitlines()
+    read = {line.split()[0] for line in lines if re.match(r"#\d+ (user|assistant) ", line)}
+    missed = [probe.number for probe in chart.probes if f"#{probe.number}" not in read]
+    assert len(missed) <= 1, f"of {len(chart.probes)} numbers: a bar that blurs is read as a digit"
 
 
 @needs_tesseract

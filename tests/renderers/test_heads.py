@@ -232,6 +232,14 @@ def test_a_bar_is_dark_at_the_faintest_tier(renderer: Renderer) -> None:
         assert row[left // 2 + 2] >= 221, "and white before the number"
 
 
+@pytest.mark.parametrize("font_size", [9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.4, 16.0, 18.0, 21.0, 24.0])
+@pytest.mark.parametrize(("side", "columns"), [(640, 1), (1024, 2), (1092, 2), (1248, 2), (1536, 3)])
+def test_bars_stand_on_whole_pixels_at_half_size(font_size: float, side: int, columns: int) -> None:
+    canvas = Canvas(PageStyle(width=side, height=side, font_size=font_size, columns=columns))
+    edges = [canvas.left - canvas.lane + column * canvas.pitch for column in range(columns)]
+    assert not [edge for edge in (*edges, canvas.bar, canvas.lane) if edge % 2]
+
+
 @pytest.mark.parametrize("text", IMITATIONS[:24])
 def test_what_reads_like_a_head_is_written_with_two_signs(text: str) -> None:
     drawn = words_of(blocks_of(said(text)))

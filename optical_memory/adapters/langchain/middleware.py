@@ -15,6 +15,7 @@ from typing import Annotated, Any, NotRequired, cast
 from ...context.messages.request_outline import outline
 from ...errors import InvalidTurn, MissingExtra, OpticalMemoryError
 from ...memory.message_list import MessageListMemory
+from ...profiles.registry import text_only
 from ...text.excerpts import said
 from ...worker_threads import in_thread
 from ..settings import AdapterSettings, ModelMemories
@@ -35,6 +36,7 @@ except ImportError as exc:
 __all__ = ["OpticalMemoryMiddleware", "OpticalMemoryState"]
 
 STATE = "_optical_memory"
+SUMMARISED = "_summarization_event"  # key of the state in which Deep Agents keeps its summary
 ANY_READER = "deepseek-ocr"  # recall is the same for every reader
 
 Request = ModelRequest[Any]
@@ -67,6 +69,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         dialect: format of images: `openai`, `anthropic` or `standard`. None goes by the model of each request.
         detail: OpenAI's image detail of the pages: `low`, `high` or `auto`; None for what each page was counted at.
         offer_tools: give the agent `recall_memory` and `zoom`.
+        name: its name among the agent's middleware; `SummarizationMiddleware` puts it in the place of the one in Deep Agents.
         settings: the fields of `AdapterSettings`: `reader`, `budget`, `renderer`, `cache`, ...
 
     A model without image input in its LangChain profile, or without a reader profile, gets text. So does every model, with a warning, if
@@ -76,12 +79,26 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     state_schema = OpticalMemoryState
     trace_policy = _trace_policy()
 
-    def __init__(self, *, dialect: Dialect | None = None, detail: str | None = None, offer_tools: bool = True, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        dialect: Dialect | None = None,
+        detail: str | None = None,
+        offer_tools: bool = True,
+        name: str | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__()
+        self._name = name or type(self).__name__
         self._settings, self._dialect, self._detail = AdapterSettings(**settings), dialect, detail
         self._memories: ModelMemories[BaseMessage] = ModelMemories(self._settings, key=key_of, turn=turn_of_message)
         self._warned: set[str] = set()
         self.tools: Sequence[BaseTool] = memory_tools(self._memory_of, STATE) if offer_tools else ()
+
+    @property
+    def name(self) -> str:
+        """Its name; an agent takes one middleware of each."""
+        return self._name
 
     def wrap_model_call(self, request: Request, handler: Callable[[Request], ModelResponse[Any]]) -> Answer:
         """Replace the past with pages."""
@@ -98,6 +115,11 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         model = ModelFacts.of(request.model)
         if "cache_control" in request.model_settings:
             self._warn_once("prompt caching stands before OpticalMemoryMiddleware in the list of middleware; it belongs after it")
+        if request.state.get(SUMMARISED):
+            self._warn_once(
+                "Deep Agents has summarised this conversation before its pages could be made. To have pages instead: "
+                "OpticalMemoryMiddleware(name='SummarizationMiddleware')"
+            )
         if model.keeps_conversation:
             self._warn_once("the provider keeps this conversation itself (use_previous_response_id), so none of it is sent as pages")
             return request, None
@@ -126,7 +148,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     def _memory_of(self, state: Mapping[str, Any] | None) -> MessageListMemory[BaseMessage] | None:
         """Return the memory that a state was made with; `ANY_READER`'s without a state."""
         plans = (state or {}).get("plans") or ()
-        return self._memories.memory_for(next((name.removeprefix("plan/") for name in plans), ANY_READER))
+        name = next((name.removeprefix("plan/") for name in plans), ANY_READER)
+        return self._memories.memory_for(name, takes_images=name != text_only().name)
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:

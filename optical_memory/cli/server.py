@@ -29,6 +29,13 @@ RendererName = Annotated[
     str | None, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, or auto.", show_default="auto")
 ]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", envvar="OPTICAL_MEMORY_SERVER", help="A TOML file with these settings.")]
+Recall = Annotated[
+    bool | None, typer.Option("--recall", help="Offer the model recall_memory, and answer its calls here; the client does not see them.")
+]
+Probe = Annotated[
+    bool | None,
+    typer.Option("--probe/--no-probe", help="Ask Anthropic's free count_tokens what pages replace, once for each change of pages."),
+]
 Url = Annotated[str, typer.Option("--url", help="Address of the proxy.")]
 
 
@@ -41,6 +48,8 @@ def serve(
     draw_wait: DrawWait = None,
     model: Models = None,
     renderer: RendererName = None,
+    recall: Recall = None,
+    probe: Probe = None,
     settings: SettingsFile = None,
     off: Annotated[bool, typer.Option("--off", help="Start switched off: every request passes as it came.")] = False,
     log: Annotated[bool, typer.Option("--log", help="Log each call as a line of JSON on standard error, without content.")] = False,
@@ -48,7 +57,7 @@ def serve(
     """Serve optical memory to any client: a proxy that sends the old turns of a request as pages. Its first line is its address."""
     from ..server.proxy.serve import serve as serve_proxy
 
-    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer)
+    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer, recall, probe)
     _log(log)
     serve_proxy(given.changed(on=False) if off else given, ready=lambda address: print(address, flush=True))
 
@@ -63,6 +72,8 @@ def _settings(
     draw_wait: float | None,
     model: list[str] | None,
     renderer: str | None,
+    recall: bool | None,
+    probe: bool | None,
 ) -> Any:
     from ..server.proxy.settings import ProxySettings
 
@@ -77,6 +88,8 @@ def _settings(
         draw_wait=draw_wait,
         models=models or None,
         renderer=renderer,
+        recall=recall,
+        probe=probe,
     )
 
 
@@ -107,6 +120,8 @@ def run(
     draw_wait: DrawWait = None,
     model: Models = None,
     renderer: RendererName = None,
+    recall: Recall = None,
+    probe: Probe = None,
     settings: SettingsFile = None,
 ) -> None:
     """Run a client through the proxy: `optical-memory run -- claude`. Starts the proxy if none runs, and ends it with the client."""
@@ -114,7 +129,7 @@ def run(
 
     if not context.args:
         stop("name the client to run: optical-memory run -- claude", MISUSED)
-    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer)
+    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer, recall, probe)
     raise SystemExit(run_client(context.args, given))
 
 

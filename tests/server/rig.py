@@ -53,10 +53,10 @@ class Rig:
 
 
 @contextmanager
-def rig(**settings: Any) -> Iterator[Rig]:
-    upstream = LocalUpstream()
+def rig(*, picture_price: float = 1.0, **settings: Any) -> Iterator[Rig]:
+    upstream = LocalUpstream(picture_price=picture_price)
     with Serving(upstream) as provider:
-        given = {"store": "memory://", "renderer": "pillow", "draw_wait": 60.0, **settings}
+        given = {"store": "memory://", "renderer": "pillow", "draw_wait": 60.0, "probe": False, **settings}
         base = dict.fromkeys(("anthropic", "openai", "gemini", "other"), provider.address)
         proxy = Proxy.of(ProxySettings(upstreams=base, **given))
         proxy.load()

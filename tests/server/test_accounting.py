@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +16,7 @@ from optical_memory.profiles.profile import CachePrices
 from optical_memory.server.local_upstream.prompt_cache import AutomaticCache, Block, MarkedCache
 from optical_memory.server.proxy.accounting import Correction, pays, text_cost_of
 from optical_memory.server.proxy.usage import AnswerCopy, Billed
-from tests.server.rig import claude, rig
+from tests.server.rig import Rig, claude, rig
 
 CLAUDE = CachePrices(write=1.25, write_long=2.0, read=0.1)
 GPT = CachePrices(read=0.1)
@@ -150,6 +152,63 @@ def test_a_conversation_that_costs_more_than_its_text_goes_back_to_it() -> None:
         assert made.get("/api/conversations")[0]["text_only"] == "pages cost more than text over ten calls"
         made.post("/v1/messages", body)
         assert not made.last.pages
+
+
+def test_pages_that_are_billed_dearer_than_published_are_given_up_after_ten_calls() -> None:
+    with rig(picture_price=5.0) as made:
+        body = claude(16, last="x")
+        with_pages = []
+        for at in range(16):
+            made.post("/v1/messages", body)
+            with_pages.append(bool(made.last.pages))
+            body["messages"] += [{"role": "assistant", "content": f"answer {at}"}, {"role": "user", "content": f"more {at}"}]
+            made.settled(at + 1)
+        (conversation,) = made.get("/api/conversations")
+        assert conversation["saved"] < 0 and conversation["text_only"] == "pages cost more than text over ten calls"
+        assert 10 <= sum(with_pages) <= 12 and not any(with_pages[12:])
+        assert made.get("/api/switch")["corrections"]["claude-opus-4-8"]["pages"] <= 2.0
+
+
+def _probed(made: Rig) -> list[Any]:
+    return [seen for seen in made.upstream.seen if seen.path.endswith("count_tokens")]
+
+
+def test_the_provider_counts_what_pages_replace_once_for_each_change_of_pages() -> None:
+    with rig(probe=True) as made:
+        body = claude(16, last="x")
+        for at in range(3):
+            made.post("/v1/messages?beta=true", {**body, "metadata": {"user_id": "u"}, "stream": bool(at)}, {"accept-encoding": "gzip"})
+            body["messages"] += [{"role": "assistant", "content": f"answer {at}"}, {"role": "user", "content": f"more {at}"}]
+            made.settled(at + 1)
+        (asked,) = _probed(made)
+        assert (asked.status, asked.query, dict(asked.headers)["x-api-key"]) == (200, "beta=true", "secret-key")
+        counted = json.loads(bytes(asked.answer))["input_tokens"]
+        bill = next(seen.bill for seen in made.upstream.seen if seen.bill)
+        (line,) = made.proxy.rewriter.conversations.lines()
+        assert line.record.gap == counted - bill.total > 0
+        (conversation,) = made.get("/api/conversations")
+        assert conversation["text_counted"] and made.get("/api/switch")["corrections"]["claude-opus-4-8"]["probes"] == 1
+        first = sorted(made.settled(3), key=lambda call: float(call["time"]))[0]
+        assert first["text_cost"] == pytest.approx(counted * 1.25, abs=1.0)  # all of it would have been written to the cache
+
+
+def test_an_upstream_without_count_tokens_is_asked_once() -> None:
+    with rig(probe=True) as made:
+        made.upstream.counts_tokens = False
+        for at, seed in enumerate("ab"):
+            made.post("/v1/messages", claude(16, last="x", seed=seed))
+            made.settled(at + 1)
+        until = time.monotonic() + 20
+        while not _probed(made) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(_probed(made)) == 1 and not any(each["text_counted"] for each in made.get("/api/conversations"))
+
+
+def test_text_is_not_counted() -> None:
+    with rig(probe=True) as made:
+        made.post("/v1/messages", claude(1, last="x"))
+        made.settled(1)
+        assert not _probed(made)
 
 
 def test_the_accounts_agree_with_the_bill() -> None:

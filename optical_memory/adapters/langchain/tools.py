@@ -9,12 +9,11 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...errors import MissingExtra, TurnNotFound
+from ...errors import MissingExtra
 from ...memory.message_list import MessageListMemory
+from ...memory.recall_tool import DESCRIPTION, RECALL, recalled, words_of
 from ...pages.page import Page
-from ...text.labels import label_text, without_openings
 from ...turns.exchanges import starts_exchange
-from ...turns.turn import Turn
 from .messages import Block, turn_of_message
 
 try:
@@ -26,8 +25,7 @@ except ImportError as exc:
 
 __all__ = ["Zoomed", "memory_tools", "with_pictures", "with_words", "zoomed"]
 
-RECALLED = 5  # most turns returned by one search
-RECALL, ZOOM = "recall_memory", "zoom"
+ZOOM = "zoom"
 MARK = "optical_memory_page"  # in the artifact of a result of `zoom`
 PICTURES = "Pictures for the tool results above:"
 
@@ -45,19 +43,10 @@ def memory_tools(memory: Callable[[Mapping[str, Any] | None], MessageListMemory[
     def recall_memory(runtime: ToolRuntime, query: str = "", numbers: list[int] | None = None) -> str:
         messages = runtime.state["messages"]
         looking = memory(runtime.state.get(state_key))
-        if looking is None or not (query or numbers):
-            return "Give `numbers`, such as [12, 13], or a `query` of a few words."
-        if numbers:
-            try:
-                return _said(looking.recall(messages, numbers))
-            except TurnNotFound as exc:
-                return str(exc)
-        turns = looking.turns(messages)
-        now = max((turn.number for turn in turns if starts_exchange(turn)), default=len(turns) + 1)
-        # Search before the question only, since it is its own best match.
-        found = looking.recall(messages[: now - 1], query, 3 * RECALLED)
-        answers = [turn for turn in found if not (turn.role == "tool" and turn.name in (RECALL, ZOOM))]
-        return _said(answers[:RECALLED]) or f"No earlier turn matches {query!r}."
+        if looking is None:
+            return "There are no earlier turns."
+        now = max((turn.number for turn in looking.turns(messages) if starts_exchange(turn)), default=len(messages) + 1)
+        return recalled(looking, messages, query=query, numbers=numbers or (), before=now, tools=(RECALL, ZOOM))
 
     def zoom(runtime: ToolRuntime, page: int) -> tuple[str, dict[str, Any] | None]:
         shown = _pages_shown(runtime.state.get(state_key))
@@ -70,8 +59,7 @@ def memory_tools(memory: Callable[[Mapping[str, Any] | None], MessageListMemory[
         StructuredTool.from_function(
             recall_memory,
             name=RECALL,
-            description="Exact words of earlier turns of this conversation: by their `numbers`, as they stand on the pages (#12), "
-            "or by a `query` of words that they hold.",
+            description=DESCRIPTION,
         ),
         StructuredTool.from_function(
             zoom,
@@ -88,14 +76,6 @@ def _pages_shown(state: Mapping[str, Any] | None) -> dict[int, Zoomed]:
     return {item["index"]: {name: item[name] for name in ("key", "first", "last")} for item in items if item["kind"] == "page"}
 
 
-def _said(turns: Sequence[Turn]) -> str:
-    return "\n\n".join(f"{_speaker(turn)}:\n{without_openings(turn.text) or '[no words]'}" for turn in turns)
-
-
-def _speaker(turn: Turn) -> str:
-    return f"#{turn.number} {turn.role} {label_text(turn.name or '')}".rstrip() + (" (failed)" if turn.reports_failure else "")
-
-
 def zoomed(message: BaseMessage) -> Zoomed | None:
     """Return the page that a result of `zoom` refers to; None for other messages."""
     artifact = message.artifact if isinstance(message, ToolMessage) else None
@@ -110,7 +90,7 @@ def with_words(messages: Sequence[BaseMessage], conversation: Sequence[BaseMessa
 def _with_words(message: BaseMessage, found: Zoomed, conversation: Sequence[BaseMessage]) -> BaseMessage:
     numbers = range(found["first"], min(found["last"], len(conversation)) + 1)
     turns = [turn_of_message(conversation[number - 1]).model_copy(update={"number": number}) for number in numbers]
-    return message.model_copy(update={"content": f"{message.text}\n\n{_said(turns)}"})
+    return message.model_copy(update={"content": f"{message.text}\n\n{words_of(turns)}"})
 
 
 def with_pictures(

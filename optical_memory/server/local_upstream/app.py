@@ -32,6 +32,10 @@ STATUS = {
     "no pages": (400, "invalid_request_error", "this model takes no images"),
 }
 PNG = b"iVBORw0KGgo"
+COUNTED = {  # what `count_tokens` takes
+    *("messages", "model", "system", "tools", "tool_choice", "thinking"),
+    *("cache_control", "context_management", "mcp_servers", "output_config", "speed"),
+}
 
 
 @dataclass(slots=True)
@@ -62,21 +66,27 @@ class Seen:
 class LocalUpstream:
     """Answers all four formats from a script, bills as providers do, and fails when asked to.
 
+    Args:
+        minimum: tokens of the shortest prefix that is cached.
+        picture_price: by how much pictures cost more than the published formula says.
+
     Attributes:
         seen: all requests.
         faults: what happens to the next requests, in order; empty strings for none.
         refuses_pages: whether every request with a picture is answered with 400.
+        counts_tokens: whether it has `count_tokens`; a gateway may not.
         delay: seconds between the pieces of a stream.
         compress: whether answers are compressed if the client takes gzip.
     """
 
-    def __init__(self, *, minimum: int = 1_024) -> None:
+    def __init__(self, *, minimum: int = 1_024, picture_price: float = 1.0) -> None:
         self.seen: list[Seen] = []
         self.faults: deque[str] = deque()
         self.refuses_pages = False
+        self.counts_tokens = True
         self.delay = 0.0
         self.compress = False
-        self.counter = Counter()
+        self.counter = Counter(picture_price)
         self._marked, self._automatic = MarkedCache(minimum), AutomaticCache(minimum)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -100,6 +110,10 @@ class LocalUpstream:
 
     def _response(self, seen: Seen, fault: str) -> Response:
         wire = _wire(seen.path)
+        if seen.method == "POST" and seen.path.endswith("/messages/count_tokens"):
+            if not self.counts_tokens:
+                return self._kept(seen, Response(b"{}", 404, media_type="application/json"))
+            return self._kept(seen, self._counted(seen))
         if wire is None or seen.method != "POST":
             return self._kept(seen, Response(_other(seen), 200, media_type="application/json", headers={"x-local": "yes"}))
         if fault == "no pages" and not seen.pages:
@@ -120,6 +134,15 @@ class LocalUpstream:
             return self._stream(seen, wire, model, answered, bill, fault)
         whole = wire.whole(model, answered, bill)
         return self._kept(seen, self._packed(seen, json.dumps(whole).encode(), "application/json"))
+
+    def _counted(self, seen: Seen) -> Response:
+        """Count a request of Anthropic's, for nothing. A field that only a request for an answer has is refused."""
+        body = seen.json
+        if unknown := sorted(set(body) - COUNTED):
+            error = WIRES["anthropic"].error(400, "invalid_request_error", f"{unknown[0]}: Extra inputs are not permitted")
+            return Response(json.dumps(error), 400, media_type="application/json")
+        tokens = sum(block.tokens for block in self._blocks("anthropic", str(body["model"]), body))
+        return Response(json.dumps({"input_tokens": tokens}), 200, media_type="application/json")
 
     def _signed(self, wire: str, body: Mapping[str, Any], answered: Answered) -> Answered:
         """Think only where the request asks for it."""
@@ -237,8 +260,6 @@ def _wire(path: str) -> WireFormat | None:
 
 
 def _other(seen: Seen) -> str:
-    if seen.path.endswith("/count_tokens"):
-        return json.dumps({"input_tokens": len(seen.body) // 4})
     return json.dumps({"path": seen.path, "query": seen.query, "method": seen.method, "bytes": len(seen.body)})
 
 

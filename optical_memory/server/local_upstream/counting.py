@@ -19,9 +19,14 @@ MARKER = "cache_control"
 
 
 class Counter:
-    """Counts for models; equal text is counted once."""
+    """Counts for models; equal text is counted once.
 
-    def __init__(self) -> None:
+    Args:
+        picture_price: by how much pictures cost more than the published formula says.
+    """
+
+    def __init__(self, picture_price: float = 1.0) -> None:
+        self._picture_price = picture_price
         self._pricing: dict[str, Pricing] = {}
         self._known: dict[tuple[str, str], int] = {}
 
@@ -40,7 +45,8 @@ class Counter:
             pricing = self._priced(model)
             pictures, text = _split(value)
             sizes = [_size(data) for data in pictures]
-            self._known[key] = pricing.count(text) + sum(pricing.profile.picture_tokens(*size) for size in sizes)
+            pictured = sum(pricing.profile.picture_tokens(*size) for size in sizes)
+            self._known[key] = pricing.count(text) + round(pictured * self._picture_price)
         return self._known[key]
 
     def _priced(self, model: str) -> Pricing:

@@ -8,7 +8,7 @@ first sends new pages finds less in the cache; its text would have found all, so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...profiles.profile import CachePrices
 from .usage import Billed
@@ -22,20 +22,31 @@ MOST_CORRECTION = 2.0  # a correction of our estimates stays between the half an
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """By how much our estimate of text and of pages is to be multiplied for a model, and from how many answers that comes."""
+    """By how much our estimate of text and of pages is to be multiplied for a model, and from how many answers that comes.
+
+    Attributes:
+        text, pages: the factors, between the half and the double.
+        text_samples, page_samples: answers behind them.
+        probes: of these, requests that the provider has counted as text too.
+    """
 
     text: float = 1.0
     pages: float = 1.0
     text_samples: int = 0
     page_samples: int = 0
+    probes: int = 0
 
     def with_text(self, ratio: float) -> Correction:
         """The same after one more answer to a request of text alone."""
-        return Correction(_blend(self.text, ratio, self.text_samples), self.pages, self.text_samples + 1, self.page_samples)
+        return replace(self, text=_blend(self.text, ratio, self.text_samples), text_samples=self.text_samples + 1)
 
     def with_pages(self, ratio: float) -> Correction:
         """The same after one more answer to a request with pages."""
-        return Correction(self.text, _blend(self.pages, ratio, self.page_samples), self.text_samples, self.page_samples + 1)
+        return replace(self, pages=_blend(self.pages, ratio, self.page_samples), page_samples=self.page_samples + 1)
+
+    def with_probe(self, text: float, pages: float) -> Correction:
+        """The same after a request with pages that the provider has counted as text too."""
+        return replace(self.with_text(text).with_pages(pages), probes=self.probes + 1)
 
 
 def _blend(known: float, ratio: float, samples: int) -> float:

@@ -14,6 +14,7 @@ from .accounts import Accounts
 from .api import OWN_PATHS, Api
 from .calls import Call, Calls
 from .forwarding import Answer, ClientGone, Receive, Send, Upstreams, cut, overloaded, read_body
+from .recall.rounds import Offer, Rounds
 from .rewriting import Outgoing, Rewriter
 from .routes import Headers, Route, Router, header
 from .usage import AnswerCopy
@@ -88,6 +89,7 @@ class _Exchange:
         self.sent: Outgoing | None = None
         self.copy: AnswerCopy | None = None
         self._body_read = asyncio.Event()
+        self._is_complete = False
 
     async def run(self) -> None:
         """Send the request on and the answer back; stop at once if the client hangs up."""
@@ -95,7 +97,7 @@ class _Exchange:
         watch = asyncio.ensure_future(self._client_gone())
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done() and not self._call.end:
+            if not work.done() and not self._call.end and not self._is_complete:
                 self._call.end = "the client hung up"
         finally:
             for task in (work, watch):
@@ -146,6 +148,9 @@ class _Exchange:
         call.rewritten, call.pages = sent.splice is not None, sent.splice.pages if sent.splice else 0
         call.bytes_sent = len(sent.body) if sent.body is not None else len(body)
         call.own_ms = round((time.perf_counter() - read) * 1000, 3)
+        if sent.offer is not None:  # the answer is read on the way
+            self._headers = [(name, value) for name, value in self._headers if name != b"accept-encoding"]
+            self._headers.append((b"accept-encoding", b"identity"))
         answer = await self._post(body if sent.body is None else sent.body)
         if answer.status not in REFUSED:
             return answer
@@ -161,9 +166,9 @@ class _Exchange:
         await answer.close()
         call = self._call
         call.refused, call.rewritten, call.pages, call.reason = answer.status, False, 0, f"refused: {answer.status}"
-        sent.body = sent.splice = None
         original = await self._post(body)
         self._rewriter.refused(sent, answer.status, also_original=original.status in REFUSED)
+        sent.body = sent.splice = sent.offer = None
         return original
 
     async def _without_reasoning(self, sent: Outgoing, answer: Answer) -> Answer:
@@ -190,6 +195,9 @@ class _Exchange:
             self.copy = AnswerCopy(header(answer.headers, b"content-encoding"), is_stream=is_stream)
             self._rewriter.after(self.sent)
         try:
+            if self.sent is not None and self.sent.offer is not None and self.copy is not None and 200 <= answer.status < 300:
+                await self._relay_rounds(self.sent, self.sent.offer, answer, self.copy)
+                return
             await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
             async for chunk in answer.chunks():
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -202,7 +210,29 @@ class _Exchange:
         finally:
             with suppress(asyncio.CancelledError):
                 await asyncio.shield(answer.close())
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._sent({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _sent(self, message: dict[str, Any]) -> None:
+        """Send a part of the answer; after its end the client may hang up."""
+        self._is_complete = message.get("more_body") is False
+        await self._send(message)
+
+    async def _relay_rounds(self, sent: Outgoing, offer: Offer, answer: Answer, copy: AnswerCopy) -> None:
+        """Send one answer to the client, whatever number of rounds it takes."""
+        rewriter = self._rewriter
+        rounds = Rounds(
+            offer,
+            self._post,
+            lambda call: rewriter.look_up(sent, call),
+            lambda visible, exchange: rewriter.keep(sent, visible, exchange),
+            self._sent,
+        )
+        try:
+            await rounds.relay(answer, copy)
+        finally:
+            self._call.recalls, sent.bills = rounds.recalls, rounds.bills
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(rounds.close())
 
     # -- the request's body --------------------------------------------------------------------------------------------------------
 

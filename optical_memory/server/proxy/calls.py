@@ -26,6 +26,7 @@ class Call:
         refused: the status with which the provider refused the rewritten request, before the original was sent.
         own_ms: milliseconds between the end of the client's request and the start of ours.
         pages: page images sent.
+        recalls: calls of `recall_memory` that were answered on the way.
         saved: text cost minus cost, in tokens of uncached input; None where the answer says nothing about usage.
     """
 
@@ -43,6 +44,7 @@ class Call:
     reason: str = ""
     refused: int = 0
     pages: int = 0
+    recalls: int = 0
     bytes_in: int = 0
     bytes_sent: int = 0
     own_ms: float = 0.0
@@ -73,6 +75,8 @@ class Calls:
         self._count("requests_total", 1, **labels, rewritten=str(call.rewritten).lower(), status=str(call.status))
         if call.reason:
             self._count("as_text_total", 1, wire=call.wire, reason=call.reason.partition(":")[0])
+        if call.recalls:
+            self._count("recalls_total", call.recalls, wire=call.wire, model=call.model)
         if call.refused:
             self._count("refused_total", 1, wire=call.wire, status=str(call.refused))
         for name, amount in (call.usage or {}).items():

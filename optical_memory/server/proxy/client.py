@@ -98,6 +98,8 @@ def _toml(settings: ProxySettings) -> str:
         "renderer": settings.renderer,
         "on": settings.on,
         "keep_days": settings.keep_days,
+        "recall": settings.recall,
+        "probe": settings.probe,
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items() if value is not None]
     for table, values in (("upstreams", settings.upstreams), ("models", settings.models)):

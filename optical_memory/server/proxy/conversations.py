@@ -158,6 +158,7 @@ class Conversations:
             record.state, record.planned, record.floor = origin.record.state, origin.record.planned, origin.record.floor
             record.profile, record.bound, record.beginning = origin.record.profile, origin.record.bound, origin.record.beginning
             record.text_only, record.home = origin.record.text_only, origin.record.home
+            record.recalled, record.recall_off = dict(origin.record.recalled), origin.record.recall_off
         return line
 
 

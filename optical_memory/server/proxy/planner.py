@@ -11,6 +11,7 @@ from typing import Any
 
 from ...context.plan import Plan
 from ...memory.message_list import MessageListMemory
+from ...memory.recall_tool import recalled
 from ...planning.settings import ViewSettings
 from ...planning.triggers import WaterMarks
 from ...profiles.pricing import Pricing
@@ -30,6 +31,7 @@ DRAWING_THREADS = 2
 GROWN = 1.5  # times the mark of a plan of text alone, after which pages may pay
 MANY_COSTS = 100_000  # entries whose cost is remembered
 CHARACTERS_A_TOKEN = 1.5  # fewer than any text has: what is below a mark by this measure is below it
+MOST_RECALLED, MOST_CHARACTERS = 20, 60_000  # turns, and characters of them, in one answer of `recall_memory`
 LOWEST = WaterMarks()
 
 
@@ -118,7 +120,7 @@ class Planner:
         shown = self._memory(profile).context(talk, state, budget=self._room(request, profile))
         if standing is not None and standing.plan == shown.context.plan and standing.fits(request, profile.name):
             return Planned(shown.state, standing, shown.context.plan, "", len(talk), request.floor)
-        splice = splice_of(shown.context, request, profile.name)
+        splice = splice_of(shown.context, request, profile.name, asked=self._settings.recall)
         if splice is not None:
             _write(splice, request, wire)
         return Planned(shown.state, splice, shown.context.plan, self._home(profile, talk), len(talk), request.floor)
@@ -129,11 +131,29 @@ class Planner:
         if record.profile != profile.name or request.floor != record.floor or len(talk) < record.planned:
             return None
         shown = self._memory(profile).context(talk[: record.planned], record.state, budget=self._room(request, profile))
-        splice = splice_of(shown.context, request, profile.name)
+        splice = splice_of(shown.context, request, profile.name, asked=self._settings.recall)
         if splice is None or splice.beginning.hex() != record.beginning or chain(request, splice.covered).hex() != record.beginning:
             return None
         _write(splice, request, wire)
         return splice
+
+    def recalled(self, request: Request, profile: ReaderProfile, splice: Splice, arguments: Mapping[str, Any]) -> str:
+        """Return what `recall_memory` answers. Raises `InvalidTurn`."""
+        query, numbers = arguments.get("query"), arguments.get("numbers")
+        asked = [each for each in numbers if isinstance(each, int)] if isinstance(numbers, list) else []
+        found = recalled(
+            self._memory(profile),
+            request.talk,
+            query=query if isinstance(query, str) else "",
+            numbers=asked[:MOST_RECALLED],
+            before=splice.covered + 1,
+        )
+        cut = len(found) - MOST_CHARACTERS
+        return f"{found[:MOST_CHARACTERS]}\n[{cut:,} more characters; ask for fewer turns]" if cut > 0 else found
+
+    def head_tokens(self, request: Request, profile: ReaderProfile) -> int:
+        """Return what we think stands in front of the conversation: tools and system prompt."""
+        return max(0, self.estimate(request, profile) - self.tokens(request.talk, profile))
 
     def _home(self, profile: ReaderProfile, talk: list[Entry]) -> str:
         return f"pages/{self._memory(profile).turns(talk[:1])[0].id}"

@@ -41,7 +41,7 @@ def edited(text: str, edits: Iterable[Edit]) -> bytes:
     """Return a text after edits that do not overlap, as UTF-8."""
     pieces: list[str | bytes] = []
     at = 0
-    for edit in sorted(edits, key=lambda edit: edit.start):
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
         if edit.start < at:
             raise NotUnderstood("edits overlap")
         pieces += (text[at : edit.start], edit.by)

@@ -28,6 +28,7 @@ class Totals:
         input, write, write_long, read, output: tokens billed by kind, as the provider reported them.
         cost: what the input has cost; `text_cost` what it would have cost as text under the same cache state.
         refused: rewritten requests that the provider refused.
+        recalls: calls of `recall_memory` that the proxy has answered.
         estimated: calls whose answer said nothing about usage.
     """
 
@@ -41,6 +42,7 @@ class Totals:
     cost: float = 0.0
     text_cost: float = 0.0
     refused: int = 0
+    recalls: int = 0
     estimated: int = 0
 
 
@@ -63,7 +65,11 @@ class Record:
         differences: text cost minus cost of its last calls with pages, without those that changed the pages.
         changes: the same of more calls, with those that changed the pages.
         cached: tokens of its last request that the provider may have cached, as text; and when that was.
+        gap: tokens of the text in place of the pages less those of the pages, as the provider counted; None if it did not.
+        gap_of: hash of what these pages replace, as `beginning`.
         home: name of the session in the store that holds its pages.
+        recalled: what the model has recalled and said on the way to answers, by anchor; see `recall.exchanges`.
+        recall_off: whether a request that offered the tool was refused.
         reasons: number of calls by the reason for which they were sent as text.
     """
 
@@ -86,11 +92,15 @@ class Record:
     changes: list[float] = field(default_factory=list)
     cached: int = 0
     cached_at: float = 0.0
+    gap: int | None = None
+    gap_of: str = ""
     home: str = ""
     epoch: int = 1
     created: float = field(default_factory=time.time)
     used: float = field(default_factory=time.time)
     totals: Totals = field(default_factory=Totals)
+    recalled: dict[str, Any] = field(default_factory=dict)
+    recall_off: bool = False
     reasons: dict[str, int] = field(default_factory=dict)
 
     def encoded(self) -> bytes:

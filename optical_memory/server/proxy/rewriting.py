@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ...errors import StoreError
@@ -16,11 +16,16 @@ from .conversations import Conversations, Line
 from .identity import identify, side_call
 from .planner import Planner, may_be_due
 from .raw_json import NotUnderstood, edited
+from .recall.answers.base import RecallCall
+from .recall.exchanges import Exchanges, anchor_of, kept_with
+from .recall.offer import tool_edit
+from .recall.rounds import Offer
 from .records import Record, Records
 from .routes import Headers, Route
 from .settings import ProxySettings
 from .splice import Splice, rewritten
 from .switches import Switches
+from .usage import Billed
 from .wire.request import Request, Wire
 
 __all__ = ["DEARER", "Outgoing", "Rewriter"]
@@ -47,6 +52,9 @@ class Outgoing:
         reason: why the original is sent.
         line: the line of conversation that it continues; None for a side call, and for what is not understood.
         switched: whether its pages are sent for the first time.
+        route, headers: where its client sent it, and with which headers.
+        offer: the tool that it offers; None if it offers none.
+        bills: what each round was billed, if the answer took several.
     """
 
     body: bytes | None = None
@@ -57,6 +65,10 @@ class Outgoing:
     splice: Splice | None = None
     profile: ReaderProfile | None = None
     switched: bool = False
+    route: Route | None = None
+    headers: Headers = field(default_factory=list)
+    offer: Offer | None = None
+    bills: list[Billed | None] = field(default_factory=list)
 
 
 class Rewriter:
@@ -99,7 +111,7 @@ class Rewriter:
             line.record.text_only = ""  # another model: the cause may be gone
         line.record.wire, line.record.model = wire.name, request.model
         profile, reason = self._planner.profile_for(request.model, wire)
-        sent = Outgoing(reason=reason, line=line, request=request, wire=wire, profile=profile)
+        sent = Outgoing(reason=reason, line=line, request=request, wire=wire, profile=profile, route=route, headers=headers)
         if profile is None:
             return sent
         if line.record.returned:
@@ -108,7 +120,7 @@ class Rewriter:
         if sent.reason:
             return sent
         await self._await_pages(sent, profile)
-        return self._spliced(sent, profile)
+        return self._spliced(sent, profile, query)
 
     async def _stored(self, group: str) -> list[Record]:
         try:
@@ -116,7 +128,7 @@ class Rewriter:
         except StoreError:
             return []
 
-    def _spliced(self, sent: Outgoing, profile: ReaderProfile) -> Outgoing:
+    def _spliced(self, sent: Outgoing, profile: ReaderProfile, query: bytes) -> Outgoing:
         """Write the standing pages of the line into the request, if they fit it."""
         line, request, wire = sent.line, sent.request, sent.wire
         assert line is not None and request is not None and wire is not None
@@ -128,12 +140,52 @@ class Rewriter:
         sent.switched = line.record.bound == 0
         bound = line.record.bound or len(request.entries)
         sent.body = rewritten(request, splice, wire, bound=bound)
+        if self._settings.recall:
+            self._offer(sent, splice, bound, query)
         line.record.bound, line.record.returned, sent.splice = bound, 0, splice
         return sent
 
+    def _offer(self, sent: Outgoing, splice: Splice, bound: int, query: bytes) -> None:
+        """Offer the tool, and put back what was recalled on the way to earlier answers."""
+        line, request, wire, without = sent.line, sent.request, sent.wire, sent.body
+        assert line is not None and request is not None and wire is not None and without is not None
+        tool = None if line.record.recall_off else tool_edit(request, wire.name, query)
+        hidden = Exchanges.of(request, wire, line.record.recalled, bound=bound)
+        if tool is None and not hidden.at:
+            return
+        sent.body = rewritten(request, splice, wire, bound=bound, hidden=hidden, tool=tool)
+        if tool is not None:
+            sent.offer = Offer(wire.name, sent.body, without, stored=request.value("store") is not False)
+
+    async def look_up(self, sent: Outgoing, call: RecallCall) -> str:
+        """Return what a call of the tool is answered."""
+        request, profile, splice = sent.request, sent.profile, sent.splice
+        assert request is not None and profile is not None and splice is not None
+        if call.arguments is None:
+            return "The arguments are no JSON object."
+        try:
+            return await asyncio.to_thread(self._planner.recalled, request, profile, splice, call.arguments)
+        except Exception as exc:
+            log.warning("nothing recalled: %s", type(exc).__name__, exc_info=log.isEnabledFor(logging.DEBUG))
+            return "The past cannot be read now. Go on without it."
+
+    def keep(self, sent: Outgoing, visible: list[Any], exchange: dict[str, Any]) -> None:
+        """Keep what the client does not see of an answer, for the requests that follow it."""
+        line, request, wire = sent.line, sent.request, sent.wire
+        assert line is not None and request is not None and wire is not None
+        try:
+            anchor = anchor_of(len(request.entries), wire.said(visible))
+        except NotUnderstood:
+            return
+        line.record.recalled = kept_with(line.record.recalled, anchor, exchange)
+
     def refused(self, sent: Outgoing, status: int, *, also_original: bool) -> None:
         """Send the line as text from now on, unless the provider refused the original too: then the pages were not the cause."""
-        if sent.line is not None and not also_original:
+        if sent.line is None or also_original:
+            return
+        if sent.offer is not None:
+            sent.line.record.recall_off = True  # first without the tool: pages may not have been the cause
+        else:
             sent.line.record.text_only = f"{REFUSED}: the provider answered {status} to a request with pages"
 
     def without_bound_reasoning(self, sent: Outgoing) -> bytes | None:
@@ -246,6 +298,8 @@ class Rewriter:
             old = before.page_tokens * corrected.pages + (after.text_tokens - before.text_tokens) * corrected.text
         talk = request.talk
         tail = self._planner.tokens(talk[after.covered :], profile) * corrected.text
+        if before is None and self._settings.recall:
+            tail += self._planner.head_tokens(request, profile) * corrected.text  # the tool changes the beginning of the request
         new = after.page_tokens * corrected.pages
         if len(request.text) > FULL_CHARACTERS and old - new > WORTH_IT * (old + tail):
             return True  # else the client would soon throw its history away

@@ -29,6 +29,7 @@ from .app import ProxyApp
 from .calls import Calls
 from .forwarding import Upstreams
 from .planner import Planner
+from .probe import Probe
 from .records import Records
 from .rewriting import Rewriter
 from .routes import Router
@@ -61,7 +62,8 @@ class Proxy:
         records, planner, calls = Records(store), Planner(settings, store), Calls()
         corrections: dict[str, Correction] = {}
         rewriter = Rewriter(settings, records, planner, Switches(), corrections)
-        accounts, upstreams = Accounts(records, planner, corrections), Upstreams()
+        upstreams = Upstreams()
+        accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe))
         api = Api(rewriter, records, calls, accounts)
         app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api)
         return cls(app, rewriter, accounts, records, planner, upstreams, store, settings)

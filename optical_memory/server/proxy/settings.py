@@ -21,7 +21,7 @@ UPSTREAMS = {
     "openai": "https://api.openai.com",
     "gemini": "https://generativelanguage.googleapis.com",
 }
-KNOWN = ("host", "port", "store", "budget", "draw_wait", "upstreams", "models", "renderer", "on", "keep_days")
+KNOWN = ("host", "port", "store", "budget", "draw_wait", "upstreams", "models", "renderer", "on", "keep_days", "recall", "probe")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,9 @@ class ProxySettings:
             empty reader stands for the model's own profile.
         renderer: `chromium`, `pillow`, or `auto`.
         on: whether requests are rewritten at the start.
+        recall: whether requests with pages offer the model `recall_memory`, which the proxy answers itself.
+        probe: whether to ask Anthropic's `count_tokens`, which is free, what a request would have had as text: once for each change
+            of pages.
         keep_days: days after which a conversation that was not used is removed from the store.
     """
 
@@ -51,6 +54,8 @@ class ProxySettings:
     renderer: str = "auto"
     on: bool = True
     keep_days: float = 30.0
+    recall: bool = False
+    probe: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:

@@ -13,8 +13,10 @@ from ...context.messages.request_outline import Kept, MissingResult, Note, Pages
 from ...context.plan import PageItem, Plan, TextItem
 from ...context.wording import ASK_BY_NUMBER
 from .raw_json import Edit, NotUnderstood, edited
+from .recall.exchanges import Exchanges
 from .wire.request import Request, Wire
 
+NOTHING_HIDDEN = Exchanges({})
 __all__ = ["Splice", "chain", "rewritten", "splice_of"]
 
 
@@ -88,21 +90,24 @@ def chain(request: Request, covered: int) -> bytes:
     return hashlib.blake2b(b"".join((request.floor.to_bytes(4), *keys)), digest_size=16).digest()
 
 
-def splice_of(context: Context, request: Request, profile: str) -> Splice | None:
+def splice_of(context: Context, request: Request, profile: str, *, asked: bool = False) -> Splice | None:
     """Return the splice of a context of the request's talk; None if it is all text.
+
+    Args:
+        asked: whether the model can ask for turns by number.
 
     Raises `NotUnderstood` if a result that stays would lose its call.
     """
     plan = context.plan
     covered = plan.tail_from - 1
-    parts = tuple(_parts(context, covered))
+    parts = tuple(_parts(context, covered, asked))
     if not any(isinstance(part, Pages) for part in parts):
         return None
     kept = sum(item.tokens for item in plan.items if isinstance(item, TextItem))
     return Splice(covered, chain(request, covered), parts, plan, profile, plan.text_tokens - kept, plan.prefix_tokens - kept)
 
 
-def _parts(context: Context, covered: int) -> Iterator[Pages | int]:
+def _parts(context: Context, covered: int, asked: bool) -> Iterator[Pages | int]:
     for piece in outline(context):
         match piece:
             case Note():
@@ -110,25 +115,32 @@ def _parts(context: Context, covered: int) -> Iterator[Pages | int]:
             case Kept(number) if number <= covered:
                 yield number
             case Pages(pages, framing):
-                yield Pages(pages, framing.removesuffix(ASK_BY_NUMBER).rstrip())  # there is nobody to ask
+                yield Pages(pages, framing if asked else framing.removesuffix(ASK_BY_NUMBER).rstrip())
             case Kept() | MissingResult():  # the tail, and calls that the client itself left open, stay as they came
                 continue
 
 
-def rewritten(request: Request, splice: Splice, wire: Wire, *, bound: int) -> bytes:
+def rewritten(
+    request: Request, splice: Splice, wire: Wire, *, bound: int, hidden: Exchanges = NOTHING_HIDDEN, tool: Edit | None = None
+) -> bytes:
     """Return the body with pages in place of the entries that the splice covers.
 
     Args:
         bound: number of entries when the splice was first sent; the reasoning in them may be bound to another prefix.
+        hidden: exchanges that the client does not know.
+        tool: the edit that adds a tool.
 
     Raises `NotUnderstood`, or `RenderError` if a page was lost.
     """
     tail = _position(request, splice.covered)
     mark, edits = wire.marker(request, tail)
-    messages = _messages(request, splice, wire, mark, tail, bound)
+    replaced = [request.entries[at] for at in hidden.at]
+    edits = [edit for edit in edits if not any(entry.start <= edit.start < entry.end for entry in replaced)]  # with their markers
+    messages = _messages(request, splice, wire, mark, tail, bound, hidden)
     edits.append(Edit(request.entries[request.floor].start, request.entries[tail].start, b"".join(each + b"," for each in messages)))
-    for entry in request.entries[tail:bound]:
-        edits += wire.without_reasoning(request, entry)
+    for at in range(tail, len(request.entries)):
+        edits += _edits(request, wire, at, bound, hidden)
+    edits += [tool] if tool is not None else []
     return edited(request.text, edits)
 
 
@@ -140,7 +152,9 @@ def _position(request: Request, covered: int) -> int:
     return places[covered]
 
 
-def _messages(request: Request, splice: Splice, wire: Wire, mark: Mapping[str, Any] | None, tail: int, bound: int) -> list[bytes]:
+def _messages(
+    request: Request, splice: Splice, wire: Wire, mark: Mapping[str, Any] | None, tail: int, bound: int, hidden: Exchanges
+) -> list[bytes]:
     """Return the messages in place of the covered entries: pages, kept entries, and asides after the pages of their time."""
     places = [at for at in range(request.floor, tail) if request.entries[at].kind == "talk"]
     asides = [at for at in range(request.floor, tail) if request.entries[at].kind == "aside"]
@@ -151,14 +165,20 @@ def _messages(request: Request, splice: Splice, wire: Wire, mark: Mapping[str, A
             messages.append(splice.message(at, wire, mark if at == last else None))
             continue
         place = places[part - 1]
-        messages += [_raw(request, wire, each, bound) for each in asides if each < place]
+        messages += [_raw(request, wire, each, bound, hidden) for each in asides if each < place]
         asides = [each for each in asides if each > place]
-        messages.append(_raw(request, wire, place, bound))
-    return [*messages, *(_raw(request, wire, each, bound) for each in asides)]
+        messages.append(_raw(request, wire, place, bound, hidden))
+    return [*messages, *(_raw(request, wire, each, bound, hidden) for each in asides)]
 
 
-def _raw(request: Request, wire: Wire, at: int, bound: int) -> bytes:
+def _edits(request: Request, wire: Wire, at: int, bound: int, hidden: Exchanges) -> list[Edit]:
+    """Return the edits of an entry that stays: it loses reasoning, or an exchange that its client does not know comes back."""
+    lost = wire.without_reasoning(request, request.entries[at]) if at < bound else []
+    return lost or hidden.edits(request, at)
+
+
+def _raw(request: Request, wire: Wire, at: int, bound: int, hidden: Exchanges) -> bytes:
     entry = request.entries[at]
-    edits = wire.without_reasoning(request, entry) if at < bound else []
+    edits = _edits(request, wire, at, bound, hidden)
     moved = [Edit(edit.start - entry.start, edit.end - entry.start, edit.by) for edit in edits]
     return edited(request.text[entry.start : entry.end], moved)

@@ -39,6 +39,7 @@ def _summed(name: str, records: list[Record]) -> dict[str, Any]:
         "epoch": newest.epoch,
         "reader": newest.profile,
         "text_only": newest.text_only,
+        "text_counted": newest.gap is not None and newest.gap_of == newest.beginning,
         "created": min(record.created for record in records),
         "used": newest.used,
         **sums,

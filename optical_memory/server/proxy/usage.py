@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
-__all__ = ["AnswerCopy", "Billed"]
+from .encodings import UNREADABLE, decoder_of
+
+__all__ = ["AnswerCopy", "Billed", "billed_of"]
 
 MOST_BYTES = 16 * 2**20  # of an answer that are kept for this; of a longer one the usage is not known
 HEAD_BYTES, TAIL_BYTES = 32_768, 262_144  # of a stream
+KINDS = ("input", "write", "write_long", "read", "output")
 MARKS = (b'"usage"', b'"usageMetadata"')
 
 
@@ -26,6 +27,10 @@ class Billed:
     write_long: int = 0
     read: int = 0
     output: int = 0
+
+    def __add__(self, other: Billed) -> Billed:
+        """Two calls together."""
+        return Billed(*(getattr(self, name) + getattr(other, name) for name in KINDS))
 
     @property
     def total(self) -> int:
@@ -67,29 +72,11 @@ class AnswerCopy:
         """Return the usage; None if the answer does not say, or cannot be read."""
         if self._chunks is None:
             return None
+        decode = decoder_of(self._encoding)
         try:
-            plain = _decoded(b"".join((*self._chunks, *self._tail)), self._encoding)
-        except (ValueError, OSError, zlib.error, ImportError, RuntimeError):
+            return _billed(decode(b"".join((*self._chunks, *self._tail)))) if decode is not None else None
+        except UNREADABLE:
             return None
-        return _billed(plain) if plain is not None else None
-
-
-def _decoded(data: bytes, encoding: str) -> bytes | None:
-    """Return the content of an answer, also of one that was cut; None for an encoding that is not known.
-
-    Raises `ImportError` without the package for brotli or zstd.
-    """
-    if encoding in ("", "identity"):
-        return data
-    if encoding in ("gzip", "x-gzip"):
-        return zlib.decompressobj(31).decompress(data)
-    if encoding == "deflate":
-        return zlib.decompressobj(15 if data[:1] == b"\x78" else -15).decompress(data)
-    if encoding == "br":
-        return bytes(import_module("brotli").Decompressor().process(data))
-    if encoding == "zstd":
-        return bytes(import_module("zstandard").ZstdDecompressor().decompressobj().decompress(data))
-    return None
 
 
 def _billed(plain: bytes) -> Billed | None:
@@ -99,9 +86,14 @@ def _billed(plain: bytes) -> Billed | None:
         for usage, name in _usages(value):
             found.update({key: amount for key, amount in usage.items() if amount is not None})
             kind = name
+    return billed_of(found, kind)
+
+
+def billed_of(usage: Mapping[str, Any], wire: str) -> Billed | None:
+    """Return the usage that an answer in a wire format states; None if it states none."""
     try:
-        return _READ[kind](found) if found else None
-    except (TypeError, ValueError):
+        return _READ[wire](usage) if usage else None
+    except (TypeError, ValueError, KeyError):
         return None
 
 

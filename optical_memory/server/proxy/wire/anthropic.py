@@ -41,6 +41,10 @@ class Anthropic:
         marked = "cache_control" in fields or any(_marks(entry) for entry in entries[head:])
         return Request(text, fields, model_of(fields), entries, head, digest(_system(_value(fields, "system"))), held, marked)
 
+    def said(self, values: Sequence[Any]) -> Mapping[str, Any]:
+        """See `Wire.said`."""
+        return _parsed(values)[3]
+
     def pages(self, group: Pages, mark: Mapping[str, Any] | None) -> str:
         """See `Wire.pages`."""
         blocks: list[dict[str, Any]] = [{"type": "text", "text": group.framing}] if group.framing else []

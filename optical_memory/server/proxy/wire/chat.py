@@ -35,6 +35,10 @@ class Chat:
         system = digest([entry.key.hex() for entry in entries[:head] if entry.role in INSTRUCTIONS])
         return Request(text, fields, model_of(fields), entries, head, system)
 
+    def said(self, values: Sequence[Any]) -> Mapping[str, Any]:
+        """See `Wire.said`."""
+        return _parsed(values)[3]
+
     def pages(self, group: Pages, mark: Mapping[str, Any] | None) -> str:
         """See `Wire.pages`."""
         content: list[dict[str, Any]] = [{"type": "text", "text": group.framing}] if group.framing else []

@@ -42,7 +42,12 @@ class Gemini:
         head = head_of(entries)
         system = next((fields[name].value for name in ("systemInstruction", "system_instruction") if name in fields), None)
         held = "cachedContent is set" if any(name in fields for name in ("cachedContent", "cached_content")) else ""
-        return Request(text, fields, named[1], list(_numbered(entries)), head, digest(system), held)
+        streams = named[2] == "streamGenerateContent"
+        return Request(text, fields, named[1], list(_numbered(entries)), head, digest(system), held, streams=streams)
+
+    def said(self, values: Sequence[Any]) -> Mapping[str, Any]:
+        """See `Wire.said`."""
+        return _parsed(values)[3]
 
     def pages(self, group: Pages, mark: Mapping[str, Any] | None) -> str:
         """See `Wire.pages`."""

@@ -51,6 +51,7 @@ class Request:
         entries: all entries, in order.
         head: number of entries at the start that are instructions and stay text: system messages and the first user message.
         system: hash of the system prompt, without what changes from call to call.
+        streams: whether the path, not the body, asks for a stream.
         marked: whether the client marks messages for a cache that needs it; None where the provider caches without markers.
         held: why the provider holds (part of) the history; such a request is not rewritten.
     """
@@ -63,6 +64,7 @@ class Request:
     system: bytes
     held: str = ""
     marked: bool | None = None
+    streams: bool = False
     _floor: int | None = field(default=None, repr=False)
     _talk: list[Entry] | None = field(default=None, repr=False)
 
@@ -95,6 +97,10 @@ class Wire(Protocol):
 
     def parse(self, text: str, path: str) -> Request:
         """Parse a request. Raises `NotUnderstood`."""
+        ...
+
+    def said(self, values: Sequence[Any]) -> Mapping[str, Any]:
+        """Return the message of an entry, as `Entry.message` has it; empty for one that is not drawn. Raises `NotUnderstood`."""
         ...
 
     def pages(self, group: Pages, mark: Mapping[str, Any] | None) -> str:

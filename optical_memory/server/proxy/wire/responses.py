@@ -41,6 +41,10 @@ class Responses:
         held = next((f"{name} is set" for name in ("previous_response_id", "conversation", "prompt") if _is_set(fields, name)), "")
         return Request(text, fields, model_of(fields), entries, head, system, held)
 
+    def said(self, values: Sequence[Any]) -> Mapping[str, Any]:
+        """See `Wire.said`."""
+        return _parsed(values)[3]
+
     def pages(self, group: Pages, mark: Mapping[str, Any] | None) -> str:
         """See `Wire.pages`."""
         content: list[dict[str, Any]] = [{"type": "input_text", "text": group.framing}] if group.framing else []

@@ -77,6 +77,7 @@ def import_(
 
 def context(
     budget: Annotated[int | None, typer.Option(help="Most tokens that the context may cost the reader.", min=1)] = None,
+    question: Annotated[str | None, typer.Option(help="Add the turns that answer it best, as text.")] = None,
     format: Annotated[str, typer.Option(help="text, openai, anthropic, gemini, or json (plan and usage).")] = "text",
     save_pages: Annotated[Path | None, typer.Option(help="Write the pages as PNG files into this folder.", file_okay=False)] = None,
     session: Session = "default",
@@ -93,7 +94,7 @@ def context(
 
     with open_memory(session, store, tenant, renderer=renderer, reader=reader, redact=redact, verify=verify) as memory:
         need_turns(memory, session)
-        built = memory.context(budget=budget)
+        built = memory.context(budget=budget, question=question)
         print(context_as(built, "json" if as_json else format))
         if save_pages:
             save_pictures(save_pages, ((part.page.index, part.tier, part.image()) for part in built.pages))

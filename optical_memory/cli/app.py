@@ -16,6 +16,7 @@ import typer
 from .calibrate import calibrate
 from .cost import cost
 from .evaluation import eval_, eval_exact, eval_identifiers, eval_needs
+from .mcp import mcp
 from .models import app as models_app
 from .options import FAILED, MISUSED, NOT_FOUND, AsJson, Renderer, StoreUrl, print_json, stop
 from .redis import app as redis_app
@@ -109,6 +110,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(switch)
 app.command()(stats)
 app.command()(inspect)
+app.command()(mcp)
 
 
 @app.command()

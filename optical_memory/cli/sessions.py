@@ -12,7 +12,7 @@ import typer
 
 from ..text.excerpts import excerpt
 from .importing import first_line, import_conversations, opened, spooled
-from .options import FAILED, NOT_FOUND, AsJson, Renderer, Session, StoreUrl, Tenant, given, print_json, stop
+from .options import FAILED, NOT_FOUND, AsJson, Reader, Redact, Renderer, Session, StoreUrl, Tenant, given, print_json, stop
 from .transfer import is_export, restore
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["append", "context", "erase", "import_", "need_turns", "open_memory", "pages", "recall", "sessions", "show"]
 
-Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
-Redact = Annotated[bool, typer.Option("--redact/--no-redact", envvar="OPTICAL_MEMORY_REDACT", help="Mask secrets, in the log too.")]
 Verify = Annotated[str | None, typer.Option(envvar="OPTICAL_MEMORY_VERIFY", help="ocr or density: show no page that cannot be read.")]
 
 

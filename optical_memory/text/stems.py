@@ -33,9 +33,6 @@ def beginning(stem: str) -> str:
 @cache
 def _stemmer(language: str) -> Callable[[str], str]:
     # The class itself: the package's own function would take PyStemmer where that is installed, whose release may differ.
-    try:
-        module = import_module(f"snowballstemmer.{language}_stemmer")
-    except ModuleNotFoundError:  # installed without its dependencies: words are found as they are
-        return str
+    module = import_module(f"snowballstemmer.{language}_stemmer")
     found: Callable[[str], str] = getattr(module, f"{language.capitalize()}Stemmer")().stemWord
     return found

@@ -35,11 +35,12 @@ from ._console import open_console
 ENGINES: dict[str, Callable[[], OcrReader | RapidOcrReader]] = {"tesseract": OcrReader, "rapidocr": RapidOcrReader}
 NAMES = ("aged", "aged + shaped", "best use", "best use + shaped")
 BUDGETS = (1_000, 2_000, 4_000)
+READER = "deepseek-ocr"  # by whose counting conversations are cut
 
 
 def cut(talk: Conversation, tokens: int) -> Conversation:
     """The first turns of a conversation, and the questions that they answer."""
-    with OpticalMemory(store="memory://", renderer="pillow", reader="deepseek-ocr") as memory:
+    with OpticalMemory(store="memory://", renderer="pillow", reader=READER) as memory:
         memory.extend(talk.messages)
         cost, spent, kept = cost_of(memory), 0, 0
         for turn in memory.turns():

@@ -34,6 +34,7 @@ from .records import Records
 from .rewriting import Rewriter
 from .routes import Router
 from .switches import Switches
+from .turn_log import ProxyLog
 
 __all__ = ["Proxy", "bound", "serve"]
 
@@ -63,7 +64,8 @@ class Proxy:
         corrections: dict[str, Correction] = {}
         rewriter = Rewriter(settings, records, planner, Switches(), corrections)
         upstreams = Upstreams()
-        accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe))
+        turns = ProxyLog(store) if settings.keep_turns else None
+        accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe), turns)
         api = Api(rewriter, records, calls, accounts)
         app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api)
         return cls(app, rewriter, accounts, records, planner, upstreams, store, settings)

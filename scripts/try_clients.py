@@ -1,8 +1,8 @@
 """Real coding agents in front of the local provider, with and without the proxy: what they print has to be the same.
 
-`python scripts/try_clients.py [--folder FOLDER] [--rounds N] [--faults] [client ...]` installs the clients into the folder from npm and PyPI, then
-runs itself again without any network but loopback (`unshare`, as root). Each client plays a tool loop of N rounds with 23 kB of output each; with
-`--faults` the provider answers some calls with 529, a cut stream, 400 to pages, and 413 to pages. Set-ups are those of November 2026.
+`python scripts/try_clients.py [--folder FOLDER] [--rounds N] [--faults] [client ...]` installs the clients into the folder, from npm and
+PyPI, then runs itself again without any network but loopback (`unshare`, as root). Each client plays a tool loop of N rounds with 23 kB
+of output each. With `--faults` the provider answers some calls with 529, a cut stream, and 400 to pages. Set-ups: November 2026.
 """
 
 from __future__ import annotations
@@ -71,14 +71,16 @@ CLIENTS = {
     ),
     "codex": Client(
         "@openai/codex@0.171.0",
-        ("codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "-m", "gpt-5.4")
-        + ("-c", "model_provider=local", "-c", CODEX, "{prompt}"),
+        (
+            *("codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
+            *("-m", "gpt-5.4", "-c", "model_provider=local", "-c", CODEX, "{prompt}"),
+        ),
         {"OPENAI_API_KEY": "k"},
     ),
     "gemini": Client(
         "@google/gemini-cli@0.61.0",
         ("gemini", "--yolo", "-p", "{prompt}"),
-        {"GEMINI_API_KEY": "k", "GOOGLE_GEMINI_BASE_URL": "{url}", "GEMINI_SANDBOX": "false"},
+        {"GEMINI_API_KEY": "k", "GOOGLE_GEMINI_BASE_URL": "{url}", "GEMINI_SANDBOX": "false", "GEMINI_CLI_TRUST_WORKSPACE": "true"},
         {
             ".gemini/settings.json": _json(
                 {"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": False}}
@@ -151,7 +153,7 @@ def run(client: Client, folder: Path, address: str, prompt: str) -> tuple[int, s
         done = subprocess.run(
             command, env=given, cwd=Path(home) / "work", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS
         )
-        return done.returncode, done.stdout
+        return done.returncode, done.stdout or done.stderr
 
 
 def plain(printed: str) -> str:
@@ -180,12 +182,12 @@ def compare(name: str, folder: Path, rounds: int, *, faults: bool) -> bool:
             pages = sum(bool(seen.pages) for seen in calls)
             told = httpx.get(f"{address}/api/requests?limit=1000").json() if through_proxy else []
             reasons = sorted({call["reason"] for call in told})
-            found.append((code, plain(printed)))
+            found.append((code if calls else "no calls", plain(printed)))
             way = "proxy" if through_proxy else "direct"
             size = max((len(seen.body) for seen in upstream.seen), default=0)
             print(f"{name:9} {way:6} exit {code} calls {len(calls)} with pages {pages} largest {size:,} B", end=" ")
             print(f"{time.monotonic() - began:.0f} s", *(f"[{reason}]" for reason in reasons if reason), flush=True)
-    same = found[0] == found[1]
+    same = found[0] == found[1] and found[0][0] != "no calls"
     print(f"{name:9} {'SAME' if same else 'DIFFERENT'}", flush=True)
     if not same:
         for code, printed in found:

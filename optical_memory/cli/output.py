@@ -161,7 +161,7 @@ def page_as_text(page: Page, turns: Sequence[Turn]) -> str:
 
 
 def demo_closing(demo: Demo) -> None:
-    """Print the demo's recalls, shortened, and the command that lists its pages."""
+    """Print the demo's recalls, shortened, and the commands that look at its session."""
     for recalled in demo.report.recalls:
         print(recalled.question)
         for number, speaker, text in recalled.turns:
@@ -169,6 +169,7 @@ def demo_closing(demo: Demo) -> None:
     print(f"\n{demo.usage}")
     print(f"\nThe report: {demo.path} (open it in a browser). It took {demo.seconds:.1f} s.")
     renderer = "" if demo.renderer == "auto" else f" --renderer {demo.renderer}"
+    print(f"Look at it in a browser: optical-memory inspect --store {demo.store}")
     print(f"Look around: optical-memory pages --session demo --store {demo.store}{renderer}")
 
 

@@ -21,13 +21,14 @@ from ..planning.sizes import blocks
 from ..planning.triggers import LONG_EXCHANGE, replan_reason
 from ..profiles.pricing import Pricing
 from ..renderers.unavailable import Unavailable, open_or_stand_in
-from ..stores.base import Readable, SessionId
+from ..stores.base import Readable, SessionId, Store
 from ..stores.claims import claimed, claims_of
 from ..stores.intact import intact
 from ..text.excerpts import excerpt
 from ..turns.turn import Turn
 from ..verification.base import Verification
 from .composer import Composer
+from .plan_history import keep_plan
 
 __all__ = ["ContextBuilder"]
 
@@ -191,6 +192,8 @@ class ContextBuilder:
             self._store.put(self._session, {self.plan_name: data})
         self._plan_data, self._plan_read = data, (data, plan)
         self.replans += 1
+        if isinstance(self._store, Store):  # a list of messages is kept by its caller, and its plans with it
+            keep_plan(self._store, self._session, self.settings.profile.name, plan)
         return True
 
     # -- pages ---------------------------------------------------------------------------------------------------------------------

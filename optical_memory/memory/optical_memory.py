@@ -25,6 +25,7 @@ from ..verification.base import Verification
 from ..worker_threads import in_thread
 from .context_builder import ContextBuilder
 from .erasure import Erasure, ErasureProof, ErasureReport
+from .question import NEWEST, context_for, newest_question
 from .recall import Period, Recall
 from .recall_everywhere import Recalled, recall_everywhere
 
@@ -152,23 +153,34 @@ class OpticalMemory:
 
     # -- contexts ------------------------------------------------------------------------------------------------------------------
 
-    def context(self, budget: int | None = None) -> Context:
+    def context(self, budget: int | None = None, *, question: str | bool | None = None) -> Context:
         """Return pages of the past and recent turns as text, oldest first, in at most `budget` of the reader's tokens.
+
+        Args:
+            question: what the model is to answer; True for what the user said last. The turns that `recall` finds for it are added as
+                text, word for word, before the newest exchange. A quarter of the budget, 400 tokens at most, is kept for them; they
+                take up to 1,000 of what is left.
 
         Raises `BudgetTooSmall` if the turns that must stay text exceed the budget, `StoreUnavailable`.
         """
-        return self._builder.context(budget)
+        asked = newest_question(self.turns(len(self) - NEWEST)) if question is True else question
+        if asked is None or asked is False:
+            return self._builder.context(budget)
+        return context_for(asked, budget, self._builder.context, self.recall, self._builder.pricing, self._builder.settings.redactor)
 
-    def messages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
+    def messages(
+        self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any
+    ) -> list[dict[str, Any]]:
         """Return the context as messages for a provider's client.
 
         Args:
+            question: see `context`.
             dialect: `openai` (chat completions), `anthropic` or `gemini`.
             options: passed on to `messages.to_openai` (`detail`), `to_anthropic` (`cache`).
 
         Raises what `context` raises; `UnknownName` for another dialect; `RenderError` if a page image was lost and cannot be redrawn.
         """
-        return to_format(self.context(budget), dialect, **options)
+        return to_format(self.context(budget, question=question), dialect, **options)
 
     def pages(self, *, draw: bool = False) -> list[Page]:
         """Return all sealed pages, oldest first, also those outside the context. Raises `RenderError` without the renderer's browser.
@@ -309,11 +321,13 @@ class OpticalMemory:
     async def aturns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
         return await in_thread(self.turns, start, stop)
 
-    async def acontext(self, budget: int | None = None) -> Context:
-        return await in_thread(self.context, budget)
+    async def acontext(self, budget: int | None = None, *, question: str | bool | None = None) -> Context:
+        return await in_thread(self.context, budget, question=question)
 
-    async def amessages(self, budget: int | None = None, *, dialect: str = "openai", **options: Any) -> list[dict[str, Any]]:
-        return await in_thread(self.messages, budget, dialect=dialect, **options)
+    async def amessages(
+        self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any
+    ) -> list[dict[str, Any]]:
+        return await in_thread(self.messages, budget, question=question, dialect=dialect, **options)
 
     async def apages(self, *, draw: bool = False) -> list[Page]:
         return await in_thread(self.pages, draw=draw)

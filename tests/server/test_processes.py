@@ -19,7 +19,7 @@ import pytest
 
 from optical_memory.server.local_upstream.app import LocalUpstream
 from optical_memory.server.local_upstream.serving import Serving
-from tests.server.rig import claude
+from tests.server.rig import PLAIN, claude
 from tests.stores.redis_servers import redis_server
 
 COMMAND = [sys.executable, "-m", "optical_memory"]
@@ -47,12 +47,12 @@ def serving(store: Path | str, address: str, *options: str) -> Iterator[tuple[su
 
 
 def _post(address: str, body: Any) -> httpx.Response:
-    return httpx.post(address + "/v1/messages", json=body, headers={"x-api-key": "a-secret-key"}, timeout=60)
+    return httpx.post(address + "/v1/messages", json=body, headers={"x-api-key": "a-secret-key"}, timeout=60, verify=PLAIN)
 
 
 def _settled(address: str, calls: int) -> list[Any]:
     until = time.monotonic() + 20
-    while len(found := httpx.get(address + "/api/requests").json()) < calls and time.monotonic() < until:
+    while len(found := httpx.get(address + "/api/requests", verify=PLAIN).json()) < calls and time.monotonic() < until:
         time.sleep(0.05)
     return list(found)
 
@@ -112,12 +112,12 @@ def test_the_switch_by_signal_and_by_command(tmp_path: Path, upstream: tuple[Loc
             if turn < 2:
                 process.send_signal(signal.SIGUSR1)
                 until = time.monotonic() + 10
-                while httpx.get(address + "/api/switch").json()["on"] is pages[-1] and time.monotonic() < until:
+                while httpx.get(address + "/api/switch", verify=PLAIN).json()["on"] is pages[-1] and time.monotonic() < until:
                     time.sleep(0.05)
             elif turn == 2:
                 subprocess.run([*COMMAND, "switch", "off", "--model", "claude-opus-4-8", "--url", address], check=True, capture_output=True)
         assert pages == [True, False, True, False]
-        assert httpx.get(address + "/api/switch").json()["models"] == {"claude-opus-4-8": False}
+        assert httpx.get(address + "/api/switch", verify=PLAIN).json()["models"] == {"claude-opus-4-8": False}
 
 
 CLIENT = """

@@ -19,7 +19,7 @@ from ...errors import MissingExtra
 from ...worker_threads import in_thread
 from ..conversation_states import Conversations
 from ..settings import AdapterSettings
-from .messages import Dialect, dialect_of, key_of, render, turn_of_message
+from .messages import Dialect, dialect_of, key_of, render, sendable_to, turn_of_message
 from .model_facts import ModelFacts
 
 try:
@@ -112,7 +112,7 @@ def _shown(
     shown = conversations.show(
         messages,
         facts.name,
-        lambda pieces: render(pieces, messages, dialect, detail=detail),
+        lambda pieces: sendable_to(render(pieces, messages, dialect, detail=detail), facts.provider),
         name=conversation,
         takes_images=facts.sees,
     )

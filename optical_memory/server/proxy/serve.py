@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ...errors import MissingExtra, StoreError
 from ...stores.base import Store, open_store
+from ..listening import Server, address_of, bound
 from .settings import ProxySettings
 
 try:
@@ -22,6 +23,9 @@ try:
 except ImportError as exc:
     raise MissingExtra("the proxy", "server") from exc
 
+from ..inspector.access import Access
+from ..inspector.app import Inspector
+from ..inspector.proxy_window import ProxyWindow
 from .accounting import Correction
 from .accounts import Accounts
 from .api import SWITCHES, Api
@@ -67,7 +71,9 @@ class Proxy:
         turns = ProxyLog(store) if settings.keep_turns else None
         accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe), turns)
         api = Api(rewriter, records, calls, accounts)
-        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api)
+        window = ProxyWindow(store, live=rewriter.conversations.records, calls=calls, switches=rewriter.switches)
+        inspector = Inspector(store, Access(), window)
+        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api, inspector)
         return cls(app, rewriter, accounts, records, planner, upstreams, store, settings)
 
     def load(self) -> None:
@@ -97,32 +103,6 @@ class Proxy:
         self.store.close()
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn's, which says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-
-def bound(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises `OSError`, which names the address."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it only where the protocol is named, as above
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as exc:
-        listener.close()
-        raise OSError(exc.errno, f"cannot listen on {host}:{port}: {exc.strerror}") from exc
-    return listener
-
-
 def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
     """Serve until the process is asked to end.
 
@@ -132,8 +112,7 @@ def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
     proxy = Proxy.of(settings)
     proxy.load()
     listener = bound(settings.host, settings.port)
-    port = listener.getsockname()[1]
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = address_of(listener, settings.host)
     config = uvicorn.Config(
         proxy.app,
         log_config=None,
@@ -147,7 +126,7 @@ def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = _Server(config, lambda: ready(f"http://{host}:{port}"))
+    server = Server(config, lambda: ready(address))
     asyncio.run(_serving(server, proxy, listener))
 
 

@@ -32,6 +32,7 @@ from optical_memory.errors import StoreUnavailable
 from optical_memory.planning.triggers import WaterMarks
 from optical_memory.stores.in_memory import MemoryStore
 from tests.adapters.wire import Call, Wire
+from tests.sampling import mostly_slow
 from tests.support import RuledRenderer
 
 STATE = "_optical_memory"
@@ -331,9 +332,12 @@ def test_prompt_caching_stands_after() -> None:
 # -- dialects on the wire ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("responses", [False, True])
-@pytest.mark.parametrize("way", ["sync", "async"])
-def test_openai_is_sent_pictures_with_their_detail_and_a_prefix_that_stays(responses: bool, way: str) -> None:
+WAYS = ["chat, sync", "chat, async", "responses, sync", "responses, async"]
+
+
+@pytest.mark.parametrize("way", mostly_slow(WAYS, quick=["chat, sync", "responses, async"]))
+def test_openai_is_sent_pictures_with_their_detail_and_a_prefix_that_stays(way: str) -> None:
+    responses, asynchronous = way.startswith("responses"), way.endswith(" async")
     openai = pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
     with Wire([*["a long answer about flights " * 12] * 9, [Call("look", {"at": 1}), Call("look", {"at": 2})]]) as wire:
         model = openai.ChatOpenAI(model="gpt-4o", base_url=wire.openai_url, api_key="none", use_responses_api=responses, max_retries=0)
@@ -344,7 +348,7 @@ def test_openai_is_sent_pictures_with_their_detail_and_a_prefix_that_stays(respo
                 await one.ainvoke(human(f"question {n} about QX-77{n:03} " * 20), thread())
             await model.root_async_client.close()
 
-        asyncio.run(achat()) if way == "async" else [
+        asyncio.run(achat()) if asynchronous else [
             one.invoke(human(f"question {n} about QX-77{n:03} " * 20), thread()) for n in range(1, 31)
         ]
     bodies = [request.body["input" if responses else "messages"] for request in wire.requests]

@@ -168,7 +168,10 @@ def test_one_cache_key_for_many_conversations_keeps_them_apart(here: Rig) -> Non
 
 def test_two_proxies_on_one_store_send_the_same(here: Rig) -> None:
     base = dict.fromkeys(("anthropic", "openai", "gemini"), here.direct)
-    both = [Proxy.of(ProxySettings(store="memory://two-proxies", renderer="pillow", draw_wait=60.0, upstreams=base)) for _ in range(2)]
+    both = [
+        Proxy.of(ProxySettings(store="memory://two-proxies", renderer="pillow", draw_wait=60.0, upstreams=base, probe=False))
+        for _ in range(2)
+    ]
     body, sent, calls = claude(16, last="x"), [], []
     with Serving(both[0].app, close=both[0].close) as one, Serving(both[1].app, close=both[1].close) as two:
         for turn in range(4):

@@ -36,7 +36,7 @@ def upstream() -> Iterator[tuple[LocalUpstream, str]]:
 def serving(store: Path | str, address: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     names = [option for name in ("anthropic", "openai", "gemini") for option in ("--upstream", f"{name}={address}")]
     url = store if isinstance(store, str) else f"sqlite:///{store}"
-    arguments = [*COMMAND, "serve", "--port", "0", "--store", url, "--renderer", "pillow", *names, *options]
+    arguments = [*COMMAND, "serve", "--port", "0", "--store", url, "--renderer", "pillow", "--no-probe", *names, *options]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -86,7 +86,7 @@ def test_a_killed_proxy_goes_on_with_the_same_pages(tmp_path: Path, upstream: tu
 def test_a_conversation_moves_between_proxies_on_one_redis_and_outlives_one(tmp_path: Path, upstream: tuple[LocalUpstream, str]) -> None:
     app, provider = upstream
     body, sent = claude(16, last="x"), []
-    wait = ("--draw-wait", "60", "--no-probe")
+    wait = ("--draw-wait", "60")
     with redis_server(tmp_path) as redis, serving(redis.url(), provider, *wait) as one, serving(redis.url(), provider, *wait) as two:
         for turn in range(6):
             process, address = (one, two)[turn % 2 if turn < 4 else 1]

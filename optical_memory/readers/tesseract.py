@@ -34,10 +34,8 @@ from .prompts import picture_of
 __all__ = ["OcrReader", "OcrWord", "has_language"]
 
 LETTER = 34.0  # px; the font size that a picture is enlarged to before it is read
-LARGE, LARGE_LETTER = (
-    16.0,
-    20.0,
-)  # px; letters above it, of pages that were enlarged before, are brought to this size: else points become colons
+# Letters that measure more than the first are brought to the second: else points of an enlarged page become colons.
+LARGE, LARGE_LETTER = 15.2, 20.0  # px
 LEAST_FACTOR, MOST_FACTOR = 0.5, 8.0
 MOST_PIXELS = 60_000_000  # of an enlarged picture
 TIMEOUT = 120.0  # s for one column

@@ -38,6 +38,7 @@ from .records import Records
 from .rewriting import Rewriter
 from .routes import Router
 from .switches import Switches
+from .turn_log import ProxyLog
 
 __all__ = ["Proxy", "bound", "serve"]
 
@@ -67,7 +68,8 @@ class Proxy:
         corrections: dict[str, Correction] = {}
         rewriter = Rewriter(settings, records, planner, Switches(), corrections)
         upstreams = Upstreams()
-        accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe))
+        turns = ProxyLog(store) if settings.keep_turns else None
+        accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe), turns)
         api = Api(rewriter, records, calls, accounts)
         window = ProxyWindow(store, live=rewriter.conversations.records, calls=calls, switches=rewriter.switches)
         inspector = Inspector(store, Access(), window)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ...errors import MissingExtra, StoreError
 from ...stores.base import Store, open_store
 from ..listening import Server, address_of, bound
+from ..mcp.mounting import with_mcp
 from .settings import ProxySettings
 
 try:
@@ -114,7 +115,7 @@ def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
     listener = bound(settings.host, settings.port)
     address = address_of(listener, settings.host)
     config = uvicorn.Config(
-        proxy.app,
+        with_mcp(proxy.store, proxy.app, Access().refusal),
         log_config=None,
         log_level="critical",  # a cut answer is no fault of the application; calls are logged by the proxy itself
         access_log=False,

@@ -67,8 +67,9 @@ class Accounts:
             if billed is not None and ok and sent.profile is not None and record.totals.calls % EVERY in (1, 2):
                 await asyncio.to_thread(self._compare, sent, sent.profile, billed)
             if self._turns is not None and sent.request is not None and ok:
-                known, record.logged = min(record.logged, len(sent.request.entries)), len(sent.request.entries)
-                await asyncio.to_thread(self._turns.add, record.conversation, sent.request.entries, known)
+                entries = sent.request.entries
+                await asyncio.to_thread(self._turns.add, record.conversation, entries, min(record.logged, len(entries)))
+                record.logged = len(entries)
             self._dirty[record.id] = record
             await self.write()
         except Exception as exc:

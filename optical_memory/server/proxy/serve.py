@@ -33,6 +33,7 @@ from .probe import Probe
 from .records import Records
 from .rewriting import Rewriter
 from .routes import Router
+from .spans import Spans
 from .switches import Switches
 from .turn_log import ProxyLog
 
@@ -55,6 +56,7 @@ class Proxy:
     upstreams: Upstreams
     store: Store
     settings: ProxySettings
+    spans: Spans | None = None
 
     @classmethod
     def of(cls, settings: ProxySettings) -> Proxy:
@@ -67,8 +69,9 @@ class Proxy:
         turns = ProxyLog(store) if settings.keep_turns else None
         accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe), turns)
         api = Api(rewriter, records, calls, accounts)
-        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api)
-        return cls(app, rewriter, accounts, records, planner, upstreams, store, settings)
+        spans = Spans() if settings.otel else None
+        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api, spans)
+        return cls(app, rewriter, accounts, records, planner, upstreams, store, settings, spans)
 
     def load(self) -> None:
         """Read what is stored about the proxy itself, and remove conversations not used for long. A store that fails is logged."""
@@ -94,6 +97,8 @@ class Proxy:
         with contextlib.suppress(StoreError):
             await self.accounts.write()
         await self.upstreams.close()
+        if self.spans is not None:
+            await asyncio.to_thread(self.spans.close)
         self.store.close()
 
 

@@ -19,7 +19,7 @@ test: .venv/ready-test                  ## the tests, with a real browser and a 
 
 test-all: .venv/ready-test              ## all tests, with endurance and more examples: 15 minutes
 	@echo 'About 15 minutes on two cores.'
-	EXAMPLES=$${EXAMPLES:-40} TESTS_COMMANDS=started $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	EXAMPLES=$${EXAMPLES:-20} TESTS_COMMANDS=started $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-oldest: .venv-oldest/ready         ## the tests of the adapters with the oldest supported frameworks
 	.venv-oldest/bin/python -m pytest $(PARALLEL) -m 'not endurance' tests/adapters tests/test_examples.py $(PYTEST_ARGS)
@@ -40,6 +40,7 @@ bench: .venv/ready-test                 ## every benchmark, as tables
 docs: .venv/ready-demo                  ## put the demo's table and picture into the README, and the profiles into docs/readers.md
 	$(BIN)/python scripts/update_readme.py
 	$(BIN)/python scripts/update_readers.py
+	$(BIN)/python scripts/update_inspector.py
 
 clean:                                  ## remove what the targets made
 	rm -rf .venv .venv-oldest build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -13,6 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import HealthCheck, settings
 
+from tests.sampling import examples
+
 READINGS = "TESTS_READINGS"  # the folder of what Tesseract read in this run, the same for all processes of it
 IS_FIRST = READINGS not in os.environ
 if IS_FIRST and (tesseract := shutil.which("tesseract")):
@@ -32,7 +34,8 @@ PROFILES = {
     "0": "fixed",  # the same in every run, so that a change is judged by itself
     "1": "new",  # new examples on a machine that keeps nothing: what is printed of a failure is enough to see it again
 }
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # how fast a machine is decides no test
+# How fast a machine is decides no test.
+UNTIMED = settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 settings.register_profile("developer", UNTIMED)
 settings.register_profile("fixed", UNTIMED, derandomize=True, database=None)

@@ -98,7 +98,7 @@ if ! [ -x $venv/bin/python ] || ! new_enough $venv/bin/python; then
 fi
 
 case $purpose in
-  demo) extras=chromium ;;
+  demo) extras=chromium,server ;;
   test) extras=dev,newest ;;
   oldest) extras=dev constraints+=(--constraint scripts/oldest.txt) ;;
   *) say "unknown purpose '$purpose': demo, test or oldest"; exit 2 ;;

@@ -15,11 +15,13 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 FILES = ("stdin", "stdout", "stderr")
+OFTEN_USED = ("stores.redis", "stores.sqlite", "renderers.auto", "renderers.pillow.renderer")
 OF_THE_START = ("PYTHON", "LANG", "LC_")  # variables that are looked at once, when a process starts
 
 
@@ -103,6 +105,9 @@ def _import_all() -> None:
     from optical_memory.text.token_count import open_counter
 
     assert optical_memory.OpticalMemory, "is imported when it is first asked for"
+    for name in OFTEN_USED:
+        with contextlib.suppress(ImportError):  # an extra that is not installed
+            import_module(f"optical_memory.{name}")
     open_counter().count("loads the tables of a tokenizer")
 
 

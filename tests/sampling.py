@@ -1,11 +1,14 @@
-"""Which parameters of a test belong to `make test`, and which to `make test-all` only."""
+"""How much of a test belongs to `make test`, and how much to `make test-all` only: parameters, and examples of property tests."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
 from typing import Any
 
 import pytest
+
+EXAMPLES = int(os.environ.get("EXAMPLES", "5"))  # of whole memories in a property test; `make test-all` draws 20, and a release more still
 
 
 def mostly_slow(values: Iterable[Any], *, quick: Collection[Any]) -> list[Any]:
@@ -17,3 +20,8 @@ def mostly_slow(values: Iterable[Any], *, quick: Collection[Any]) -> list[Any]:
     if unknown := [value for value in quick if value not in values]:
         raise ValueError(f"not among the parameters: {unknown!r}")
     return [value if value in quick else pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
+def examples(most: int) -> int:
+    """Return how many examples a property test draws: `most` in `make test-all`, a quarter in `make test`, as EXAMPLES says elsewhere."""
+    return max(3, most * EXAMPLES // 20)

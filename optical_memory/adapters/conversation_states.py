@@ -73,7 +73,7 @@ class Conversations(Generic[T]):
             places.insert(0, (name,))
         known = self._find(places)
         try:
-            shown = memory.context(keyed, known, budget=self._settings.budget)
+            shown = memory.context(keyed, known, budget=self._settings.budget, question=self._settings.recall_for_question)
             self._keep([places[-1], *places[: name is not None]], known if shown.state == known else shown.state)
             return render(outline(shown.context))
         except (InvalidTurn, TypeError, RenderError) as exc:

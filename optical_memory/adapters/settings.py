@@ -28,6 +28,7 @@ class AdapterSettings:
     Args:
         reader: the model that reads the pages, by profile name, or a profile. None goes by the model name of each call.
         budget: most tokens of a request, without tools and system prompt; None for no limit but forgetting.
+        recall_for_question: add the turns that `recall` finds for what the user said last, as text within the budget.
         cache: a store for pages by content, or its URL; `memory://` keeps them in this process.
         view: as for `OpticalMemory`; see `planning.settings.ViewOptions`. `redact` masks pages and sidecars, not recent messages.
 
@@ -40,9 +41,11 @@ class AdapterSettings:
         reader: str | ReaderProfile | None = None,
         budget: int | None = None,
         cache: str | DerivedCache = "memory://",
+        recall_for_question: bool = False,
         **view: Unpack[ViewOptions],
     ) -> None:
         self.reader, self.budget, self.cache = reader, budget, cache
+        self.recall_for_question = recall_for_question
         self._view = view
         self.for_reader(profile_of(reader or CHECKED_WITH))
 

@@ -16,11 +16,13 @@ import typer
 from .calibrate import calibrate
 from .cost import cost
 from .evaluation import eval_, eval_exact, eval_identifiers, eval_needs
+from .hook import hook
+from .mcp import mcp
 from .models import app as models_app
 from .options import FAILED, MISUSED, NOT_FOUND, AsJson, Renderer, StoreUrl, print_json, stop
 from .redis import app as redis_app
 from .report import report
-from .server import run, serve, stats, switch
+from .server import inspect, run, serve, stats, switch
 from .sessions import append, context, erase, import_, pages, recall, sessions, show
 from .transfer import copy, export
 
@@ -108,6 +110,9 @@ app.command()(serve)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 app.command()(switch)
 app.command()(stats)
+app.command()(inspect)
+app.command()(mcp)
+app.command()(hook)
 
 
 @app.command()

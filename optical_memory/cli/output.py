@@ -62,10 +62,11 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         total: steps in all; None if they are not known.
     """
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal or total == 0) as bar:
+    columns = (*Progress.get_default_columns(),) if total is not None else ("{task.description}", MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or total == 0) as bar:
         task = bar.add_task(label, total=total)
         yield lambda steps: bar.advance(task, steps)
 
@@ -161,7 +162,7 @@ def page_as_text(page: Page, turns: Sequence[Turn]) -> str:
 
 
 def demo_closing(demo: Demo) -> None:
-    """Print the demo's recalls, shortened, and the command that lists its pages."""
+    """Print the demo's recalls, shortened, and the commands that look at its session."""
     for recalled in demo.report.recalls:
         print(recalled.question)
         for number, speaker, text in recalled.turns:
@@ -169,6 +170,7 @@ def demo_closing(demo: Demo) -> None:
     print(f"\n{demo.usage}")
     print(f"\nThe report: {demo.path} (open it in a browser). It took {demo.seconds:.1f} s.")
     renderer = "" if demo.renderer == "auto" else f" --renderer {demo.renderer}"
+    print(f"Look at it in a browser: optical-memory inspect --store {demo.store}")
     print(f"Look around: optical-memory pages --session demo --store {demo.store}{renderer}")
 
 

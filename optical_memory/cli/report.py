@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .options import Renderer, Session, StoreUrl, Tenant
-from .sessions import Reader, Redact, need_turns, open_memory
+from .options import Reader, Redact, Renderer, Session, StoreUrl, Tenant
+from .sessions import need_turns, open_memory
 
 __all__ = ["report"]
 

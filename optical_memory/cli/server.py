@@ -1,4 +1,4 @@
-"""The commands `serve`, `run`, `switch` and `stats`: the proxy between clients and their providers."""
+"""The commands `serve`, `run`, `switch`, `stats` (the proxy between clients and their providers) and `inspect`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from .options import MISUSED, AsJson, StoreUrl, print_json, stop
 
-__all__ = ["run", "serve", "stats", "switch"]
+__all__ = ["inspect", "run", "serve", "stats", "switch"]
 
 ADDRESS = "http://127.0.0.1:8723"
 
@@ -167,3 +167,18 @@ def stats(store: StoreUrl = None, as_json: AsJson = False) -> None:
 
     found = statistics(store)
     print_json(found) if as_json else statistics_tables(found)
+
+
+def inspect(
+    store: StoreUrl = None,
+    host: Annotated[str, typer.Option(help="Address to listen on. Any but this machine's own asks for a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8724,
+    token: Annotated[
+        str | None, typer.Option(envvar="OPTICAL_MEMORY_TOKEN", help="What a browser must show.", show_default="made up")
+    ] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Do not let anything be erased.")] = False,
+) -> None:
+    """Look at any store in a browser: sessions, pages at their tiers, the words behind them. Its first line is the address to open."""
+    from ..server.inspector.serve import serve_inspector
+
+    serve_inspector(store, host=host, port=port, token=token, may_erase=not read_only, ready=lambda address: print(address, flush=True))

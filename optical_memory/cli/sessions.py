@@ -12,7 +12,7 @@ import typer
 
 from ..text.excerpts import excerpt
 from .importing import first_line, import_conversations, opened, spooled
-from .options import FAILED, NOT_FOUND, AsJson, Renderer, Session, StoreUrl, Tenant, given, print_json, stop
+from .options import FAILED, NOT_FOUND, AsJson, Reader, Redact, Renderer, Session, StoreUrl, Tenant, given, print_json, stop
 from .transfer import is_export, restore
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["append", "context", "erase", "import_", "need_turns", "open_memory", "pages", "recall", "sessions", "show"]
 
-Reader = Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="The model that looks at the pages.")]
-Redact = Annotated[bool, typer.Option("--redact/--no-redact", envvar="OPTICAL_MEMORY_REDACT", help="Mask secrets, in the log too.")]
 Verify = Annotated[str | None, typer.Option(envvar="OPTICAL_MEMORY_VERIFY", help="ocr or density: show no page that cannot be read.")]
 
 
@@ -77,6 +75,7 @@ def import_(
 
 def context(
     budget: Annotated[int | None, typer.Option(help="Most tokens that the context may cost the reader.", min=1)] = None,
+    question: Annotated[str | None, typer.Option(help="Add the turns that answer it best, as text.")] = None,
     format: Annotated[str, typer.Option(help="text, openai, anthropic, gemini, or json (plan and usage).")] = "text",
     save_pages: Annotated[Path | None, typer.Option(help="Write the pages as PNG files into this folder.", file_okay=False)] = None,
     session: Session = "default",
@@ -89,11 +88,12 @@ def context(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Print what a model would be given: pages of the past and recent turns; the cost goes to standard error."""
-    from .output import context_as, note, save_pictures
+    from .output import context_as, note, progress, save_pictures
 
     with open_memory(session, store, tenant, renderer=renderer, reader=reader, redact=redact, verify=verify) as memory:
         need_turns(memory, session)
-        built = memory.context(budget=budget)
+        with progress("drawing pages", None) as drawn:
+            built = memory.context(budget=budget, question=question, progress=drawn)
         print(context_as(built, "json" if as_json else format))
         if save_pages:
             save_pictures(save_pages, ((part.page.index, part.tier, part.image()) for part in built.pages))

@@ -13,7 +13,7 @@ from ..profiles.profile import ReaderProfile, Rung
 from ..turns.turn import Turn
 from .plan import Plan
 
-__all__ = ["Context", "PagePart", "TextPart", "Usage", "tally"]
+__all__ = ["Context", "PagePart", "RecalledPart", "TextPart", "Usage", "tally"]
 
 _AS_IT_IS = Rung()
 
@@ -28,6 +28,16 @@ class TextPart:
     def __repr__(self) -> str:
         which = f"#{self.turns[0].number} to #{self.turns[-1].number}, " if self.turns else ""
         return f"<TextPart: {len(self.turns):,} turns, {which}{self.tokens:,} tokens>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RecalledPart(TextPart):
+    """Turns recalled for a question: one user's turn, made here, with their words; `numbers` are theirs."""
+
+    numbers: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<RecalledPart: {', '.join(f'#{number}' for number in self.numbers)}, {self.tokens:,} tokens>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,6 +102,7 @@ class Usage:
         stable_prefix_tokens: tokens at the start that stay the same, byte for byte, until the next re-plan.
         turns_left_out: number of turns that are neither text nor on a page of the context; recall finds them.
         counted_with: the text token counter: a tiktoken encoding, or an estimate that errs high.
+        recalled_tokens: the part of `prompt_tokens` for turns recalled for a question.
     """
 
     prompt_tokens: int
@@ -102,6 +113,7 @@ class Usage:
     stable_prefix_tokens: int
     turns_left_out: int
     counted_with: str
+    recalled_tokens: int = 0
 
     @property
     def compression_ratio(self) -> float:
@@ -110,9 +122,10 @@ class Usage:
 
     def __str__(self) -> str:
         tiers = ", ".join(f"{count} {tier.label}" for tier, count in self.pages_by_tier.items()) or "none"
+        recalled = f"recalled for the question {self.recalled_tokens:,}; " if self.recalled_tokens else ""
         return (
             f"{self.text_tokens:,} tokens as text, {self.prompt_tokens:,} as sent ({self.compression_ratio:.1f}x); "
-            f"pages: {tiers} ({self.vision_tokens:,} vision tokens); stable prefix {self.stable_prefix_tokens:,}; "
+            f"pages: {tiers} ({self.vision_tokens:,} vision tokens); stable prefix {self.stable_prefix_tokens:,}; {recalled}"
             f"{self.turns_left_out:,} turns left out; text counted with {self.counted_with}"
         )
 
@@ -141,8 +154,9 @@ class Context:
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The turns sent as text."""
-        return tuple(turn for part in self.parts if isinstance(part, TextPart) for turn in part.turns)
+        """The turns sent as text; those recalled for a question are in `plan.recalled`."""
+        texts = (part for part in self.parts if isinstance(part, TextPart) and not isinstance(part, RecalledPart))
+        return tuple(turn for part in texts for turn in part.turns)
 
     def __repr__(self) -> str:
         return f"<Context: {len(self.pages):,} pages, {len(self.turns):,} turns as text; {self.usage}>"

@@ -59,6 +59,7 @@ class Plan(_Value):
         text_images: images inside turns that are text among the items.
         tail_images: number of images inside the tail when it was made.
         screened: numbers of the turns among the items that ask to be obeyed, and so are text; see `text.screening`.
+        recalled: numbers of the turns added as text for a question; of one context only, and not stored.
         reason: why it was made.
     """
 
@@ -80,6 +81,7 @@ class Plan(_Value):
     text_images: ImageLoad = NO_IMAGES
     tail_images: int = 0
     screened: tuple[int, ...] = ()
+    recalled: tuple[int, ...] = ()
     reason: str
 
     @property

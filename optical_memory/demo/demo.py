@@ -130,7 +130,7 @@ def _report(talk: Talk, memory: OpticalMemory, given: Context, growth: tuple[Gro
         title="A conversation that fades",
         source=f"{talk.title}. Source: {talk.source}. Licence: {talk.licence}",
         growth=growth,
-        pages=tuple(ReportPage.of(page, tiers.get(page.index), sealed=True) for page in pages),
+        pages=tuple(ReportPage.of(page, tiers.get(page.index), sealed=False) for page in pages),
         recent_turns=(recent[0], recent[-1]) if recent else None,
         recalls=tuple(_recalled(memory, question) for question in QUESTIONS),
         fading=tuple((tier, fading.image(tier)) for tier in sorted(Tier, reverse=True)) if fading else (),

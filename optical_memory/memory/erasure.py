@@ -16,6 +16,7 @@ from ..errors import SessionCorrupted, StoreError, StoreUnavailable
 from ..pages.page import referents_of
 from ..stores.base import SessionId, Store, Trace
 from ..stores.intact import intact
+from .plan_history import PREFIX as PAST_PLANS
 
 __all__ = ["Erasure", "ErasureProof", "ErasureReport"]
 
@@ -93,7 +94,7 @@ class Erasure:
 
     def _discard_pages(self, numbers: Sequence[int]) -> int:
         """Discard the pages that hold one of the turns, and all plans; return the number of pages."""
-        plans = self._store.names(self._session, "plan/")
+        plans = [name for prefix in ("plan/", PAST_PLANS) for name in self._store.names(self._session, prefix)]
         runs = runs_with(self._store, self._session, numbers)
         return discard_runs(self._store, self._session, runs, also=plans) if runs or plans else 0
 

@@ -28,11 +28,12 @@ from ..errors import TurnNotFound
 from ..pages.page import referents_of
 from ..planning.settings import ViewSettings
 from ..stores.base import DerivedCache, SessionId
-from ..text.search_terms import TermIndex
+from ..text.term_index import TermIndex
 from ..turns.exchanges import starts_exchange
 from ..turns.from_messages import TurnLike, turn_of
 from ..turns.turn import Turn
 from .context_builder import ContextBuilder
+from .question import NEWEST, context_for, newest_question
 from .recall import to_the_letter
 
 __all__ = ["ContextAndState", "MessageListMemory"]
@@ -84,10 +85,18 @@ class MessageListMemory(Generic[T]):
                     self._turns.popitem(last=False)
         return known
 
-    def context(self, messages: Sequence[T], state: Mapping[str, Any] | None = None, *, budget: int | None = None) -> ContextAndState:
+    def context(
+        self,
+        messages: Sequence[T],
+        state: Mapping[str, Any] | None = None,
+        *,
+        budget: int | None = None,
+        question: str | bool | None = None,
+    ) -> ContextAndState:
         """Return the context for `messages`, and the next state.
 
         Args:
+            question: see `OpticalMemory.context`.
             state: the state of this conversation's last call. None, or a state that no longer matches the messages, starts over.
 
         Raises `BudgetTooSmall`, `InvalidTurn`.
@@ -95,7 +104,12 @@ class MessageListMemory(Generic[T]):
         turns = self.turns(messages)
         conversation = self._open(state)
         conversation.adopt(turns)
-        context = conversation.builder.context(budget)
+        builder = conversation.builder
+        asked = newest_question(turns[-NEWEST:]) if question is True else question
+        if asked is None or asked is False:
+            context = builder.context(budget)
+        else:
+            context = context_for(asked, budget, builder.context, conversation.find, builder.pricing, self.settings.redactor)
         after = conversation.state()
         self._keep(after, conversation)
         return ContextAndState(context, after)
@@ -134,6 +148,7 @@ class _MessageListStore:
         self._cache = cache
         self._home = SessionId("pages", TENANT)
         self._turns: Sequence[Turn] = ()
+        self._index, self._indexed = TermIndex(), 0
         self._plans: dict[str, tuple[bytes, str]] = {}
         self._runs: dict[str, str] = {}
         self._undrawn: dict[str, tuple[bytes, str]] = {}
@@ -152,6 +167,7 @@ class _MessageListStore:
         held = len(self._turns)
         if [turn.id for turn in turns[:held]] != [turn.id for turn in self._turns]:
             self.builder.forget()
+            self._index, self._indexed = TermIndex(), 0
         self._turns = turns
         if turns:  # conversations with the same beginning share pages; others do not, so that each can be discarded alone
             self._home = SessionId(f"pages/{turns[0].id}", TENANT)
@@ -162,6 +178,13 @@ class _MessageListStore:
             name: digest for name, digest in self._runs.items() if PageRun.parse(name).last <= end and self._still_holds(name, digest)
         }
         self._undrawn = {name: (data, of) for name, (data, of) in self._undrawn.items() if self._measured(data, end) == of}
+
+    def find(self, query: str, limit: int) -> list[Turn]:
+        """Find turns by words, best match first. Each is indexed once, when first asked."""
+        for turn in self._turns[self._indexed :]:
+            self._index.add(turn.number, turn.text)
+        self._indexed = len(self._turns)
+        return to_the_letter(query, limit, lambda most: [self._turns[number - 1] for number in self._index.search(query, most)])
 
     def state(self) -> dict[str, Any]:
         """Return plans and runs as plain JSON, without images."""

@@ -18,6 +18,7 @@ from ..turns.turn import Turn
 __all__ = ["Period", "Recall", "to_the_letter"]
 
 LITERAL_REACH = 2_000  # matches checked for an exact string, if none of the best contains it
+AT_ONCE = 10  # matches read together
 REACH = 64  # turns to either side of a match that are searched for its exchange
 
 
@@ -69,8 +70,15 @@ class Recall:
 
     def _matching(self, query: str, limit: int, period: Period) -> list[Turn]:
         numbers = self.store.search(self.session, query, self.store.length(self.session) if period.bounded else limit)
-        found = (turn for number in numbers for turn in self.store.read(self.session, number, number + 1))
+        found = (turn for start in range(0, len(numbers), AT_ONCE) for turn in self._read(numbers[start : start + AT_ONCE]))
         return list(islice((turn for turn in found if turn in period), limit))
+
+    def _read(self, numbers: Sequence[int]) -> list[Turn]:
+        """The turns `numbers`, in that order. Those that follow each other are read together; erased ones are left out."""
+        turns: dict[int, Turn] = {}
+        for first, last in _runs(sorted(numbers)):
+            turns |= {turn.number: turn for turn in self.store.read(self.session, first, last + 1)}
+        return [turns[number] for number in numbers if number in turns]
 
     def said(self, limit: int, period: Period) -> list[Turn]:
         """Return the first `limit` turns of a period."""
@@ -102,6 +110,13 @@ def to_the_letter(query: str, limit: int, matching: Callable[[int], list[Turn]])
     near = found if any(query in turn.text for turn in found) else matching(LITERAL_REACH)
     literal = [turn for turn in near if query in turn.text]
     return [*literal, *(turn for turn in found if turn not in literal)][:limit]
+
+
+def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Sorted numbers as runs, first and last."""
+    firsts = [number for place, number in enumerate(numbers) if place == 0 or numbers[place - 1] != number - 1]
+    lasts = [number for place, number in enumerate(numbers) if place + 1 == len(numbers) or numbers[place + 1] != number + 1]
+    return list(zip(firsts, lasts, strict=True))
 
 
 def _zoned(moment: datetime) -> datetime:

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from ..stores.base import SessionId, SessionInfo, Store
 from ..text.exact_strings import exact_strings
 from ..text.excerpts import shape
-from ..text.search_terms import TermIndex
+from ..text.term_index import TermIndex
 from ..turns.turn import Turn
 from .recall import Period, Recall
 
 __all__ = ["SESSIONS", "Recalled", "recall_everywhere"]
 
 SESSIONS = 1_000  # searched at most; each takes a query of its own
+APART = 3  # numbers between turns that are not beside each other, see `text.ranking.NEAR`
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
@@ -57,11 +58,11 @@ def _ranked(store: Store, sessions: list[SessionInfo], query: str, limit: int, p
     literal: set[int] = set()
     exact = exact_strings(query) == [query]  # then those that contain it to the letter come first, as in one session
     for session, turn in _best_of_each(store, sessions, query, limit, period):
-        index.add(len(places), turn.text)
+        index.add(APART * len(places), turn.text)
         if exact and query in turn.text:
             literal.add(len(places))
         places.append((session, turn.number))
-    order = index.search(query, len(places))
+    order = [number // APART for number in index.search(query, len(places))]
     best = [*(place for place in order if place in literal), *(place for place in order if place not in literal)][:limit]
     return [Recalled(session.name, turn) for session, number in map(places.__getitem__, best) for turn in _read(store, session, number)]
 

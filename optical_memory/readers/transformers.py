@@ -1,4 +1,5 @@
-"""Any vision-language model of transformers that runs in this process: Qwen-VL, GLM-V, InternVL, DeepSeek-OCR-2 and others.
+"""Any vision-language model of transformers that runs in this process: Qwen-VL, GLM-V, InternVL, Gemma 3,
+Idefics 3, SmolVLM, Mistral 3, Pixtral, DeepSeek-OCR-2 and others.
 
 A page is encoded once by the model's own vision tower. The output is cached unchanged and passed back as `mm_encoder_outputs`, an argument
 of the library: splicing embeddings would be wrong for models that feed features into several layers or count positions in two dimensions
@@ -12,8 +13,7 @@ import logging
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,43 +25,17 @@ from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_for_model, profile_of
-from .prompts import READ_PAGE, Picture, Words, picture_of, turn_pieces
+from .picture_marks import family_of
+from .prompts import Picture, Words, picture_of, turn_pieces
 from .streaming import Ending, StreamedAnswer
 from .vision_cache import FolderShelf, PageKey, Payload, VisionCache, default_folder
-from .vision_payloads import GRID, identity_of, joined, rows_of, taken_apart
+from .vision_payloads import GRID, LAYOUT, identity_of, joined, rows_of, taken_apart
 
 __all__ = ["TransformersReader"]
 
 ANSWER_TOKENS = 512
 MARK = "\ue000{}\ue001"  # private-use characters around a number: where a content's text belongs in a rendered template
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Family:
-    """Settings of a model family that its own files do not hold.
-
-    Attributes:
-        around: text that its processor puts before and after a picture's tokens.
-        small, large: options of its image processor for pages at Tiny and Small, and at Base and Large; empty where the size is enough.
-        prompt: its own prompt for reading a page.
-    """
-
-    around: tuple[str, str] = ("", "")
-    small: Mapping[str, Any] = field(default_factory=dict)
-    large: Mapping[str, Any] = field(default_factory=dict)
-    prompt: str = READ_PAGE
-
-
-_FAMILIES = {
-    "internvl": _Family(around=("<img>", "</img>")),
-    # One view of 768 px (144 rows and a separator) or 1024 px (256), which without crops is what it calls the tile; tiles for Gundam alone.
-    "deepseek_ocr2": _Family(
-        small={"crop_to_patches": False, "tile_size": 768},
-        large={"crop_to_patches": False, "tile_size": 1024},
-        prompt="Free OCR.",
-    ),
-}
 
 
 class TransformersReader:
@@ -103,13 +77,14 @@ class TransformersReader:
         config = model.config
         if not hasattr(model, "get_image_features") or getattr(config, "image_token_id", None) is None:
             raise ReaderError(f"{type(model).__name__} takes no pictures; the transformers reader is for vision-language models")
-        self._family = _FAMILIES.get(config.model_type, _Family())
-        self._image_token = str(tokenizer.convert_ids_to_tokens(config.image_token_id))
+        self._family = family_of(config)
+        self._image_marker = self._family.marker(config, tokenizer)
         self.caches_pages = "mm_encoder_outputs" in inspect.signature(model.forward).parameters
         if not self.caches_pages:
             _log.warning("%s takes no encoded pages back: every answer encodes them anew", type(model).__name__)
         self.name = str(getattr(config, "_name_or_path", "") or config.model_type)
         self.identity = f"transformers {transformers.__version__}/{self.name}/{identity_of(model, image_processor)}"
+        self.identity += "/laid out" if self._family.layout else ""
         self._profile = profile
         self._vision = cache or VisionCache(shelf=FolderShelf(default_folder()))
         self._lock = threading.RLock()
@@ -179,7 +154,7 @@ class TransformersReader:
         rendered = self._rendered(given)
         parts: list[str | int] = []
         for text, number in re.findall("(.*?)(?:\ue000(\\d+)\ue001|$)", rendered, re.DOTALL):
-            before, *after = text.split(self._image_token)
+            before, *after = text.split(self._image_marker)
             parts += [before, *(item for rest in after for item in (-1, rest))]
             parts += [_Content(contents[int(number)])] if number else []
         if (found := parts.count(-1)) != len(pictures):
@@ -189,20 +164,30 @@ class TransformersReader:
     def _rendered(self, messages: list[dict[str, Any]]) -> str:
         if getattr(self._tokenizer, "chat_template", None):
             return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        marks = (self._image_token + "\n" if block["type"] == "image" else block["text"] for m in messages for block in m["content"])
+        marks = (self._image_marker + "\n" if block["type"] == "image" else block["text"] for m in messages for block in m["content"])
         return (self._tokenizer.bos_token or "") + "".join(marks)
 
-    def _ids(self, parts: Sequence[str | int], rows: Sequence[int]) -> list[int]:
-        """Token ids; the n-th picture takes `rows[n]` placeholders. Content never gives an added token, whatever it spells."""
-        ids, counts, (start, end) = list[int](), iter(rows), self._family.around
+    def _ids(self, parts: Sequence[str | int], payloads: Sequence[Payload]) -> list[int]:
+        """Token ids; the n-th picture takes as many placeholders as `payloads[n]` has rows. Content never gives an added token, whatever it
+        spells. What the template and a processor write side by side is one text to the tokenizer, as it would be there.
+        """
+        ids, waiting, pictures = list[int](), "", iter(payloads)
         for part in parts:
-            if isinstance(part, int):
-                ids += [*self._encoded(start), *[self._model.config.image_token_id] * next(counts), *self._encoded(end)]
-            elif isinstance(part, _Content):
-                ids += [token for piece in self._harmless(part) for token in self._encoded(piece)]
-            else:
-                ids += self._encoded(part)
-        return ids
+            for piece in self._marks(next(pictures)) if part == -1 else [part]:
+                if isinstance(piece, str) and not isinstance(piece, _Content):
+                    waiting += piece
+                    continue
+                ids += self._encoded(waiting)
+                waiting = ""
+                if isinstance(piece, int):
+                    ids += [self._model.config.image_token_id] * piece
+                else:
+                    ids += [token for harmless in self._harmless(piece) for token in self._encoded(harmless)]
+        return ids + self._encoded(waiting)
+
+    def _marks(self, payload: Payload) -> list[str | int]:
+        layout = payload[LAYOUT].tolist() if LAYOUT in payload else []
+        return self._family.marks(self._model.config, self._tokenizer, layout, rows_of(payload))
 
     def _encoded(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
@@ -245,21 +230,21 @@ class TransformersReader:
         keys = [PageKey(picture.content, picture.tier.label, self.identity) for picture in pictures]
         with self._torch.inference_mode():
             payloads = self._vision.get_or_encode(keys, lambda places: [self._encode(pictures[place]) for place in places])
-        ids = self._ids(parts, [rows_of(payload) for payload in payloads])
+        ids = self._ids(parts, payloads)
         self._check_room(len(ids) + max_tokens, pictures)
         torch, device = self._torch, self._model.device
         tokens = torch.tensor([ids], device=device)
         inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
         if not pictures:
             return inputs
-        if "mm_token_type_ids" in inspect.signature(self._model.forward).parameters:
-            inputs["mm_token_type_ids"] = (tokens == self._model.config.image_token_id).int()
+        taken = inspect.signature(self._model.forward).parameters
+        if kinds := next((name for name in ("mm_token_type_ids", "token_type_ids") if name in taken), None):
+            inputs[kinds] = (tokens == self._model.config.image_token_id).int()
         if GRID in payloads[0]:
             inputs[GRID] = torch.cat([payload[GRID] for payload in payloads]).to(device)
         if self.caches_pages:
             inputs["mm_encoder_outputs"] = {"image": joined(payloads, device)}
         else:
-            taken = inspect.signature(self._model.forward).parameters
             inputs |= {name: value for name, value in self._pixels(pictures).items() if name in taken}
         return inputs
 
@@ -269,11 +254,14 @@ class TransformersReader:
         taken = inspect.signature(self._model.get_image_features).parameters
         seen = self._model.get_image_features(**{name: value for name, value in pixels.items() if name in taken})
         payload = taken_apart(seen)
+        if layout := self._family.layout:
+            payload[LAYOUT] = self._torch.tensor(layout(pixels))
         return payload | ({GRID: pixels[GRID].cpu()} if GRID in pixels else {})
 
     def _pixels(self, pictures: Sequence[Picture]) -> dict[str, Any]:
         tier = pictures[0].tier
-        options = self._family.small if tier <= Tier.SMALL else self._family.large if tier < Tier.GUNDAM else {}
+        sized = self._family.small if tier <= Tier.SMALL else self._family.large if tier < Tier.GUNDAM else {}
+        options = {**self._family.options(self._model.config), **sized}
         try:
             found = self._image_processor(images=[picture.load().convert("RGB") for picture in pictures], return_tensors="pt", **options)
         except ImportError as exc:

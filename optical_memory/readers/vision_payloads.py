@@ -10,9 +10,10 @@ from typing import Any
 from ..errors import ReaderError
 from .vision_cache import Payload
 
-__all__ = ["GRID", "identity_of", "joined", "rows_of", "taken_apart"]
+__all__ = ["GRID", "LAYOUT", "identity_of", "joined", "rows_of", "taken_apart"]
 
 GRID = "image_grid_thw"  # cached with it: patches of a picture in time, height and width, needed for positions
+LAYOUT = "layout"  # cached with it: numbers that tell which tokens stand between its rows
 LIST, OF_LAYERS = "[]", "[{}][]"  # names in a payload: one tensor for each picture; the same for each layer
 PASSED_OVER = ("last_hidden_state", "hidden_states", "attentions")  # of an encoder's output; no decoder uses them
 
@@ -59,7 +60,7 @@ def joined(payloads: Sequence[Payload], device: Any) -> Any:
         bare, _, layer = name.removesuffix(LIST).partition("[")
         if layer:
             layers.setdefault(bare, {})[int(layer.rstrip("]"))] = values
-        elif name != GRID:
+        elif name not in (GRID, LAYOUT):
             whole[bare] = values if name.endswith(LIST) else torch.cat(values)
     whole |= {name: [found[layer] for layer in sorted(found)] for name, found in layers.items()}  # a shelf keeps no order
     seen = BaseModelOutputWithPooling(pooler_output=whole.pop("pooler_output"))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from ..errors import LengthConflict, TurnNotFound
-from ..text.search_terms import TermIndex
+from ..text.term_index import TermIndex
 from ..turns.turn import Turn
 from .base import SessionId, SessionInfo, Trace
 from .codec import blank, decode, digest, encode

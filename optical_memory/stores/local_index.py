@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from ..text.search_terms import TermIndex
+from ..text.term_index import TermIndex
 from ..turns.turn import Turn
 from .base import SessionId
 

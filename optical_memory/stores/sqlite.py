@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import LengthConflict, SessionCorrupted, TurnNotFound
 from ..text.excerpts import excerpt
+from ..text.ranking import ranked
 from ..text.search_terms import terms
 from ..turns.turn import Turn
 from . import sqlite_index, sqlite_sums
@@ -193,7 +194,7 @@ class SqliteStore:
                 return []
             (erased,) = db.execute("SELECT count(*) FROM erased WHERE key BETWEEN ? AND ?", span_of(key)).fetchone()
             if self._file.indexed:
-                return [found & 0xFFFFFFFF for found in sqlite_index.search(db, key, length - erased, query, limit)]
+                return ranked(sqlite_index.SqlitePostings(db, key, length - erased), query, limit)
         return self._local.search(
             session, query, limit, generation=(key, erased), length=length, read=lambda start: self.read(session, start)
         )

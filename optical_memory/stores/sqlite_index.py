@@ -9,16 +9,30 @@ from __future__ import annotations
 import sqlite3
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from typing import Any
 
 from ..errors import StoreError
-from ..text.search_terms import TERM_PUNCTUATION, query_terms, terms, weights
+from ..text.search_terms import TERM_PUNCTUATION, terms
 from .codec import decode
 
-__all__ = ["add", "available", "create", "has_unindexed", "index_some", "note_unindexed", "prepare", "remove", "search", "unindexed"]
+__all__ = [
+    "SqlitePostings",
+    "add",
+    "available",
+    "create",
+    "has_unindexed",
+    "index_some",
+    "note_unindexed",
+    "prepare",
+    "remove",
+    "unindexed",
+]
 
 # Raise it whenever `search.terms` changes. An index is emptied of a turn by its terms, and Python versions differ in their Unicode tables.
 TERMS = f"2/{unicodedata.unidata_version}"
 AT_ONCE = 256  # turns that are indexed while other writers wait
+VALUES = 500  # in a statement
 BETWEEN = "BETWEEN ? AND ?"
 
 _UNINDEXED = """
@@ -112,23 +126,58 @@ def _is_damage(exc: sqlite3.Error) -> bool:
     return exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT
 
 
-def search(db: sqlite3.Connection, session: int, turns: int, query: str, limit: int) -> list[int]:
-    """Keys of the turns of a session that hold any term of `query`, best first: by coverage, by BM25, the newer first."""
-    for wanted in query_terms(query):
-        matches = {term: db.execute("SELECT count(*) FROM turn_index(?)", (f'"{session}:{term}"',)).fetchone()[0] for term in wanted}
-        if weighed := weights(matches, turns):
-            return _best(db, session, weighed, limit)
-    return []
+class SqlitePostings:
+    """The terms of one session, within a transaction: `text.ranking.Postings`. The key of its turn n is `session << 32 | n`."""
+
+    def __init__(self, db: sqlite3.Connection, session: int, turns: int) -> None:
+        self._db, self._session, self.turns = db, session, turns
+        self._found = set[int]()
+        # Views of the index that only this connection sees; nothing of them is in the file.
+        for kind in ("instance", "row"):
+            db.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.term_{kind} USING fts5vocab('main', 'turn_index', '{kind}')")
+
+    def count(self, term: str, most: int) -> int:
+        select = "SELECT count(*) FROM (SELECT 1 FROM turn_index(?) LIMIT ?)"
+        return int(self._db.execute(select, (f'"{self._session}:{term}"', most)).fetchone()[0])
+
+    def beginning(self, start: str) -> list[str]:
+        first = f"{self._session}:{start}"
+        rows = self._db.execute("SELECT term FROM temp.term_row WHERE term >= ? AND term < ?", (first, f"{first}\U0010ffff"))
+        return [term[len(first) - len(start) :] for (term,) in rows]
+
+    def matches(self, terms: Sequence[str]) -> Mapping[int, int]:
+        found: dict[int, int] = {}
+        for some in _parts(terms):
+            places = ", ".join("?" * len(some))
+            select = f"SELECT doc & 4294967295, count(*) FROM temp.term_instance WHERE term IN ({places}) GROUP BY doc"
+            rows = self._db.execute(select, [f"{self._session}:{term}" for term in some])
+            found |= {number: found.get(number, 0) + count for number, count in rows}
+        self._found |= found.keys()
+        return found
+
+    def lengths(self) -> dict[int, int]:
+        lengths: dict[int, int] = {}
+        for some in _parts(sorted(self._found)):
+            select = f"SELECT id & 4294967295, sz FROM turn_index_docsize WHERE id IN ({', '.join('?' * len(some))})"
+            rows = self._db.execute(select, [self._session << 32 | number for number in some]).fetchall()
+            lengths |= {number: size[0] if len(size) == 1 else _length(size) for number, size in rows}
+        if len(lengths) != len(self._found):
+            raise sqlite3.DatabaseError("the search index does not know how long a turn is")
+        return lengths
+
+    def holds(self, number: int) -> bool:
+        key = self._session << 32 | number
+        return number > 0 and bool(self._db.execute("SELECT 1 FROM turn_index_docsize WHERE id = ?", (key,)).fetchone())
 
 
-def _best(db: sqlite3.Connection, session: int, weighed: dict[str, float], limit: int) -> list[int]:
-    each = " UNION ALL ".join("SELECT rowid AS key, ? AS weight, rank AS score FROM turn_index(?)" for _ in weighed)
-    values = [value for term, weight in weighed.items() for value in (weight, f'"{session}:{term}"')]
-    rows = db.execute(
-        f"SELECT key FROM ({each}) GROUP BY key ORDER BY sum(weight) DESC, sum(score), key DESC LIMIT ?",
-        (*values, limit),
-    )
-    return [key for (key,) in rows.fetchall()]
+def _parts(values: Sequence[Any]) -> list[Sequence[Any]]:
+    """As many as any SQLite takes in one statement."""
+    return [values[start : start + VALUES] for start in range(0, len(values), VALUES)]
+
+
+def _length(size: bytes) -> int:
+    """How many terms a turn has: the one number in its row of FTS5's sizes, 7 bits a byte (https://sqlite.org/fileformat2.html#varint)."""
+    return reduce(lambda length, byte: length << 7 | byte & 0x7F, size, 0)
 
 
 def _text(key: int, found: Sequence[str]) -> str:

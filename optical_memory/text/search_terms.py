@@ -1,4 +1,4 @@
-"""Full-text search: terms, the same for every store, and ranking for stores without an index of their own.
+"""Full-text search: the terms of a text, the same for every store. `ranking` says which turns come first.
 
 Log and query are tokenized by the same rules:
 
@@ -8,7 +8,7 @@ Log and query are tokenized by the same rules:
 - scripts without spaces between words (Chinese, Japanese, Korean, Thai, Lao, Burmese, Khmer) give every character and every pair of
   neighbours, so that one, two or many characters of a query find them.
 
-There is no stemming and no stop-word list: terms are weighted by rarity. Emoji and punctuation are not searched.
+Words are indexed as they are: endings and frequent words are a matter of the query (`ranking`). Emoji and punctuation are not searched.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import pairwise
 
-__all__ = ["MAX_QUERY_TERMS", "MAX_TERM", "TERM_PUNCTUATION", "TermIndex", "query_terms", "rarity", "terms", "weights"]
+__all__ = ["MAX_QUERY_TERMS", "MAX_TERM", "TERM_PUNCTUATION", "asks", "query_terms", "rarity", "terms"]
 
 MAX_TERM = 64  # characters; queries have no longer words, and the rest of a blob should not fill the index
 MAX_QUERY_TERMS = 64  # a whole page pasted as a query is answered from its first terms
-LARGE_LOG = 1_000  # turns
+QUESTION = 4  # characters
 TERM_PUNCTUATION = "_-./:@+#"  # the only ASCII characters besides letters and digits that a term may hold
 
 # Scripts written without spaces, letters and marks only. Korean has spaces, but attaches particles to its words: pairs find the stem.
@@ -74,15 +73,9 @@ def rarity(matches: int, turns: int) -> float:
     return math.log(1 + (max(turns - matches, 0) + 0.5) / (matches + 0.5))
 
 
-def weights(matches: Mapping[str, int], turns: int) -> dict[str, float]:
-    """Return the rarity of each term, given the number of turns that hold it.
-
-    In a log of more than `LARGE_LOG` turns, terms in more than half of them are left out if any is rarer: they hardly change the ranking,
-    and would take nearly all of the time.
-    """
-    found = {term: count for term, count in matches.items() if count}
-    rare = {term: count for term, count in found.items() if turns <= LARGE_LOG or 2 * count <= turns}
-    return {term: rarity(count, turns) for term, count in (rare or found).items()}
+def asks(query: str) -> bool:
+    """Whether a query is more than one word: words with spaces between them, or `QUESTION` characters of a script without."""
+    return len(query.split()) > 1 or any(len(piece) >= QUESTION for piece in _pieces(query) if isinstance(piece, str))
 
 
 def _pieces(text: str) -> Iterator[str | list[str]]:
@@ -124,47 +117,3 @@ def _parts(token: str) -> list[str]:
                 # Single characters here are fragments of hashes; those between separators were kept above.
                 found += [part for part in _CAMEL.findall(word) if len(part) > 1]
     return list(dict.fromkeys(part.casefold()[:MAX_TERM] for part in found if part.strip("_")))
-
-
-class TermIndex:
-    """An inverted index in memory: the frequency of each term in each turn. Not thread-safe.
-
-    Results are ordered by coverage, the summed rarity of the query's terms that a turn holds, so that a turn with all of them comes before
-    one with some; then by BM25 (k1 = 1.2, b = 0.75, the values of SQLite's FTS5); then the newer first.
-    """
-
-    def __init__(self) -> None:
-        self._postings: dict[str, dict[int, int]] = {}
-        self._lengths: dict[int, int] = {}
-
-    def add(self, number: int, text: str) -> None:
-        """Add a turn's text. Each number must be added only once."""
-        found = terms(text)
-        self._lengths[number] = len(found)
-        for term, count in Counter(found).items():
-            self._postings.setdefault(term, {})[number] = count
-
-    def remove(self, number: int) -> None:
-        """Remove a turn; an unknown one is ignored. Takes time proportional to the vocabulary."""
-        if self._lengths.pop(number, None) is None:
-            return
-        for term in [term for term, turns in self._postings.items() if turns.pop(number, None) and not turns]:
-            del self._postings[term]
-
-    def search(self, query: str, limit: int) -> list[int]:
-        """Return the numbers of turns that hold any term of `query`, best first, at most `limit`."""
-        for wanted in query_terms(query) if limit > 0 else []:
-            if scores := self._scores(wanted):
-                return sorted(scores, key=lambda number: (*scores[number], number), reverse=True)[:limit]
-        return []
-
-    def _scores(self, wanted: list[str]) -> dict[int, tuple[float, float]]:
-        average = sum(self._lengths.values()) / max(len(self._lengths), 1)
-        scores: dict[int, tuple[float, float]] = {}
-        matches = {term: len(self._postings.get(term, ())) for term in wanted}
-        for term, weight in weights(matches, len(self._lengths)).items():
-            for number, count in self._postings[term].items():
-                coverage, score = scores.get(number, (0.0, 0.0))
-                saturation = count * 2.2 / (count + 1.2 * (0.25 + 0.75 * self._lengths[number] / average))
-                scores[number] = coverage + weight, score + weight * saturation
-        return scores

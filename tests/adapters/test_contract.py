@@ -23,7 +23,7 @@ from optical_memory.stores.in_memory import MemoryStore
 from tests.adapters.drivers import DRIVERS, Driver, Message, Sent
 from tests.adapters.upset import upset_histories
 from tests.histories import histories
-from tests.memory.test_planning_properties import EXAMPLES
+from tests.sampling import EXAMPLES
 from tests.support import RuledRenderer
 
 ROOT = Path(__file__).parents[2]
@@ -158,6 +158,7 @@ def test_a_long_conversation_mostly_appends(opened: Open) -> None:
     assert appends(requests) >= 0.8 and pictures(requests[-1])
 
 
+@pytest.mark.slow
 def test_a_replay_of_a_real_trajectory_mostly_appends(opened: Open) -> None:
     loaded = json.loads(files("optical_memory.demo").joinpath("airline-agent.json").read_text("utf-8"))["messages"][:200]
     driver = opened(reader="gpt-4o", renderer=RuledRenderer(rows=6_000), marks=WaterMarks())
@@ -167,7 +168,7 @@ def test_a_replay_of_a_real_trajectory_mostly_appends(opened: Open) -> None:
     assert len(requests) > 80 and pictures(requests[-1]) >= 2 and appends(requests) >= 0.8
 
 
-@settings(max_examples=max(8, EXAMPLES), suppress_health_check=list(HealthCheck))
+@settings(max_examples=max(4, EXAMPLES), suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_no_request_ever_holds_half_a_tool_call(opened: Open, data: st.DataObject) -> None:
     """Whatever was cut out of a conversation, or put in twice."""

@@ -11,24 +11,28 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would ask the network for prices while it is imported
-litellm = pytest.importorskip("litellm", reason="LiteLLM is not installed (extra: litellm)")
+from optical_memory.planning.triggers import WaterMarks
+from tests.adapters.wire import Call, Wire
+from tests.later import later
+from tests.support import RuledRenderer
 
-from optical_memory.adapters.litellm import OpticalMemoryHook  # noqa: E402
-from optical_memory.planning.triggers import WaterMarks  # noqa: E402
-from tests.adapters.wire import Call, Wire  # noqa: E402
-from tests.support import RuledRenderer  # noqa: E402
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would ask the network for prices while it is imported
+litellm = later("litellm", reason="LiteLLM is not installed (extra: litellm)")
+if TYPE_CHECKING:
+    from optical_memory.adapters import litellm as adapter
+else:
+    adapter = later("optical_memory.adapters.litellm")
 
 Message = dict[str, Any]
 
 
-def small_hook(**changes: Any) -> OpticalMemoryHook:
+def small_hook(**changes: Any) -> adapter.OpticalMemoryHook:
     small = {"marks": WaterMarks(high=300, low=60), "reader": "deepseek-ocr", "renderer": RuledRenderer(rows=900)}
-    return OpticalMemoryHook(**{**small, **changes})
+    return adapter.OpticalMemoryHook(**{**small, **changes})
 
 
 def chat(count: int) -> list[Message]:
@@ -145,7 +149,7 @@ def test_other_calls_are_left_alone(call_type: str | None) -> None:
 
 
 def test_a_group_whose_name_says_nothing_waits_for_its_deployment() -> None:
-    hook = OpticalMemoryHook(renderer=RuledRenderer(rows=9_000), marks=WaterMarks(high=3_000, low=300))
+    hook = adapter.OpticalMemoryHook(renderer=RuledRenderer(rows=9_000), marks=WaterMarks(high=3_000, low=300))
     data = {"model": "our-best", "messages": chat(301)}
 
     async def story() -> dict[str, Any] | None:
@@ -199,7 +203,7 @@ def test_another_providers_wire(hooks: list[Any]) -> None:
 
 
 def test_the_router_goes_by_the_deployment(hooks: list[Any]) -> None:
-    hooks.append(OpticalMemoryHook(renderer=RuledRenderer(rows=9_000), marks=WaterMarks(high=3_000, low=300)))
+    hooks.append(adapter.OpticalMemoryHook(renderer=RuledRenderer(rows=9_000), marks=WaterMarks(high=3_000, low=300)))
     with Wire() as wire:
         to = {"model": "openai/gpt-4o", "api_base": wire.openai_url, "api_key": "none"}
         router = litellm.Router(model_list=[{"model_name": "our-best", "litellm_params": to}])
@@ -252,7 +256,7 @@ def test_gemini_is_asked_for_a_media_resolution_only_if_the_caller_says_so(
     hooks: list[Any], model: str, detail: str | None, asked: str | None
 ) -> None:
     """LiteLLM makes of the highest `detail` what all pictures of a request to Gemini 2.5 are read at, the user's own too."""
-    hooks.append(OpticalMemoryHook(budget=9_000, renderer=RuledRenderer(rows=6_000), detail=detail))
+    hooks.append(adapter.OpticalMemoryHook(budget=9_000, renderer=RuledRenderer(rows=6_000), detail=detail))
     messages = [{**message, "content": message["content"] * 20} for message in chat(121)]
     with Wire() as wire:
         asyncio.run(litellm.acompletion(model=f"gemini/gemini-{model}", messages=messages, api_base=wire.url, api_key="none"))

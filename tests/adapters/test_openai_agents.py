@@ -9,32 +9,33 @@ import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-agents = pytest.importorskip("agents", reason="the OpenAI Agents SDK is not installed (extra: openai-agents)")
-openai = pytest.importorskip("openai")
+from optical_memory import OpticalMemory
+from optical_memory.planning.triggers import WaterMarks
+from tests.adapters.wire import Call, Wire
+from tests.later import later
+from tests.support import RuledRenderer
 
-from agents import Agent, RunConfig, Runner, SessionSettings, function_tool  # noqa: E402
-from agents.memory import Session  # noqa: E402
-from agents.models.openai_chatcompletions import OpenAIChatCompletionsModel  # noqa: E402
-from agents.models.openai_responses import OpenAIResponsesModel  # noqa: E402
-from agents.run_config import CallModelData, ModelInputData  # noqa: E402
+if TYPE_CHECKING:
+    import agents
+    import openai
+    from agents import run_config
 
-from optical_memory import OpticalMemory  # noqa: E402
-from optical_memory.adapters.openai_agents import OpticalSession, optical_filter  # noqa: E402
-from optical_memory.planning.triggers import WaterMarks  # noqa: E402
-from tests.adapters.wire import Call, Wire  # noqa: E402
-from tests.support import RuledRenderer  # noqa: E402
+    from optical_memory.adapters import openai_agents as adapter
+else:
+    agents = later("agents", reason="the OpenAI Agents SDK is not installed (extra: openai-agents)")
+    openai, run_config, adapter = later("openai"), later("agents.run_config"), later("optical_memory.adapters.openai_agents")
 
 Item = dict[str, Any]
 SMALL = {"marks": WaterMarks(high=300, low=60), "reader": "deepseek-ocr"}
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
 
 
-def small_filter(**changes: Any) -> Callable[[CallModelData[Any]], Any]:
-    return optical_filter(**{**SMALL, "renderer": RuledRenderer(rows=900), **changes})
+def small_filter(**changes: Any) -> Callable[[run_config.CallModelData[Any]], Any]:
+    return adapter.optical_filter(**{**SMALL, "renderer": RuledRenderer(rows=900), **changes})
 
 
 def chat(count: int) -> list[Item]:
@@ -50,8 +51,8 @@ def chat(count: int) -> list[Item]:
     return items
 
 
-def seen(show: Callable[[CallModelData[Any]], Any], items: list[Item], agent: Agent[Any] | None = None) -> list[Item]:
-    data = CallModelData(ModelInputData(list(items), "Be brief."), agent or Agent("A", model="gpt-4o"), None)
+def seen(show: Callable[[run_config.CallModelData[Any]], Any], items: list[Item], agent: agents.Agent[Any] | None = None) -> list[Item]:
+    data = run_config.CallModelData(run_config.ModelInputData(list(items), "Be brief."), agent or agents.Agent("A", model="gpt-4o"), None)
     result = asyncio.run(show(data))
     assert result.instructions == "Be brief."
     return result.input
@@ -79,8 +80,8 @@ def orphans(items: Sequence[Item]) -> list[Item]:
 
 
 @pytest.fixture
-def session() -> OpticalSession:
-    return OpticalSession("alice", store="memory://")
+def session() -> adapter.OpticalSession:
+    return adapter.OpticalSession("alice", store="memory://")
 
 
 EVERYTHING: list[Item] = [
@@ -109,12 +110,12 @@ EVERYTHING: list[Item] = [
 ]
 
 
-def test_it_is_a_session(session: OpticalSession) -> None:
-    assert isinstance(session, Session)
+def test_it_is_a_session(session: adapter.OpticalSession) -> None:
+    assert isinstance(session, agents.memory.Session)
     assert session.session_id == "alice"
 
 
-def test_items_come_back_as_they_were_added(session: OpticalSession) -> None:
+def test_items_come_back_as_they_were_added(session: adapter.OpticalSession) -> None:
     async def story() -> None:
         before = copy.deepcopy(EVERYTHING)
         await session.add_items(EVERYTHING[:4])
@@ -124,12 +125,12 @@ def test_items_come_back_as_they_were_added(session: OpticalSession) -> None:
         got = await session.get_items()
         assert got == EVERYTHING
         assert [list(item) for item in got] == [list(item) for item in EVERYTHING], "with keys in their order"
-        assert await OpticalSession(session.memory).get_items() == EVERYTHING
+        assert await adapter.OpticalSession(session.memory).get_items() == EVERYTHING
 
     asyncio.run(story())
 
 
-def test_the_same_item_twice_is_two_items(session: OpticalSession) -> None:
+def test_the_same_item_twice_is_two_items(session: adapter.OpticalSession) -> None:
     async def story() -> None:
         twice = [{"role": "user", "content": "again"}, {**chat(2)[1]}] * 2
         await session.add_items(twice)
@@ -138,7 +139,7 @@ def test_the_same_item_twice_is_two_items(session: OpticalSession) -> None:
     asyncio.run(story())
 
 
-def test_limits(session: OpticalSession) -> None:
+def test_limits(session: adapter.OpticalSession) -> None:
     async def story() -> None:
         items = chat(9)
         await session.add_items(items)
@@ -147,14 +148,14 @@ def test_limits(session: OpticalSession) -> None:
         assert await session.get_items(0) == await session.get_items(-1) == []
         session.memory.erase([5, 6, 7, 8])
         assert await session.get_items(3) == [*items[2:4], items[8]]
-        few = OpticalSession(session.memory, session_settings=SessionSettings(limit=2))
+        few = adapter.OpticalSession(session.memory, session_settings=agents.SessionSettings(limit=2))
         assert await few.get_items() == [items[3], items[8]]
         assert await few.get_items(1) == [items[8]]
 
     asyncio.run(story())
 
 
-def test_pop_and_clear(session: OpticalSession) -> None:
+def test_pop_and_clear(session: adapter.OpticalSession) -> None:
     async def story() -> None:
         assert await session.pop_item() is None
         items = chat(4)
@@ -173,7 +174,7 @@ def test_pop_and_clear(session: OpticalSession) -> None:
     asyncio.run(story())
 
 
-def test_the_log_can_be_searched_and_shared(session: OpticalSession) -> None:
+def test_the_log_can_be_searched_and_shared(session: adapter.OpticalSession) -> None:
     async def story() -> None:
         await session.add_items(EVERYTHING)
         assert [turn.role for turn in session.memory.recall("look")]
@@ -189,11 +190,11 @@ def test_it_outlives_its_process(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/log.sqlite3"
 
     async def story() -> None:
-        first = OpticalSession("s", store=url, tenant="t")
+        first = adapter.OpticalSession("s", store=url, tenant="t")
         await first.add_items(EVERYTHING)
         first.memory.close()
-        assert await OpticalSession("s", store=url, tenant="t").get_items() == EVERYTHING
-        assert await OpticalSession("s", store=url).get_items() == []
+        assert await adapter.OpticalSession("s", store=url, tenant="t").get_items() == EVERYTHING
+        assert await adapter.OpticalSession("s", store=url).get_items() == []
 
     asyncio.run(story())
 
@@ -263,15 +264,14 @@ def test_what_depends_on_a_compaction_stays_behind_it() -> None:
 
 def test_the_models_name_is_found_wherever_it_is() -> None:
     client = openai.AsyncOpenAI(api_key="none", base_url="http://127.0.0.1:9")
-    show = optical_filter(renderer=RuledRenderer(rows=9_000), marks=WaterMarks(high=3_000, low=300))
-    for agent in (Agent("A", model="gpt-4o"), Agent("A", model=OpenAIResponsesModel("gpt-4o", client))):
+    show = adapter.optical_filter(renderer=RuledRenderer(rows=9_000), marks=WaterMarks(high=3_000, low=300))
+    for agent in (agents.Agent("A", model="gpt-4o"), agents.Agent("A", model=agents.OpenAIResponsesModel("gpt-4o", client))):
         assert pictures(seen(show, chat(301), agent))
 
 
 # -- whole runs over the wire ----------------------------------------------------------------------------------------------------------
 
 
-@function_tool
 def look(at: int) -> str:
     """Look at a place."""
     return f"At {at} there is QX-77{at:03}. " * 20
@@ -279,7 +279,7 @@ def look(at: int) -> str:
 
 def model(wire: Wire, kind: str) -> Any:
     client = openai.AsyncOpenAI(api_key="none", base_url=wire.openai_url)
-    return OpenAIResponsesModel("gpt-4o", client) if kind == "responses" else OpenAIChatCompletionsModel("gpt-4o", client)
+    return agents.OpenAIResponsesModel("gpt-4o", client) if kind == "responses" else agents.OpenAIChatCompletionsModel("gpt-4o", client)
 
 
 def sent_items(body: Item) -> list[Item]:
@@ -297,15 +297,15 @@ def test_a_run_with_tools_and_a_session(kind: str, streamed: bool) -> None:
     script = [part for n in range(12) for part in ([Call("look", {"at": n}), Call("look", {"at": n + 50})], f"Seen {n}. " * 10)]
 
     async def story(wire: Wire) -> list[Item]:
-        session = OpticalSession("run", store="memory://")
-        agent = Agent("A", instructions="ViewSettings.", model=model(wire, kind), tools=[look])
-        config = RunConfig(call_model_input_filter=small_filter())
+        session = adapter.OpticalSession("run", store="memory://")
+        agent = agents.Agent("A", instructions="ViewSettings.", model=model(wire, kind), tools=[agents.function_tool(look)])
+        config = agents.RunConfig(call_model_input_filter=small_filter())
         for n in range(12):
             if streamed:
-                result = Runner.run_streamed(agent, f"Look at {n}.", session=session, run_config=config)
+                result = agents.Runner.run_streamed(agent, f"Look at {n}.", session=session, run_config=config)
                 _ = [event async for event in result.stream_events()]
             else:
-                result = await Runner.run(agent, f"Look at {n}.", session=session, run_config=config)
+                result = await agents.Runner.run(agent, f"Look at {n}.", session=session, run_config=config)
             assert result.final_output == f"Seen {n}. " * 10
         return await session.get_items()
 
@@ -325,17 +325,17 @@ def test_a_run_with_tools_and_a_session(kind: str, streamed: bool) -> None:
 
 def test_a_run_without_an_event_loop() -> None:
     with Wire() as wire:
-        agent = Agent("A", model=model(wire, "responses"))
-        Runner.run_sync(agent, [*chat(61)], run_config=RunConfig(call_model_input_filter=small_filter()))
+        agent = agents.Agent("A", model=model(wire, "responses"))
+        agents.Runner.run_sync(agent, [*chat(61)], run_config=agents.RunConfig(call_model_input_filter=small_filter()))
         assert pictures(wire.requests[0].body["input"])
 
 
 def test_a_conversation_on_the_server_gets_what_is_new_as_it_is() -> None:
     async def story(wire: Wire) -> None:
-        agent = Agent("A", model=model(wire, "responses"), tools=[look])
-        config = RunConfig(call_model_input_filter=small_filter())
-        await Runner.run(agent, "look " * 2_000, conversation_id="conv_1", run_config=config)
-        await Runner.run(agent, "go on " * 2_000, previous_response_id="resp_2", run_config=config)
+        agent = agents.Agent("A", model=model(wire, "responses"), tools=[agents.function_tool(look)])
+        config = agents.RunConfig(call_model_input_filter=small_filter())
+        await agents.Runner.run(agent, "look " * 2_000, conversation_id="conv_1", run_config=config)
+        await agents.Runner.run(agent, "go on " * 2_000, previous_response_id="resp_2", run_config=config)
 
     with Wire([Call("look", {"at": 3}), "Seen.", "Yes."]) as wire:
         asyncio.run(story(wire))

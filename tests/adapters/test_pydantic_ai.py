@@ -414,3 +414,30 @@ def test_the_example(tmp_path: Path) -> None:
     last = json.dumps(wire.requests[-1].body)
     assert lines[-1].strip() in last and lines[0].strip() not in last
     assert "data:image/png" in last
+
+
+def test_pages_stay_where_they_are_when_a_tool_s_picture_brings_a_system_message() -> None:
+    """In chat completions Pydantic AI puts the picture of a tool into a user message, and before the first of them a system message."""
+    openai = pytest.importorskip("pydantic_ai.models.openai")
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    def picture(message: dict[str, Any]) -> bool:
+        return "image_url" in json.dumps(message["content"])
+
+    with Wire([Call("shot", {}), "A red dot.", "Yes."]) as wire:
+        model = openai.OpenAIChatModel("gpt-4o", provider=OpenAIProvider(base_url=wire.openai_url, api_key="none"))
+        agent = Agent(model, capabilities=[optical()])
+
+        @agent.tool_plain
+        def shot() -> BinaryContent:
+            return BinaryContent(PIXEL, media_type="image/png")
+
+        taken = agent.run_sync("Take a picture.", message_history=past(60)).all_messages()
+        agent.run_sync("Is it red?", message_history=taken)
+        first, second, third = (request.body["messages"] for request in wire.requests)
+    assert any(picture(message) for message in first), "pages"
+    assert second[: len(first)] == first
+    assert third[: len(second)] == second
+    added = second[len(first) :]
+    assert sum(picture(message) for message in added) == 1, "the tool's picture itself"
+    assert any(message["role"] == "tool" for message in added)

@@ -137,3 +137,19 @@ def test_text_keeps_the_budget_too(model: str, takes_images: bool, budget: int) 
 
 def test_without_a_budget_a_model_that_takes_no_images_gets_the_messages_as_they_are() -> None:
     assert memories().memory_for("claude-sonnet-4-5", takes_images=False) is None
+
+
+def test_adapters_recall_for_what_the_user_said_last_where_asked_to() -> None:
+    said = [
+        {"role": "user", "content": "Ann plays the violin."},
+        *filler(30),
+        {"role": "user", "content": "Which instrument does Ann play?"},
+    ]
+    for wanted in (True, False):
+        settings = AdapterSettings(
+            reader="claude", budget=2_000, recall_for_question=wanted, renderer=RuledRenderer(rows=900), marks=WaterMarks(high=300, low=60)
+        )
+        shown = Conversations[Message](settings, key=json.dumps, turn=lambda message: message).show(said, "claude-sonnet-4-5", list)
+        notes = [piece.text for piece in shown or () if isinstance(piece, Note)]
+        assert ["Ann plays the violin." in note for note in notes] == [True] * wanted
+        assert shown is not None and isinstance(shown[-1], Kept) and shown[-1].number == len(said)

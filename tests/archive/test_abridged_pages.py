@@ -30,6 +30,7 @@ from optical_memory.stores import open_store
 from optical_memory.turns.exchanges import Exchange, exchanges_of
 from optical_memory.turns.redaction import Secrets
 from optical_memory.turns.turn import ImageContent, TextContent, ToolCall, Turn
+from tests.sampling import examples
 
 MARKS = WaterMarks(high=400, low=50)
 FILLER = "Thanks so much, that sounds awesome, and I am so glad to hear it, since it was really lovely to talk with you again today!"
@@ -188,7 +189,7 @@ def test_tool_calls_are_drawn_word_for_word(drawing: Renderer) -> None:
     assert (watching.turns[2].name, watching.turns[2].text) == ("run_it", '{"status":"done","code":7}')
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.lists(st.text(max_size=400) | st.sampled_from(["```\ncode();\n", "~~~", "| a | b |\n|--|--|\n| 1 | 2 |", FILLER * 30]), max_size=12)
 )

@@ -27,7 +27,8 @@ from optical_memory.stores import open_store
 from optical_memory.verification import Verification, verifier_of
 from optical_memory.verification.density import ByDensity
 from tests.histories import histories
-from tests.memory.test_planning_properties import EXAMPLES, budgets, check, context_or_none, memory_of
+from tests.memory.test_planning_properties import budgets, check, context_or_none, memory_of
+from tests.sampling import EXAMPLES
 from tests.support import RuledRenderer
 
 quick = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

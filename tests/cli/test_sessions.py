@@ -248,7 +248,7 @@ def test_pages_are_listed_saved_and_shown(shell: Shell) -> None:
 
 
 def test_pages_draws_what_contexts_left_out(shell: Shell) -> None:
-    chat = [{"role": ("user", "assistant")[n % 2], "content": f"Word {n}. " + "The quick brown fox jumps. " * 60} for n in range(240)]
+    chat = [{"role": ("user", "assistant")[n % 2], "content": f"Word {n}. " + "The quick brown fox jumps. " * 60} for n in range(120)]
     shell("import", "-", stdin=json.dumps(chat))
     shell("context", "--renderer", "pillow", "--budget", "3000")
     some = shell.json("pages", "--renderer", "pillow")

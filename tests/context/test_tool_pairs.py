@@ -21,6 +21,7 @@ from optical_memory.context.messages.request_outline import Kept, MissingResult,
 from optical_memory.context.messages.tool_pairs import NO_RESULT
 from optical_memory.errors import BudgetTooSmall
 from optical_memory.turns.exchanges import open_calls
+from tests.sampling import examples
 from tests.support import RuledRenderer
 
 Message = dict[str, Any]
@@ -110,7 +111,7 @@ FORMATS: dict[str, Callable[[Context], Sequence[object]]] = {
 }
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=examples(150), suppress_health_check=list(HealthCheck), deadline=None)
 @given(history=histories(2), budget=st.sampled_from([None, 700]))
 def test_a_request_begins_with_the_one_before(history: list[Message], budget: int | None) -> None:
     memory = fresh()
@@ -129,7 +130,7 @@ def test_a_request_begins_with_the_one_before(history: list[Message], budget: in
         epoch, before = context.plan.epoch, {} if is_open(context) else now
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(history=histories(1))
 def test_every_call_that_is_not_the_last_has_one_result_right_after_it(history: list[Message]) -> None:
     memory = fresh()
@@ -143,7 +144,7 @@ def test_every_call_that_is_not_the_last_has_one_result_right_after_it(history: 
             waiting = [call["id"] for call in message.get("tool_calls", [])]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(history=histories(1))
 def test_every_result_is_sent_once(history: list[Message]) -> None:
     marked = [{**message, "content": f"result {place}"} if message["role"] == "tool" else message for place, message in enumerate(history)]

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="the deepseek extra is not installed")
 
 from optical_memory.deepseek_ocr.kv_cache import KVCache, storage_bytes
+from tests.sampling import examples
 
 from .mirror import DECODER, Mirror
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["say", "fork", "cut", "drop", "reserve"]), st.integers(1, 70)), max_size=30))
 def test_branches_never_see_each_other(steps: list[tuple[int, str, int]]) -> None:
     branches = [Mirror(KVCache(DECODER, torch.float32, capacity=8), [])]

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="the deepseek extra is not installed")
 
 from optical_memory.deepseek_ocr.sampling import NGramGuard, Sampler, Sampling
+from tests.sampling import examples
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=4), st.integers(2, 5), st.integers(5, 12), st.sets(st.integers(0, 3), max_size=1))
 def test_no_run_is_said_twice_within_the_window(favourites: list[int], size: int, window: int, whitelist: set[int]) -> None:
     """A model that only wants to loop, under the guard: every repetition within the window ends with a token that may repeat."""

@@ -17,6 +17,7 @@ from optical_memory.pages.tiers import Tier
 from optical_memory.text.exact_strings import exact_strings
 from optical_memory.turns.chat_files import read_chat
 from tests.cli.test_evaluation import run
+from tests.sampling import examples
 from tests.support import RuledRenderer
 
 SESSIONS = [Path("tests/data/coding-agent.json"), Path("tests/data/office-agent.json"), Path("optical_memory/demo/airline-agent.json")]
@@ -65,7 +66,7 @@ SIGNS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.lists(st.one_of(SIGNS, st.from_regex(r"\A[a-z0-9$€+./:,_-]{2,9}\Z")), min_size=1, max_size=6), min_size=1, max_size=30))
 def test_what_was_said_is_found_to_the_letter(said: list[list[str]]) -> None:
     memory = OpticalMemory("s", store="memory://")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.imports.reading import imported, outline, written
 
 
@@ -186,3 +188,31 @@ def test_a_gemini_session_in_one_object_and_a_checkpoint(tmp_path: Path) -> None
     turns = found["gemini/checkpoint-a"]
     assert outline(turns) == [("user", "Add."), ("assistant", 'add({"a": 1})'), ("tool", "no b")]
     assert turns[2].answered_calls == (turns[1].tool_calls[0].id,)
+
+
+def told(*texts: str) -> list[dict[str, Any]]:
+    """A user's message and the answer, for each text."""
+    return [row for text in texts for row in (codex_message("user", text), codex_message("assistant", f"About {text}."))]
+
+
+def rolled_back(turns: int) -> dict[str, Any]:
+    return codex("event_msg", type="thread_rolled_back", num_turns=turns)
+
+
+@pytest.mark.parametrize(
+    ("turns", "left"),
+    [(0, ["one", "two", "three"]), (1, ["one", "two"]), (2, ["one"]), (3, []), (9, [])],
+)
+def test_turns_that_a_codex_user_took_back_are_left_out(tmp_path: Path, turns: int, left: list[str]) -> None:
+    environment = codex_message("user", "<environment_context>\n</environment_context>")
+    rows = [META, environment, *told("one", "two", "three"), rolled_back(turns), *told("four")]
+    said = imported(written(tmp_path, {"rollout-1.jsonl": tuple(rows)}))["codex/s-1"]
+    users = [turn.text for turn in said if turn.role == "user"]
+    assert users == ["<environment_context>\n</environment_context>", *left, "four"]
+    assert [turn.text for turn in said if turn.role == "assistant"] == [f"About {text}." for text in [*left, "four"]]
+
+
+def test_codex_takes_back_twice(tmp_path: Path) -> None:
+    rows = [META, *told("one", "two", "three"), rolled_back(1), rolled_back(1), *told("four"), rolled_back(1)]
+    said = imported(written(tmp_path, {"rollout-1.jsonl": tuple(rows)}))["codex/s-1"]
+    assert [turn.text for turn in said] == ["one", "About one."]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from optical_memory.errors import InvalidTurn
+from optical_memory.turns.turn import ReasoningContent
 from tests.imports.reading import imported, outline, written
 from tests.imports.writers import DATA_URL, PNG
 
@@ -224,3 +225,29 @@ def test_a_chat_keeps_the_ids_that_earlier_releases_gave_it(tmp_path: Path) -> N
     messages = [{"role": "user", "content": "Hi", "created_at": "2025-03-05"}, {"role": "assistant", "content": "Hello.", "id": "x"}]
     (turns,) = imported(written(tmp_path, {"chat.json": messages}) / "chat.json").values()
     assert [turn.id for turn in turns] == [one["id"] for one in identified(json.loads(json.dumps(messages)), {})]
+
+
+def test_a_prompt_saved_by_ai_studio(tmp_path: Path) -> None:
+    """As Google Drive holds it: settings, and chunks, of which thoughts and files are some."""
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/q842iQAAAABJRU5ErkJggg=="
+    chunks = [
+        {"text": "What is in the picture?", "role": "user", "tokenCount": 6, "createTime": "2025-06-01T10:00:00Z"},
+        {"inlineFile": {"mimeType": "image/png", "data": pixel}, "role": "user", "tokenCount": 258},
+        {"driveDocument": {"id": "1AbC"}, "role": "user", "tokenCount": 100},
+        {"text": "They ask about the red dot.", "role": "model", "isThought": True, "tokenCount": 7},
+        {"text": "A red dot.", "role": "model", "finishReason": "STOP", "tokenCount": 4},
+    ]
+    saved = {
+        "runSettings": {"temperature": 1.0, "model": "models/gemini-2.5-pro"},
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "chunkedPrompt": {"chunks": chunks, "pendingInputs": [{"text": "", "role": "user"}]},
+    }
+    (turns,) = imported(written(tmp_path, {"red-dot.json": saved})).values()
+    assert turns[0].role == "system"
+    text = "\n".join(turn.text for turn in turns)
+    for words in ("Be brief.", "What is in the picture?", "[file: 1AbC]", "They ask about the red dot.", "A red dot."):
+        assert words in text
+    assert sum(len(turn.images) for turn in turns) == 1
+    assert {turn.role for turn in turns} == {"system", "user", "assistant"}
+    thoughts = [part for turn in turns for part in turn.drawn if isinstance(part, ReasoningContent)]
+    assert [part.text for part in thoughts] == ["They ask about the red dot."]

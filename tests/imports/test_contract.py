@@ -17,6 +17,7 @@ from optical_memory.imports import Imported, UnknownExport, formats, import_into
 from optical_memory.stores import SessionId, open_store
 from optical_memory.stores.base import Store
 from optical_memory.turns.turn import ImageContent, ToolResultContent, Turn
+from tests.sampling import examples
 
 from .writers import PNG, START, TALK, WRITERS, Said, Writer, when
 
@@ -182,7 +183,7 @@ talks = st.lists(st.tuples(words, st.none() | st.tuples(st.tuples(names, argumen
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(talk=talks)
 def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, name: str, talk: list[Said]) -> None:
     if package := NEEDS.get(name):

@@ -68,11 +68,12 @@ MALFORMED += ["verified/", "verified/x", "verified/a/b/c/d/e", "/", "x" * 5_000]
 
 
 @LOCAL
-@pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_name_in_the_cache_stops_neither_contexts_nor_erasing(local_store: Store, name: str) -> None:
+@pytest.mark.parametrize("names", [MALFORMED, *(pytest.param([name], marks=pytest.mark.slow) for name in MALFORMED)])
+def test_malformed_names_in_the_cache_stop_neither_contexts_nor_erasing(local_store: Store, names: list[str]) -> None:
     memory = opened(local_store, verify="density")
     own = next(iter(local_store.names(memory.session, "verified/"))).split("/")[2]
-    local_store.put(memory.session, {name: b"whatever", f"verified/x/{own}/wide/passed": b"", f"verified/x/{own}/{'9' * 5000}/passed": b""})
+    malformed = dict.fromkeys(names, b"whatever")
+    local_store.put(memory.session, {**malformed, f"verified/x/{own}/wide/passed": b"", f"verified/x/{own}/{'9' * 5000}/passed": b""})
     assert memory.context(1_900).usage.prompt_tokens <= 1_900
     assert memory.erase(17).turns == (17,)
     assert memory.prove_erased(17).is_complete

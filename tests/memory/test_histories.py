@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from dataclasses import replace
 
 import pytest
@@ -20,9 +19,10 @@ from optical_memory.profiles.registry import shipped_profiles
 from optical_memory.readers import profile_of
 from optical_memory.renderers.png import encode_grey
 from optical_memory.turns.attachments import NO_IMAGES, ImageLoad
+from tests.sampling import EXAMPLES
 from tests.support import RuledRenderer
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "40"))
+HISTORIES = max(40, 2 * EXAMPLES)
 PROFILE = profile_of("deepseek-ocr")
 
 
@@ -41,8 +41,8 @@ def history(*candidates: PageCandidate | TextCandidate, room: int | None = None,
 
 @pytest.mark.parametrize("reader", shipped_profiles())
 def test_no_history_is_dearer_than_its_text_or_breaks_a_limit(reader: str) -> None:
-    assert plan_many(reader, EXAMPLES).faults.total() == 0
-    assert run_many(reader, EXAMPLES // 20).faults.total() == 0
+    assert plan_many(reader, HISTORIES).faults.total() == 0
+    assert run_many(reader, HISTORIES // 20).faults.total() == 0
 
 
 def test_faults_are_seen() -> None:

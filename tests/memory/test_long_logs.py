@@ -16,7 +16,7 @@ from optical_memory.errors import BudgetTooSmall
 from optical_memory.stores.base import open_store
 from optical_memory.turns.turn import Turn
 from tests.memory.test_planning_properties import check
-from tests.sampling import mostly_slow
+from tests.sampling import examples, mostly_slow
 from tests.support import RuledRenderer
 
 WORDS = "lorem ipsum dolor sit amet "
@@ -243,7 +243,7 @@ TURNS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     pattern=TURNS,
     times=st.integers(1, 30),
@@ -279,7 +279,7 @@ def test_every_promise_holds_for_every_order_of_calls(
                 with_or_without(memory, 1_200 + value % 8_000)
 
 
-@pytest.mark.parametrize("turns", [400, 1_000, 10_000])
+@pytest.mark.parametrize("turns", mostly_slow([400, 1_000, 10_000], quick=[1_000]))
 def test_a_small_budget_shows_many_pages_however_long_the_log_is(turns: int) -> None:
     """Little text is left over beside the newest page, and squeezing leaves no room for a page unused."""
     memory = OpticalMemory("s", store="memory://", renderer="pillow")

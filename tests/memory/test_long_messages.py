@@ -84,7 +84,7 @@ def watching(request: pytest.FixtureRequest) -> Iterator[Watching]:
     opened.close()
 
 
-@pytest.mark.parametrize("kind", mostly_slow(KINDS, quick=("lines", "one line")))
+@pytest.mark.parametrize("kind", mostly_slow(KINDS, quick=("lines",)))
 def test_what_no_page_shows_is_not_laid_out(watching: Watching, kind: str) -> None:
     memory = OpticalMemory("s", store="memory://", renderer=watching, shape=())  # type: ignore[arg-type]
     text = text_of(kind)
@@ -113,7 +113,7 @@ def test_the_newest_part_is_shown() -> None:
     assert 3 not in {number for first, last in context.plan.left_out for number in range(first, last + 1)}
 
 
-@pytest.mark.parametrize("store", ["memory://", "sqlite"])
+@pytest.mark.parametrize("store", mostly_slow(["memory://", "sqlite"], quick=["sqlite"]))
 def test_a_larger_budget_draws_more_and_keeps_what_was_drawn(store: str, tmp_path: Any) -> None:
     memory = ruled(text_of("lines", 600_000), store="memory://" if store == "memory://" else f"sqlite:///{tmp_path / 'a.db'}")
     numbers: dict[str, int] = {}

@@ -17,6 +17,7 @@ from optical_memory.planning.triggers import WaterMarks
 from optical_memory.profiles.registry import profile_of
 from optical_memory.stores.in_memory import MemoryStore
 from tests.histories import histories
+from tests.sampling import examples
 from tests.support import RuledRenderer
 
 Message = dict[str, Any]
@@ -118,7 +119,7 @@ def test_recall() -> None:
         one.recall(messages, 61)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(max_steps=40), st.data())
 def test_any_list_with_any_state_is_shown_whole(history: list[Message], data: st.DataObject) -> None:
     plain = [{key: value for key, value in message.items() if key != "created_at"} for message in history]

@@ -36,7 +36,7 @@ def fill(memory: OpticalMemory, count: int) -> None:
     memory.extend([("assistant" if n % 2 else "user", f"turn {n + 1} " + "lorem ipsum " * 30) for n in range(start, start + count)])
 
 
-@pytest.mark.parametrize("url", ["memory://", "sqlite:///{}/s.db"])
+@pytest.mark.parametrize("url", mostly_slow(["memory://", "sqlite:///{}/s.db"], quick=["sqlite:///{}/s.db"]))
 @pytest.mark.parametrize("late", mostly_slow([1, 2, 30], quick=[2]))
 def test_the_budget_holds_whatever_others_append(url: str, late: int, tmp_path: object) -> None:
     with OpticalMemory("s", store=url.format(tmp_path), marks=MARKS, renderer=RuledRenderer(rows=900)) as others:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib.resources import files
 from typing import Any
 
@@ -21,9 +20,9 @@ from optical_memory.profiles.registry import profile_of
 from optical_memory.renderers.base import open_renderer
 from optical_memory.stores import open_store
 from optical_memory.turns.turn import Turn
+from tests.sampling import EXAMPLES, mostly_slow
 from tests.support import RuledRenderer
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "10"))
 quick = settings(max_examples=3 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 MARKS = WaterMarks(high=400, low=100)
 LONG = [f"{word} {n} " * 24 for n, word in enumerate(["booking", "status", "mailbox", "naïve café", "我们去北京"])]
@@ -122,7 +121,7 @@ def test_every_reference_can_be_followed_in_its_own_context(
             note(ask(memory, data.draw(budgets)))
 
 
-@pytest.mark.parametrize("screen", [False, True])
+@pytest.mark.parametrize("screen", mostly_slow([False, True], quick=[True]))
 @pytest.mark.parametrize("policy", [ByAge(), ByAge(gundam=0, large=0, base=1, small=4, tiny=12)])
 def test_references_can_be_followed_while_most_of_the_log_is_not_drawn(policy: ByAge, screen: bool) -> None:
     """Budgets that grow draw older turns later than newer ones, and budgets that shrink leave out what older pages refer to."""

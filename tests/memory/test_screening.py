@@ -13,6 +13,7 @@ from optical_memory.context.messages.openai_anthropic import to_openai
 from optical_memory.errors import BudgetTooSmall
 from optical_memory.profiles.pricing import Pricing
 from optical_memory.stores import Store, open_store
+from tests.sampling import examples
 from tests.support import RuledRenderer
 
 MARKS = WaterMarks(high=300, low=60)
@@ -90,7 +91,7 @@ def test_many_of_them_are_named_in_short() -> None:
 _steps = st.sampled_from(["plain", "plain", "plain", "long", "attack", "flood"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(_steps, min_size=4, max_size=40), budget=st.sampled_from([500, 900, 2_000]))
 def test_the_budget_is_kept(steps: list[str], budget: int) -> None:
     memory = fresh(screen=True)

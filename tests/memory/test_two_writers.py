@@ -21,10 +21,13 @@ from optical_memory.errors import BudgetTooSmall
 from optical_memory.stores import open_store
 from optical_memory.stores.base import Store
 from optical_memory.worker_threads import in_thread
+from tests.sampling import mostly_slow
+from tests.stores.conftest import BACK_ENDS
 from tests.support import RuledRenderer
 
 BUDGET = 1_500
 MARKS = WaterMarks(high=300, low=60)
+SOME_BACK_ENDS = pytest.mark.parametrize("store_url", mostly_slow(BACK_ENDS, quick=["sqlite", "redis"]), indirect=True)
 
 
 def opened(store: str | Store) -> OpticalMemory:
@@ -77,6 +80,7 @@ def test_processes(back_end: str, tmp_path: Path, request: pytest.FixtureRequest
     assert_sound(url)
 
 
+@SOME_BACK_ENDS
 def test_threads(store_url: str) -> None:
     seen: list[Counter[str]] = []
     threads = [threading.Thread(target=lambda who=who: seen.append(talk(store_url, who, 30))) for who in range(4)]
@@ -88,6 +92,7 @@ def test_threads(store_url: str) -> None:
     assert_sound(store_url)
 
 
+@SOME_BACK_ENDS
 def test_tasks(store_url: str) -> None:
     async def work(who: int) -> None:
         memory = opened(store_url)
@@ -130,6 +135,7 @@ def _until_killed(url: str, ready: Any) -> None:
         talk(url, who, 30)
 
 
+@SOME_BACK_ENDS
 @pytest.mark.parametrize("longer_first", [False, True])
 def test_overlapping_runs_of_an_earlier_version_heal(store_url: str, longer_first: bool) -> None:
     """Two processes sealed the same turns: both records stayed, and one run ends where the other goes on."""

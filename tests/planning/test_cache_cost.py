@@ -16,6 +16,7 @@ from optical_memory.planning.cache_cost import billed, calls_to_come, known_toke
 from optical_memory.planning.settings import SHAPED
 from optical_memory.profiles.profile import CachePrices
 from optical_memory.profiles.registry import profile_of
+from tests.sampling import examples
 from tests.support import RuledRenderer
 
 PRICES = CachePrices(write=1.25, read=0.1)
@@ -95,7 +96,7 @@ def common(first: Sequence[Piece], second: Sequence[Piece]) -> int:
     reader=st.sampled_from(["claude", "gpt-5", "gpt-5.4", "gemini-3"]),
     budget=st.one_of(st.none(), st.integers(1_200, 4_000)),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_more_is_counted_as_known_than_the_request_before_began_with(sizes: list[int], reader: str, budget: int | None) -> None:
     marks = WaterMarks(high=600, low=100)
     with OpticalMemory("s", store="memory://", reader=profile_of(reader), renderer=RuledRenderer(rows=900), marks=marks) as memory:

@@ -53,11 +53,11 @@ def test_chinese_is_read_beside_english(reader: RapidOcrReader) -> None:
 
 
 def test_grey_and_palette_pictures_are_read_alike(reader: RapidOcrReader) -> None:
-    png = picture([SENTENCE.format(7)], Tier.BASE)
+    png = picture([SENTENCE.format(7)], Tier.TINY)
     file = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("L").convert("P", palette=Image.Palette.ADAPTIVE, colors=8).save(file, "PNG")
-    assert reader.read_picture(file.getvalue()) == reader.read_picture(png)
-    assert "platform" in reader.read_picture(png)
+    said = reader.read_picture(png)
+    assert "platform" in said and reader.read_picture(file.getvalue()) == said
 
 
 def test_a_tall_picture_is_read_at_the_size_of_its_letters(reader: RapidOcrReader) -> None:

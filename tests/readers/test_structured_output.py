@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from optical_memory.errors import UnknownName
 from optical_memory.pages.page import Box
 from optical_memory.readers.structured_output import TAG, TASKS, ParsedPage, Task, parse_output, tables_of, task_of
+from tests.sampling import examples
 
 MARKDOWN, BOXES = TASKS["markdown"], TASKS["ocr-boxes"]
 PAGE = (999, 999)  # coordinates are pixels
@@ -74,7 +75,7 @@ TOKENS = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(TOKENS | st.text(max_size=4), max_size=25).map("".join),
     st.sampled_from([MARKDOWN, BOXES]),

@@ -17,6 +17,7 @@ from optical_memory.readers import open_reader
 from optical_memory.readers.prompts import Words, picture_of
 from optical_memory.readers.transformers import TransformersReader
 from optical_memory.readers.vision_cache import FolderShelf, VisionCache
+from tests.sampling import mostly_slow
 
 from .tiny_vlms import MAKERS
 
@@ -30,7 +31,7 @@ def reader_of(family: str, cache: VisionCache | None = None) -> TransformersRead
     return TransformersReader(**tiny(family), profile="qwen3-vl", cache=cache or VisionCache())
 
 
-@pytest.fixture(params=sorted(MAKERS))
+@pytest.fixture(params=mostly_slow(sorted(MAKERS), quick=["internvl", "qwen3-vl"]))
 def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

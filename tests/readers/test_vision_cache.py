@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="the deepseek extra is not installed
 
 from optical_memory.readers.vision_cache import FolderShelf, PageKey, Payload, StoreShelf, VisionCache
 from optical_memory.stores import SessionId, open_store
+from tests.sampling import examples
 
 KEYS = [PageKey(f"page {n}", "small", "encoder") for n in range(6)]
 
@@ -81,7 +82,7 @@ def test_a_shelf_outlives_the_cache(kind: str, tmp_path: Path) -> None:
     assert (later.counts.shelf, later.counts.encoded) == (1, 0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_a_damaged_file_is_made_again(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("shelf")

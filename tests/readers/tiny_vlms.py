@@ -123,4 +123,82 @@ def deepseek_ocr2() -> dict[str, Any]:
     return ready(transformers.DeepseekOcr2ForConditionalGeneration(config), made, transformers.DeepseekOcr2ImageProcessorPil())
 
 
-MAKERS = {"qwen3-vl": qwen3_vl, "qwen2.5-vl": qwen2_5_vl, "glm-4v": glm4v, "internvl": internvl, "deepseek-ocr-2": deepseek_ocr2}
+IMAGE_ALONE = TEMPLATE.replace("@START@", "").replace("@END@", "")
+SIGLIP = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+def gemma3() -> dict[str, Any]:
+    names = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<start_of_image>", "<end_of_image>", "<image_soft_token>")
+    made = tokenizer(names, IMAGE_ALONE.replace("@IMAGE@", names[3]))
+    for name, token in {"boi_token": names[3], "eoi_token": names[4], "image_token": names[5]}.items():
+        setattr(made, name, token)
+        setattr(made, f"{name}_id", made.convert_tokens_to_ids(token))
+    vision = {**SIGLIP, "image_size": 112, "patch_size": 14}
+    text = {**TEXT, "vocab_size": len(made), "sliding_window": 4096}
+    config = transformers.Gemma3Config(
+        vision_config=vision,
+        text_config=text,
+        mm_tokens_per_image=16,
+        image_token_id=made.image_token_id,
+        boi_token_index=made.boi_token_id,
+        eoi_token_index=made.eoi_token_id,
+    )
+    processor = transformers.Gemma3ImageProcessorPil(size={"height": 112, "width": 112})
+    return ready(transformers.Gemma3ForConditionalGeneration(config), made, processor)
+
+
+def _idefics(kind: str) -> dict[str, Any]:
+    tiles = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
+    names = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<fake_token_around_image>", "<global-img>", "<image>", "<end_of_utterance>")
+    made = tokenizer((*names, *tiles), IMAGE_ALONE.replace("@IMAGE@", "<image>"))
+    vision = {**SIGLIP, "image_size": 64, "patch_size": 8}
+    text = {**TEXT, "model_type": "llama", "vocab_size": len(made), "pad_token_id": made.pad_token_id}
+    text["max_position_embeddings"] = 8192
+    classes = {name: getattr(transformers, f"{kind}{name}") for name in ("Config", "ForConditionalGeneration", "ImageProcessorPil")}
+    config = classes["Config"](
+        vision_config=vision, text_config=text, scale_factor=2, image_token_id=made.convert_tokens_to_ids("<image>"), pad_token_id=0
+    )
+    processor = classes["ImageProcessorPil"](size={"longest_edge": 128}, max_image_size={"longest_edge": 64})
+    return ready(classes["ForConditionalGeneration"](config), made, processor)
+
+
+def idefics3() -> dict[str, Any]:
+    return _idefics("Idefics3")
+
+
+def smolvlm() -> dict[str, Any]:
+    return _idefics("SmolVLM")
+
+
+def _pixtral(config: Any, model: Any, **more: Any) -> dict[str, Any]:
+    names = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "[IMG]", "[IMG_BREAK]", "[IMG_END]")
+    made = tokenizer(names, IMAGE_ALONE.replace("@IMAGE@", "[IMG]"))
+    vision = {**SIGLIP, "model_type": "pixtral", "image_size": 140, "patch_size": 14, "head_dim": 16, "num_channels": 3}
+    text = {**TEXT, "model_type": "mistral", "vocab_size": len(made)}
+    found = config(
+        vision_config=vision, text_config=text, image_token_id=made.convert_tokens_to_ids("[IMG]"), vision_feature_layer=-1, **more
+    )
+    processor = transformers.PixtralImageProcessorPil(size={"longest_edge": 140}, patch_size={"height": 14, "width": 14})
+    return ready(model(found), made, processor)
+
+
+def mistral3() -> dict[str, Any]:
+    return _pixtral(transformers.Mistral3Config, transformers.Mistral3ForConditionalGeneration, spatial_merge_size=2)
+
+
+def pixtral() -> dict[str, Any]:
+    return _pixtral(transformers.LlavaConfig, transformers.LlavaForConditionalGeneration, vision_feature_select_strategy="full")
+
+
+MAKERS = {
+    "qwen3-vl": qwen3_vl,
+    "qwen2.5-vl": qwen2_5_vl,
+    "glm-4v": glm4v,
+    "internvl": internvl,
+    "deepseek-ocr-2": deepseek_ocr2,
+    "gemma3": gemma3,
+    "idefics3": idefics3,
+    "smolvlm": smolvlm,
+    "mistral3": mistral3,
+    "pixtral": pixtral,
+}

@@ -27,6 +27,7 @@ from optical_memory.renderers.geometry import Canvas
 from optical_memory.turns.exchanges import Exchange, exchanges_of
 from optical_memory.turns.from_messages import turn_of
 from optical_memory.turns.turn import ImageContent, TextContent, ToolCall, Turn
+from tests.sampling import examples, mostly_slow
 
 DATA = Path(__file__).parent.parent / "data"
 STYLE = PageStyle(scale=1.0)
@@ -111,9 +112,9 @@ def no_line_is_cut(page: RenderedPage, style: PageStyle) -> None:
 TALKS = {"assistant-chats": 60, "coding-agent": 50, "travel-chat-chinese": 160, "reasoning-maths-code": 60}
 
 
-@pytest.mark.parametrize(("name", "turns"), TALKS.items())
-def test_real_conversations(renderer: Renderer, name: str, turns: int) -> None:
-    given = conversation(name, turns)
+@pytest.mark.parametrize("name", mostly_slow(TALKS, quick=["coding-agent", "travel-chat-chinese"]))
+def test_real_conversations(renderer: Renderer, name: str) -> None:
+    given = conversation(name, TALKS[name])
     pages = renderer.render(given, STYLE)
     assert len(pages) > 1
     check_pages(pages, given, STYLE)
@@ -176,7 +177,8 @@ def part(given: Sequence[Exchange], first: int, last: int) -> list[Exchange]:
 
 
 @pytest.mark.parametrize(
-    ("name", "turns", "style"), [("assistant-chats", 70, STYLE), ("coding-agent", 40, STYLE), ("assistant-chats", 30, SMALL)]
+    ("name", "turns", "style"),
+    [pytest.param("assistant-chats", 70, STYLE, marks=pytest.mark.slow), ("coding-agent", 40, STYLE), ("assistant-chats", 30, SMALL)],
 )
 def test_a_run_drawn_alone_has_the_same_bytes(renderer: Renderer, name: str, turns: int, style: PageStyle) -> None:
     given = conversation(name, turns)
@@ -392,7 +394,7 @@ def test_other_words_give_another_picture(renderer: Renderer) -> None:
     assert ImageChops.difference(image(one), image(other)).getbbox() is not None
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.text(max_size=400), min_size=1, max_size=6))
 def test_any_text_is_drawn(renderer: Renderer, texts: list[str]) -> None:
     given = said(*texts)

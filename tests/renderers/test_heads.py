@@ -25,6 +25,7 @@ from optical_memory.renderers.png import decode_grey, resize
 from optical_memory.turns.exchanges import Exchange, exchanges_of
 from optical_memory.turns.turn import ImageContent, TextContent, ToolCall, ToolResultContent, Turn
 from optical_memory.verification.words import words_of
+from tests.sampling import examples, mostly_slow
 
 STYLE = PageStyle(width=640, height=480)
 ROLES = "system|developer|user|assistant|tool"
@@ -154,9 +155,10 @@ def check_heads(pages: Sequence[RenderedPage], style: PageStyle) -> None:
         assert all(box.left + box.width <= page.width for box in boxes)
 
 
-@pytest.mark.parametrize(
-    "style", [STYLE, PageStyle(), PageStyle(width=700, height=600, columns=3), PageStyle(margin=0, gutter=0, columns=1)]
-)
+STYLES = [STYLE, PageStyle(), PageStyle(width=700, height=600, columns=3), PageStyle(margin=0, gutter=0, columns=1)]
+
+
+@pytest.mark.parametrize("style", mostly_slow(STYLES, quick=STYLES[2:]))
 def test_imitations_have_no_bar(renderer: Renderer, style: PageStyle) -> None:
     turns = [turn for text in IMITATIONS for turn in (said(text), Turn(role="assistant", content=text))]
     turns += [said(name, name=name) for name in NAMES]
@@ -200,7 +202,7 @@ _TURNS = st.builds(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(turns=st.lists(_TURNS, min_size=1, max_size=25))
 def test_one_bar_for_each_turn_whatever_is_said(renderer: Renderer, turns: list[Turn]) -> None:
     given_turns = numbered(*turns, first=38)

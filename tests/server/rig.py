@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from optical_memory.server.proxy.serve import Proxy
 from optical_memory.server.proxy.settings import ProxySettings
 
 CLAUDE = "claude-opus-4-8"
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # all is plain HTTP here; httpx would read the machine's certificates for every request
 TOOLS = [
     {"name": "Bash", "description": "Run a command.", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}
 ]
@@ -34,10 +36,10 @@ class Rig:
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None, *, address: str | None = None) -> httpx.Response:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {"content-type": "application/json", "x-api-key": "secret-key", **(headers or {})}
-        return httpx.post((address or self.address) + path, content=data, headers=given, timeout=60)
+        return httpx.post((address or self.address) + path, content=data, headers=given, timeout=60, verify=PLAIN)
 
     def get(self, path: str) -> Any:
-        return httpx.get(self.address + path, timeout=30).json()
+        return httpx.get(self.address + path, timeout=30, verify=PLAIN).json()
 
     @property
     def last(self) -> Seen:

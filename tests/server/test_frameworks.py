@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.sampling import mostly_slow
 from tests.server.histories import history
 from tests.server.rig import Rig, rig
 
@@ -79,7 +80,9 @@ def _pydantic_ai(address: str) -> str:
 FRAMEWORKS: list[Callable[[str], str]] = [_langchain_anthropic, _langchain_openai, _litellm, _openai_agents, _pydantic_ai]
 
 
-@pytest.mark.parametrize("ask", FRAMEWORKS, ids=lambda ask: ask.__name__.strip("_"))
+@pytest.mark.parametrize(
+    "ask", mostly_slow(FRAMEWORKS, quick=[_langchain_anthropic, _pydantic_ai]), ids=lambda ask: ask.__name__.strip("_")
+)
 def test_frameworks_see_the_same_with_and_without(here: Rig, ask: Callable[[str], str]) -> None:
     direct = ask(here.direct)
     assert not here.last.pages and direct

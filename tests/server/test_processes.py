@@ -19,7 +19,7 @@ import pytest
 
 from optical_memory.server.local_upstream.app import LocalUpstream
 from optical_memory.server.local_upstream.serving import Serving
-from tests.server.rig import claude
+from tests.server.rig import PLAIN, claude
 from tests.stores.redis_servers import redis_server
 
 COMMAND = [sys.executable, "-m", "optical_memory"]
@@ -36,7 +36,7 @@ def upstream() -> Iterator[tuple[LocalUpstream, str]]:
 def serving(store: Path | str, address: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     names = [option for name in ("anthropic", "openai", "gemini") for option in ("--upstream", f"{name}={address}")]
     url = store if isinstance(store, str) else f"sqlite:///{store}"
-    arguments = [*COMMAND, "serve", "--port", "0", "--store", url, "--renderer", "pillow", *names, *options]
+    arguments = [*COMMAND, "serve", "--port", "0", "--store", url, "--renderer", "pillow", "--no-probe", *names, *options]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -47,12 +47,12 @@ def serving(store: Path | str, address: str, *options: str) -> Iterator[tuple[su
 
 
 def _post(address: str, body: Any) -> httpx.Response:
-    return httpx.post(address + "/v1/messages", json=body, headers={"x-api-key": "a-secret-key"}, timeout=60)
+    return httpx.post(address + "/v1/messages", json=body, headers={"x-api-key": "a-secret-key"}, timeout=60, verify=PLAIN)
 
 
 def _settled(address: str, calls: int) -> list[Any]:
     until = time.monotonic() + 20
-    while len(found := httpx.get(address + "/api/requests").json()) < calls and time.monotonic() < until:
+    while len(found := httpx.get(address + "/api/requests", verify=PLAIN).json()) < calls and time.monotonic() < until:
         time.sleep(0.05)
     return list(found)
 
@@ -86,7 +86,7 @@ def test_a_killed_proxy_goes_on_with_the_same_pages(tmp_path: Path, upstream: tu
 def test_a_conversation_moves_between_proxies_on_one_redis_and_outlives_one(tmp_path: Path, upstream: tuple[LocalUpstream, str]) -> None:
     app, provider = upstream
     body, sent = claude(16, last="x"), []
-    wait = ("--draw-wait", "60", "--no-probe")
+    wait = ("--draw-wait", "60")
     with redis_server(tmp_path) as redis, serving(redis.url(), provider, *wait) as one, serving(redis.url(), provider, *wait) as two:
         for turn in range(6):
             process, address = (one, two)[turn % 2 if turn < 4 else 1]
@@ -112,12 +112,12 @@ def test_the_switch_by_signal_and_by_command(tmp_path: Path, upstream: tuple[Loc
             if turn < 2:
                 process.send_signal(signal.SIGUSR1)
                 until = time.monotonic() + 10
-                while httpx.get(address + "/api/switch").json()["on"] is pages[-1] and time.monotonic() < until:
+                while httpx.get(address + "/api/switch", verify=PLAIN).json()["on"] is pages[-1] and time.monotonic() < until:
                     time.sleep(0.05)
             elif turn == 2:
                 subprocess.run([*COMMAND, "switch", "off", "--model", "claude-opus-4-8", "--url", address], check=True, capture_output=True)
         assert pages == [True, False, True, False]
-        assert httpx.get(address + "/api/switch").json()["models"] == {"claude-opus-4-8": False}
+        assert httpx.get(address + "/api/switch", verify=PLAIN).json()["models"] == {"claude-opus-4-8": False}
 
 
 CLIENT = """

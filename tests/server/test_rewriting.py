@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from optical_memory.errors import RenderError, StoreUnavailable
+from tests.sampling import mostly_slow
 from tests.server.histories import PATHS, entries, history
 from tests.server.rig import Rig, claude, rig
 
@@ -92,7 +93,7 @@ def test_pages_wait_until_they_pay_while_the_text_is_cached(here: Rig) -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("status", ["400", "413"])
+@pytest.mark.parametrize("status", mostly_slow(["400", "413"], quick=["400"]))
 def test_a_refused_request_is_sent_as_it_came_and_the_line_stays_text(here: Rig, wire: str, status: str) -> None:
     body = history(wire, 16, last="x")
     here.upstream.faults.append(status)

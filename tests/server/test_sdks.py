@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
-import openai
 import pytest
-from google import genai
-from google.genai import types
 
+from tests.later import later
+from tests.sampling import mostly_slow
 from tests.server.histories import history
 from tests.server.rig import Rig, rig
+
+if TYPE_CHECKING:
+    import anthropic
+    import openai
+    from google import genai
+else:
+    anthropic, openai, genai = later("anthropic"), later("openai"), later("google.genai")
 
 Ask = Callable[[str, dict[str, Any]], Any]
 BILLED = ("usage", "usage_metadata")  # pages are billed otherwise than text; the bytes are compared in test_passthrough
@@ -87,7 +92,7 @@ async def _responses_async(address: str, body: dict[str, Any]) -> Any:
 
 
 def _google(address: str) -> genai.Client:
-    return genai.Client(api_key="k", http_options=types.HttpOptions(base_url=address))
+    return genai.Client(api_key="k", http_options=genai.types.HttpOptions(base_url=address))
 
 
 def _asked(body: dict[str, Any]) -> dict[str, Any]:
@@ -125,9 +130,14 @@ CLIENTS: dict[str, tuple[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("prompt", ["What was the first value?", "ROUND 0 OF 3"], ids=["text", "call"])
-@pytest.mark.parametrize("client", CLIENTS)
-def test_clients_see_the_same_with_and_without(here: Rig, client: str, prompt: str) -> None:
+TEXT, CALL = "What was the first value?", "ROUND 0 OF 3"
+CASES = [(client, prompt) for client in CLIENTS for prompt in (TEXT, CALL)]
+QUICK = [(client, CALL if "stream" in client else TEXT) for client in CLIENTS if "async" not in client]
+
+
+@pytest.mark.parametrize("case", mostly_slow(CASES, quick=QUICK), ids=", ".join)
+def test_clients_see_the_same_with_and_without(here: Rig, case: tuple[str, str]) -> None:
+    client, prompt = case
     wire, ask = CLIENTS[client]
     seen = []
     for address in (here.direct, here.address):

@@ -74,9 +74,17 @@ def clean_redis(redis_url: str) -> str:
     return redis_url
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite-unindexed", "redis"])
+BACK_ENDS = ["memory", "sqlite", "sqlite-unindexed", "redis"]
+
+
+@pytest.fixture(params=BACK_ENDS)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, one for each back end."""
+    return url_of(request, tmp_path)
+
+
+def url_of(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty store of the back end that is the fixture's parameter."""
     if request.param == "memory":
         return f"memory://{tmp_path}"
     if request.param == "redis":

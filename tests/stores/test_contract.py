@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from optical_memory.errors import InvalidTurn, LengthConflict, TurnNotFound
 from optical_memory.stores import SessionId, Store, open_store
 from optical_memory.turns.turn import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from tests.sampling import examples
 
 ALICE = SessionId("alice")
 ODD_NAMES = ["", "a:b", "a", "b", "{a}", "a}:log", "ü", "你好", "a\0b", "\ud800", "..", "a/b", " a", "A", "%41", "*", "a" * 300]
@@ -126,7 +127,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.text(st.characters()), metadata=st.dictionaries(st.text(), json_values, max_size=3), session=st.text(st.characters()))
 def test_any_text_and_metadata_come_back_equal(store: Store, content: str, metadata: dict[str, Any], session: str) -> None:
     given_turn = Turn(id=f"id {content}", role="user", content=content, metadata=metadata)
@@ -257,12 +258,12 @@ LOG = [
         ("예약", 7, set()),
         ("ABC123", 7, set()),
         ("AND", 8, set()),
-        ("NEAR(train lyon)", 2, {1, 8}),
+        ("NEAR(train lyon)", 2, {1, 3, 8}),
         ('"booking', 1, set()),
-        ("book*", 0, set()),
+        ("book*", 1, set()),
         ("terms:booking", 1, set()),
         ("^nothing", 8, set()),
-        ("{booking} : -lyon' OR 1=1 --", 1, {2, 8}),
+        ("{booking} : -lyon' OR 1=1 --", 1, {2}),
         ("", 0, set()),
         ("\0 \ud800 !? 🚂", 0, set()),
         ("absent", 0, set()),
@@ -278,7 +279,7 @@ def test_search(store: Store, query: str, first: int, others: set[int]) -> None:
 
 def test_search_limits_ranks_and_follows_the_log(store: Store) -> None:
     put(store, "alpha beta gamma", "alpha", "alpha beta", "delta", "alpha alpha alpha alpha")
-    assert store.search(session=ALICE, query="alpha beta gamma", limit=2) == [1, 3]
+    assert store.search(session=ALICE, query="alpha beta gamma", limit=2) == [1, 2]
     assert store.search(session=ALICE, query="alpha", limit=0) == []
     assert store.search(session=ALICE, query="alpha", limit=99)[0] == 5
     put(store, "gamma new")

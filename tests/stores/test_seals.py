@@ -21,6 +21,7 @@ from optical_memory.stores.redis import Options, RedisStore
 from optical_memory.stores.redis.health_check import check, rotate
 from optical_memory.stores.redis.key_names import PARTS, Layout
 from optical_memory.turns.turn import Turn
+from tests.sampling import examples
 
 redis = pytest.importorskip("redis", reason="needs the redis extra")
 fernet = pytest.importorskip("cryptography.fernet", reason="needs the encryption extra")
@@ -282,7 +283,7 @@ def test_a_session_that_began_anew_meanwhile(store: RedisStore, clean_redis: str
     assert again.number == 2 and not again.content
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10**9), kind=st.sampled_from(["log", "cache"]))
 def test_a_flipped_bit_never_gives_other_words(clean_redis: str, at: int, kind: str) -> None:
     with redis.Redis.from_url(clean_redis) as client:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from optical_memory.errors import SessionCorrupted, StoreError, StoreUnavailable
 from optical_memory.stores import SessionId, Store, open_store
 from optical_memory.turns.turn import ToolCall, Turn
+from tests.sampling import examples
 
 ALICE, BOB = SessionId("alice"), SessionId("bob", "acme")
 TURNS = [
@@ -66,7 +67,7 @@ def store(path: Path) -> Store:
 # -- flipped bits ------------------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(number=st.integers(1, 24).filter(lambda number: number != 4), at=st.integers(0, 10**9))
 def test_a_flipped_bit_of_a_record_is_damage(store: Store, path: Path, number: int, at: int) -> None:
     row = f"rowid IN (SELECT key FROM turn WHERE key & 4294967295 = {number} ORDER BY key LIMIT 1)"
@@ -85,7 +86,7 @@ def test_a_flipped_bit_of_a_record_is_damage(store: Store, path: Path, number: i
     assert len(store.read(ALICE)) == 23, "as it was written, it is read"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(sorted(PICTURES)), at=st.integers(0, 10**9))
 def test_a_flipped_bit_of_a_cached_entry_is_damage(store: Store, path: Path, name: str, at: int) -> None:
     row = "session = 1 AND name = ?"

@@ -18,6 +18,7 @@ from optical_memory.stores import transfer as transfer_module
 from optical_memory.stores.in_memory import MemoryStore
 from optical_memory.stores.transfer import ImportReport, copy_session, export_session, import_session
 from optical_memory.turns.turn import ToolCall, Turn
+from tests.sampling import examples
 
 from .test_contract import FULL_TURNS, ODD_NAMES, json_values, turn
 
@@ -165,7 +166,7 @@ drawn_sessions = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=drawn_sessions, sizes=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)))
 def test_any_session_comes_back_equal(
     target: Store, monkeypatch: pytest.MonkeyPatch, drawn: dict[str, Any], sizes: tuple[int, int, int]

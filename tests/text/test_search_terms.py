@@ -1,4 +1,4 @@
-"""What is a term, and which turn comes first."""
+"""What is a term."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.text.search_terms import MAX_QUERY_TERMS, MAX_TERM, TERM_PUNCTUATION, TermIndex, query_terms, rarity, terms, weights
+from optical_memory.text.search_terms import MAX_QUERY_TERMS, MAX_TERM, TERM_PUNCTUATION, asks, query_terms, rarity, terms
 
 
 @pytest.mark.parametrize(
@@ -78,45 +78,12 @@ def test_rare_terms_weigh_more_and_none_weighs_nothing() -> None:
     assert weights[-1] > 0
 
 
-def test_in_a_large_log_what_most_turns_hold_is_left_out_if_something_is_rarer() -> None:
-    assert weights({"the": 900, "x": 3, "none": 0}, 1_000).keys() == {"the", "x"}
-    assert weights({"the": 900, "x": 3, "none": 0}, 1_001).keys() == {"x"}
-    assert weights({"the": 900, "none": 0}, 1_001).keys() == {"the"}
-    assert weights({"none": 0}, 1_001) == {}
-
-
-def index_of(*texts: str) -> TermIndex:
-    index = TermIndex()
-    for number, text in enumerate(texts, 1):
-        index.add(number, text)
-    return index
-
-
-def test_all_terms_come_before_some_and_some_before_none() -> None:
-    index = index_of("red fox red fox red", "red", "the quick brown fox that jumped over so many other dogs was red", "blue")
-    assert index.search("red fox", 9)[:2] == [1, 3]
-    assert index.search("red fox", 9)[2:] == [2]
-    assert index.search("fox red", 1) == [1]
-
-
-def test_a_rare_word_beats_many_common_ones() -> None:
-    chatter = [f"so what is the plan for day {n}" for n in range(30)]
-    index = index_of(*chatter, "booking confirmed")
-    assert index.search("what is the booking", 1) == [31]
-
-
-def test_equals_come_newest_first() -> None:
-    assert index_of("same", "same", "same").search("same", 2) == [3, 2]
-
-
-def test_what_is_removed_is_gone() -> None:
-    index = index_of("alpha beta", "beta")
-    index.remove(1)
-    index.remove(1)
-    index.remove(7)
-    assert index.search("alpha", 5) == []
-    assert index.search("beta", 5) == [2]
-    assert index.search("beta", 0) == []
+@pytest.mark.parametrize(
+    ("query", "more"),
+    [("booking", False), ("QX-77419", False), ("the booking", True), ("火车票", False), ("火车几点开", True), ("", False)],
+)
+def test_a_query_of_several_words_asks(query: str, more: bool) -> None:
+    assert asks(query) is more
 
 
 def test_hostile_text_takes_no_time() -> None:

@@ -35,6 +35,7 @@ from optical_memory.turns.exchanges import Exchange
 from optical_memory.turns.redaction import Redactor, Secrets, redacted_turn, redactor_of
 from optical_memory.turns.turn import ReasoningContent, TextContent, ToolCall, Turn
 from tests.planted import ANNOUNCED, LIBRARY_TOKENS, PRIVATE_KEYS, TOKENS
+from tests.sampling import examples
 from tests.support import RuledRenderer
 
 MARKS = WaterMarks(high=300, low=60)
@@ -129,7 +130,7 @@ def test_conversations_keep_their_words() -> None:
     assert all("password-reset/token=" in text for text in masked)  # these are credentials
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.text(), st.sampled_from(sorted(ALL)), st.text(), st.integers(0, 50))
 def test_a_secret_is_masked_whatever_stands_around(before: str, kind: str, after: str, seed: int) -> None:
     secret = planted(kind, seed)
@@ -139,7 +140,7 @@ def test_a_secret_is_masked_whatever_stands_around(before: str, kind: str, after
     assert BUILT_IN.redact(masked) == masked
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.lists(
         st.sampled_from([*"ab1 \n\\\"'@:/=-", "password", "token", "://", "sk-", "eyJ", "ghp_", "Bearer ", "[redacted:a]"]), max_size=60
@@ -212,7 +213,7 @@ def test_every_field_of_a_turn_is_masked() -> None:
     assert redacted_turn(plain, BUILT_IN) is plain
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8),
     st.sampled_from(sorted(ALL)),

@@ -23,7 +23,7 @@ try:
 except ImportError as exc:
     raise MissingExtra("the adapter for LangChain", "langchain") from exc
 
-__all__ = ["Dialect", "dialect_of", "key_of", "picture_block", "render", "turn_of_message", "without_reasoning"]
+__all__ = ["Dialect", "dialect_of", "key_of", "picture_block", "render", "sendable_to", "turn_of_message", "without_reasoning"]
 
 Dialect = Literal["openai", "anthropic", "standard"]
 Block = dict[str, Any]
@@ -166,6 +166,27 @@ def render(pieces: Iterable[Piece], originals: Sequence[BaseMessage], dialect: D
             case MissingResult(_, call_id, text):
                 messages.append(ToolMessage(content=text, tool_call_id=call_id))
     return sendable(messages)
+
+
+def sendable_to(messages: list[BaseMessage], provider: str | None) -> list[BaseMessage]:
+    """Return messages whose tool results a provider's package sends as they were counted.
+
+    langchain-google-genai 4.4 sends an `image_url` block of a tool result as text, base64 and all, if it holds any other key, such as an id
+    or a cache marker. Copies of such messages are without those.
+    """
+    return [_with_plain_pictures(message) for message in messages] if (provider or "").startswith("google") else messages
+
+
+def _with_plain_pictures(message: BaseMessage) -> BaseMessage:
+    if not isinstance(message, ToolMessage) or not isinstance(message.content, list):
+        return message
+    plain = [
+        {"type": "image_url", "image_url": block["image_url"]}
+        if isinstance(block, dict) and block.get("type") == "image_url" and "image_url" in block
+        else block
+        for block in message.content
+    ]
+    return message if plain == message.content else message.model_copy(update={"content": plain})
 
 
 def _with_ids(message: BaseMessage, ids: Sequence[str]) -> BaseMessage:

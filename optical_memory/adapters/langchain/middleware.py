@@ -19,8 +19,8 @@ from ...profiles.registry import text_only
 from ...text.excerpts import said
 from ...worker_threads import in_thread
 from ..settings import AdapterSettings, ModelMemories
-from .messages import Dialect, dialect_of, key_of, picture_block, render, turn_of_message
-from .model_facts import ModelFacts
+from .messages import Dialect, dialect_of, key_of, picture_block, render, sendable_to, turn_of_message
+from .model_facts import KEPT, ModelFacts, is_kept
 
 try:
     from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
@@ -120,8 +120,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
                 "Deep Agents has summarised this conversation before its pages could be made. To have pages instead: "
                 "OpticalMemoryMiddleware(name='SummarizationMiddleware')"
             )
-        if model.keeps_conversation:
-            self._warn_once("the provider keeps this conversation itself (use_previous_response_id), so none of it is sent as pages")
+        if model.keeps_conversation or is_kept(request.model_settings):
+            self._warn_once(KEPT)
             return request, None
         memory = self._memories.memory_for(model.name, takes_images=model.sees)
         if memory is None:
@@ -137,13 +137,14 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _seen(self, request: Request, memory: MessageListMemory[BaseMessage], model: ModelFacts) -> tuple[list[BaseMessage], State]:
         before: State | None = request.state.get(STATE)  # type: ignore[assignment]  # our key is not in the request's type
-        shown = memory.context(request.messages, before, budget=self._settings.budget)
+        settings = self._settings
+        shown = memory.context(request.messages, before, budget=settings.budget, question=settings.recall_for_question)
         dialect = self._dialect or dialect_of(model.provider)
         messages = render(outline(shown.context), request.messages, dialect, detail=self._detail)
         if any(zoomed(message) for message in messages):
             pages = {part.page.key: part.page for part in shown.context.pages}
             messages = with_pictures(messages, pages, lambda data: picture_block(data, dialect, "high"), inside=model.sees_results(dialect))
-        return messages, shown.state
+        return sendable_to(messages, model.provider), shown.state
 
     def _memory_of(self, state: Mapping[str, Any] | None) -> MessageListMemory[BaseMessage] | None:
         """Return the memory that a state was made with; `ANY_READER`'s without a state."""

@@ -4,6 +4,8 @@ After openai/codex, `codex-rs/protocol/src/models.rs` and `protocol.rs` (0.46 to
 
 Each text stands twice: as an event for the screen (`event_msg`) and as an item of the API (`response_item`). Items are read; events only
 where a file has no items. What the program tells the model (`<environment_context>`, instructions) is kept, and marked `injected`.
+A file only grows: turns that the user took back stand there still, and after them `thread_rolled_back` with their number. They are left
+out.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ def conversations(document: Document) -> Iterator[Conversation]:
         fields = {"created_at": moment(row.get("timestamp"))}
         if row.get("type") == "session_meta" or (not own and is_mapping_with(row, "id", "timestamp", "instructions")):
             own, began = own or as_text(payload.get("id")), began or moment(payload.get("timestamp"))
+        elif row.get("type") == "event_msg" and payload.get("type") == "thread_rolled_back":
+            items, events = (_rolled_back(said, payload.get("num_turns")) for said in (items, events))
         elif row.get("type") == "event_msg":
             events += _event(payload, place, fields)
         elif row.get("type") == "compacted":
@@ -56,6 +60,14 @@ def _event(event: Mapping[str, Any], place: str, fields: dict[str, Any]) -> Iter
     if role:
         pictures = [url_block(url) for url in event.get("images") or ()]
         yield message(role, [as_text(event.get("message")), *pictures], id=place, **fields)
+
+
+def _rolled_back(said: list[Message], turns: object) -> list[Message]:
+    """What is left without the last `turns` messages of the user and what came after them."""
+    if not isinstance(turns, int) or turns < 1:
+        return said
+    starts = [place for place, one in enumerate(said) if one["role"] == "user" and "metadata" not in one]
+    return said[: starts[-min(turns, len(starts))]] if starts else said
 
 
 def _compacted(payload: Mapping[str, Any], place: str, fields: dict[str, Any]) -> Iterator[Message]:

@@ -25,7 +25,7 @@ from ..geometry import Canvas
 from ..margins import draw_margins
 from ..png import encode_grey
 from ..typography.fonts import FontBook
-from ..typography.word_masks import WordBook
+from ..typography.word_masks import WordBook, shared_words
 from .block_layout import Flow
 from .columns import Draft, TurnRows, UnitRows, drafts_of
 from .typesetting import Typesetter
@@ -47,7 +47,7 @@ class PillowRenderer:
 
     def __init__(self, *, fonts: Sequence[Path] | None = None) -> None:
         self._fonts = FontBook(fonts)
-        self._words = WordBook(self._fonts)
+        self._words: WordBook | None = None  # looks for fonts, so not before something is drawn
         self._lock = threading.Lock()  # FreeType faces are shared; drawing two pages at once gains nothing under the interpreter lock
 
     @cached_property
@@ -63,6 +63,7 @@ class PillowRenderer:
         exchanges = in_sections(exchanges)
         try:
             with self._lock:
+                self._words = self._words or shared_words(self._fonts)
                 runs = list(drafts_of(_unit_rows(exchanges, Flow(Typesetter(self._words), canvas)), canvas))
                 drafts = [draft for run in (runs if seal_last else runs[:-1]) for draft in run]
                 return with_sections([_drawn(draft, canvas) for draft in drafts], exchanges)
@@ -70,9 +71,9 @@ class PillowRenderer:
             raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {type(exc).__name__}: {said(exc)}") from exc
 
     def close(self) -> None:
-        """Clear the cache of drawn words."""
+        """Let go of the cache of drawn words. Other renderers may share it."""
         with self._lock:
-            self._words = WordBook(self._fonts)
+            self._words = None
 
 
 def _numbers(exchanges: Sequence[Exchange]) -> str:

@@ -7,6 +7,7 @@ base with its marks, an emoji sequence), each cluster finds its font, and neighb
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import unicodedata
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from PIL import Image, ImageDraw, ImageFont, features
 
@@ -21,7 +23,7 @@ from .bidi import mirrored
 from .fonts import BUNDLED, Face, FontBook
 from .unifont import bitmap_glyph, hex_box
 
-__all__ = ["Ink", "TextStyle", "Word", "WordBook", "clusters_of"]
+__all__ = ["Ink", "TextStyle", "Word", "WordBook", "clusters_of", "shared_words"]
 
 WORDS_KEPT = 20_000  # masks of about one kilobyte each
 CLUSTER_LIMIT = 24  # code points; a longer stack of marks is cut, so that shaping stays linear
@@ -165,6 +167,21 @@ class WordBook:
         except OSError as exc:  # a font that maps the characters, but FreeType cannot read it
             _log.warning("the font %s cannot be drawn with: %s", face.path, exc)
             return [_last_resort(char, text_style.size) for char in run]
+
+
+_shared: WeakValueDictionary[tuple[int, str], WordBook] = WeakValueDictionary()
+
+
+def shared_words(fonts: FontBook) -> WordBook:
+    """Return the words of all renderers with the same fonts in this process, for each memory may open one. They last as long as one does.
+
+    A forked child has its own: another thread may have held the lock of its parent's at the moment of the fork.
+    """
+    key = os.getpid(), fonts.identity
+    book = _shared.get(key)
+    if book is None:  # two threads may each make one; then the later one is shared from now on
+        book = _shared[key] = WordBook(fonts)
+    return book
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from ..inspector.app import PREFIX as INSPECTOR
+from ..inspector.app import Inspector
 from .accounts import Accounts
 from .api import OWN_PATHS, Api
 from .calls import Call, Calls
@@ -39,17 +41,21 @@ class ProxyApp:
         accounts: Accounts,
         calls: Calls,
         api: Api,
+        inspector: Inspector | None = None,
         spans: Spans | None = None,
     ) -> None:
         self._router, self._upstreams, self._rewriter = router, upstreams, rewriter
-        self._accounts, self._calls, self._api, self._spans = accounts, calls, api, spans
+        self._accounts, self._calls, self._api, self._inspector, self._spans = accounts, calls, api, inspector, spans
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             return
-        if scope["path"] in OWN_PATHS and not header(scope["headers"], b"x-optical-memory-upstream"):
+        own = not header(scope["headers"], b"x-optical-memory-upstream")
+        if own and scope["path"] in OWN_PATHS:
             await self._api(scope, receive, send)
+        elif own and self._inspector is not None and (scope["path"].startswith(INSPECTOR) or _opens(scope)):
+            await self._inspector(scope, receive, send)  # type: ignore[arg-type]
         elif "websocket" in header(scope["headers"], b"upgrade").lower():
             await _answer(send, 426, [(b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade"), (b"content-length", b"0")], b"")
         elif scope["method"] == "HEAD" and scope["path"] == "/":
@@ -282,6 +288,11 @@ class _Exchange:
         """Whether the request's signature covers its body, as AWS wants it."""
         names = (b"x-amz-content-sha256", b"content-md5", b"digest", b"content-digest")
         return any(header(self._headers, name) for name in names) or header(self._headers, b"authorization").startswith("AWS4")
+
+
+def _opens(scope: dict[str, Any]) -> bool:
+    """Whether a browser opens the proxy's address."""
+    return scope["path"] == "/" and scope["method"] == "GET" and "text/html" in header(scope["headers"], b"accept")
 
 
 async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:

@@ -114,6 +114,10 @@ class Conversations:
         """Return all lines held."""
         return [line for lines in self._groups.values() for line in lines]
 
+    def records(self) -> list[Record]:
+        """Return the records of all lines held."""
+        return [line.record for line in self.lines()]
+
     def line(self, request: Request, identity: Identity) -> Line:
         """Return the line that a request continues, or a new one.
 

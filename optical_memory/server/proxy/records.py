@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -130,6 +131,7 @@ class Records:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._one_writer = threading.Lock()  # else an older state of a record could be stored after a newer one
 
     @property
     def are_shared(self) -> bool:
@@ -147,7 +149,8 @@ class Records:
     def write(self, records: Sequence[Record]) -> None:
         """Store records. Raises `StoreError`."""
         if records:
-            self._store.put(HOME, {_name(record): record.encoded() for record in records})
+            with self._one_writer:
+                self._store.put(HOME, {_name(record): record.encoded() for record in records})
 
     def get(self, name: str) -> Any:
         """Return a value of the proxy itself; None if absent. Raises `StoreError`."""

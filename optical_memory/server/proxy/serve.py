@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from ...errors import MissingExtra, StoreError
 from ...stores.base import Store, open_store
+from ..listening import Server, address_of, bound
+from ..mcp.mounting import with_mcp
 from .settings import ProxySettings
 
 try:
@@ -22,6 +24,9 @@ try:
 except ImportError as exc:
     raise MissingExtra("the proxy", "server") from exc
 
+from ..inspector.access import Access
+from ..inspector.app import Inspector
+from ..inspector.proxy_window import ProxyWindow
 from .accounting import Correction
 from .accounts import Accounts
 from .api import SWITCHES, Api
@@ -69,8 +74,10 @@ class Proxy:
         turns = ProxyLog(store) if settings.keep_turns else None
         accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe), turns)
         api = Api(rewriter, records, calls, accounts)
+        window = ProxyWindow(store, live=rewriter.conversations.records, calls=calls, switches=rewriter.switches)
+        inspector = Inspector(store, Access(), window)
         spans = Spans() if settings.otel else None
-        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api, spans)
+        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api, inspector, spans)
         return cls(app, rewriter, accounts, records, planner, upstreams, store, settings, spans)
 
     def load(self) -> None:
@@ -102,32 +109,6 @@ class Proxy:
         self.store.close()
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn's, which says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-
-def bound(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises `OSError`, which names the address."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it only where the protocol is named, as above
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as exc:
-        listener.close()
-        raise OSError(exc.errno, f"cannot listen on {host}:{port}: {exc.strerror}") from exc
-    return listener
-
-
 def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
     """Serve until the process is asked to end.
 
@@ -137,10 +118,9 @@ def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
     proxy = Proxy.of(settings)
     proxy.load()
     listener = bound(settings.host, settings.port)
-    port = listener.getsockname()[1]
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = address_of(listener, settings.host)
     config = uvicorn.Config(
-        proxy.app,
+        with_mcp(proxy.store, proxy.app, Access().refusal),
         log_config=None,
         log_level="critical",  # a cut answer is no fault of the application; calls are logged by the proxy itself
         access_log=False,
@@ -152,7 +132,7 @@ def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = _Server(config, lambda: ready(f"http://{host}:{port}"))
+    server = Server(config, lambda: ready(address))
     asyncio.run(_serving(server, proxy, listener))
 
 

@@ -36,6 +36,7 @@ from optical_memory.planning.triggers import WaterMarks
 from optical_memory.stores import Store
 from tests.adapters.wire import Call, Wire
 from tests.histories import histories
+from tests.sampling import examples
 from tests.support import RuledRenderer
 
 pytestmark = pytest.mark.filterwarnings("ignore:RunnableWithMessageHistory is deprecated")
@@ -129,7 +130,7 @@ def test_async_is_the_same(store: Store) -> None:
     asyncio.run(talk())
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(dicts=histories())
 def test_any_history_comes_back(dicts: list[dict[str, Any]], store: Store) -> None:
     messages = convert_to_messages([{key: item[key] for key in item if key not in ("created_at", "importance")} for item in dicts])

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def runs(process: int) -> bool:
         return False
 
 
+def ended(process: int) -> bool:
+    """Whether a process that was killed goes away: on a busy machine it may take a moment."""
+    until = time.monotonic() + 10
+    while runs(process) and time.monotonic() < until:
+        time.sleep(0.02)
+    return not runs(process)
+
+
 def drivers() -> list[int]:
     """Ids of the drivers that descend from this process."""
     found = []
@@ -114,7 +123,7 @@ def test_nothing_is_left_of_a_driver_that_hangs(tmp_path: Path, quick: None, mon
     monkeypatch.setenv(DRIVER_VARIABLE, str(driver_that("hangs", tmp_path)))
     with pytest.raises(DriverNotStarted, match="no answer in 2 s"):
         require_driver()
-    assert not runs(int((tmp_path / "child").read_text()))
+    assert ended(int((tmp_path / "child").read_text()))
 
 
 def test_a_missing_library_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +197,8 @@ def test_a_driver_killed_between_two_jobs(chromium: ChromiumRenderer, number: si
 
 
 @linux_only
-@pytest.mark.parametrize("delay", mostly_slow([0.02, 0.15, 0.4], quick=[0.15]))
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.02, 0.15, 0.4])
 def test_a_driver_killed_in_the_middle_of_a_job(chromium: ChromiumRenderer, delay: float) -> None:
     others = drivers()
     given = said(*(f"Number {n}. " + "Many words follow here. " * 80 for n in range(200)))

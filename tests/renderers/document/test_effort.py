@@ -88,12 +88,9 @@ def warm() -> None:
 
 QUICK = (
     "nested strong and emphasis",
-    "mismatched emphasis",
     "nested brackets",
-    "link references",
     "lines of dollars",
     "nested lists",
-    "wide tables",
 )
 
 

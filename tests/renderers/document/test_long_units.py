@@ -28,6 +28,7 @@ from optical_memory.turns.turn import (
     ToolResultContent,
     Turn,
 )
+from tests.sampling import examples
 
 SIZE = 500_000
 PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(50)).decode()
@@ -219,7 +220,7 @@ def test_what_stands_beside_a_section_begins_a_page() -> None:
     assert [turn.number for turn in (unit[0] for unit in parts[-2])] == [3, 4]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.lists(st.sampled_from(["word ", "\n", "\n\n", "```\n", "| a | b |\n", "|---|---|\n", "- x\n", "漢字。", "🙂", " " * 9]), min_size=4)
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import struct
 import subprocess
 import sys
 import threading
+import weakref
 import zlib
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,8 +24,11 @@ from optical_memory.pages.page import Box, PageStyle
 from optical_memory.renderers.base import RenderedPage, Renderer, open_renderer
 from optical_memory.renderers.pillow.renderer import PillowRenderer
 from optical_memory.renderers.png import decode_grey
+from optical_memory.renderers.typography.fonts import BUNDLED, FontBook
+from optical_memory.renderers.typography.word_masks import shared_words
 from optical_memory.turns.exchanges import exchanges_of
 from optical_memory.turns.turn import ImageContent, TextContent, Turn
+from tests.sampling import examples
 
 SMALL = PageStyle(width=512, height=320, scale=1.0)
 RENDERER = PillowRenderer(fonts=())
@@ -72,7 +77,7 @@ SCRIPTS = ["مرحبا ", "שלום ", "中文，", "ไทย", "👩\u200d💻
 ANY_TEXT = st.text(max_size=400) | st.lists(st.sampled_from(MARKUP + SCRIPTS), max_size=60).map("".join)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ANY_TEXT, min_size=1, max_size=8))
 def test_any_text_is_drawn_whole_and_in_order(texts: list[str]) -> None:
     turns = conversation(*texts)
@@ -249,6 +254,32 @@ def test_it_draws_again_after_close() -> None:
     before = draw(conversation("x"), renderer=renderer)
     renderer.close()
     assert draw(conversation("x"), renderer=renderer) == before
+
+
+def test_renderers_with_the_same_fonts_share_their_words() -> None:
+    book = shared_words(FontBook(()))
+    draw(conversation("a word that was never drawn: antidisestablishmentarianism"), renderer=PillowRenderer(fonts=()))
+    assert any("antidisestablishmentarianism" in shelf for shelf in book._words.values())
+    assert shared_words(FontBook(())) is book
+    assert shared_words(FontBook([BUNDLED["mono"]])) is not book
+
+
+def test_words_last_as_long_as_a_renderer_that_drew_them() -> None:
+    renderer = PillowRenderer(fonts=[BUNDLED["mono"]])
+    draw(conversation("x"), renderer=renderer)
+    words = weakref.ref(shared_words(FontBook([BUNDLED["mono"]])))
+    renderer.close()
+    assert words() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_words_of_its_own() -> None:
+    book = shared_words(FontBook(()))
+    with book._lock:  # as if another thread drew
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if shared_words(FontBook(())) is not book else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_page_too_small_for_text_is_refused() -> None:

@@ -1,0 +1,111 @@
+"""Contexts for a question: turns that `recall` finds for it are added as text, word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from ..context.context import Context, RecalledPart, TextPart
+from ..context.wording import recalled_text
+from ..errors import BudgetTooSmall
+from ..profiles.pricing import Pricing
+from ..text.excerpts import excerpt
+from ..turns.exchanges import starts_exchange
+from ..turns.redaction import Redactor, redacted_turns
+from ..turns.turn import Turn
+
+__all__ = ["NEWEST", "context_for", "newest_question"]
+
+SHARE, MOST_KEPT = 4, 400  # recalled turns have one part in so many of a budget, or so many tokens; docs/experiments/recall.md
+MOST_TOKENS = 1_000  # for them where more is left over, and without a budget
+MOST_TURNS = 20
+NEWEST = 64  # turns among which the newest question is looked for
+
+
+def context_for(
+    question: str,
+    budget: int | None,
+    build: Callable[[int | None], Context],
+    find: Callable[[str, int], list[Turn]],
+    pricing: Pricing,
+    redactor: Redactor | None = None,
+) -> Context:
+    """Return a context with the turns that answer a question best, as far as the budget allows.
+
+    What comes before the newest turns is the context of the smaller budget, byte for byte. Turns that are text already, and system turns,
+    are not added. Secrets are masked as on pages: nobody asked for these turns one by one.
+
+    Args:
+        build: builds a context within a budget.
+        find: finds turns for a question, best first, at most so many.
+
+    Raises `TypeError` for a question that is not a string, and what `build` raises for `budget`.
+    """
+    if not isinstance(question, str):
+        raise TypeError(f"a question is a string; got {excerpt(question)}")
+    context = _with_room(budget, build)
+    room = MOST_TOKENS if budget is None else min(budget - context.usage.prompt_tokens, MOST_TOKENS)
+    shown = {turn.number for turn in context.turns}
+    found = [turn for turn in find(question, MOST_TURNS) if turn.number not in shown and turn.role not in ("system", "developer")]
+    found = redacted_turns(found, redactor) if redactor else found
+    chosen = _fitting([turn for turn in found if turn.text], room, pricing)
+    return _with_recalled(context, chosen, pricing) if chosen else context
+
+
+def newest_question(turns: Sequence[Turn]) -> str | None:
+    """Return what the user said last; None if none of `turns` is the user's, or it has no words."""
+    return next((turn.text for turn in reversed(turns) if starts_exchange(turn)), None) or None
+
+
+def _with_room(budget: int | None, build: Callable[[int | None], Context]) -> Context:
+    """A context that leaves room for recalled turns; none where what must stay text takes it all."""
+    if budget is None or isinstance(budget, bool) or not isinstance(budget, int) or budget < SHARE:
+        return build(budget)
+    try:
+        return build(budget - min(budget // SHARE, MOST_KEPT))
+    except BudgetTooSmall:
+        return build(budget)
+
+
+def _fitting(found: Sequence[Turn], room: int, pricing: Pricing) -> list[Turn]:
+    """The best turns that fit together, in the order of the log. One that is too long is passed over."""
+    chosen: list[Turn] = []
+    for turn in found:
+        if _tokens([*chosen, turn], pricing) <= room:
+            chosen.append(turn)
+    return sorted(chosen, key=lambda turn: turn.number)
+
+
+def _tokens(turns: Sequence[Turn], pricing: Pricing) -> int:
+    return pricing.message(_message(turns).text)  # not `cost`, which knows turns by their ids: this one has none
+
+
+def _message(turns: Sequence[Turn]) -> Turn:
+    return Turn(role="user", content=recalled_text(sorted(turns, key=lambda turn: turn.number)))
+
+
+def _with_recalled(context: Context, chosen: Sequence[Turn], pricing: Pricing) -> Context:
+    """Put the recalled turns before the exchange that is going on, or at the end if none is."""
+    numbers, tokens = tuple(turn.number for turn in chosen), _tokens(chosen, pricing)
+    part = RecalledPart((_message(chosen),), tokens, numbers)
+    *before, last = context.parts or (TextPart((), 0),)
+    if not isinstance(last, TextPart):
+        before, last = [*before, last], TextPart((), 0)
+    at = _current_exchange(last.turns)
+    costs = [0, *accumulate(pricing.total([turn]) for turn in last.turns)]
+    split = [TextPart(last.turns[:at], costs[at]), part, TextPart(last.turns[at:], costs[-1] - costs[at])]
+    usage = context.usage
+    return replace(
+        context,
+        parts=(*before, *(each for each in split if each.turns)),
+        plan=context.plan.model_copy(update={"recalled": numbers}),
+        usage=replace(usage, prompt_tokens=usage.prompt_tokens + tokens, recalled_tokens=tokens),
+    )
+
+
+def _current_exchange(turns: Sequence[Turn]) -> int:
+    """Where the exchange that waits for an answer begins among the newest turns; their number if none waits."""
+    if not turns or (turns[-1].role == "assistant" and not turns[-1].tool_calls):
+        return len(turns)
+    return max((place for place, turn in enumerate(turns) if starts_exchange(turn)), default=0)

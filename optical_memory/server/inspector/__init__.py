@@ -1,0 +1,1 @@
+"""The inspector: what a memory holds, in a browser."""

@@ -16,6 +16,7 @@ import typer
 from .calibrate import calibrate
 from .cost import cost
 from .evaluation import eval_, eval_exact, eval_identifiers, eval_needs
+from .export_pages import export_pages
 from .hook import hook
 from .mcp import mcp
 from .models import app as models_app
@@ -113,6 +114,7 @@ app.command()(stats)
 app.command()(inspect)
 app.command()(mcp)
 app.command()(hook)
+app.command()(export_pages)
 
 
 @app.command()

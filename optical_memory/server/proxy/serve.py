@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ...errors import MissingExtra, StoreError
 from ...stores.base import Store, open_store
 from ..listening import Server, address_of, bound
+from ..mcp.mounting import with_mcp
 from .settings import ProxySettings
 
 try:
@@ -37,7 +38,9 @@ from .probe import Probe
 from .records import Records
 from .rewriting import Rewriter
 from .routes import Router
+from .spans import Spans
 from .switches import Switches
+from .turn_log import ProxyLog
 
 __all__ = ["Proxy", "bound", "serve"]
 
@@ -58,6 +61,7 @@ class Proxy:
     upstreams: Upstreams
     store: Store
     settings: ProxySettings
+    spans: Spans | None = None
 
     @classmethod
     def of(cls, settings: ProxySettings) -> Proxy:
@@ -67,12 +71,14 @@ class Proxy:
         corrections: dict[str, Correction] = {}
         rewriter = Rewriter(settings, records, planner, Switches(), corrections)
         upstreams = Upstreams()
-        accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe))
+        turns = ProxyLog(store) if settings.keep_turns else None
+        accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe), turns)
         api = Api(rewriter, records, calls, accounts)
         window = ProxyWindow(store, live=rewriter.conversations.records, calls=calls, switches=rewriter.switches)
         inspector = Inspector(store, Access(), window)
-        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api, inspector)
-        return cls(app, rewriter, accounts, records, planner, upstreams, store, settings)
+        spans = Spans() if settings.otel else None
+        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api, inspector, spans)
+        return cls(app, rewriter, accounts, records, planner, upstreams, store, settings, spans)
 
     def load(self) -> None:
         """Read what is stored about the proxy itself, and remove conversations not used for long. A store that fails is logged."""
@@ -98,6 +104,8 @@ class Proxy:
         with contextlib.suppress(StoreError):
             await self.accounts.write()
         await self.upstreams.close()
+        if self.spans is not None:
+            await asyncio.to_thread(self.spans.close)
         self.store.close()
 
 
@@ -112,7 +120,7 @@ def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
     listener = bound(settings.host, settings.port)
     address = address_of(listener, settings.host)
     config = uvicorn.Config(
-        proxy.app,
+        with_mcp(proxy.store, proxy.app, Access().refusal),
         log_config=None,
         log_level="critical",  # a cut answer is no fault of the application; calls are logged by the proxy itself
         access_log=False,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["first_line", "import_conversations", "opened", "spooled"]
 
+SQLITE = "sqlite://"  # the store that puts indexing off until a session is searched
+MANY = 1_000  # turns that are indexed in less than a second
+
 IN_MEMORY = 32 << 20  # bytes of standard input
 LONGEST_HEAD = 1 << 16  # bytes of a first line that are looked at
 
@@ -52,6 +55,7 @@ def import_conversations(
 ) -> None:
     """Import every conversation and print the counts. Raises what `imports.import_into` raises."""
     from ..imports import import_into
+    from .output import note
 
     with ExitStack() as bars:
         done = import_into(store, source, session=session, tenant=tenant, redact=redact, label=label, progress=_bars(bars))
@@ -59,6 +63,8 @@ def import_conversations(
         print_json(_counts(done[0]) if len(done) == 1 else _all_counts(done))
     else:
         print("\n".join(_sentences(done)))
+    if (store or SQLITE).startswith(SQLITE) and sum(one.new for one in done) >= MANY:
+        note("The first search of an imported session indexes it, and takes longer than the next ones.")
 
 
 def _bars(bars: ExitStack) -> Callable[[str, int, int | None], None]:

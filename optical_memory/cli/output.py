@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -35,6 +35,7 @@ __all__ = [
     "page_as_text",
     "printable",
     "progress",
+    "progress_of",
     "save_pictures",
     "turns_as_text",
 ]
@@ -72,6 +73,22 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or total == 0) as bar:
         task = bar.add_task(label, total=total)
         yield lambda steps: bar.advance(task, steps)
+
+
+@contextmanager
+def progress_of(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar whose number of steps is told while the block runs; call the value with the steps done so far and that number."""
+    with ExitStack() as bars:
+        told = [0]
+        advance: list[Callable[[int], None]] = []
+
+        def tell(done: int, total: int) -> None:
+            if not advance:
+                advance.append(bars.enter_context(progress(label, total)))
+            advance[0](done - told[0])
+            told[0] = done
+
+        yield tell
 
 
 def turn_line(turn: Turn) -> str:

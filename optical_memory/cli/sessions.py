@@ -145,7 +145,7 @@ def recall(
     as_json: AsJson = False,
 ) -> None:
     """Give turns back word for word, by what they say or by their numbers."""
-    from .output import turns_as_text
+    from .output import progress, turns_as_text
 
     if everywhere:
         _recall_everywhere(" ".join(query), limit, since, until, store=store, tenant=tenant, as_json=as_json)
@@ -154,7 +154,8 @@ def recall(
     with open_memory(session, store, tenant) as memory:
         need_turns(memory, session)
         asked = numbers if len(numbers) == len(query) and not words else " ".join(query)
-        turns = memory.recall(asked, limit, exchange=exchange, since=since, until=until)
+        with progress("searching", None):  # the first search of an imported session indexes it
+            turns = memory.recall(asked, limit, exchange=exchange, since=since, until=until)
     print_json([turn.model_dump(mode="json") for turn in turns]) if as_json else print(turns_as_text(turns), end="")
     if not turns:
         stop(f"nothing in session {session!r} matches {excerpt(' '.join(query))}", NOT_FOUND)
@@ -163,10 +164,10 @@ def recall(
 def _recall_everywhere(
     query: str, limit: int, since: datetime | None, until: datetime | None, *, store: str | None, tenant: str, as_json: bool
 ) -> None:
-    from .output import printable, turns_as_text
+    from .output import printable, progress_of, turns_as_text
 
-    with open_memory("default", store, tenant) as memory:
-        found = memory.recall_everywhere(query, limit, since=since, until=until)
+    with open_memory("default", store, tenant) as memory, progress_of("searching sessions") as advance:
+        found = memory.recall_everywhere(query, limit, since=since, until=until, progress=advance)
     if as_json:
         print_json([{"session": one.session, **one.turn.model_dump(mode="json")} for one in found])
     for one in () if as_json else found:

@@ -235,18 +235,26 @@ class OpticalMemory:
         return self._recall.with_exchanges(found) if exchange else found
 
     def recall_everywhere(
-        self, query: str, limit: int = 5, *, since: datetime | None = None, until: datetime | None = None
+        self,
+        query: str,
+        limit: int = 5,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[Recalled]:
         """Find turns by words in all sessions of this memory's tenant, best first. Each says which session it is of.
 
-        Looks in the 1,000 sessions that were appended to last. Other tenants are never looked at.
+        Looks in the 1,000 sessions that were appended to last. Other tenants are never looked at. The first search of sessions that were
+        imported into SQLite indexes them, which can take minutes.
 
         Args:
             query: words to search for.
             limit: the most turns to return.
             since, until: only turns with since <= `created_at` < until.
+            progress: called after each session with the sessions searched so far, and their number.
         """
-        return recall_everywhere(self._store, self.session.tenant, query, limit, Period(since, until))
+        return recall_everywhere(self._store, self.session.tenant, query, limit, Period(since, until), progress=progress)
 
     def erase(self, numbers: int | Sequence[int] | None = None) -> ErasureReport:
         """Delete turns, or the whole session: text, index entries, and every page that holds them, with its images.
@@ -361,9 +369,15 @@ class OpticalMemory:
         return await in_thread(self.recall, query, limit, exchange=exchange, since=since, until=until)
 
     async def arecall_everywhere(
-        self, query: str, limit: int = 5, *, since: datetime | None = None, until: datetime | None = None
+        self,
+        query: str,
+        limit: int = 5,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[Recalled]:
-        return await in_thread(self.recall_everywhere, query, limit, since=since, until=until)
+        return await in_thread(self.recall_everywhere, query, limit, since=since, until=until, progress=progress)
 
     async def apin(self, number: int) -> None:
         await in_thread(self.pin, number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +16,8 @@ from .recall import Period, Recall
 __all__ = ["SESSIONS", "Recalled", "recall_everywhere"]
 
 SESSIONS = 1_000  # searched at most; each takes a query of its own
+Progress = Callable[[int, int], None]
+
 APART = 3  # numbers between turns that are not beside each other, see `text.ranking.NEAR`
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
@@ -29,7 +31,14 @@ class Recalled:
 
 
 def recall_everywhere(
-    store: Store, tenant: str, query: str, limit: int, period: Period, *, most_sessions: int = SESSIONS
+    store: Store,
+    tenant: str,
+    query: str,
+    limit: int,
+    period: Period,
+    *,
+    most_sessions: int = SESSIONS,
+    progress: Progress = lambda done, total: None,
 ) -> list[Recalled]:
     """Return at most `limit` turns of any session of `tenant` that match `query`, best first.
 
@@ -38,6 +47,7 @@ def recall_everywhere(
 
     Args:
         most_sessions: look in so many at most: those that were appended to last.
+        progress: called after each session with the sessions searched so far, and their number.
 
     Raises `TypeError` for a query that is no text; what the store raises if a session cannot be read.
     """
@@ -46,20 +56,20 @@ def recall_everywhere(
     if limit < 1:
         return []
     last = sorted(store.sessions(tenant), key=_appended)[-max(most_sessions, 1) :]
-    return _ranked(store, last, query, limit, period)
+    return _ranked(store, last, query, limit, period, progress)
 
 
 def _appended(info: SessionInfo) -> datetime:
     return info.last_append or BEFORE_ALL
 
 
-def _ranked(store: Store, sessions: list[SessionInfo], query: str, limit: int, period: Period) -> list[Recalled]:
+def _ranked(store: Store, sessions: list[SessionInfo], query: str, limit: int, period: Period, progress: Progress) -> list[Recalled]:
     index = TermIndex()
     places: list[tuple[SessionId, int]] = []  # what was found is read again, so that no more than an index of it is held
     ranks: list[int] = []
     literal: set[int] = set()
     exact = exact_strings(query) == [query]  # then those that contain it to the letter come first, as in one session
-    for session, rank, turn in _best_of_each(store, sessions, query, limit, period):
+    for session, rank, turn in _best_of_each(store, sessions, query, limit, period, progress):
         index.add(APART * len(places), turn.text)
         if exact and query in turn.text:
             literal.add(len(places))
@@ -72,11 +82,12 @@ def _ranked(store: Store, sessions: list[SessionInfo], query: str, limit: int, p
 
 
 def _best_of_each(
-    store: Store, sessions: list[SessionInfo], query: str, limit: int, period: Period
+    store: Store, sessions: list[SessionInfo], query: str, limit: int, period: Period, progress: Progress
 ) -> Iterator[tuple[SessionId, int, Turn]]:
-    for info in sessions:
+    for done, info in enumerate(sessions, 1):
         for rank, turn in enumerate(Recall(store, info.id).saying(query, limit, period)):
             yield info.id, rank, turn
+        progress(done, len(sessions))
 
 
 def _read(store: Store, session: SessionId, number: int) -> list[Turn]:

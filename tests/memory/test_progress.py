@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pty
 import subprocess
@@ -39,6 +40,44 @@ def test_on_a_terminal_the_command_counts_pages(tmp_path: Path) -> None:
         memory.extend(PAST)
     command = [sys.executable, "-m", "optical_memory", "context", "--session", "long", "--store", store]
     command += ["--renderer", "pillow", "--budget", "8000", "--format", "text"]
+    code, shown = on_a_terminal(command)
+    assert code == 0, shown
+    assert b"drawing pages" in shown
+    piped = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT, check=True)
+    assert b"drawing pages" not in piped.stderr
+
+
+def test_searching_everywhere_tells_each_session_once_and_draws_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'log.db'}"
+    told: list[tuple[int, int]] = []
+    for name in ("a", "b", "c"):
+        with OpticalMemory(name, store=store) as memory:
+            memory.extend(PAST[:4])
+            if name == "c":
+                memory.recall_everywhere("order", progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    command = [sys.executable, "-m", "optical_memory", "recall", "order", "--everywhere", "--store", store]
+    code, shown = on_a_terminal(command)
+    assert code == 0, shown
+    assert b"searching sessions" in shown
+    piped = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT, check=True)
+    assert piped.stderr == b""
+    assert b"QX" in piped.stdout or b"order" in piped.stdout
+
+
+def test_an_import_says_that_the_first_search_indexes(tmp_path: Path) -> None:
+    (tmp_path / "many.json").write_text(json.dumps([{"role": "user", "content": f"order {n}"} for n in range(1_200)]))
+    (tmp_path / "few.json").write_text(json.dumps([{"role": "user", "content": "order"}]))
+    for name, says in (("many", True), ("few", False)):
+        command = [sys.executable, "-m", "optical_memory", "import", f"{name}.json", "--session", name, "--store", "sqlite:///log.db"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, check=True
+        )
+        assert ("first search" in done.stderr) is says, done.stderr
+
+
+def on_a_terminal(command: list[str]) -> tuple[int, bytes]:
+    """Run a command whose standard error is a terminal; return its exit code and what the terminal was sent."""
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "PYTHONPATH": str(ROOT)}
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=env, cwd=ROOT) as child:
@@ -47,10 +86,7 @@ def test_on_a_terminal_the_command_counts_pages(tmp_path: Path) -> None:
         while piece := _read(ours):
             shown += piece
     os.close(ours)
-    assert child.returncode == 0, shown
-    assert b"drawing pages" in shown
-    piped = subprocess.run(command, capture_output=True, env=env, cwd=ROOT, check=True)
-    assert b"drawing pages" not in piped.stderr
+    return child.returncode, shown
 
 
 def _read(terminal: int) -> bytes:

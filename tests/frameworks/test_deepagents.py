@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +15,13 @@ from typing import Any
 import pytest
 from deepagents import create_deep_agent
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
+from PIL import Image
 
 from optical_memory.adapters.langchain import OpticalMemoryMiddleware
+from optical_memory.adapters.langchain.messages import turn_of_message
 from tests.adapters.wire import Call, Request, Wire
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +97,48 @@ def test_a_zoomed_page_is_a_picture_to_the_model(inside: bool) -> None:
     assert "was not attached" not in json.dumps(second.body)
     (result,) = (message for message in second.body["messages"] if message["role"] == "tool" and "page 60" in json.dumps(message).lower())
     assert "base64" not in json.dumps(result), "no picture became text"
+
+
+def noise() -> str:
+    """A picture whose file is larger than any text that Deep Agents leaves in a message, as base64."""
+    file = io.BytesIO()
+    Image.frombytes("RGB", (400, 400), random.Random(7).randbytes(480_000)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+NOISE = noise()
+PICTURES = {
+    "standard": {"type": "image", "base64": NOISE, "mime_type": "image/png"},
+    "openai": {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{NOISE}"}},
+    "anthropic": {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": NOISE}},
+}
+
+
+@pytest.mark.parametrize("shape", PICTURES)
+def test_a_large_picture_of_a_tool_is_neither_filed_nor_text(shape: str) -> None:
+    @tool
+    def look() -> list[dict[str, Any]]:
+        """Look out of the window."""
+        return [{"type": "text", "text": "Seen."}, PICTURES[shape]]
+
+    with Wire([Call("look", {}), "A noise."]) as wire:
+        memory = optical(name="SummarizationMiddleware")
+        made = create_deep_agent(model(wire, image_inputs=True, image_tool_message=True), tools=[look], middleware=[memory])
+        state = made.invoke({"messages": [("user", "Look.")]})
+        (result,) = (message for message in wire.requests[-1].body["messages"] if message["role"] == "tool")
+    assert [block["type"] for block in result["content"]] == ["text", "image_url"]
+    assert not state.get("files")
+    (seen,) = (message for message in state["messages"] if message.type == "tool")
+    assert len(turn_of_message(seen).images) == 1
+
+
+def test_of_a_message_that_is_filed_the_picture_stays() -> None:
+    said = HumanMessage([{"type": "text", "text": "word " * 90_000}, PICTURES["standard"]])
+    with Wire(["A noise."]) as wire:
+        create_deep_agent(model(wire, image_inputs=True), middleware=[optical(name="SummarizationMiddleware")]).invoke({"messages": [said]})
+        sent = wire.requests[0].body["messages"][-1]["content"]
+    assert [block["type"] for block in sent] == ["text", "image_url"]
+    assert "saved to the filesystem" in sent[0]["text"] and len(sent[0]["text"]) < 20_000
 
 
 @pytest.mark.filterwarnings("error:no reader profile")

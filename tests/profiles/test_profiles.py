@@ -204,6 +204,44 @@ def test_the_tables_in_the_docs_are_the_data() -> None:
     assert f"<!-- profiles -->\n{markdown_tables()}<!-- /profiles -->" in page, "run: make docs"
 
 
+# -- prices of caches --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "read", "write"),
+    [
+        ("claude-sonnet-5.5", 0.1, 1.25),
+        ("claude-fable-5.1", 0.025, 1.25),
+        ("claude-fable-5.2", 0.025, 1.25),
+        ("claude-mythos-5.1", 0.025, 1.25),
+        ("claude-opus-5.5", 0.05, 1.25),
+        ("claude-haiku-5.5", 0.1, 1.25),
+        ("gpt-5.5", 0.1, 1.0),
+        ("gpt-5.6", 0.1, 1.25),
+        ("gpt-6.2", 0.1, 1.25),
+        ("gpt-6.1-terra", 0.05, 1.25),
+        ("gemini-4", 0.1, 1.0),
+    ],
+)
+def test_prices_of_autumn_2026(model: str, read: float, write: float) -> None:
+    assert (profile_of(model).cache.read, profile_of(model).cache.write) == (read, write)
+
+
+@pytest.mark.parametrize(
+    ("model", "above", "factor"), [("gpt-6-sol", 272_000, 2), ("gpt-6.1-terra", 272_000, 2), ("claude-haiku-5-5", 100_000, 5)]
+)
+def test_a_longer_request_costs_more_as_a_whole(model: str, above: int, factor: float) -> None:
+    prices = profile_of(model).cache
+    assert (prices.factor(above), prices.factor(above + 1)) == (1, factor)
+
+
+def test_a_picture_for_gpt_5_6_keeps_its_size() -> None:
+    formula = profile_of("gpt-5.6").formula
+    assert formula.seen_size(4000, 4000) == (4000, 4000)
+    assert formula.picture_tokens(3200, 3200) == 12_000
+    assert profile_of("gpt-5.4").picture_tokens(3200, 3200) == 3_000
+
+
 # -- names of models ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -237,13 +275,30 @@ def test_the_tables_in_the_docs_are_the_data() -> None:
         ("gpt-5.4", "gpt-5.4"),
         ("gpt-5.5-2026-04-23", "gpt-5.4"),
         ("gpt-5.4-mini", "gpt-5-mini"),
+        ("gpt-5.6-sol", "gpt-5.6"),
+        ("gpt-5.6-mini", "gpt-5-mini"),
+        ("gpt-6", "gpt-6"),
+        ("openai/gpt-6-sol-2026-10-01", "gpt-6"),
+        ("gpt-6.1", "gpt-6"),
+        ("gpt-6.1-terra", "gpt-6.1-terra"),
+        ("gpt-6.2-luna", "gpt-6"),
+        ("gpt-6-mini", "gpt-5-mini"),
+        ("gpt-6.1-nano", "gpt-5-nano"),
+        ("claude-fable-5-2", "claude-fable-5.1"),
+        ("claude-fable-5-20260401", "claude-high-resolution"),
+        ("claude-mythos-5.1", "claude-fable-5.1"),
+        ("anthropic.claude-opus-5-5-v1:0", "claude-opus-5.5"),
+        ("claude-haiku-5.5", "claude-haiku-5.5"),
+        ("Qwen/Qwen3.5-9B", "qwen3.5"),
+        ("qwen3.8:32b", "qwen3.5"),
+        ("Qwen/Qwen3-8B", None),
         ("deepseek-ai/DeepSeek-OCR", "deepseek-ocr"),
         ("gpt-4omni", None),
         ("gemini-2.5-flash", "gemini-2.5"),
         ("models/gemini-3-pro-preview", "gemini-3"),
-        ("gemini-3.5-flash", "gemini-3"),
-        ("gemini-4-argon", "gemini-3"),
-        ("vertex_ai/gemini-4.1-pro", "gemini-3"),
+        ("gemini-3.5-flash", "gemini-3.5"),
+        ("gemini-4-argon", "gemini-3.5"),
+        ("vertex_ai/gemini-4.1-pro", "gemini-3.5"),
         ("THUDM/GLM-4.1V-9B-Thinking", "glm-4v"),
         ("glm-4v-plus", "glm-4v"),
         ("llama-3", None),
@@ -315,9 +370,35 @@ def test_a_file_of_your_own_is_read_and_replaces(tmp_path: Path, monkeypatch: py
     assert [*mine.rungs] == [Tier.TINY, Tier.BASE]
 
 
+def test_a_profile_is_like_another(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(
+        """
+        [near]
+        like = "claude"
+        as_of = "2027-01"
+        models = ['near-\\d']
+        cache = { read = 0.5 }
+        limits = { max_pictures = 5 }
+        rungs = { base = { side = 1092, cell = 300 } }
+        [nearer]
+        like = "near"
+        ladder = ["base"]
+        """,
+        "utf-8",
+    )
+    claude, near, nearer = profile_of("claude"), load_profiles(file)["near"], load_profiles(file)["nearer"]
+    assert (near.as_of, near.models, near.formula, near.page) == ("2027-01", (r"near-\d",), claude.formula, claude.page)
+    assert near.cache == claude.cache.model_copy(update={"read": 0.5})
+    assert near.limits == claude.limits.model_copy(update={"max_pictures": 5})
+    assert near.rungs == {**claude.rungs, Tier.BASE: Rung(side=1092, cell=300)}
+    assert (nearer.rungs, nearer.cache, nearer.models) == ({Tier.BASE: Rung()}, near.cache, ())
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[a]\nlike = 'claud'", r"own\.toml: \[a\] like: no profile 'claud' above it; known: claude, "),
         ("[a", r"own\.toml: "),
         ("a = 1", r"own\.toml: 'a' is no table"),
         ("[a]\nas_of = '1'\nsource = 's'", r"own\.toml: \[a\] formula: Field required"),

@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a bare Debian or Ubuntu: they install what is missing, say so, and remember it in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest check format bench docs clean
+.PHONY: help demo serve test test-all test-oldest check format bench docs clean
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
@@ -12,6 +12,9 @@ help:                                   ## this list
 
 demo: .venv/ready-demo                  ## a real conversation becomes pages that fade: table and HTML report
 	$(BIN)/optical-memory demo
+
+serve: .venv/ready-demo                 ## the proxy in front of any client; its first line is its address
+	$(BIN)/optical-memory serve
 
 test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 7 minutes on two quiet cores
 	@echo 'About 7 minutes on two quiet cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes about 15.'

@@ -163,7 +163,7 @@ def replay(model: str, messages: Sequence[dict[str, Any]], *, through_proxy: boo
         proxy = None
         if through_proxy:
             base = dict.fromkeys(("anthropic", "openai", "gemini"), address)
-            proxy = Proxy.of(ProxySettings(store="memory://", renderer="pillow", draw_wait=300, upstreams=base))
+            proxy = Proxy.of(ProxySettings(store="memory://", renderer="pillow", draw_wait=300, upstreams=base, probe=False))
             address = stack.enter_context(Serving(proxy.app, close=proxy.close)).address
         client = stack.enter_context(httpx.Client(timeout=600))
         calls = list(_calls(messages))

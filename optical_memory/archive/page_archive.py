@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from ..errors import OpticalMemoryError, RenderError, SessionCorrupted
@@ -63,7 +63,9 @@ class PageArchive:
         redactor: Redactor | None = None,
         repeats: bool = True,
         screened: bool = False,
+        drawn: Callable[[int], None] = lambda pages: None,
     ) -> None:
+        self._told_drawn = drawn
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
         self._pricing, self._sidecar_tokens, self._redactor = pricing, sidecar_tokens, redactor
         basis = [renderer.name, renderer.fingerprint, asdict(style), pricing.counted_with, sidecar_tokens]
@@ -183,6 +185,7 @@ class PageArchive:
         self._store_run(replace(run, pages=len(before) + len(pages)), [*before, *pages], _pictures(before, rendered))
         self._store.discard(self._session, [run.name(self.layout)])  # its pages belong to the longer one now
         self.counts.pages_sealed += len(before)
+        self._told_drawn(len(before))
         return len(before)
 
     def drawn_whole(self, run: PageRun) -> PageRun:
@@ -342,6 +345,7 @@ class PageArchive:
                 self.counts.pages_redrawn += len(pages)
             else:
                 self.counts.pages_sealed += len(pages)
+            self._told_drawn(len(pages))
         return last
 
     def _store_run(self, run: PageRun, pages: Sequence[Page], pictures: Mapping[str, bytes]) -> None:

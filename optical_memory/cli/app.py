@@ -16,6 +16,8 @@ import typer
 from .calibrate import calibrate
 from .cost import cost
 from .evaluation import eval_, eval_exact, eval_identifiers, eval_needs
+from .export_pages import export_pages
+from .hook import hook
 from .mcp import mcp
 from .models import app as models_app
 from .options import FAILED, MISUSED, NOT_FOUND, AsJson, Renderer, StoreUrl, print_json, stop
@@ -111,6 +113,8 @@ app.command()(switch)
 app.command()(stats)
 app.command()(inspect)
 app.command()(mcp)
+app.command()(hook)
+app.command()(export_pages)
 
 
 @app.command()

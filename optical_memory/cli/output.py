@@ -62,10 +62,11 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         total: steps in all; None if they are not known.
     """
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal or total == 0) as bar:
+    columns = (*Progress.get_default_columns(),) if total is not None else ("{task.description}", MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or total == 0) as bar:
         task = bar.add_task(label, total=total)
         yield lambda steps: bar.advance(task, steps)
 

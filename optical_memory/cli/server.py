@@ -36,6 +36,9 @@ Probe = Annotated[
     bool | None,
     typer.Option("--probe/--no-probe", help="Ask Anthropic's free count_tokens what pages replace, once for each change of pages."),
 ]
+KeepTurns = Annotated[
+    bool | None, typer.Option("--keep-turns/--no-keep-turns", help="Keep the turns of conversations in the store, word for word.")
+]
 Url = Annotated[str, typer.Option("--url", help="Address of the proxy.")]
 
 
@@ -50,6 +53,7 @@ def serve(
     renderer: RendererName = None,
     recall: Recall = None,
     probe: Probe = None,
+    keep_turns: KeepTurns = None,
     settings: SettingsFile = None,
     off: Annotated[bool, typer.Option("--off", help="Start switched off: every request passes as it came.")] = False,
     log: Annotated[bool, typer.Option("--log", help="Log each call as a line of JSON on standard error, without content.")] = False,
@@ -57,7 +61,7 @@ def serve(
     """Serve optical memory to any client: a proxy that sends the old turns of a request as pages. Its first line is its address."""
     from ..server.proxy.serve import serve as serve_proxy
 
-    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer, recall, probe)
+    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer, recall, probe, keep_turns)
     _log(log)
     serve_proxy(given.changed(on=False) if off else given, ready=lambda address: print(address, flush=True))
 
@@ -74,6 +78,7 @@ def _settings(
     renderer: str | None,
     recall: bool | None,
     probe: bool | None,
+    keep_turns: bool | None,
 ) -> Any:
     from ..server.proxy.settings import ProxySettings
 
@@ -90,6 +95,7 @@ def _settings(
         renderer=renderer,
         recall=recall,
         probe=probe,
+        keep_turns=keep_turns,
     )
 
 
@@ -122,6 +128,7 @@ def run(
     renderer: RendererName = None,
     recall: Recall = None,
     probe: Probe = None,
+    keep_turns: KeepTurns = None,
     settings: SettingsFile = None,
 ) -> None:
     """Run a client through the proxy: `optical-memory run -- claude`. Starts the proxy if none runs, and ends it with the client."""
@@ -129,7 +136,7 @@ def run(
 
     if not context.args:
         stop("name the client to run: optical-memory run -- claude", MISUSED)
-    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer, recall, probe)
+    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer, recall, probe, keep_turns)
     raise SystemExit(run_client(context.args, given))
 
 

@@ -88,11 +88,12 @@ def context(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Print what a model would be given: pages of the past and recent turns; the cost goes to standard error."""
-    from .output import context_as, note, save_pictures
+    from .output import context_as, note, progress, save_pictures
 
     with open_memory(session, store, tenant, renderer=renderer, reader=reader, redact=redact, verify=verify) as memory:
         need_turns(memory, session)
-        built = memory.context(budget=budget, question=question)
+        with progress("drawing pages", None) as drawn:
+            built = memory.context(budget=budget, question=question, progress=drawn)
         print(context_as(built, "json" if as_json else format))
         if save_pages:
             save_pictures(save_pages, ((part.page.index, part.tier, part.image()) for part in built.pages))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from ..errors import UnknownToolCall
-from ..memory.optical_memory import OpticalMemory, completed_turn
+from ..memory.batches import completed_turn
+from ..memory.optical_memory import OpticalMemory
 from ..stores.base import BulkLog, SessionId, Store, open_store
 from ..stores.entries import Entry, entry_of
 from ..text.excerpts import excerpt

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from ..archive.page_archive import ArchiveCounts, PageArchive
@@ -32,6 +33,7 @@ from .plan_history import keep_plan
 
 __all__ = ["ContextBuilder"]
 
+UNHEARD: Callable[[int], None] = lambda pages: None  # noqa: E731  # the default of `telling`
 ATTEMPTS = 3  # for a context whose pages are lost; each attempt seals them again
 
 
@@ -55,6 +57,7 @@ class ContextBuilder:
         self.replans = 0
         self._archive: PageArchive | None = None
         self._unavailable: Unavailable | None = None
+        self._progress = UNHEARD
         self._lock = threading.RLock()
         self._latest: tuple[_State, int | None, Context] | None = None
         self._plan_data: bytes | None = None
@@ -63,6 +66,16 @@ class ContextBuilder:
         bind = self._composer.bind
         self.verification = TierVerification(store, session, settings.verifier, self._open_archive, bind) if settings.verifier else None
         self._replanner = Replanner(store, session, settings, self.pricing, self._open_archive, self.verification)
+
+    @contextmanager
+    def telling(self, progress: Callable[[int], None] | None) -> Iterator[None]:
+        """Call `progress` with the number of pages whenever some are drawn in this block. Other threads wait."""
+        with self._lock:
+            self._progress = progress or UNHEARD
+            try:
+                yield
+            finally:
+                self._progress = UNHEARD
 
     def context(self, budget: int | None = None) -> Context:
         """See `OpticalMemory.context`."""
@@ -213,6 +226,7 @@ class ContextBuilder:
                 redactor=self.settings.redactor,
                 repeats=self.settings.repeats,
                 screened=self.settings.screen,
+                drawn=lambda pages: self._progress(pages),
             )
         return self._archive
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self, Unpack
 
 from ..context.context import Context
-from ..errors import InvalidTurn, StoreError, StoreUnavailable, UnknownToolCall
+from ..errors import StoreError, StoreUnavailable, UnknownToolCall
 from ..messages import to_format
 from ..pages.page import Page
 from ..planning.settings import ViewOptions, ViewSettings
@@ -18,18 +17,19 @@ from ..profiles.profile import ReaderProfile
 from ..profiles.registry import profile_of
 from ..stores.base import SessionId, Store, open_store
 from ..text.excerpts import excerpt, masking
-from ..turns.from_messages import TurnLike, turn_of
+from ..turns.from_messages import TurnLike
 from ..turns.redaction import redacted_turns
-from ..turns.turn import IMPORTED, UNDATED, Turn
+from ..turns.turn import Turn
 from ..verification.base import Verification
 from ..worker_threads import in_thread
+from .batches import batch_of, place_of
 from .context_builder import ContextBuilder
 from .erasure import Erasure, ErasureProof, ErasureReport
 from .question import NEWEST, context_for, newest_question
 from .recall import Period, Recall
 from .recall_everywhere import Recalled, recall_everywhere
 
-__all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory", "completed_turn"]
+__all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class OpticalMemory:
         """Store many turns atomically: all, or none if one is invalid; the error names it."""
         redactor = self._builder.settings.redactor
         with masking(redactor.redact if redactor else None):  # errors quote by its rules as well
-            batch = _batch(list(turns))
+            batch = batch_of(list(turns))
             if before := self._before_storing:
                 batch = redacted_turns(batch, before)
             if not batch:
@@ -131,7 +131,7 @@ class OpticalMemory:
         for call_id, place in strangers.items():
             if call_id not in known:
                 raise UnknownToolCall(
-                    f"{_place(place, len(batch))}the tool result of {len(batch[place].text)} characters answers call {excerpt(call_id)}, "
+                    f"{place_of(place, len(batch))}the tool result of {len(batch[place].text)} characters answers call {excerpt(call_id)}, "
                     f"which session {excerpt(self.session.name)} never saw; append the assistant turn that makes the call first"
                 )
 
@@ -153,20 +153,28 @@ class OpticalMemory:
 
     # -- contexts ------------------------------------------------------------------------------------------------------------------
 
-    def context(self, budget: int | None = None, *, question: str | bool | None = None) -> Context:
+    def context(
+        self,
+        budget: int | None = None,
+        *,
+        question: str | bool | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Context:
         """Return pages of the past and recent turns as text, oldest first, in at most `budget` of the reader's tokens.
 
         Args:
             question: what the model is to answer; True for what the user said last. The turns that `recall` finds for it are added as
                 text, word for word, before the newest exchange. A quarter of the budget, 400 tokens at most, is kept for them; they
                 take up to 1,000 of what is left.
+            progress: called with the number of pages whenever some were drawn; the first context of a long session draws many.
 
         Raises `BudgetTooSmall` if the turns that must stay text exceed the budget, `StoreUnavailable`.
         """
         asked = newest_question(self.turns(len(self) - NEWEST)) if question is True else question
-        if asked is None or asked is False:
-            return self._builder.context(budget)
-        return context_for(asked, budget, self._builder.context, self.recall, self._builder.pricing, self._builder.settings.redactor)
+        with self._builder.telling(progress):
+            if asked is None or asked is False:
+                return self._builder.context(budget)
+            return context_for(asked, budget, self._builder.context, self.recall, self._builder.pricing, self._builder.settings.redactor)
 
     def messages(
         self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any
@@ -321,8 +329,14 @@ class OpticalMemory:
     async def aturns(self, start: int | None = None, stop: int | None = None) -> list[Turn]:
         return await in_thread(self.turns, start, stop)
 
-    async def acontext(self, budget: int | None = None, *, question: str | bool | None = None) -> Context:
-        return await in_thread(self.context, budget, question=question)
+    async def acontext(
+        self,
+        budget: int | None = None,
+        *,
+        question: str | bool | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Context:
+        return await in_thread(self.context, budget, question=question, progress=progress)
 
     async def amessages(
         self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any
@@ -365,28 +379,3 @@ class OpticalMemory:
 
     async def astats(self) -> MemoryStats:
         return await in_thread(self.stats)
-
-
-def _batch(turns: Sequence[TurnLike]) -> list[Turn]:
-    """Prepare turns for storing. Raises `InvalidTurn` or `TypeError`, with the place of the invalid turn."""
-    batch: list[Turn] = []
-    for place, turn in enumerate(turns):
-        try:
-            batch.append(completed_turn(turn_of(turn)))
-        except (InvalidTurn, TypeError) as exc:
-            raise type(exc)(f"{_place(place, len(turns))}{exc}") from exc
-    return batch
-
-
-def _place(place: int, of: int) -> str:
-    return f"message {place + 1} of {of}: " if of > 1 else ""
-
-
-def completed_turn(turn: Turn) -> Turn:
-    """Fill in id and time, and clear the number. An imported turn without a time is marked: the day of the import is not its day."""
-    if turn.id and turn.created_at and not turn.number:
-        return turn
-    note = turn.metadata.get(IMPORTED)
-    if turn.created_at is None and isinstance(note, dict):
-        turn = turn.model_copy(update={"metadata": {**turn.metadata, IMPORTED: {**note, UNDATED: True}}})
-    return turn.model_copy(update={"number": 0, "id": turn.id or uuid.uuid4().hex, "created_at": turn.created_at or datetime.now(UTC)})

@@ -2,7 +2,8 @@
 
 A program, not a Python package: Debian's `tesseract-ocr` with the English data, `tesseract-ocr-chi-sim` and the like for others. Three
 things make it read small print on pages of several columns, as measured in docs/experiments.md: each column is read by itself, letters are
-enlarged to about 34 px first (below 20 px it fails), and it runs in one thread, which is ten times faster on a busy machine.
+enlarged to about 34 px first (below 20 px it fails; large ones are brought to 20), and it runs in one thread, which is ten times faster on
+a busy machine.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from .prompts import picture_of
 __all__ = ["OcrReader", "OcrWord", "has_language"]
 
 LETTER = 34.0  # px; the font size that a picture is enlarged to before it is read
+# Letters that measure more than the first are brought to the second: else points of an enlarged page become colons.
+LARGE, LARGE_LETTER = 15.2, 20.0  # px
 LEAST_FACTOR, MOST_FACTOR = 0.5, 8.0
 MOST_PIXELS = 60_000_000  # of an enlarged picture
 TIMEOUT = 120.0  # s for one column
@@ -136,7 +139,8 @@ def has_language(language: str = "eng") -> bool:
 
 def _factor(column: Image.Image, letter: float) -> float:
     most = min(MOST_FACTOR, math.sqrt(MOST_PIXELS / (column.width * column.height)))
-    return min(most, max(LEAST_FACTOR, LETTER / letter))
+    wanted = LETTER if letter < LARGE else LARGE_LETTER
+    return min(most, max(LEAST_FACTOR, wanted / letter))
 
 
 def _grey(png: bytes) -> Image.Image:

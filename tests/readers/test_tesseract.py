@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from optical_memory import OpticalMemory
+from optical_memory.calibration.asking import TranscribingAsker
 from optical_memory.calibration.eye_charts import ChartName, draw
+from optical_memory.calibration.scoring import Answered
 from optical_memory.errors import ProgramNotFound, ReaderError
 from optical_memory.pages.page import PageStyle
 from optical_memory.pages.tiers import Tier
@@ -60,6 +62,14 @@ def test_numbers_of_large_letters_are_read_at_tiny(kind: str) -> None:
     read = {line.split()[0] for line in lines if re.match(r"#\d+ (user|assistant) ", line)}
     missed = [probe.number for probe in chart.probes if f"#{probe.number}" not in read]
     assert len(missed) <= 1, f"of {len(chart.probes)} numbers: a bar that blurs is read as a digit"
+
+
+@needs_tesseract
+def test_points_of_an_enlarged_page_are_no_colons() -> None:
+    chart = draw(ChartName("numbers", Tier.LARGE, 14.0, 1), open_renderer("pillow"), profile_of("deepseek-ocr"), seed=0, probes=40)
+    answers = TranscribingAsker(open_reader("tesseract")).ask(chart).answers
+    exact = sum(Answered(probe.number, probe.text, answers.get(probe.number)).is_exact for probe in chart.probes)
+    assert exact >= 36, f"{exact} of 40; it was 10 with letters as large as smaller ones are brought to"
 
 
 @needs_tesseract

@@ -13,6 +13,7 @@ import pytest
 
 from optical_memory.memory.message_list import TENANT
 from optical_memory.server.local_upstream.serving import Serving
+from optical_memory.server.proxy import turn_log
 from optical_memory.server.proxy.serve import Proxy
 from optical_memory.server.proxy.settings import ProxySettings
 from optical_memory.stores.base import SessionId
@@ -167,7 +168,10 @@ def test_one_cache_key_for_many_conversations_keeps_them_apart(here: Rig) -> Non
 
 def test_two_proxies_on_one_store_send_the_same(here: Rig) -> None:
     base = dict.fromkeys(("anthropic", "openai", "gemini"), here.direct)
-    both = [Proxy.of(ProxySettings(store="memory://two-proxies", renderer="pillow", draw_wait=60.0, upstreams=base)) for _ in range(2)]
+    both = [
+        Proxy.of(ProxySettings(store="memory://two-proxies", renderer="pillow", draw_wait=60.0, upstreams=base, probe=False))
+        for _ in range(2)
+    ]
     body, sent, calls = claude(16, last="x"), [], []
     with Serving(both[0].app, close=both[0].close) as one, Serving(both[1].app, close=both[1].close) as two:
         for turn in range(4):
@@ -191,9 +195,40 @@ def test_conversations_that_were_not_used_for_long_are_removed(here: Rig) -> Non
     _conversations(here, 1)
     store, records = here.proxy.store, here.proxy.records
     (record,) = records.all()
-    home = SessionId(record.home, TENANT)
-    assert store.names(home) and records.expire(60.0) == 0
-    assert records.expire(0.0) == 1 and not records.all() and not store.names(home)
+    home, turns = SessionId(record.home, TENANT), SessionId(record.conversation, turn_log.TENANT)
+    assert store.names(home) and store.length(turns) and records.expire(60.0) == 0
+    assert records.expire(0.0) == 1 and not records.all() and not store.names(home) and not store.length(turns)
+
+
+def test_the_log_keeps_every_turn_whatever_the_client_drops(here: Rig) -> None:
+    body = claude(16, last="x")
+    _sent(here, body, **NAMED)
+    body["messages"] += [{"role": "assistant", "content": "continue"}, {"role": "user", "content": "continue"}]
+    body["messages"] += [{"role": "assistant", "content": "continue"}, {"role": "user", "content": "continue"}]
+    _sent(here, body, **NAMED)
+    compacted = {**body, "messages": [{"role": "user", "content": "Summary: all went well."}]}
+    _sent(here, compacted, **NAMED)
+    (conversation,) = _conversations(here, 3)
+    turns = here.proxy.store.read(SessionId(**conversation["session"]))
+    texts = [turn.text for turn in turns]
+    assert texts.count("continue") == 4 and texts[-1] == "Summary: all went well." and len(turns) == 1 + 2 * 16 + 2 + 4 + 1
+    assert [turn.number for turn in turns] == list(range(1, len(turns) + 1))
+
+
+def test_turns_are_not_kept_if_they_are_not_wanted() -> None:
+    with rig(keep_turns=False) as made:
+        _sent(made, claude(1, last="x"))
+        (conversation,) = _conversations(made, 1)
+        assert conversation["session"] is None and not made.proxy.store.sessions(turn_log.TENANT)
+
+
+def test_the_api_says_why_pages_have_changed_and_where_they_are(here: Rig) -> None:
+    _sent(here, claude(16, last="x"), **NAMED)
+    (conversation,) = _conversations(here, 1)
+    (change,) = conversation["changes_of_pages"]
+    assert (change["reason"], change["call"], change["pages_before"]) == ("the provider's cache is cold", 1, 0)
+    assert change["pages"] == here.last.pages and here.proxy.store.names(SessionId(**conversation["pages_session"]))
+    assert conversation["client"].startswith("python-httpx") and conversation["on"] is True
 
 
 def test_gemini_sends_results_twice_after_resuming(here: Rig) -> None:

@@ -17,6 +17,7 @@ from optical_memory import OpticalMemory
 from optical_memory.pages.tiers import Tier
 from optical_memory.server.inspector.session_view import SessionView
 from optical_memory.stores.base import SessionId, open_store
+from tests.sampling import mostly_slow
 
 from .inspecting import a_browser, address_of, filled, inspected, watched
 from .rig import claude, rig
@@ -68,7 +69,7 @@ def test_a_session_shows_its_past_as_its_plan_has_it(browser: Browser, store: st
         assert not seen
 
 
-@pytest.mark.parametrize("tier", [None, *Tier])
+@pytest.mark.parametrize("tier", mostly_slow([None, *Tier], quick=[None, Tier.TINY]))
 def test_a_picture_is_the_one_that_the_model_gets(store: str, address: str, tier: Tier | None) -> None:
     with OpticalMemory("talk", store=store, renderer="pillow") as memory:
         part = memory.context(4_000).pages[0]
@@ -302,9 +303,12 @@ def test_the_proxy_shows_its_conversations_and_is_switched(browser: Browser) -> 
 # -- for everybody ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1300])
-def test_every_view_can_be_used_by_everybody(browser: Browser, store: str, address: str, scheme: str, width: int) -> None:
+LOOKS = [(390, "light"), (390, "dark"), (820, "light"), (1300, "light"), (1300, "dark")]
+
+
+@pytest.mark.parametrize("look", mostly_slow(LOOKS, quick=[(390, "dark")]), ids=str)
+def test_every_view_can_be_used_by_everybody(browser: Browser, store: str, address: str, look: tuple[int, str]) -> None:
+    width, scheme = look
     views = [*VIEWS.values(), ("page", {**TALK, "key": a_page(store)})]
     for path, query in views:
         with watched(browser, address, viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True) as (page, _):

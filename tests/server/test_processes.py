@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from optical_memory.server.local_upstream.app import LocalUpstream
 from optical_memory.server.local_upstream.serving import Serving
 from tests.server.rig import PLAIN, claude
+from tests.stores.redis_servers import redis_server
 
 COMMAND = [sys.executable, "-m", "optical_memory"]
 
@@ -31,9 +33,10 @@ def upstream() -> Iterator[tuple[LocalUpstream, str]]:
 
 
 @contextmanager
-def serving(store: Path, address: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(store: Path | str, address: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     names = [option for name in ("anthropic", "openai", "gemini") for option in ("--upstream", f"{name}={address}")]
-    arguments = [*COMMAND, "serve", "--port", "0", "--store", f"sqlite:///{store}", "--renderer", "pillow", *names, *options]
+    url = store if isinstance(store, str) else f"sqlite:///{store}"
+    arguments = [*COMMAND, "serve", "--port", "0", "--store", url, "--renderer", "pillow", "--no-probe", *names, *options]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -78,6 +81,24 @@ def test_a_killed_proxy_goes_on_with_the_same_pages(tmp_path: Path, upstream: tu
     assert found["conversations"][0]["calls"] == 2 and found["models"]["claude-opus-4-8"]["rewritten"] == 2
     shown = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     assert "claude-opus-4-8" in shown
+
+
+def test_a_conversation_moves_between_proxies_on_one_redis_and_outlives_one(tmp_path: Path, upstream: tuple[LocalUpstream, str]) -> None:
+    app, provider = upstream
+    body, sent = claude(16, last="x"), []
+    wait = ("--draw-wait", "60")
+    with redis_server(tmp_path) as redis, serving(redis.url(), provider, *wait) as one, serving(redis.url(), provider, *wait) as two:
+        for turn in range(6):
+            process, address = (one, two)[turn % 2 if turn < 4 else 1]
+            assert _post(address, body).status_code == 200
+            if turn == 2:
+                process.kill()  # at once: its accounts of this call may not be written yet
+            sent.append(app.seen[-1])
+            body["messages"] += [{"role": "assistant", "content": f"answer {turn}"}, {"role": "user", "content": f"more {turn}"}]
+        calls = _settled(two[1], 2)
+    assert all(seen.pages == sent[0].pages > 0 for seen in sent) and all(call["rewritten"] for call in calls)
+    for before, after in pairwise(seen.json["messages"] for seen in sent):
+        assert after[: len(before) - 1] == before[:-1]  # but for the marker of the last
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGUSR1")

@@ -212,7 +212,7 @@ def test_what_was_recalled_outlives_the_process() -> None:
         first = made.post(path, body)
         made.settled(1)
         base = dict.fromkeys(("anthropic", "openai", "gemini"), made.direct)
-        again = Proxy.of(ProxySettings(store=store, renderer="pillow", draw_wait=60.0, upstreams=base, recall=True))
+        again = Proxy.of(ProxySettings(store=store, renderer="pillow", draw_wait=60.0, upstreams=base, recall=True, probe=False))
         with Serving(again.app, close=again.close) as server:
             assert made.post(path, _continued("chat", body, first.json(), "done"), address=server.address).status_code == 200
         assert "line1x3 holds value 3" in json.dumps(made.last.json["messages"][-3:])

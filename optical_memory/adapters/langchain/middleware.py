@@ -20,7 +20,7 @@ from ...text.excerpts import said
 from ...worker_threads import in_thread
 from ..settings import AdapterSettings, ModelMemories
 from .messages import Dialect, dialect_of, key_of, picture_block, render, sendable_to, turn_of_message
-from .model_facts import ModelFacts
+from .model_facts import KEPT, ModelFacts, is_kept
 
 try:
     from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
@@ -120,8 +120,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
                 "Deep Agents has summarised this conversation before its pages could be made. To have pages instead: "
                 "OpticalMemoryMiddleware(name='SummarizationMiddleware')"
             )
-        if model.keeps_conversation:
-            self._warn_once("the provider keeps this conversation itself (use_previous_response_id), so none of it is sent as pages")
+        if model.keeps_conversation or is_kept(request.model_settings):
+            self._warn_once(KEPT)
             return request, None
         memory = self._memories.memory_for(model.name, takes_images=model.sees)
         if memory is None:

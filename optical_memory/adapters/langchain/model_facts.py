@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .messages import Dialect
 
-__all__ = ["ModelFacts"]
+__all__ = ["KEPT", "ModelFacts", "is_kept"]
+
+KEPT = (
+    "the provider keeps this conversation itself (use_previous_response_id, previous_response_id or conversation), "
+    "so none of it is sent as pages"
+)
 
 CHAT_COMPLETIONS = (  # providers whose packages send a tool result's blocks as they are, to a server that knows no pictures there
     "mistral", "groq", "together", "fireworks", "deepseek", "xai", "openrouter", "huggingface", "nvidia", "ollama", "perplexity",
@@ -50,7 +56,7 @@ class ModelFacts:
             name=told.get("ls_model_name"),
             provider=told.get("ls_provider"),
             sees=profile.get("image_inputs") is not False,
-            keeps_conversation=bool(getattr(model, "use_previous_response_id", False)),
+            keeps_conversation=bool(getattr(model, "use_previous_response_id", False)) or is_kept(getattr(model, "model_kwargs", None)),
             results_with_pictures=profile.get("image_tool_message") is not False,
             responses=bool(getattr(model, "use_responses_api", False)),
         )
@@ -59,6 +65,11 @@ class ModelFacts:
         """Whether tool results may hold images. In chat completions, of OpenAI and of others, they may not, even if a profile says so."""
         completions = dialect == "openai" or (self.provider or "").startswith(CHAT_COMPLETIONS)
         return self.results_with_pictures and (not completions or self.responses)
+
+
+def is_kept(options: Mapping[str, Any] | None) -> bool:
+    """Whether the options of a call say that the provider keeps the conversation: OpenAI's `conversation`, `previous_response_id`."""
+    return any((options or {}).get(name) for name in ("conversation", "previous_response_id"))
 
 
 def _innermost(model: Any) -> Any:

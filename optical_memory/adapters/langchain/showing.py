@@ -20,7 +20,7 @@ from ...worker_threads import in_thread
 from ..conversation_states import Conversations
 from ..settings import AdapterSettings
 from .messages import Dialect, dialect_of, key_of, render, sendable_to, turn_of_message
-from .model_facts import ModelFacts
+from .model_facts import KEPT, ModelFacts
 
 try:
     from langchain_core.messages import BaseMessage, MessageLikeRepresentation, convert_to_messages
@@ -32,7 +32,6 @@ except ImportError as exc:
 __all__ = ["ashow", "show"]
 
 REMEMBERED = 64  # combinations of settings whose plans are kept
-KEPT = "the provider keeps this conversation itself (use_previous_response_id), so none of it is sent as pages"
 
 Messages = Iterable[MessageLikeRepresentation] | PromptValue
 _known: OrderedDict[Hashable, Conversations[BaseMessage]] = OrderedDict()

@@ -9,6 +9,7 @@ from contextlib import closing
 from ...errors import MissingExtra
 from ...stores.base import open_store
 from ..listening import Server, address_of, bound
+from ..mcp.mounting import with_mcp
 
 try:
     import jinja2  # noqa: F401
@@ -35,7 +36,9 @@ def serve_inspector(store: str | None, *, host: str, port: int, token: str | Non
     """
     token = token or (None if host in LOOPBACK else secrets.token_urlsafe(24))
     with closing(open_store(store)) as opened:
-        app = Inspector(opened, Access(token), ProxyWindow(opened), may_erase=may_erase)
+        access = Access(token)
+        inspector = Inspector(opened, access, ProxyWindow(opened), may_erase=may_erase)
+        app = with_mcp(opened, inspector, access.refusal) if may_erase else inspector  # its tool `remember` writes
         listener = bound(host, port)
         address = address_of(listener, host) + (f"/?token={token}" if token else "/")
         config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none", server_header=False)

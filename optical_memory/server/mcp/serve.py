@@ -39,7 +39,10 @@ def serve_stdio(store: str | None, **options: Any) -> None:
         options: of `opened_server`.
     """
     with opened_server(store, **options) as server:
-        anyio.run(server.run_stdio_async)
+        try:
+            anyio.run(server.run_stdio_async)
+        except* BrokenPipeError:
+            pass  # the client went without waiting for its answer
 
 
 def serve_http(store: str | None, *, port: int, ready: Callable[[str], None], **options: Any) -> None:

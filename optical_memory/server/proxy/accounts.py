@@ -17,6 +17,7 @@ from .planner import Planner
 from .probe import Probe
 from .records import LAST_CALLS, Record, Records
 from .rewriting import DEARER, Outgoing
+from .turn_log import ProxyLog
 from .usage import AnswerCopy, Billed
 
 __all__ = ["Accounts"]
@@ -31,8 +32,10 @@ log = logging.getLogger(__name__)
 class Accounts:
     """Keeps the accounts of all lines, and the corrections of our estimates by model."""
 
-    def __init__(self, records: Records, planner: Planner, corrections: dict[str, Correction], probe: Probe) -> None:
-        self._records, self._planner, self.corrections, self._probe = records, planner, corrections, probe
+    def __init__(
+        self, records: Records, planner: Planner, corrections: dict[str, Correction], probe: Probe, turns: ProxyLog | None
+    ) -> None:
+        self._records, self._planner, self.corrections, self._probe, self._turns = records, planner, corrections, probe, turns
         self._dirty: dict[str, Record] = {}
         self._is_writing = False
 
@@ -56,12 +59,17 @@ class Accounts:
             return
         record = line.record
         call.conversation, call.line = record.conversation, record.id
+        record.client = call.client or record.client
         by_gap = self._count(record, sent, call, billed if ok else None)
         try:
             if billed is not None and by_gap is not None and self._is_uncounted(sent, call):
                 await self._counted(sent, call, record, billed, by_gap)
             if billed is not None and ok and sent.profile is not None and record.totals.calls % EVERY in (1, 2):
                 await asyncio.to_thread(self._compare, sent, sent.profile, billed)
+            if self._turns is not None and sent.request is not None and ok:
+                entries = sent.request.entries
+                await asyncio.to_thread(self._turns.add, record.conversation, entries, min(record.logged, len(entries)))
+                record.logged = len(entries)
             self._dirty[record.id] = record
             await self.write()
         except Exception as exc:

@@ -213,10 +213,11 @@ class _Exchange:
                 await self._relay_rounds(self.sent, self.sent.offer, answer, self.copy)
                 return
             await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            send, keep = self._send, self.copy.add if self.copy is not None else None
             async for chunk in answer.chunks():
-                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-                if self.copy is not None:
-                    self.copy.add(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if keep is not None:
+                    keep(chunk)
         except httpx.TransportError as exc:
             call.end = f"cut: {type(exc).__name__}"
             await cut(self._send, self._gone)

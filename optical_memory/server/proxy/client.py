@@ -100,6 +100,7 @@ def _toml(settings: ProxySettings) -> str:
         "keep_days": settings.keep_days,
         "recall": settings.recall,
         "probe": settings.probe,
+        "keep_turns": settings.keep_turns,
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items() if value is not None]
     for table, values in (("upstreams", settings.upstreams), ("models", settings.models)):

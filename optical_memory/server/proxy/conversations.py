@@ -103,7 +103,7 @@ class Conversations:
             line = held.get(record.id)
             if line is None:
                 lines.append(_of(record))
-            elif record.totals.calls > line.record.totals.calls:
+            elif (record.totals.calls, record.used) > (line.record.totals.calls, line.record.used):
                 keeps = line.splice is not None and line.splice.beginning.hex() == record.beginning
                 line.record, line.keys = record, [bytes.fromhex(key) for key in record.keys]
                 if not keeps:

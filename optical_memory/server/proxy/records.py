@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -11,6 +12,7 @@ from typing import Any, Self
 
 from ...memory.message_list import TENANT
 from ...stores.base import SessionId, Store
+from .turn_log import ProxyLog
 
 __all__ = ["LAST_CALLS", "Record", "Records", "Totals"]
 
@@ -67,6 +69,8 @@ class Record:
         cached: tokens of its last request that the provider may have cached, as text; and when that was.
         gap: tokens of the text in place of the pages less those of the pages, as the provider counted; None if it did not.
         gap_of: hash of what these pages replace, as `beginning`.
+        changes_of_pages: the last times when other pages were sent: when, at which call, why, how many, and up to which message.
+        logged: entries that the turn log holds.
         home: name of the session in the store that holds its pages.
         recalled: what the model has recalled and said on the way to answers, by anchor; see `recall.exchanges`.
         recall_off: whether a request that offered the tool was refused.
@@ -92,6 +96,8 @@ class Record:
     changes: list[float] = field(default_factory=list)
     cached: int = 0
     cached_at: float = 0.0
+    changes_of_pages: list[dict[str, Any]] = field(default_factory=list)
+    logged: int = 0
     gap: int | None = None
     gap_of: str = ""
     home: str = ""
@@ -125,6 +131,7 @@ class Records:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._one_writer = threading.Lock()  # else an older state of a record could be stored after a newer one
 
     @property
     def are_shared(self) -> bool:
@@ -142,7 +149,8 @@ class Records:
     def write(self, records: Sequence[Record]) -> None:
         """Store records. Raises `StoreError`."""
         if records:
-            self._store.put(HOME, {_name(record): record.encoded() for record in records})
+            with self._one_writer:
+                self._store.put(HOME, {_name(record): record.encoded() for record in records})
 
     def get(self, name: str) -> Any:
         """Return a value of the proxy itself; None if absent. Raises `StoreError`."""
@@ -163,6 +171,8 @@ class Records:
             self._store.discard(session, self._store.names(session))
         if old:
             self._store.discard(HOME, [_name(record) for record in old])
+        ended = {record.conversation for record in old} - {record.conversation for record in records if record not in old}
+        ProxyLog(self._store).erase(sorted(ended))
         return len(old)
 
     def _read(self, names: Sequence[str]) -> Iterator[Record]:

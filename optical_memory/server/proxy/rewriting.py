@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -39,6 +40,7 @@ CLOSING_SECONDS = 2.0
 FULL_CHARACTERS = 640_000  # of a request: some 180,000 tokens; windows of 200,000 tokens are common
 WORTH_IT = 0.25  # of such a request that pages have to save
 CALLS_PAST_A_CALL_TO_COME = 8  # messages: a quarter of the calls so far, as in `planning.cache_cost`
+CHANGES_KEPT = 20
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -143,7 +145,13 @@ class Rewriter:
         if self._settings.recall:
             self._offer(sent, splice, bound, query)
         line.record.bound, line.record.returned, sent.splice = bound, 0, splice
+        if sent.switched and self._records.are_shared:  # the next request may reach another process before this one is settled
+            self.in_background(self._stored_now(line.record))
         return sent
+
+    async def _stored_now(self, record: Record) -> None:
+        with suppress(StoreError):
+            await asyncio.to_thread(self._records.write, [record])
 
     def _offer(self, sent: Outgoing, splice: Splice, bound: int, query: bytes) -> None:
         """Offer the tool, and put back what was recalled on the way to earlier answers."""
@@ -274,24 +282,31 @@ class Rewriter:
             before = None
         if planned is None or (planned.splice is not None and not planned.splice.fits(request, profile.name)):
             return
-        if not self._pays(sent, profile, before, planned.splice):
+        reason = self._why(sent, profile, before, planned.splice)
+        if not reason:
             return
         record, after = line.record, planned.splice
         if before is None or after is None or not after.sends_like(before):
             record.bound = 0
+            if after is not None:
+                change = _change(reason, record.totals.calls + 1, before, after)
+                record.changes_of_pages = [*record.changes_of_pages, change][-CHANGES_KEPT:]
         line.splice, line.standing, line.pending = after, planned.plan, None
         record.state, record.profile, record.home = planned.state, profile.name, planned.home or record.home
         record.planned, record.floor = planned.talk, planned.floor
         record.beginning = after.beginning.hex() if after else ""
 
-    def _pays(self, sent: Outgoing, profile: ReaderProfile, before: Splice | None, after: Splice | None) -> bool:
-        """Whether the calls to come cost less with a newer plan, by the prices of the cache and the corrected estimates."""
+    def _why(self, sent: Outgoing, profile: ReaderProfile, before: Splice | None, after: Splice | None) -> str:
+        """Return why a newer plan is used: the calls to come cost less by the prices of the cache and the corrected estimates, for one.
+
+        Empty if it is not.
+        """
         line, request = sent.line, sent.request
         assert line is not None and request is not None
         if after is None or (before is not None and after.sends_like(before)):
-            return True
+            return "the same is sent"
         if self._settings.budget is not None:
-            return True  # a limit is to hold, whatever it costs
+            return "budget"  # a limit is to hold, whatever it costs
         corrected = self._corrections.get(request.model, Correction())
         old = after.text_tokens * corrected.text
         if before is not None:
@@ -302,11 +317,13 @@ class Rewriter:
             tail += self._planner.head_tokens(request, profile) * corrected.text  # the tool changes the beginning of the request
         new = after.page_tokens * corrected.pages
         if len(request.text) > FULL_CHARACTERS and old - new > WORTH_IT * (old + tail):
-            return True  # else the client would soon throw its history away
+            return "the request is nearly full"  # else the client would soon throw its history away
         shared = after.shared_tokens(before) * corrected.pages
         cached = bool(request.marked is not False or before is not None) and line.cache_is_alive(profile)
         calls = max(1, len(talk) // CALLS_PAST_A_CALL_TO_COME)
-        return pays(old, new, shared, tail, prices=profile.cache, calls=calls, cached=cached)
+        if not pays(old, new, shared, tail, prices=profile.cache, calls=calls, cached=cached):
+            return ""
+        return "it pays within the calls to come" if cached else "the provider's cache is cold"
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._planner.threads, work)
@@ -324,6 +341,13 @@ class Rewriter:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _change(reason: str, call: int, before: Splice | None, after: Splice) -> dict[str, Any]:
+    """Return what is kept of a change of pages."""
+    sizes = {"pages": after.pages, "pages_before": before.pages if before is not None else 0, "messages": after.covered}
+    tokens = {"text_tokens": after.text_tokens, "page_tokens": after.page_tokens}
+    return {"time": time.time(), "call": call, "reason": reason, **sizes, **tokens}
 
 
 def _text(body: bytes) -> str:

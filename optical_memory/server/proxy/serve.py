@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ...errors import MissingExtra, StoreError
 from ...stores.base import Store, open_store
 from ..listening import Server, address_of, bound
+from ..mcp.mounting import with_mcp
 from .settings import ProxySettings
 
 try:
@@ -38,6 +39,7 @@ from .records import Records
 from .rewriting import Rewriter
 from .routes import Router
 from .switches import Switches
+from .turn_log import ProxyLog
 
 __all__ = ["Proxy", "bound", "serve"]
 
@@ -67,7 +69,8 @@ class Proxy:
         corrections: dict[str, Correction] = {}
         rewriter = Rewriter(settings, records, planner, Switches(), corrections)
         upstreams = Upstreams()
-        accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe))
+        turns = ProxyLog(store) if settings.keep_turns else None
+        accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe), turns)
         api = Api(rewriter, records, calls, accounts)
         window = ProxyWindow(store, live=rewriter.conversations.records, calls=calls, switches=rewriter.switches)
         inspector = Inspector(store, Access(), window)
@@ -112,7 +115,7 @@ def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
     listener = bound(settings.host, settings.port)
     address = address_of(listener, settings.host)
     config = uvicorn.Config(
-        proxy.app,
+        with_mcp(proxy.store, proxy.app, Access().refusal),
         log_config=None,
         log_level="critical",  # a cut answer is no fault of the application; calls are logged by the proxy itself
         access_log=False,

@@ -21,7 +21,23 @@ UPSTREAMS = {
     "openai": "https://api.openai.com",
     "gemini": "https://generativelanguage.googleapis.com",
 }
-KNOWN = ("host", "port", "store", "budget", "draw_wait", "upstreams", "models", "renderer", "on", "keep_days", "recall", "probe")
+KNOWN = (
+    *(
+        "host",
+        "port",
+        "store",
+        "budget",
+        "draw_wait",
+        "upstreams",
+        "models",
+        "renderer",
+        "on",
+        "keep_days",
+        "recall",
+        "probe",
+        "keep_turns",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +57,7 @@ class ProxySettings:
         recall: whether requests with pages offer the model `recall_memory`, which the proxy answers itself.
         probe: whether to ask Anthropic's `count_tokens`, which is free, what a request would have had as text: once for each change
             of pages.
+        keep_turns: whether the turns of conversations are kept in the store, word for word; pages are in any case.
         keep_days: days after which a conversation that was not used is removed from the store.
     """
 
@@ -56,6 +73,7 @@ class ProxySettings:
     keep_days: float = 30.0
     recall: bool = False
     probe: bool = True
+    keep_turns: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from ...memory.message_list import TENANT as PAGES_TENANT
 from .records import Record
+from .turn_log import TENANT
 
 __all__ = ["conversations_of"]
 
@@ -40,6 +42,9 @@ def _summed(name: str, records: list[Record]) -> dict[str, Any]:
         "reader": newest.profile,
         "text_only": newest.text_only,
         "text_counted": newest.gap is not None and newest.gap_of == newest.beginning,
+        "session": {"name": name, "tenant": TENANT} if any(record.logged for record in records) else None,
+        "pages_session": {"name": newest.home, "tenant": PAGES_TENANT} if newest.home else None,
+        "changes_of_pages": sorted((each for record in records for each in record.changes_of_pages), key=lambda each: float(each["time"])),
         "created": min(record.created for record in records),
         "used": newest.used,
         **sums,

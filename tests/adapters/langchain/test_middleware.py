@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("langchain.agents.middleware", reason="langchain is not installed")
 
 from langchain.agents import create_agent
-from langchain.agents.middleware import ModelFallbackMiddleware, ModelRequest, ModelRetryMiddleware, PIIMiddleware
+from langchain.agents.middleware import AgentMiddleware, ModelFallbackMiddleware, ModelRequest, ModelRetryMiddleware, PIIMiddleware
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, RemoveMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -536,3 +536,25 @@ def test_the_example_runs_on_a_real_trajectory(tmp_path: Path) -> None:
     ]
     assert len(images) >= 3 and len(sent[-1]) < 100
     assert any(message["role"] == "tool" and message["content"] == "one" for message in sent[1])
+
+
+@pytest.mark.parametrize("kept", [{"conversation": "conv_1"}, {"previous_response_id": "resp_1"}], ids=["conversation", "response"])
+@pytest.mark.parametrize("where", ["model", "call"])
+def test_a_conversation_that_openai_keeps_gets_no_pages(kept: dict[str, str], where: str) -> None:
+    """Pages would be stored there in the place of what was said."""
+    from langchain_openai import ChatOpenAI
+
+    class Keeps(AgentMiddleware[Any, Any, Any]):
+        def wrap_model_call(self, request: Any, handler: Any) -> Any:
+            return handler(request.override(model_settings=kept if where == "call" else {}))
+
+    with Wire() as wire:
+        options: Any = {"model_kwargs": kept} if where == "model" else {}
+        model = ChatOpenAI(model="gpt-4o", base_url=wire.openai_url, api_key="none", use_responses_api=True, **options)
+        messages = [{"role": ("user", "assistant")[n % 2], "content": f"turn {n} is about QX-77{n:03}. " * 6} for n in range(61)]
+        with pytest.warns(RuntimeWarning, match="the provider keeps this conversation itself"):
+            create_agent(model, middleware=[Keeps(), optical()]).invoke({"messages": messages})
+        (request,) = wire.requests
+    assert {name: request.body[name] for name in kept} == kept
+    assert len(request.body["input"]) == 61
+    assert "input_image" not in request.raw.decode()

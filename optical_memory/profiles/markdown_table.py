@@ -39,7 +39,8 @@ def _price(profile: ReaderProfile, tier: Tier) -> str:
 
 def _limits(*profiles: ReaderProfile) -> list[str]:
     lines = [
-        "| reader | pictures | MB of pictures | unshrunk square | cache: write | long | read | seconds | long | shortest prefix | dearer above |",
+        "| reader | pictures | MB of pictures | unshrunk square | cache: write | long | read | seconds | long | shortest prefix "
+        "| dearer above |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for profile in profiles:

@@ -2,7 +2,8 @@
 
 `python -m benchmarks.forgetting FILE ... [--tokens N] [--cache FOLDER]`: conversations with questions, as `optical-memory eval` takes them,
 each cut to its first N tokens (24,000) and to the questions whose evidence is among them. What was read is kept in the cache folder, so
-that only pages that changed are read again. Choose settings on other conversations than those reported.
+that only pages that changed are read again. Each engine is a reader with a profile: DeepSeek-OCR's prices and its own legibility, as
+`calibrate` would measure it, which decides what a budget is spent on. Choose settings on other conversations than those reported.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from optical_memory.evaluation.conversations import Conversation, read_conversat
 from optical_memory.evaluation.harness import Evaluation, Result
 from optical_memory.evaluation.legibility import ReadPicture
 from optical_memory.evaluation.policies import POLICIES, cost_of
+from optical_memory.profiles.profile import ReaderProfile
 from optical_memory.readers.rapidocr import RapidOcrReader
 from optical_memory.readers.tesseract import OcrReader
 from optical_memory.renderers.base import open_renderer
@@ -31,9 +33,9 @@ from optical_memory.stores import open_store
 from ._console import open_console
 
 ENGINES: dict[str, Callable[[], OcrReader | RapidOcrReader]] = {"tesseract": OcrReader, "rapidocr": RapidOcrReader}
-NAMES = ("aged", "aged + shaped", "best use")
+NAMES = ("aged", "aged + shaped", "best use", "best use + shaped")
 BUDGETS = (1_000, 2_000, 4_000)
-READER = "deepseek-ocr"
+READER = "deepseek-ocr"  # by whose counting conversations are cut
 
 
 def cut(talk: Conversation, tokens: int) -> Conversation:
@@ -61,12 +63,12 @@ def kept_in(folder: Path | None, engine: OcrReader | RapidOcrReader, png: bytes,
     return file.read_text("utf-8")
 
 
-def measured(talks: Sequence[Conversation], read: ReadPicture, renderer: str) -> dict[tuple[str, int], list[Result]]:
+def measured(talks: Sequence[Conversation], reader: ReaderProfile, read: ReadPicture, renderer: str) -> dict[tuple[str, int], list[Result]]:
     """Results by policy and budget."""
     store, drawing = open_store("memory://"), open_renderer(renderer)
     found: dict[tuple[str, int], list[Result]] = {(name, budget): [] for name in NAMES for budget in BUDGETS}
     for talk in talks:
-        evaluation = Evaluation(talk, store, drawing, READER, read)
+        evaluation = Evaluation(talk, store, drawing, reader, read)
         for (name, budget), results in found.items():
             results += evaluation.results(POLICIES[name], budget, {}, 0)
     return found
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
         try:
             engine = ENGINES[name]()
             read = partial(kept_in, given.cache and given.cache / name, engine)
-            found = measured(talks, read, given.renderer)
+            found = measured(talks, engine.profile, read, given.renderer)
         except (MissingExtra, ProgramNotFound) as exc:
             print(f"{name} is left out: {exc}", file=sys.stderr)
             continue

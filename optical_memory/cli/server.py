@@ -39,6 +39,7 @@ Probe = Annotated[
 KeepTurns = Annotated[
     bool | None, typer.Option("--keep-turns/--no-keep-turns", help="Keep the turns of conversations in the store, word for word.")
 ]
+Otel = Annotated[bool | None, typer.Option("--otel", help="Export each call as an OpenTelemetry span, without content. Extra: otel.")]
 Url = Annotated[str, typer.Option("--url", help="Address of the proxy.")]
 
 
@@ -54,6 +55,7 @@ def serve(
     recall: Recall = None,
     probe: Probe = None,
     keep_turns: KeepTurns = None,
+    otel: Otel = None,
     settings: SettingsFile = None,
     off: Annotated[bool, typer.Option("--off", help="Start switched off: every request passes as it came.")] = False,
     log: Annotated[bool, typer.Option("--log", help="Log each call as a line of JSON on standard error, without content.")] = False,
@@ -61,7 +63,7 @@ def serve(
     """Serve optical memory to any client: a proxy that sends the old turns of a request as pages. Its first line is its address."""
     from ..server.proxy.serve import serve as serve_proxy
 
-    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer, recall, probe, keep_turns)
+    given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer, recall, probe, keep_turns, otel)
     _log(log)
     serve_proxy(given.changed(on=False) if off else given, ready=lambda address: print(address, flush=True))
 
@@ -79,6 +81,7 @@ def _settings(
     recall: bool | None,
     probe: bool | None,
     keep_turns: bool | None,
+    otel: bool | None,
 ) -> Any:
     from ..server.proxy.settings import ProxySettings
 
@@ -96,6 +99,7 @@ def _settings(
         recall=recall,
         probe=probe,
         keep_turns=keep_turns,
+        otel=otel,
     )
 
 
@@ -129,6 +133,7 @@ def run(
     recall: Recall = None,
     probe: Probe = None,
     keep_turns: KeepTurns = None,
+    otel: Otel = None,
     settings: SettingsFile = None,
 ) -> None:
     """Run a client through the proxy: `optical-memory run -- claude`. Starts the proxy if none runs, and ends it with the client."""
@@ -136,7 +141,7 @@ def run(
 
     if not context.args:
         stop("name the client to run: optical-memory run -- claude", MISUSED)
-    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer, recall, probe, keep_turns)
+    given = _settings(settings, None, port, store, upstream, budget, draw_wait, model, renderer, recall, probe, keep_turns, otel)
     raise SystemExit(run_client(context.args, given))
 
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ..pages.tiers import Tier
 from ..renderers import open_renderer
 from ..text.labels import label_text
 from ..turns.turn import Turn
+from .ladder import ladders_of
 from .report import Growth, Recalled, Report, ReportPage, to_html
 
 __all__ = ["MARKS", "Demo", "Talk", "conversation", "photograph", "run"]
@@ -71,11 +72,12 @@ def run(talk: Talk, out: Path, *, renderer: str = "auto", advance: Callable[[int
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     url = _fresh_store(out)
-    with OpticalMemory(SESSION, store=url, renderer=open_renderer(renderer)) as memory:
+    drawing = open_renderer(renderer)
+    with OpticalMemory(SESSION, store=url, renderer=drawing) as memory:
         growth = _grow(memory, talk.messages, advance)
         given = memory.context()
         seconds = time.perf_counter() - began
-        report = _report(talk, memory, given, growth, seconds)
+        report = replace(_report(talk, memory, given, growth, seconds), ladders=ladders_of(talk.messages, drawing))
     path = out / "report.html"
     path.write_text(to_html(report), "utf-8")
     return Demo(report, path, url, given.usage, time.perf_counter() - began, renderer)

@@ -15,6 +15,7 @@ from importlib import resources
 from ..line_chart import Line, line_chart
 from ..pages.page import Page
 from ..pages.tiers import Tier
+from .ladder import Ladders, ladders_section
 
 __all__ = ["Growth", "Recalled", "Report", "ReportPage", "to_html"]
 
@@ -93,7 +94,10 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The report's data. `fading` is one page at every tier, sharpest first; `facts` are pairs of name and value for the footer."""
+    """The report's data. `fading` is one page at every tier, sharpest first; `facts` are pairs of name and value for the footer.
+
+    `ladders`: what policies show within a budget; None to leave that out.
+    """
 
     title: str
     source: str
@@ -103,6 +107,7 @@ class Report:
     recalls: tuple[Recalled, ...] = ()
     fading: tuple[tuple[Tier, bytes], ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+    ladders: Ladders | None = None
 
 
 def to_html(report: Report) -> str:
@@ -111,6 +116,7 @@ def to_html(report: Report) -> str:
         raise ValueError("a report needs at least one point of growth")
     style = resources.files("optical_memory").joinpath("demo/report.css").read_text("utf-8")
     sections = [_header(report), _growth(report.growth), _timeline(report), _fading(report.fading), _tiers(report.pages)]
+    sections += [ladders_section(report.ladders) if report.ladders else ""]
     sections += [_recalls(report.recalls), _foot(report.facts)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

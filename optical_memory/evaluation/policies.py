@@ -137,6 +137,7 @@ POLICIES = {
         Policy("shaped tiny", _remembered, AtOneTier(Tier.TINY), shape=(Tier.TINY,)),
         Policy("shaped small", _remembered, AtOneTier(Tier.SMALL), shape=(Tier.SMALL,)),
         Policy("best use", _remembered, BestUse()),
+        Policy("best use + shaped", _remembered, BestUse(), shape=SHAPED),
         Policy("best use + sidecar", _remembered, BestUse(), sidecar_tokens=SIDECAR),
         Policy("aged", _remembered),
         Policy("aged + verified", _remembered, verify="ocr"),

@@ -1,8 +1,8 @@
 """Forgetting policies: the tier of a page by its age, and by what the reader makes of it.
 
-DeepSeek-OCR's figure 13 (arXiv 2510.18234) proposes to keep older context as smaller images, like human memory. `ByAge`, the
-default, does so by a schedule. `BestUse` has a schedule as a ceiling and, where a budget binds, spends it where it is worth most.
-`selection` applies either.
+DeepSeek-OCR's figure 13 (arXiv 2510.18234) proposes to keep older context as smaller images, like human memory. `ByAge` does so by a
+schedule. `BestUse`, the default, is `ByAge` without a budget. With one it has a schedule as a ceiling and, where the budget binds,
+spends it where it is worth most. `selection` applies either.
 """
 
 from __future__ import annotations
@@ -89,29 +89,31 @@ class ByAge:
 
 @dataclass(frozen=True, slots=True)
 class BestUse:
-    """Spends a budget on the tiers where it is worth most; without one, or with more than enough, follows a schedule.
+    """Spends a budget on the tiers where it is worth most; with more than enough, follows a schedule; without one, goes by age.
 
-    A page's worth is how much it is needed times how well the reader reads it at the tier. How well is in the reader's profile
+    A page's worth is how much its text is needed times how well the reader reads it at the tier. How well is in the reader's profile
     (`ReaderProfile.legibility`). How much falls with age as `always + (1 + turns) ** -fall`, doubled at importance 1 and halved at 0. The
     first part stands for questions, which ask about any turn alike; the second for what agents use again, which is mostly recent.
 
     Attributes:
-        schedule: no page is sharper than it says. The default is `ByAge()` without Gundam and Large, at which no reader here reads more of
-            a text page than at Base, and without an end: the budget leaves pages out.
+        schedule: with a budget, no page is sharper than it says. The default is `ByAge()` without Gundam and Large, at which no reader here
+            reads more of a text page than at Base (docs/experiments/ladder.md), and without an end: the budget leaves pages out.
         always: what any page is needed, whatever its age.
         fall: how fast the rest falls. `optical-memory eval-needs` fits it to your own logs.
+        unbounded: the policy without a budget.
     """
 
     schedule: ByAge = field(default_factory=lambda: ByAge(gundam=0, large=0, base=7, small=23, tiny=1000))
     always: float = 0.05
     fall: float = 1.0
+    unbounded: ByAge = field(default_factory=ByAge)
 
     def __post_init__(self) -> None:
         if not self.always >= 0 or not self.fall >= 0:
             raise ValueError(f"always and fall are 0 or more: {self!r}")
 
     def tier(self, age: PageAge) -> Tier | None:
-        """Return the tier of the schedule."""
+        """Return the tier of the schedule: the sharpest that a page of this age gets with a budget."""
         return self.schedule.tier(age)
 
     def need(self, age: PageAge) -> float:

@@ -22,7 +22,7 @@ from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
 from .cache_cost import billed, calls_to_come
 from .candidates import Decision, PageCandidate, TextCandidate, text_images
-from .forgetting import BestUse
+from .forgetting import BestUse, Forgetting
 from .imagined import Imagination
 from .past import PageReading, Past, past_of, ranges_left_out
 from .repeats import unresolved
@@ -109,7 +109,7 @@ class Replanner:
 
     def _attempt(self, length: int, budget: int | None, pins: Sequence[int]) -> _Attempt:
         floors = self.verification.floors() if self.verification else None
-        policy, style, marks = self.settings.policy, self.settings.style, self.settings.marks.within(budget)
+        policy, style, marks = self.settings.policy_within(budget), self.settings.style, self.settings.marks.within(budget)
         draws = bool(self.pricing.profile.ladder)
         sealing = Sealing(
             self.store,
@@ -181,6 +181,11 @@ class _Attempt:
     fills: bool = False
 
     @property
+    def policy(self) -> Forgetting:
+        """The policy at this budget."""
+        return self.settings.policy_within(self.budget)
+
+    @property
     def length(self) -> int:
         """Length of the log that the plan covers."""
         return self.sealing.length
@@ -238,9 +243,19 @@ class _Attempt:
     def _modes(self, *, long_exchange: bool, settle: bool) -> list[_Mode]:
         if long_exchange:
             return [_INSIDE, _INSIDE_PARTIAL, _LAST_RESORT]
-        modes = [_GENTLE, _PARTIAL, _INSIDE, _INSIDE_PARTIAL, _LAST_RESORT]
+        modes = [_PARTIAL, _INSIDE, _INSIDE_PARTIAL, _LAST_RESORT]
+        if not self._seldom_fill():
+            modes.insert(0, _GENTLE)
         may_hold = not settle and self.pricing.total(self.sealing.tail()) <= self.marks.high
         return [_HOLD, *modes] if may_hold else modes
+
+    def _seldom_fill(self) -> bool:
+        """Whether less text than a page's comes between two re-plans: waiting for pages to fill would keep it as text for good.
+
+        Only where a budget is to be spent best: as text it takes several times what a page takes that is not full.
+        """
+        is_spent = isinstance(self.policy, BestUse)
+        return is_spent and not self.sealing.fills_page(self.marks.high - self.marks.low)
 
     def _cut(self, mode: _Mode) -> int:
         """Take turns out of the text as `mode` allows; return the number of the first that stays."""
@@ -306,15 +321,15 @@ class _Attempt:
         return replace(candidate, vision={tier: candidate.vision[tier] for tier in self.reading.tiers(candidate.key)})
 
     def _fitted(self, past: Past) -> tuple[Plan, int]:
-        decisions = arrange(past.considered, self.settings.policy, self.pricing.profile, held=self.held, beside=past.images)
+        decisions = arrange(past.considered, self.policy, self.pricing.profile, held=self.held, beside=past.images)
         plan = self._plan_of(past, decisions, squeezed=False)
         if plan.pages and not plan.left_out and plan.prefix_tokens >= past.text_tokens:  # cheaper than text, but not with the framing text
-            as_text = arrange(past.considered, self.settings.policy, self.pricing.profile, pictures=False, beside=past.images)
+            as_text = arrange(past.considered, self.policy, self.pricing.profile, pictures=False, beside=past.images)
             plan = self._plan_of(past, as_text, squeezed=False)
         total = plan.prefix_tokens + past.tail_tokens
         if self.budget is None or total <= self.budget:
             return plan, total
-        fills = self.fills or (isinstance(self.settings.policy, BestUse) and self.pricing.profile.cache.read is None)
+        fills = self.fills or (isinstance(self.policy, BestUse) and self.pricing.profile.cache.read is None)
         for target in (room_target(self.budget, past.tail_tokens, fills=fills), self.budget):
             room = target - past.tail_tokens - self._framing_tokens(plan)
             plan = self._squeezed(past, room)
@@ -327,7 +342,7 @@ class _Attempt:
         return plan, total
 
     def _squeezed(self, past: Past, room: int) -> Plan:
-        policy, profile = self.settings.policy, self.pricing.profile
+        policy, profile = self.policy, self.pricing.profile
         decisions = squeeze(past.considered, room, policy, profile, past.images, letter=self.settings.style.font_size)
         return self._plan_of(past, decisions, squeezed=True)
 

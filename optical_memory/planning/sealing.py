@@ -36,7 +36,7 @@ SMALL_REST = 2.0  # pages; a rest that is this small, or a quarter of what is wa
 NEWEST = 1.2  # pages drawn first at an open end of a long range: one, and what an estimate may be wrong by, which stays text
 LEAST_DENSITY = 0.01
 RETURNING = 0.4  # of a page of text, about as much as does not fill one at an open end
-LABEL = "[page 1234 #123456-123465 2026-01-01]"
+LABEL = "[#123456-123465 2026-01-01]"
 RECENT = 64  # runs that tell how many pages a text needs
 
 Wanted = Sequence[tuple[Undrawn, int]]  # how many pages to draw of each range, from its newest turn back
@@ -178,6 +178,11 @@ class Sealing:
         """Estimate the tokens that will return to the text because they fill no page; 0 if nothing is left to draw at an open end."""
         found = [each for each in self.undrawn if self.draws and self.is_open(each)]
         return sum(round(each.text_tokens * min(1.0, RETURNING / (each.size * self.density(each) or 1.0))) for each in found)
+
+    def fills_page(self, tokens: int) -> bool:
+        """Whether so many tokens of text like that at the end fill a page."""
+        found = self._sizes.tally(self.tail())
+        return tokens * found.size >= found.tokens
 
     def draw(self, wanted: Wanted, *, partial: bool) -> None:
         """Draw the newest pages of ranges. At an open end, turns that do not fill a page become loose again unless `partial`."""

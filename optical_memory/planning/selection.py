@@ -212,15 +212,38 @@ def _spent(
     beside: ImageLoad,
     letter: float,
 ) -> list[Decision]:
-    """Choose tiers for the pages that the schedule shows; what it decides otherwise stays as it is."""
+    """Choose tiers for the pages that the schedule shows; texts beside them stay.
+
+    A run that is text, since it would be dearer as pages, gets what room is left, the newest first: for its tokens it shows least.
+    """
     result = arrange(candidates, policy, profile, room=0, beside=beside)
     shown = [(place, decision) for place, decision in enumerate(result) if decision.tier is not None]
     shown.sort(key=lambda each: (-policy.need(_page_of(each[1]).age), -each[0]))
     pages = [list(_options(decision, policy, profile, letter)) for _, decision in shown]
-    left = room - total_of([decision for decision in result if decision.tier is None])
+    dear = _runs_as_text(candidates, result)
+    left = room - total_of([decision for place, decision in enumerate(result) if decision.tier is None and place not in dear])
     for (place, decision), option in zip(shown, best_use(pages, left) if pages else (), strict=True):
         result[place] = replace(decision, tier=Tier(option.level) if option.level else None)
+        left -= option.tokens
+    for place in reversed(dear):
+        if result[place].tokens <= left:
+            left -= result[place].tokens
+        else:
+            result[place] = Decision(result[place].candidate)
     return _without_dear_runs(result)
+
+
+def _runs_as_text(candidates: Sequence[PageCandidate | TextCandidate], decisions: Sequence[Decision]) -> list[int]:
+    """Return the places of runs of pages that are text and may be left out."""
+    texts = {candidate.first for candidate in candidates if isinstance(candidate, TextCandidate)}
+    return [
+        place
+        for place, decision in enumerate(decisions)
+        if decision.as_text
+        and not decision.held
+        and isinstance(decision.candidate, TextCandidate)
+        and decision.candidate.first not in texts
+    ]
 
 
 def _page_of(decision: Decision) -> PageCandidate:
@@ -229,8 +252,12 @@ def _page_of(decision: Decision) -> PageCandidate:
 
 
 def _options(decision: Decision, policy: BestUse, profile: ReaderProfile, letter: float) -> Iterator[Option]:
-    """Yield the options of a page: left out unless it is pinned, and each tier up to the decided one."""
-    page, need = _page_of(decision), policy.need(_page_of(decision).age)
+    """Yield the options of a page: left out unless it is pinned, and each tier up to the decided one.
+
+    Need is that of a token of its text: a page that is half empty is worth half as much.
+    """
+    page = _page_of(decision)
+    need = policy.need(page.age) * max(1, page.text_tokens)
     floor = min(decision.tier or Tier.TINY, profile.floor) if page.pinned else Tier.TINY
     if not page.pinned:
         yield Option(0, 0, 0.0)

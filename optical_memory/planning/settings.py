@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Self, TypedDict, Unpack
+from typing import Literal, Self, TypedDict, Unpack
 
 from ..pages.page import PageStyle
 from ..pages.tiers import Tier, tiers_of
@@ -14,13 +14,14 @@ from ..renderers.base import Renderer, renderer_path
 from ..text.excerpts import excerpt
 from ..turns.redaction import Redactor, redactor_of
 from ..verification.base import Verifier, verifier_of
-from .forgetting import ByAge, Forgetting
+from .forgetting import BestUse, Forgetting
 from .triggers import WaterMarks
 
-__all__ = ["SHAPED", "SIDECAR_TOKENS", "ViewOptions", "ViewSettings"]
+__all__ = ["SHAPED", "SIDECAR_TOKENS", "ViewOptions", "ViewSettings", "shaped_for"]
 
 SIDECAR_TOKENS = 64  # text tokens of exact strings beside a page: about as many as a page at Tiny costs
 SHAPED = (Tier.TINY,)  # at these tiers abridged pages keep more facts than shrunk ones (docs/experiments)
+READ_WHOLE = 0.8  # share of a shrunk page that a reader reads, from which abridging takes more whole turns than it gives facts
 
 
 class ViewOptions(TypedDict, total=False):
@@ -28,14 +29,16 @@ class ViewOptions(TypedDict, total=False):
 
     Attributes:
         renderer: `auto`, `chromium`, `pillow`, a dotted path, or a renderer. Opened when the first page is drawn.
-        forgetting: the policy that maps a page's age to a tier; `ByAge()` by default; `BestUse()` spends a budget by worth.
+        forgetting: the policy that chooses tiers. `ByAge()` goes by a schedule: Gundam, Large, Base, Small, Tiny by age. `BestUse()`, the
+            default, is the same without a budget, and spends one where it is worth most.
         marks: water marks: how much recent text is kept before the oldest moves to pages.
         style: canvas and density of the pages; from the reader's profile by default.
         sidecar_tokens: most text tokens of exact strings beside each page; 64 by default.
         redact: True, or a redactor (`turns.redaction.Secrets(patterns=[...])`), masks secrets on pages and in sidecars.
         verify: `ocr` or True, `density`, or a verifier. Each page is verified once before it is used at a tier; an unreadable page stays
             at a sharper tier, or text. `verification.reading.ByReading(reader)` asks any reader. `ocr` takes seconds per page.
-        shape: tiers at which a page is abridged in larger letters instead of shrunk; () for none.
+        shape: tiers at which a page is abridged in larger letters instead of shrunk; () for none. `auto`, the default: Tiny, where the
+            reader's profile says that a shrunk page is read too poorly to be kept whole.
         repeats: True (default) draws a message that a later one repeats byte for byte as `same as #41`, where the context keeps that
             one; False draws all in full.
         screen: True keeps turns that ask to be obeyed (`text.screening`) off pages: they stay text while the budget lasts, and the framing
@@ -49,7 +52,7 @@ class ViewOptions(TypedDict, total=False):
     sidecar_tokens: int
     redact: bool | Redactor | None
     verify: bool | str | Verifier | None
-    shape: Iterable[Tier | str]
+    shape: Iterable[Tier | str] | Literal["auto"]
     repeats: bool
     screen: bool
 
@@ -84,19 +87,24 @@ class ViewSettings:
         """Make settings for a reader. Raises `TypeError` for an unknown option, `UnknownName` or `ValueError` for an invalid value."""
         if unknown := set(options) - set(ViewOptions.__annotations__):
             raise TypeError(f"unknown option {excerpt(sorted(unknown)[0])}; known: {', '.join(ViewOptions.__annotations__)}")
+        style, shape = options.get("style") or profile.page_style(), options.get("shape", "auto")
         return cls(
             profile=profile,
             renderer=options.get("renderer", "auto"),
-            policy=options.get("forgetting") or ByAge(),
+            policy=options.get("forgetting") or BestUse(),
             marks=options.get("marks") or WaterMarks(),
-            style=options.get("style") or profile.page_style(),
+            style=style,
             sidecar_tokens=options.get("sidecar_tokens", SIDECAR_TOKENS),
             redactor=redactor_of(options.get("redact")),
             verifier=verifier_of(options.get("verify")),
-            shape=tiers_of(options.get("shape", SHAPED)),
+            shape=shaped_for(profile, style) if shape == "auto" else tiers_of(shape),
             repeats=bool(options.get("repeats", True)),
             screen=bool(options.get("screen")),
         )
+
+    def policy_within(self, budget: int | None) -> Forgetting:
+        """Return the policy at a budget, or without one."""
+        return self.policy.unbounded if budget is None and isinstance(self.policy, BestUse) else self.policy
 
     @property
     def renderer_name(self) -> str:
@@ -118,3 +126,8 @@ class ViewSettings:
         basis += " screened" if self.screen else ""
         basis += f" {self.redactor.name} {self.redactor.fingerprint}" if self.redactor else ""
         return f"{basis} {self.verifier.name} {self.verifier.fingerprint}" if self.verifier else basis
+
+
+def shaped_for(profile: ReaderProfile, style: PageStyle) -> tuple[Tier, ...]:
+    """Return the tiers of `SHAPED` in use at which a reader reads too little of a full page in this style."""
+    return tuple(tier for tier in SHAPED if tier in profile.ladder and profile.legible_when_full(tier, style) < READ_WHOLE)

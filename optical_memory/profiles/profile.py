@@ -21,6 +21,7 @@ __all__ = ["ASSUMED_LEGIBILITY", "CachePrices", "LegibilityCurve", "LengthCliff"
 ROUNDING = 1e-9  # a size that is whole but for the arithmetic stays as it is
 LAPSED_AFTER = 300.0  # s; assumed where a provider does not say how long it keeps a prefix
 PAGE_BYTES = 140_000  # of a request: a page of 1024 px is a PNG of 50 to 105 kB (docs/experiments.md), a third more as base64
+CELLS_A_TOKEN = 5.85  # of a full page of chat: 1,576 tokens on 1024 x 1024 px of 7.07 x 16.1 px (docs/experiments/page-fill.md)
 COLUMN_CHARACTERS = 66  # of prose in a column, as on the default page: shorter lines leave more blank, longer ones are harder to follow
 
 
@@ -404,6 +405,12 @@ class ReaderProfile(_Data):
             return self.legibility.at(max(1, text_tokens) / max(1, vision_tokens))
         longer = max(self.page.width, self.page.height) if self.page else Tier.BASE.side
         return self.legibility.at(letter * self.side(tier) / longer)
+
+    def legible_when_full(self, tier: Tier, style: PageStyle) -> float:
+        """Return the share that is read at `tier` of a page full of prose."""
+        width, height = style.pixel_size
+        text = width * height / (style.cell[0] * style.cell[1]) / CELLS_A_TOKEN
+        return self.legible(tier, letter=style.font_size, text_tokens=round(text), vision_tokens=self.page_tokens(width, height, tier))
 
     def picture_tokens(self, width: int, height: int) -> int:
         """Tokens of a picture inside a turn, sent as it is."""

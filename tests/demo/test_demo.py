@@ -47,6 +47,15 @@ def test_pages_fade_with_age(demo: Demo) -> None:
     assert len(set(tiers)) >= 3
 
 
+def test_the_report_shows_the_ladder_within_a_budget_and_why(demo: Demo) -> None:
+    assert demo.report.ladders is not None
+    by_age, best = demo.report.ladders.ladders
+    assert max(by_age.sent_tokens, best.sent_tokens) <= demo.report.ladders.budget
+    assert best.turns_left_out <= by_age.turns_left_out and best.pages_by_tier != by_age.pages_by_tier
+    html = demo.path.read_text("utf-8")
+    assert "Within 4,000 tokens" in html and "59% at tiny" in html and f"<td>{best.sent_tokens:,}</td>" in html
+
+
 def test_each_page_is_shown_at_the_size_of_its_tier(demo: Demo) -> None:
     assert all(max(page.size) == page.tier.side for page in demo.report.pages if page.tier)
     assert [tier for tier, _ in demo.report.fading] == sorted(Tier, reverse=True)

@@ -153,7 +153,7 @@ def test_a_turn_pinned_before_the_first_context() -> None:
 def test_importance_reaches_further_back() -> None:
     plain, weighty = memory_of(), memory_of()
     plain.extend(said(600))
-    weighty.extend([Turn(role=role, content=text, importance=1.0 if 420 <= at < 430 else 0.5) for at, (role, text) in enumerate(said(600))])
+    weighty.extend([Turn(role=role, content=text, importance=1.0 if 330 <= at < 340 else 0.5) for at, (role, text) in enumerate(said(600))])
     on_pages = [{segment.turn for part in memory.context(4_000).pages for segment in part.page.segments} for memory in (plain, weighty)]
     assert min(on_pages[1]) < min(on_pages[0]), "important turns stay where plain ones of their age are left out"
     assert weighty.stats().pages_sealed <= 3 * len(on_pages[1])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from optical_memory import OpticalMemory, Tier, WaterMarks
+from optical_memory import ByAge, OpticalMemory, Tier, WaterMarks
 from optical_memory.context.messages.openai_anthropic import to_openai
 from optical_memory.errors import BudgetTooSmall, InvalidTurn, TurnNotFound, UnknownName, UnknownToolCall
 from optical_memory.pages.page import PageStyle
@@ -185,7 +185,8 @@ def test_in_a_long_tool_loop_the_request_stays_text(memory: OpticalMemory) -> No
         assert context.usage.prompt_tokens <= 1_500
     assert context.pages and context.plan.epoch < 60
     memory.extend([("assistant", "Done."), *chat(60)])
-    assert 1 not in [turn.number for turn in memory.context(1_500).turns], "once it is done it fades like everything else"
+    aged = OpticalMemory("alice", store=memory._store, renderer=RuledRenderer(rows=900), marks=MARKS, forgetting=ByAge())
+    assert 1 not in [turn.number for turn in aged.context(1_500).turns], "once it is done it fades like everything else"
 
 
 def test_pages_stay_as_they_were_sealed(memory: OpticalMemory) -> None:

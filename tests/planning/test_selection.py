@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from optical_memory import BestUse, ByAge, PageAge, Plan, Tier, Turn, WaterMarks
-from optical_memory.planning.candidates import PageCandidate, TextCandidate
+from optical_memory.planning.candidates import PageCandidate, TextCandidate, total_of
 from optical_memory.planning.selection import arrange, room_target, squeeze
 from optical_memory.planning.triggers import between_exchanges, replan_reason, tail_start
 from optical_memory.readers import profile_of
@@ -206,6 +206,24 @@ def test_the_best_use_of_a_budget_keeps_its_promises(falls: float) -> None:
             assert tokens > room - 120, "what is left is less than a page at Tiny"
     assert max(levels) == Tier.BASE, "Large and Gundam read no better and are never bought"
     assert tiers(decisions) == tiers(arrange(pages, policy, PROFILE)), "with more than enough, the schedule"
+
+
+def test_a_page_is_worth_what_its_text_is() -> None:
+    pages = [candidate(0, 2, tokens=300), candidate(1, 2, tokens=1_500)]
+    thin, full = (replace(page, age=replace(page.age, turns=0.0)) for page in pages)
+    assert tiers(squeeze([thin, full], 230, BestUse(), PROFILE)) == [None, Tier.SMALL], "a sharper full page rather than a thin one more"
+    assert tiers(squeeze([replace(thin, text_tokens=1_500), full], 230, BestUse(), PROFILE)) == [Tier.TINY, Tier.TINY]
+
+
+def test_what_is_dearer_as_pages_gets_the_room_that_pages_leave() -> None:
+    given = [*candidates(30), candidate(30, 40, tokens=100), candidate(31, 40, tokens=100)]
+    for room in range(200, 4_000, 97):
+        decisions = squeeze(given, room, BestUse(), PROFILE)
+        assert total_of(decisions) <= room
+        texts = [decision.shown for decision in decisions[-2:]]
+        assert texts == sorted(texts), "the newest first"
+        shown = [decision.tier for decision in decisions[:-2]]
+        assert shown == tiers(squeeze(candidates(30), room, BestUse(), PROFILE)), "no page goes for them"
 
 
 def test_plans_are_plain_json() -> None:

@@ -145,7 +145,7 @@ NARROW = [(24, 2988), (2988, 24), (100, 100), (700, 333), (3000, 200), (4000, 30
     ],
 )
 def test_soft_tokens_that_image_processors_made(reader: str, markers: int, tokens: list[int]) -> None:
-    """Recorded with transformers 5.24.0 and torchvision 0.28, which Kimi and MiniMax need; class defaults, InternVL 448 px, 1 to 12 tiles."""
+    """Recorded with transformers 5.24.0 and torchvision 0.28, for Kimi and MiniMax; class defaults, InternVL 448 px, 1 to 12 tiles."""
     assert [picture_tokens(reader, *size) - markers for size in (PIXELS + NARROW)[: len(tokens)]] == tokens
 
 

@@ -1,4 +1,4 @@
-"""A conversation of the proxy as it stands in a store. Its client keeps the words: here are its plan and its pages."""
+"""A conversation of the proxy as it stands in a store. Here are its plan and its pages; its words stand in a log of their own."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class LineView(SessionView):
                 continue
 
     def turns(self, first: int, last: int) -> dict[int, Turn]:
-        """None: the client keeps the words."""
+        """None: they are numbered apart; see `proxy.turn_log`."""
         return {}
 
     def search(self, query: str, limit: int) -> list[Turn]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,12 +19,14 @@ from .forwarding import Answer, ClientGone, Receive, Send, Upstreams, cut, overl
 from .recall.rounds import Offer, Rounds
 from .rewriting import Outgoing, Rewriter
 from .routes import Headers, Route, Router, header
+from .spans import Spans
 from .usage import AnswerCopy
 
 __all__ = ["ProxyApp"]
 
 MOST_BUFFERED = 64 * 2**20  # bytes of a request that may be rewritten; a larger one goes on as it arrives
 REFUSED = (400, 413, 415, 422)  # answers to a rewritten request after which the original is sent
+TRACED = ("traceparent", "tracestate")  # the client's span
 UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 
@@ -40,9 +42,10 @@ class ProxyApp:
         calls: Calls,
         api: Api,
         inspector: Inspector | None = None,
+        spans: Spans | None = None,
     ) -> None:
         self._router, self._upstreams, self._rewriter = router, upstreams, rewriter
-        self._accounts, self._calls, self._api, self._inspector = accounts, calls, api, inspector
+        self._accounts, self._calls, self._api, self._inspector, self._spans = accounts, calls, api, inspector, spans
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -67,20 +70,22 @@ class ProxyApp:
         if route is None:
             await _answer(send, 404, [(b"content-type", b"text/plain"), (b"content-length", b"25")], b"no upstream of that name\n")
             return
-        call.upstream, call.wire = route.upstream, route.wire.name if route.wire else ""
+        call.upstream, call.origin, call.wire = route.upstream, route.origin, route.wire.name if route.wire else ""
         exchange = _Exchange(self._upstreams, self._rewriter, route, headers, scope, receive, send, call)
         try:
             await exchange.run()
         finally:
             call.total_ms = round((time.perf_counter() - exchange.began) * 1000, 2)
-            self._rewriter.in_background(self._settled(exchange, call))
+            self._rewriter.in_background(self._settled(exchange, call, {name: header(headers, name.encode()) for name in TRACED}))
 
-    async def _settled(self, exchange: _Exchange, call: Call) -> None:
+    async def _settled(self, exchange: _Exchange, call: Call, traced: Mapping[str, str]) -> None:
         try:
             if exchange.sent is not None:
                 await self._accounts.settle(exchange.sent, call, exchange.copy)
         finally:
             self._calls.add(call)
+            if self._spans is not None:
+                self._spans.add(call, traced)
 
 
 class _Exchange:

@@ -21,6 +21,7 @@ class Call:
     """One request.
 
     Attributes:
+        upstream, origin: name of the upstream; its scheme, host and port.
         rewritten: whether the answer is one to a request with pages.
         reason: why it was sent as it came; empty if it was rewritten.
         refused: the status with which the provider refused the rewritten request, before the original was sent.
@@ -33,6 +34,7 @@ class Call:
     method: str
     path: str
     upstream: str = ""
+    origin: str = ""
     wire: str = ""
     model: str = ""
     conversation: str = ""

@@ -101,6 +101,7 @@ def _toml(settings: ProxySettings) -> str:
         "recall": settings.recall,
         "probe": settings.probe,
         "keep_turns": settings.keep_turns,
+        "otel": settings.otel,
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items() if value is not None]
     for table, values in (("upstreams", settings.upstreams), ("models", settings.models)):

@@ -38,6 +38,7 @@ from .probe import Probe
 from .records import Records
 from .rewriting import Rewriter
 from .routes import Router
+from .spans import Spans
 from .switches import Switches
 from .turn_log import ProxyLog
 
@@ -60,6 +61,7 @@ class Proxy:
     upstreams: Upstreams
     store: Store
     settings: ProxySettings
+    spans: Spans | None = None
 
     @classmethod
     def of(cls, settings: ProxySettings) -> Proxy:
@@ -74,8 +76,9 @@ class Proxy:
         api = Api(rewriter, records, calls, accounts)
         window = ProxyWindow(store, live=rewriter.conversations.records, calls=calls, switches=rewriter.switches)
         inspector = Inspector(store, Access(), window)
-        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api, inspector)
-        return cls(app, rewriter, accounts, records, planner, upstreams, store, settings)
+        spans = Spans() if settings.otel else None
+        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api, inspector, spans)
+        return cls(app, rewriter, accounts, records, planner, upstreams, store, settings, spans)
 
     def load(self) -> None:
         """Read what is stored about the proxy itself, and remove conversations not used for long. A store that fails is logged."""
@@ -101,6 +104,8 @@ class Proxy:
         with contextlib.suppress(StoreError):
             await self.accounts.write()
         await self.upstreams.close()
+        if self.spans is not None:
+            await asyncio.to_thread(self.spans.close)
         self.store.close()
 
 

@@ -21,23 +21,8 @@ UPSTREAMS = {
     "openai": "https://api.openai.com",
     "gemini": "https://generativelanguage.googleapis.com",
 }
-KNOWN = (
-    *(
-        "host",
-        "port",
-        "store",
-        "budget",
-        "draw_wait",
-        "upstreams",
-        "models",
-        "renderer",
-        "on",
-        "keep_days",
-        "recall",
-        "probe",
-        "keep_turns",
-    ),
-)
+KNOWN_NUMBERS = ("port", "budget", "draw_wait", "keep_days")
+KNOWN = ("host", "store", "upstreams", "models", "renderer", "on", "recall", "probe", "keep_turns", "otel", *KNOWN_NUMBERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +43,7 @@ class ProxySettings:
         probe: whether to ask Anthropic's `count_tokens`, which is free, what a request would have had as text: once for each change
             of pages.
         keep_turns: whether the turns of conversations are kept in the store, word for word; pages are in any case.
+        otel: whether calls are exported as OpenTelemetry spans, without content.
         keep_days: days after which a conversation that was not used is removed from the store.
     """
 
@@ -74,6 +60,7 @@ class ProxySettings:
     recall: bool = False
     probe: bool = True
     keep_turns: bool = True
+    otel: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:

@@ -210,7 +210,7 @@ class RowFormula(_Formula):
 class GridFormula(_Formula):
     """Tiles of InternVL and DeepSeek-OCR-2: the grid of `tile` px whose shape is nearest, of `min_tiles` to `max_tiles`, and the whole.
 
-    The whole picture costs `whole`, each tile `tokens`. A picture up to `untiled` px on both sides, or with a grid of one tile, is the whole
+    The whole picture costs `whole`, each tile `tokens`. A picture up to `untiled` px on both sides, or whose grid is one tile, is the whole
     alone. Of grids of one shape the larger is taken, if the picture has more than half its area.
     """
 

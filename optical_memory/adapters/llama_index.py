@@ -25,6 +25,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from ..context.context import Context
+from ..context.messages.calls import fitting_name
 from ..context.messages.request_outline import Kept, MissingResult, Note, Pages, outline
 from ..errors import InvalidTurn, MissingExtra, RenderError, UnknownToolCall
 from ..memory.optical_memory import OpticalMemory
@@ -150,6 +151,8 @@ def _content(block: Any) -> Iterator[Mapping[str, Any]]:
         yield {"type": "image_url", "image_url": {"url": str(block.url)}}
     elif kind in ("citable", "citation"):
         inner = block.content if kind == "citable" else [block.cited_content]
+        if found := "\n".join(text for text in (block.title, block.source) if text):
+            yield _text(found)
         yield from (part for item in inner for part in _content(item))
     elif kind == "tool_call" and not block.tool_call_id:
         yield _text(f"[{block.tool_name}({_json(block.tool_kwargs)})]")
@@ -193,7 +196,7 @@ def _messages(context: Context, detail: str | None, *, followed: bool) -> Iterat
     for piece in outline(context, followed=followed):
         match piece:
             case Kept(number, stale, ids):
-                message = _message(turns[number])
+                message = _message(turns[number], sending=True)
                 if stale:
                     message.blocks = [block for block in message.blocks if block.block_type != "thinking"]
                 yield _with_ids(message, ids) if ids else message
@@ -226,8 +229,11 @@ def _with_ids(message: ChatMessage, ids: Sequence[str]) -> ChatMessage:
     return message
 
 
-def _message(turn: Turn) -> ChatMessage:
-    """Return the message that a turn was made of, or an equivalent one if the turn was appended otherwise."""
+def _message(turn: Turn, *, sending: bool = False) -> ChatMessage:
+    """Return the message that a turn was made of, or an equivalent one if the turn was appended otherwise.
+
+    `sending`: the names of tools in it are such as providers take.
+    """
     if RAW in turn.metadata:
         return ChatMessage.model_validate(turn.metadata[RAW])
     blocks: list[ContentBlock] = []
@@ -235,7 +241,8 @@ def _message(turn: Turn) -> ChatMessage:
     for part in turn.drawn:
         if isinstance(part, ToolCall) and part.id in waiting:
             waiting.remove(part.id)
-            blocks.append(ToolCallBlock(tool_call_id=part.id, tool_name=part.name, tool_kwargs=part.arguments))
+            name = (fitting_name(part.name) or "tool") if sending else part.name
+            blocks.append(ToolCallBlock(tool_call_id=part.id, tool_name=name, tool_kwargs=part.arguments))
         elif isinstance(part, ImageContent):
             blocks.append(ImageBlock(image=part.decode() or None, url=part.url or None, image_mimetype=part.media_type or None))
         elif not isinstance(part, ReasoningContent) and part_text(part):  # a call answered in its own turn has no block

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["append", "context", "erase", "import_", "need_turns", "open_memory", "pages", "recall", "sessions", "show"]
 
+DIGITS = 18  # of a number that is typed: no session has as many turns
+LONGEST_RANGE = 1_000_000  # turns; a range is written out before the session is asked
+
 Verify = Annotated[str | None, typer.Option(envvar="OPTICAL_MEMORY_VERIFY", help="ocr or density: show no page that cannot be read.")]
 
 
@@ -160,14 +163,14 @@ def recall(
 def _recall_everywhere(
     query: str, limit: int, since: datetime | None, until: datetime | None, *, store: str | None, tenant: str, as_json: bool
 ) -> None:
-    from .output import turns_as_text
+    from .output import printable, turns_as_text
 
     with open_memory("default", store, tenant) as memory:
         found = memory.recall_everywhere(query, limit, since=since, until=until)
     if as_json:
         print_json([{"session": one.session, **one.turn.model_dump(mode="json")} for one in found])
     for one in () if as_json else found:
-        print(f"== {one.session}\n{turns_as_text([one.turn])}", end="")
+        print(f"== {printable(one.session)}\n{turns_as_text([one.turn])}", end="")
     if not found:
         stop(f"nothing in any session{f' of tenant {tenant!r}' if tenant else ''} matches {excerpt(query)}", NOT_FOUND)
 
@@ -280,6 +283,8 @@ def _path(name: str) -> Path:
 def _number(digits: str, given: str) -> int:
     if not digits.isdecimal():
         raise ValueError(f"{excerpt(given)} is neither a page (3 or p3) nor a turn ('#42' or t42)")
+    if len(digits) > DIGITS:
+        raise ValueError(f"{excerpt(given)} is no number of a page or turn; numbers have {DIGITS} digits at most")
     return int(digits)
 
 
@@ -289,7 +294,11 @@ def _numbers(ranges: str) -> list[int]:
         first, _, last = (edge.strip() for edge in item.partition("-"))
         if not first.isdecimal() or (last and not last.isdecimal()):
             raise ValueError(f"{excerpt(item)} in --turns is neither a number nor a range; write them like 3,7-9")
+        if max(len(first), len(last)) > DIGITS:
+            raise ValueError(f"{excerpt(item)} in --turns is no number of a turn; numbers have {DIGITS} digits at most")
         if last and int(last) < int(first):
             raise ValueError(f"the range {excerpt(item)} in --turns ends before it begins")
+        if int(last or first) - int(first) >= LONGEST_RANGE:
+            raise ValueError(f"the range {excerpt(item)} in --turns holds more than {LONGEST_RANGE:,} turns; --all erases a whole session")
         numbers += range(int(first), int(last or first) + 1)
     return numbers

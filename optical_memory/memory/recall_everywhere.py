@@ -33,7 +33,8 @@ def recall_everywhere(
 ) -> list[Recalled]:
     """Return at most `limit` turns of any session of `tenant` that match `query`, best first.
 
-    The best turns of each session are ranked together by the terms of `text.search_terms`, with their rarity among these turns.
+    The best turns of each session are ranked together by the terms of `text.search_terms`, with their rarity among these turns. After them
+    come those that only their own session finds, by its language or because they stand beside a match, the best of each session first.
 
     Args:
         most_sessions: look in so many at most: those that were appended to last.
@@ -55,22 +56,27 @@ def _appended(info: SessionInfo) -> datetime:
 def _ranked(store: Store, sessions: list[SessionInfo], query: str, limit: int, period: Period) -> list[Recalled]:
     index = TermIndex()
     places: list[tuple[SessionId, int]] = []  # what was found is read again, so that no more than an index of it is held
+    ranks: list[int] = []
     literal: set[int] = set()
     exact = exact_strings(query) == [query]  # then those that contain it to the letter come first, as in one session
-    for session, turn in _best_of_each(store, sessions, query, limit, period):
+    for session, rank, turn in _best_of_each(store, sessions, query, limit, period):
         index.add(APART * len(places), turn.text)
         if exact and query in turn.text:
             literal.add(len(places))
         places.append((session, turn.number))
+        ranks.append(rank)
     order = [number // APART for number in index.search(query, len(places))]
+    order += sorted(set(range(len(places))).difference(order), key=lambda place: (ranks[place], -place))
     best = [*(place for place in order if place in literal), *(place for place in order if place not in literal)][:limit]
     return [Recalled(session.name, turn) for session, number in map(places.__getitem__, best) for turn in _read(store, session, number)]
 
 
-def _best_of_each(store: Store, sessions: list[SessionInfo], query: str, limit: int, period: Period) -> Iterator[tuple[SessionId, Turn]]:
+def _best_of_each(
+    store: Store, sessions: list[SessionInfo], query: str, limit: int, period: Period
+) -> Iterator[tuple[SessionId, int, Turn]]:
     for info in sessions:
-        for turn in Recall(store, info.id).saying(query, limit, period):
-            yield info.id, turn
+        for rank, turn in enumerate(Recall(store, info.id).saying(query, limit, period)):
+            yield info.id, rank, turn
 
 
 def _read(store: Store, session: SessionId, number: int) -> list[Turn]:

@@ -1,8 +1,9 @@
 """One way to ask every adapter: what is a model sent when these are the messages of the conversation?
 
 Messages go in and come out in one shape, OpenAI's for chat completions, whatever the framework's is. What that shape lacks has a key of its
-own: `document` (a text file beside the words), `thinking` (reasoning before them), `failed` (of a tool's result). A driver imports its
-framework when it is opened.
+own: `document` (a text file beside the words), `thinking` (reasoning before them), `thoughts` (reasoning before each call), `search` (that
+the provider ran, and the address it found), `failed` (of a tool's result). `content` may be a list of texts. A driver imports its framework
+when it is opened.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pytest
 from optical_memory import OpticalMemory
 
 Message = dict[str, Any]
+OWN = ("created_at", "importance", "document", "thinking", "thoughts", "search", "failed")  # keys that no provider knows
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Sent:
         pictures: how many it holds.
         calls: ids of the tools that it calls.
         answers: the id of the call that it is a result of.
+        names: of its speaker and of the tools that it calls, where an adapter keeps a log.
         raw: all that a provider would see of it.
         original: the framework's own object, where an adapter may hand it on.
     """
@@ -43,10 +46,29 @@ class Sent:
     answers: str | None = None
     raw: str = ""
     original: Any = None
+    names: tuple[str, ...] = ()
 
 
 def _text_file(text: str) -> str:
     return "data:text/plain;base64," + base64.b64encode(text.encode()).decode()
+
+
+def _words(message: Message) -> list[str]:
+    """The texts of a message, each a part of its own."""
+    said = message["content"]
+    return said if isinstance(said, list) else [said] if said else []
+
+
+def _search_blocks(message: Message) -> list[Message]:
+    """A search as Anthropic writes it: the question and what was found."""
+    if "search" not in message:
+        return []
+    query, address = message["search"]
+    found = {"type": "web_search_result", "title": "Timetable", "url": address, "encrypted_content": "zz"}
+    return [
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": query}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [found]},
+    ]
 
 
 class Driver(Protocol):
@@ -78,6 +100,11 @@ class Driver(Protocol):
         """The same as in another process that goes on with the conversation."""
         ...
 
+    @property
+    def log(self) -> OpticalMemory | None:
+        """The log of an adapter that keeps one, to which others may append too."""
+        ...
+
 
 class _Driver:
     keeps_log = False
@@ -85,6 +112,7 @@ class _Driver:
     pairs_newest = True
     mends = True
     plan: Any = None
+    log: OpticalMemory | None = None
 
     def __init__(self, *, model: str = "gpt-4o", **options: Any) -> None:
         self.model, self._options = model, options
@@ -150,20 +178,30 @@ def _langchain_message(message: Message) -> Any:
     if message["role"] == "tool":
         status: Any = "error" if message.get("failed") else "success"
         return kinds.ToolMessage(message["content"], tool_call_id=message["tool_call_id"], status=status)
+    texts = [{"type": "text", "text": text} for text in _words(message)]
+    plain: Any = texts if isinstance(message["content"], list) else message["content"] or ""
     if message["role"] != "assistant":
-        said: Any = message["content"]
         if "document" in message:
             source = {"type": "text", "media_type": "text/plain", "data": message["document"]}
-            said = [{"type": "document", "source": source}, {"type": "text", "text": said}]
-        return {"user": kinds.HumanMessage, "system": kinds.SystemMessage}[message["role"]](said)
+            plain = [{"type": "document", "source": source}, *texts]
+        return {"user": kinds.HumanMessage, "system": kinds.SystemMessage}[message["role"]](plain, name=message.get("name"))
     calls = [
-        {"name": call["function"]["name"], "args": json.loads(call["function"]["arguments"] or "{}"), "id": call["id"]}
+        {"name": call["function"]["name"], "args": json.loads(call["function"]["arguments"] or "{}") or {}, "id": call["id"]}
         for call in message.get("tool_calls") or ()
     ]
-    content: Any = message["content"] or ""
-    if "thinking" in message:
-        content = [{"type": "thinking", "thinking": message["thinking"], "signature": "c2ln"}, {"type": "text", "text": content}]
-    return kinds.AIMessage(content, tool_calls=calls)
+    if "thinking" in message or "search" in message:
+        thoughts = [{"type": "thinking", "thinking": message["thinking"], "signature": "c2ln"}] if "thinking" in message else []
+        plain = [*thoughts, *_search_blocks(message), *texts]
+    if "thoughts" in message:
+        plain = [
+            block
+            for thought, call in zip(message["thoughts"], calls, strict=True)
+            for block in (
+                {"type": "thinking", "thinking": thought, "signature": "c2ln"},
+                {"type": "tool_use", "id": call["id"], "name": call["name"], "input": call["args"]},
+            )
+        ]
+    return kinds.AIMessage(plain, tool_calls=calls)
 
 
 def _langchain_sent(message: Any) -> Sent:
@@ -177,6 +215,7 @@ def _langchain_sent(message: Any) -> Sent:
         getattr(message, "tool_call_id", None),
         json.dumps([message.type, message.content, calls, getattr(message, "tool_call_id", None)], sort_keys=True),
         message,
+        tuple(name for name in (message.name, *(call["name"] for call in getattr(message, "tool_calls", ()))) if name),
     )
 
 
@@ -220,6 +259,7 @@ class LangChainHistory(_Log):
         from optical_memory.adapters.langchain.history import OpticalChatMessageHistory
 
         self._history = OpticalChatMessageHistory("s", **options)
+        self.log = self._history.memory
 
     def _message(self, message: Message) -> Any:
         return _langchain_message(message)
@@ -246,6 +286,7 @@ class LangChainClassic(LangChainHistory):
 
         self._memory = OpticalConversationMemory("s", **options, budget=self.budget)
         self._history = self._memory.chat_memory
+        self.log = self._history.memory
 
     def _view(self, newest: Sequence[Any]) -> Sequence[Any]:
         return [*self._memory.load_memory_variables({"input": newest[0].content})["history"], *newest]
@@ -271,9 +312,22 @@ class OpenAIAgents(_Driver):
             file = {"type": "input_file", "filename": "a.txt", "file_data": _text_file(message["document"])}
             return [{"role": "user", "content": [file, {"type": "input_text", "text": message["content"]}]}]
         calls = [{"type": "function_call", "call_id": call["id"], **call["function"]} for call in message.get("tool_calls") or ()]
-        words = [{"role": message["role"], "content": message["content"] or ""}]
-        thought = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": message.get("thinking")}]}
-        return [*([thought] if "thinking" in message else []), *(words if message["content"] or not calls else []), *calls]
+        kind = "output_text" if message["role"] == "assistant" else "input_text"
+        parts = [{"type": kind, "text": text} for text in _words(message)]
+        words = [{"role": message["role"], "content": parts if isinstance(message["content"], list) else message["content"] or ""}]
+        if "search" in message:
+            query, address = message["search"]
+            action = {"type": "search", "query": query, "sources": [{"type": "url", "url": address}]}
+            calls = [{"type": "web_search_call", "id": "ws_1", "status": "completed", "action": action}]
+            return [*calls, *words]
+        if "thoughts" in message:
+            thoughts = [self._thought(place, thought) for place, thought in enumerate(message["thoughts"])]
+            return [item for pair in zip(thoughts, calls, strict=True) for item in pair]
+        thought = [self._thought(1, message["thinking"])] if "thinking" in message else []
+        return [*thought, *(words if message["content"] or not calls else []), *calls]
+
+    def _thought(self, place: int, text: str) -> Message:
+        return {"type": "reasoning", "id": f"rs_{place}", "summary": [{"type": "summary_text", "text": text}]}
 
     def request(self, messages: Sequence[Message]) -> list[Sent]:
         from agents import Agent
@@ -289,7 +343,7 @@ class OpenAIAgents(_Driver):
     def _sent(self, item: Message) -> Sent:
         if item.get("type") == "function_call":
             return Sent("assistant", "", calls=(item["call_id"],), raw=json.dumps(item), original=item)
-        if item.get("type") == "reasoning":
+        if item.get("type") in ("reasoning", "web_search_call"):
             return Sent("assistant", "", raw=json.dumps(item), original=item)
         if item.get("type") == "function_call_output":
             return Sent("tool", str(item["output"]), answers=item["call_id"], raw=json.dumps(item), original=item)
@@ -320,9 +374,19 @@ class PydanticAI(_Driver):
         if message["role"] == "assistant":
             calls = message.get("tool_calls") or ()
             parts = [kinds.ToolCallPart(call["function"]["name"], call["function"]["arguments"], call["id"]) for call in calls]
-            words = [kinds.TextPart(message["content"])] if message["content"] or not parts else []
-            thoughts = [kinds.ThinkingPart(message["thinking"])] if "thinking" in message else []
-            return kinds.ModelResponse(parts=[*thoughts, *words, *parts])
+            words = [kinds.TextPart(text) for text in _words(message) or ([] if parts else [""])]
+            if "thoughts" in message:
+                thoughts = map(kinds.ThinkingPart, message["thoughts"])
+                return kinds.ModelResponse(parts=[part for pair in zip(thoughts, parts, strict=True) for part in pair])
+            before: list[Any] = [kinds.ThinkingPart(message["thinking"])] if "thinking" in message else []
+            if "search" in message:
+                query, address = message["search"]
+                call, found = (  # under the names of pydantic-ai 1 if these are not there
+                    getattr(kinds, f"NativeTool{kind}Part", None) or getattr(kinds, f"BuiltinTool{kind}Part") for kind in ("Call", "Return")
+                )
+                before.append(call("web_search", {"query": query}, "s"))
+                before.append(found("web_search", [{"title": "Timetable", "url": address}], "s"))
+            return kinds.ModelResponse(parts=[*before, *words, *parts])
         if message["role"] == "tool":
             answer: Any = kinds.ToolReturnPart("look", message["content"], message["tool_call_id"])
             if message.get("failed"):
@@ -331,6 +395,8 @@ class PydanticAI(_Driver):
         if "document" in message:
             file = kinds.BinaryContent(message["document"].encode(), media_type="text/plain")
             return kinds.ModelRequest(parts=[kinds.UserPromptPart([file, message["content"]])])
+        if isinstance(message["content"], list):
+            return kinds.ModelRequest(parts=[kinds.UserPromptPart(message["content"])])
         kind = kinds.SystemPromptPart if message["role"] == "system" else kinds.UserPromptPart
         return kinds.ModelRequest(parts=[kind(message["content"])])
 
@@ -358,7 +424,8 @@ class PydanticAI(_Driver):
         if message.kind == "response":
             calls = tuple(part.tool_call_id for part in message.parts if isinstance(part, kinds.ToolCallPart))
             text = "\n".join(part.content for part in message.parts if isinstance(part, kinds.TextPart))
-            yield Sent("assistant", text, calls=calls, raw=f"assistant {text} {calls}", original=message)
+            raw = [getattr(part, "tool_call_id", "") or getattr(part, "content", "") for part in message.parts]
+            yield Sent("assistant", text, calls=calls, raw=f"assistant {raw}", original=message)
             return
         for part in message.parts:
             if isinstance(part, kinds.ToolReturnPart | kinds.RetryPromptPart):
@@ -400,10 +467,15 @@ class LiteLLM(_Driver):
         self._hook = OpticalMemoryHook(**options)
 
     def _message(self, message: Message) -> Any:
-        plain = {key: value for key, value in message.items() if key not in ("created_at", "importance", "document", "thinking", "failed")}
+        plain = {key: value for key, value in message.items() if key not in OWN}
+        texts = [{"type": "text", "text": text} for text in _words(message)]
+        if isinstance(message["content"], list) or "search" in message:
+            plain["content"] = [*_search_blocks(message), *texts]
         if "document" in message:
             file = {"type": "file", "file": {"filename": "a.txt", "file_data": _text_file(message["document"])}}
-            plain["content"] = [file, {"type": "text", "text": message["content"]}]
+            plain["content"] = [file, *texts]
+        if "thoughts" in message:  # calls stand beside what an answer says, in an order of their own
+            plain["content"] = [{"type": "thinking", "thinking": text, "signature": "c2ln"} for text in message["thoughts"]]
         if "thinking" in message:
             plain["reasoning_content"] = message["thinking"]
         return plain | ({"is_error": True} if message.get("failed") else {})
@@ -429,10 +501,11 @@ class LlamaIndex(_Log):
         pytest.importorskip("llama_index.core.memory", reason="llama-index-core is not installed")
         from optical_memory.adapters.llama_index import OpticalMemoryBlock
 
-        self._block = OpticalMemoryBlock(memory=OpticalMemory("s", **options), budget=self.budget)
+        self.log = OpticalMemory("s", **options)
+        self._block = OpticalMemoryBlock(memory=self.log, budget=self.budget)
 
     def _message(self, message: Message) -> Any:
-        from llama_index.core.base.llms.types import ChatMessage, DocumentBlock, TextBlock, ThinkingBlock, ToolCallBlock
+        from llama_index.core.base.llms.types import ChatMessage, CitableBlock, DocumentBlock, TextBlock, ThinkingBlock, ToolCallBlock
 
         calls = [
             ToolCallBlock(tool_call_id=call["id"], tool_name=call["function"]["name"], tool_kwargs=call["function"]["arguments"])
@@ -443,8 +516,15 @@ class LlamaIndex(_Log):
         before: list[Any] = [ThinkingBlock(content=message["thinking"])] if "thinking" in message else []
         if "document" in message:
             before.append(DocumentBlock(data=message["document"].encode(), document_mimetype="text/plain", title="a"))
-        words = TextBlock(text=message["content"] or "")
-        return ChatMessage(role=message["role"], blocks=[*before, words, *calls], additional_kwargs=answered)
+        if "search" in message:  # of what a provider's search found, its blocks have the passage, and where it is from
+            query, address = message["search"]
+            before.append(CitableBlock(title=f"Timetable for {query}", source=address, content=[TextBlock(text="7:40")]))
+        if "thoughts" in message:
+            thoughts = [ThinkingBlock(content=text) for text in message["thoughts"]]
+            return ChatMessage(role="assistant", blocks=[block for pair in zip(thoughts, calls, strict=True) for block in pair])
+        answered |= {"name": message["name"]} if "name" in message else {}
+        words = [TextBlock(text=text) for text in _words(message) or [""]]
+        return ChatMessage(role=message["role"], blocks=[*before, *words, *calls], additional_kwargs=answered)
 
     def _add(self, messages: Sequence[Any]) -> None:
         asyncio.run(self._block.aput(list(messages), from_short_term_memory=True, session_id="s"))
@@ -460,7 +540,9 @@ class LlamaIndex(_Log):
         answers = message.additional_kwargs.get("tool_call_id")
         raw = json.dumps([message.role.value, [block.model_dump_json() for block in message.blocks], answers])
         pictures = sum(isinstance(block, ImageBlock) for block in message.blocks)
-        return [Sent(message.role.value, "\n".join(texts), pictures, calls, answers, raw, message)]
+        names = [str(block.tool_name) for block in message.blocks if isinstance(block, ToolCallBlock)]
+        names += [str(name)] if (name := message.additional_kwargs.get("name")) else []
+        return [Sent(message.role.value, "\n".join(texts), pictures, calls, answers, raw, message, tuple(names))]
 
 
 DRIVERS: dict[str, Callable[..., Driver]] = {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -221,6 +223,95 @@ def test_two_parallel_calls_with_one_id_each_keep_their_result(opened: Open) -> 
     is_paired(driver, sent)
 
 
+def order(sent: Sequence[Sent], *marks: str) -> list[str]:
+    """`marks` in the order in which a provider would see them. Each must be there."""
+    raw = "".join(message.raw for message in sent)
+    return sorted(marks, key=raw.index)
+
+
+@pytest.mark.parametrize("ids", [("call_a", "call_b"), ("call_0", "call_0")], ids=["two ids", "one id"])
+def test_reasoning_stays_before_the_call_that_it_led_to(opened: Open, ids: tuple[str, str]) -> None:
+    driver = opened()
+    answer = {**calls(*ids), "thoughts": ["Oslo first.", "Rome next."]}
+    said = [{"role": "user", "content": "Oslo and Rome?"}, answer, result(ids[0], "Oslo 3"), result(ids[1], "Rome 21")]
+    before = [sent for message in driver.given([answer]) for sent in driver.sent(message)]
+    held = order(before, "Oslo first.", "Rome next.", *{call for sent in before for call in sent.calls})
+    sent = driver.request([*said, {"role": "assistant", "content": "3 and 21"}, {"role": "user", "content": "thanks"}])
+    made = [call for message in sent for call in message.calls]
+    assert len(set(made)) == 2
+    if len(set(ids)) == 2:
+        assert order(sent, "Oslo first.", "Rome next.", *made) == held
+    elif held[0] == "Oslo first." and held[-1] != "call_0":  # with one id, all that can be told is where the first call stands
+        assert order(sent, "Oslo first.", "Rome next.", *made) in (
+            ["Oslo first.", made[0], "Rome next.", made[1]],
+            ["Oslo first.", "Rome next.", *made],
+        )
+    assert [(message.answers, message.text) for message in sent if message.role == "tool"] == [(made[0], "Oslo 3"), (made[1], "Rome 21")]
+    is_paired(driver, sent)
+
+
+def test_words_in_several_parts_all_arrive(opened: Open) -> None:
+    parts = ["The gate is 7.", "The code is QX-99417."]
+    said = [{"role": "user", "content": parts}, {"role": "assistant", "content": ["Noted.", "QX-55183 is yours."]}]
+    short = opened().request([*said, {"role": "user", "content": "thanks"}])
+    assert order(short, *parts, "Noted.", "QX-55183 is yours.") == [*parts, "Noted.", "QX-55183 is yours."]
+    labels = "".join(message.text for message in opened().request([*said, *chat(61)]) if message.pictures)
+    assert "99417" in labels and "55183" in labels, "on pages, with their exact strings beside them"
+
+
+def test_a_search_that_the_provider_ran_is_part_of_what_was_said(opened: Open) -> None:
+    answer = {"role": "assistant", "content": "At 7:40.", "search": ("ferry QX-99417", "https://example.org/QX-55183")}
+    said = [{"role": "user", "content": "When is the ferry?"}, answer]
+    driver = opened()
+    held = [sent.raw for message in driver.given([answer]) for sent in driver.sent(message)]
+    sent = driver.request([*said, {"role": "user", "content": "thanks"}])
+    assert [message.raw for message in sent[1:-1]] == held, "as it came"
+    labels = "".join(message.text for message in opened().request([*said, *chat(61)]) if message.pictures)
+    assert "99417" in labels and "55183" in labels, "on pages, with their exact strings beside them"
+
+
+def test_a_conversation_that_the_assistant_began_goes_as_it_is_and_pages_make_the_user_first(opened: Open) -> None:
+    said = [{"role": "assistant", "content": "Welcome to QX-99417!"}, *chat(61)]
+    short, long = opened().request(said[:2]), opened().request(said)
+    assert texts(short) == [message["content"] for message in said[:2]]
+    assert long[0].role == "user" and long[0].pictures and "99417" in long[0].text
+
+
+def test_speakers_and_tools_of_any_name_go_on_pages(opened: Open) -> None:
+    asked = calls("functions.look up:0")
+    asked["tool_calls"][0]["function"]["name"] = "look up"
+    said = [{"role": "user", "name": "Ms Tan", "content": "Look."}, asked, result("functions.look up:0", "QX-99417")]
+    driver = opened()
+    sent = driver.request([*said, {"role": "assistant", "content": "ok"}, {"role": "user", "content": "thanks"}])
+    is_paired(driver, sent)
+    assert [message.text for message in sent if message.role == "tool"] == ["QX-99417"]
+    shown = driver.request([*said, {"role": "assistant", "content": "ok"}, *chat(61)])
+    assert "99417" in next(message.text for message in shown if message.pictures)
+
+
+def test_what_others_append_to_the_log_has_names_that_providers_take(opened: Open) -> None:
+    driver = opened()
+    if driver.log is None:
+        assert not driver.keeps_log
+        return
+    asked = calls("c")
+    asked["tool_calls"][0]["function"]["name"] = "look up"
+    driver.log.extend([{"role": "user", "name": "Ms Tan", "content": "Look."}, asked, result("c"), {"role": "assistant", "content": "ok"}])
+    sent = driver.request([{"role": "user", "content": "thanks"}])
+    assert [message.role for message in sent] == ["user", "assistant", "tool", "assistant", "user"]
+    assert not [name for message in sent for name in message.names if not re.fullmatch("[a-zA-Z0-9_-]{1,64}", name)]
+    assert [turn.name for turn in driver.log.turns(1, 2)] == ["Ms Tan"], "the log has it as it was"
+
+
+def test_no_page_tells_a_day_that_nobody_told(opened: Open) -> None:
+    """A list of messages has no times; in a log, what is said now is said today."""
+    driver = opened()
+    labels = [message.text for message in driver.request(chat(61)) if message.pictures]
+    days = {day for label in labels for day in re.findall(r"\b20\d\d-\d\d-\d\d\b", label)}
+    today = datetime.now(UTC).date()
+    assert labels and days <= ({str(today), str(today - timedelta(1))} if driver.keeps_log else set())
+
+
 def test_one_answer_stored_in_rows_keeps_its_results(opened: Open) -> None:
     driver, asked = opened(), {"role": "user", "content": "Oslo and Rome?"}
     rows = [asked, calls("a"), calls("b"), result("a", "Oslo 3"), result("b", "Rome 21")]
@@ -256,10 +347,11 @@ def test_a_failed_call_looks_different_on_a_page(opened: Open) -> None:
     assert page() != page(failed=True)
 
 
-def test_a_call_without_arguments_is_one(opened: Open) -> None:
+@pytest.mark.parametrize("empty", ["", "null"])
+def test_a_call_without_arguments_is_one(opened: Open, empty: str) -> None:
     driver = opened()
     made = calls("c")
-    made["tool_calls"][0]["function"]["arguments"] = ""
+    made["tool_calls"][0]["function"]["arguments"] = empty
     said = [{"role": "user", "content": "time?"}, made, result("c", "7:40"), {"role": "assistant", "content": "7:40"}]
     sent = driver.request([*said, {"role": "user", "content": "thanks"}])
     assert [message.text for message in sent if message.role == "tool"] == ["7:40"]

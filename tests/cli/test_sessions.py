@@ -183,6 +183,9 @@ def test_erase_asks_first_and_then_removes(filled: Shell) -> None:
         (("erase", "--yes"), 2, "--all"),
         (("erase", "--turns", "1-x", "--yes"), 2, "'1-x'"),
         (("erase", "--turns", "3-1", "--yes"), 2, "'3-1'"),
+        (("erase", "--turns", "1-99999999999", "--yes"), 2, "more than 1,000,000 turns; --all erases"),
+        (("erase", "--turns", "9" * 5000, "--yes"), 2, "18 digits at most"),
+        (("show", "9" * 5000), 2, "18 digits at most"),
         (("import", "absent.json"), 3, "no file 'absent.json'"),
         (("import", "."), 2, "holds no file whose name ends in"),
         (("sessions", "--store", "ftp://x"), 2, "ftp"),
@@ -205,9 +208,9 @@ def test_usage_errors_leave_with_2(shell: Shell) -> None:
 def test_a_turn_cannot_steer_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     from optical_memory.cli.output import printable
 
-    hostile = "\x1b]0;title\x07\x9b31mred\tand\nmore"
+    hostile = "\x1b]0;title\x07\x9b31mred\tand\nmore \u202edetrever"
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    assert printable(hostile) == "␛]0;title␇�31mred\tand\nmore"
+    assert printable(hostile) == "␛]0;title␇�31mred\tand\nmore ‹U+202E›detrever"
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
     assert printable(hostile) == hostile
 

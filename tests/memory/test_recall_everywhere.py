@@ -35,6 +35,32 @@ def filled(store: Store, tenant: str = "") -> OpticalMemory:
     return OpticalMemory("lyon", store=store, tenant=tenant)
 
 
+def told(store: Store, name: str, texts: list[str]) -> OpticalMemory:
+    memory = OpticalMemory(name, store=store)
+    memory.extend([("user", text) for text in texts])
+    return memory
+
+
+@pytest.mark.parametrize("query", ["booking", "bookings", "book", "Häuser", "Haus", "Lisbon flights", "which trip was booked?"])
+def test_what_a_session_finds_is_found_everywhere(store: Store, query: str) -> None:
+    english = [
+        "I booked two flights to Lisbon, and the house is the one that we saw.",
+        "Then it is settled.",
+        "It was for the three of us.",
+    ]
+    german = ["Ich habe das Haus in der Stadt besichtigt.", "Das ist gut, und was ist mit den anderen?", "Es waren drei."]
+    memories = [told(store, "english", english), told(store, "german", german)]
+    own = {(memory.session.name, turn.number) for memory in memories for turn in memory.recall(query, 50)}
+    assert {(one.session, one.turn.number) for one in memories[0].recall_everywhere(query, 50)} == own
+
+
+def test_other_forms_are_found_in_logs_too_short_to_tell_their_language_together(store: Store) -> None:
+    told(store, "a", ["I booked two flights to Lisbon. Please remember it.", "Noted: the flight, for the two of you."])
+    memory = told(store, "b", ["I booked two flights to Lisbon. Please remember it.", "Noted: the flight, for the two of you."])
+    assert memory.recall("booking") != []
+    assert {(one.session, one.turn.number) for one in memory.recall_everywhere("booking")} == {("a", 1), ("b", 1)}
+
+
 def test_the_best_of_all_sessions_come_first(store: Store) -> None:
     memory = filled(store)
     assert said(memory.recall_everywhere("train invoice"))[0] == ("hamburg", 2, "Thank you for the invoice of the train, it is $30.")

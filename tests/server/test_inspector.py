@@ -205,6 +205,8 @@ def test_a_policy_stands_on_every_answer(address: str) -> None:
         {"origin": "http://evil.test"},
         {"origin": "null"},
         {"origin": "http://127.0.0.1:1"},
+        {"origin": "http://["},
+        {"host": "["},
     ],
 )
 def test_pages_of_other_sites_are_refused(store: str, address: str, headers: dict[str, str]) -> None:
@@ -255,6 +257,42 @@ def test_turns_are_erased_with_proof(browser: Browser, tmp_path: Path) -> None:
         page.get_by_role("button", name="Erase these turns").click()
         expect(page.locator("#proof")).to_contain_text("Not erased: “all of it” names no turns")
         assert not seen
+
+
+def test_a_turn_that_is_not_there_is_not_said_to_be_erased(browser: Browser, tmp_path: Path) -> None:
+    store = filled(tmp_path / "store.db", turns=4)
+    with inspected(store) as address, watched(browser, address) as (page, _):
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(address_of(address, "session", **TALK))
+        for asked, number in ("2, 9999", 9999), ("0", 0):
+            page.get_by_label("Turns", exact=True).fill(asked)
+            page.get_by_role("button", name="Erase these turns").click()
+            expect(page.locator("#proof")).to_contain_text(f"Not erased: no turn #{number}: this session has turns #1 to #4")
+        with OpticalMemory("talk", store=store, renderer="pillow") as memory:
+            assert len(memory.turns()) == 4
+
+
+@pytest.mark.parametrize("path", ["", "session", "search"])
+def test_no_name_is_shown_as_another(tmp_path: Path, path: str) -> None:
+    name = "\u202eklat"  # reads talk where overrides of direction are obeyed
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    with OpticalMemory(name, store=url, renderer="pillow") as memory:
+        memory.append({"role": "user", "content": "Hello", "name": name})
+    with inspected(url) as address:
+        html = httpx.get(address_of(address, path, **({"name": name, "q": "hello"} if path else {}))).text
+        assert "<bdi>‹U+202E›klat</bdi>" in html
+        title = html.partition("<title>")[2].partition("</title>")[0]
+        assert title and name not in title
+
+
+def test_a_name_without_end_does_not_widen_the_list(browser: Browser, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    with OpticalMemory("x" * 200, store=url, renderer="pillow") as memory:
+        memory.append(("user", "Hello"))
+    with inspected(url) as address, watched(browser, address, viewport={"width": 800, "height": 600}) as (page, _):
+        page.goto(f"{address}/inspect/")
+        box = page.get_by_role("columnheader", name="Turns").bounding_box()
+        assert box is not None and box["x"] + box["width"] <= 800
 
 
 def test_nothing_is_erased_where_that_is_off(store: str) -> None:

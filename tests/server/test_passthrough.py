@@ -249,3 +249,11 @@ def test_small_writes_of_an_answer_do_not_wait_for_the_client() -> None:
         listener.listen()
         with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"host": "evil.test"}, {"host": "["}, {"origin": "http://evil.test"}, {"origin": "null"}, {"origin": "http://["}]
+)
+def test_pages_of_other_sites_switch_nothing(here: Rig, headers: dict[str, str]) -> None:
+    assert here.post("/api/switch", {"on": False}, headers).status_code == 403
+    assert here.get("/api/switch")["on"] is True

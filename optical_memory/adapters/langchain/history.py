@@ -31,7 +31,7 @@ from ...text.excerpts import said
 from ...text.token_count import open_counter
 from ...turns.turn import Turn
 from ...worker_threads import in_thread
-from .log import messages_of, to_log
+from .log import messages_of, messages_to_send, to_log
 from .messages import Dialect, key_of, render
 
 try:
@@ -213,7 +213,7 @@ def _rendered(context: Context, following: Sequence[BaseMessage], dialect: Diale
     several: dict[int, list[BaseMessage]] = {}  # by identity of the message that represents them
     old = turns[: len(turns) - len(following)]
     for turn in old:
-        messages = messages_of(turn)
+        messages = messages_to_send(turn)
         originals[turn.number - 1] = messages[-1]
         several[id(messages[-1])] = messages
     for turn, message in zip(turns[len(old) :], following, strict=True):

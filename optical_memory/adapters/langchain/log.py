@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from ...context.messages.calls import fitting_name
 from ...context.messages.tool_pairs import paired
 from ...errors import InvalidTurn, MissingExtra
 from ...text.excerpts import said
@@ -35,7 +36,7 @@ try:
 except ImportError as exc:
     raise MissingExtra("the adapter for LangChain", "langchain") from exc
 
-__all__ = ["messages_of", "to_log"]
+__all__ = ["messages_of", "messages_to_send", "to_log"]
 
 PLACE = "langchain"  # in `Turn.metadata`
 KINDS: dict[str, type[BaseMessage]] = {
@@ -87,6 +88,19 @@ def messages_of(turn: Turn) -> list[BaseMessage]:
         except (ValidationError, LookupError, TypeError, AttributeError):  # damaged, or of another release of LangChain
             pass
     return _made(turn)
+
+
+def messages_to_send(turn: Turn) -> list[BaseMessage]:
+    """Return the messages of a turn; those made here name speakers and tools as providers take them: OpenAI refuses `Ms Tan`."""
+    messages = messages_of(turn)
+    return messages if PLACE in turn.metadata else [_with_fitting_names(message) for message in messages]
+
+
+def _with_fitting_names(message: BaseMessage) -> BaseMessage:
+    changes: dict[str, Any] = {"name": fitting_name(message.name) or None} if message.name else {}
+    for key in ("tool_calls", "invalid_tool_calls") if isinstance(message, AIMessage) else ():
+        changes[key] = [{**call, "name": fitting_name(call["name"] or "") or "tool"} for call in getattr(message, key)]
+    return message.model_copy(update=changes) if changes else message
 
 
 def _named(value: object) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
+
+from ..addresses import host_of, place_of
 
 __all__ = ["COOKIE", "HEADERS", "LOOPBACK", "Access"]
 
@@ -52,7 +54,7 @@ class Access:
     def _other_site(self, headers: Mapping[bytes, str], method: str) -> str | None:
         """A page of another site may neither post here nor, under a name that leads here, read."""
         host, origin = headers.get(b"host", ""), headers.get(b"origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and place_of(origin) != host:
             return "the request comes from a page of another site"
         if method not in ("GET", "HEAD") and headers.get(b"sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return "the request comes from a page of another site"
@@ -60,10 +62,7 @@ class Access:
 
     def _is_local(self, scope: Mapping[str, Any], headers: Mapping[bytes, str]) -> bool:
         client = scope.get("client")
-        try:
-            host = urlsplit(f"//{headers.get(b'host', 'localhost')}").hostname
-        except ValueError:
-            return False
+        host = host_of(f"//{headers.get(b'host', 'localhost')}")
         return (client is None or client[0] in LOOPBACK) and host in LOOPBACK
 
     def _shows_token(self, scope: Mapping[str, Any], headers: Mapping[bytes, str]) -> bool:

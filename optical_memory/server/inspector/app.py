@@ -203,6 +203,9 @@ class Inspector:
         return await asyncio.to_thread(self._erased, SessionId(name, tenant), numbers)
 
     def _erased(self, session: SessionId, numbers: list[int] | None) -> Response:
+        length = self._store.length(session)
+        if missing := [number for number in numbers or () if not 1 <= number <= length]:
+            return JSONResponse({"error": str(TurnNotFound(missing[0], length))}, 404)
         erasure = Erasure(self._store, session)
         report = erasure.erase_session() if numbers is None else erasure.erase_turns(numbers)
         proof = erasure.prove(numbers)

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 from ...context.plan import PageItem, Plan
 from ...line_chart import Line, line_chart
 from ...pages.tiers import Tier
+from ...renderers.document.compaction import visible
 from ...turns.turn import Turn
 from .line_view import LineView
 from .session_view import SessionView, Stretch
@@ -125,7 +126,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(count=_count, excerpt=_excerpt, moment=_moment, times=_times, signed=_signed)
+    environment.filters.update(count=_count, excerpt=_excerpt, moment=_moment, times=_times, signed=_signed, visible=visible)
     environment.globals.update(query_of=query_of, LONGEST=LONGEST)
     return environment
 

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ...errors import MissingExtra
+from ..addresses import host_of, place_of
 
 try:
     from mcp.server import MCPServer
@@ -36,18 +36,11 @@ def stranger(scope: Scope) -> str | None:
     host, origin, client = headers.get(b"host", ""), headers.get(b"origin"), scope.get("client")
     if client is not None and client[0] not in LOOPBACK:
         return "this address answers only to this machine"
-    if _name_of(f"//{host}") not in LOOPBACK:
+    if host_of(f"//{host}") not in LOOPBACK:
         return "the request's Host is not this machine"
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and place_of(origin) != host:
         return "the request comes from a page of another site"
     return None
-
-
-def _name_of(address: str) -> str | None:
-    try:
-        return urlsplit(address).hostname
-    except ValueError:
-        return None
 
 
 class MountedMcp:

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from ..addresses import host_of
 from .accounts import Accounts
 from .calls import Calls
 from .forwarding import Receive, Send
@@ -84,6 +84,6 @@ def _is_local(scope: Mapping[str, Any]) -> bool:
     """Whether a request comes from this machine, and from no page of another site, whatever name that site has."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     client = scope.get("client")
-    host = urlsplit(f"//{headers.get(b'host', 'localhost')}").hostname
-    origin = urlsplit(headers[b"origin"]).hostname if b"origin" in headers else "localhost"
+    host = host_of(f"//{headers.get(b'host', 'localhost')}")
+    origin = host_of(headers[b"origin"]) if b"origin" in headers else "localhost"
     return (client is None or client[0] in LOOPBACK) and host in LOOPBACK and origin in LOOPBACK

@@ -41,6 +41,7 @@ def here() -> Iterator[str]:
         ({"origin": "https://evil.example"}, 403),
         ({"origin": "http://127.0.0.1:1"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
     ],
 )
 def test_only_this_machine_and_no_other_site_is_answered(here: str, headers: dict[str, str], status: int) -> None:

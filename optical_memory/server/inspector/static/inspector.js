@@ -171,8 +171,9 @@ document.addEventListener("click", (event) => {
 
 async function post(address, body) {
   const answer = await fetch(address, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  return answer.json();
+  const told = answer.headers.get("content-type")?.includes("json") ? await answer.json() : {};
+  if (!answer.ok) throw new Error(told.error ?? `${answer.status}`);
+  return told;
 }
 
 function numbersOf(text) {
@@ -200,7 +201,7 @@ document.addEventListener("submit", async (event) => {
     try {
       const numbers = event.submitter?.name === "all" ? null : numbersOf(form.numbers.value);
       const what = numbers ? `turns ${form.numbers.value}` : "the whole session";
-      if (!confirm(`Erase ${what} of “${form.dataset.name}”, with every page that shows them? This cannot be undone.`)) return;
+      if (!confirm(`Erase ${what} of “${form.dataset.shown}”, with every page that shows them? This cannot be undone.`)) return;
       const done = await post("/inspect/erase", { name: form.dataset.name, tenant: form.dataset.tenant, numbers });
       const rows = done.proof.map((trace) => `${trace.clean === true ? "clean" : trace.clean === false ? "there" : "unknown"}: ${trace.place}: ${trace.details}`);
       proof.textContent = `${done.turns} turns and ${done.pages} pages erased. ${rows.join(". ")}.`;

@@ -72,7 +72,7 @@ class Bill:
         whole = sum(tokens for _, tokens in request)
         known = known if known >= (self.prices.minimum or 0) else 0
         read, write = self.prices.read if self.prices.read is not None else 1.0, self.prices.write or 1.0
-        self.total += read * known + write * (whole - known)
+        self.total += self.prices.factor(whole) * (read * known + write * (whole - known))
         self._last = request
 
 

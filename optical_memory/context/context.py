@@ -103,6 +103,7 @@ class Usage:
         turns_left_out: number of turns that are neither text nor on a page of the context; recall finds them.
         counted_with: the text token counter: a tiktoken encoding, or an estimate that errs high.
         recalled_tokens: the part of `prompt_tokens` for turns recalled for a question.
+        price_factor: by how much the provider's price is higher for a request of this length; 1.0 if it is not, or not known.
     """
 
     prompt_tokens: int
@@ -114,6 +115,7 @@ class Usage:
     turns_left_out: int
     counted_with: str
     recalled_tokens: int = 0
+    price_factor: float = 1.0
 
     @property
     def compression_ratio(self) -> float:
@@ -123,8 +125,9 @@ class Usage:
     def __str__(self) -> str:
         tiers = ", ".join(f"{count} {tier.label}" for tier, count in self.pages_by_tier.items()) or "none"
         recalled = f"recalled for the question {self.recalled_tokens:,}; " if self.recalled_tokens else ""
+        dearer = f"billed at {self.price_factor:g} times the price for its length; " if self.price_factor > 1 else ""
         return (
-            f"{self.text_tokens:,} tokens as text, {self.prompt_tokens:,} as sent ({self.compression_ratio:.1f}x); "
+            f"{self.text_tokens:,} tokens as text, {self.prompt_tokens:,} as sent ({self.compression_ratio:.1f}x); {dearer}"
             f"pages: {tiers} ({self.vision_tokens:,} vision tokens); stable prefix {self.stable_prefix_tokens:,}; {recalled}"
             f"{self.turns_left_out:,} turns left out; text counted with {self.counted_with}"
         )

@@ -55,6 +55,7 @@ class Plan(_Value):
         changed_at: the log's length when a re-plan last changed what had been sent; 0 for never.
         high_water: tail tokens above which the next re-plan is due.
         squeezed: whether the budget demoted pages more than age alone.
+        crosses: whether its requests were, when it was made, above the length from which the provider's price is higher.
         pins: numbers of the pinned turns that it was made for.
         text_images: images inside turns that are text among the items.
         tail_images: number of images inside the tail when it was made.
@@ -77,6 +78,7 @@ class Plan(_Value):
     changed_at: int = 0
     high_water: int
     squeezed: bool = False
+    crosses: bool = False
     pins: tuple[int, ...] = ()
     text_images: ImageLoad = NO_IMAGES
     tail_images: int = 0

@@ -96,4 +96,5 @@ class Composer:
             stable_prefix_tokens=plan.prefix_tokens,
             turns_left_out=plan.turns_left_out,
             counted_with=self._pricing.counted_with,
+            price_factor=self._profile.cache.factor(plan.prefix_tokens + tail_tokens),
         )

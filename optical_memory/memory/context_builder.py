@@ -127,6 +127,7 @@ class ContextBuilder:
             pins=state.pins,
             cache_seconds=profile.cache_seconds,
             marks=self.settings.marks,
+            cliff=profile.cache.cliff.above if profile.cache.cliff else None,
             crowded=plan is not None and plan.is_crowded(self.pricing.attachments(state.tail), profile),
         )
 

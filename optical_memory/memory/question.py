@@ -95,12 +95,12 @@ def _with_recalled(context: Context, chosen: Sequence[Turn], pricing: Pricing) -
     at = _current_exchange(last.turns)
     costs = [0, *accumulate(pricing.total([turn]) for turn in last.turns)]
     split = [TextPart(last.turns[:at], costs[at]), part, TextPart(last.turns[at:], costs[-1] - costs[at])]
-    usage = context.usage
+    usage = replace(context.usage, prompt_tokens=context.usage.prompt_tokens + tokens, recalled_tokens=tokens)
     return replace(
         context,
         parts=(*before, *(each for each in split if each.turns)),
         plan=context.plan.model_copy(update={"recalled": numbers}),
-        usage=replace(usage, prompt_tokens=usage.prompt_tokens + tokens, recalled_tokens=tokens),
+        usage=replace(usage, price_factor=pricing.profile.cache.factor(usage.prompt_tokens)),
     )
 
 

@@ -37,7 +37,7 @@ def billed(plan: Plan, last: Plan, tail_tokens: int, *, prices: CachePrices, cal
     write = 1.0 if prices.write is None else prices.write
     whole = plan.prefix_tokens + tail_tokens
     known = whole if plan.sends_like(last) else known_tokens(plan, last, shape)
-    return write * (whole - known) + prices.read * known + prices.read * whole * (calls - 1)
+    return prices.factor(whole) * (write * (whole - known) + prices.read * known + prices.read * whole * (calls - 1))
 
 
 def known_tokens(plan: Plan, last: Plan, shape: Sequence[Tier] = ()) -> int:

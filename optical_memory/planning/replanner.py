@@ -70,13 +70,42 @@ class Replanner:
         """Make the next plan. Raises `BudgetTooSmall` if what must stay text exceeds the budget, `PagesLost`, `StoreUnavailable`."""
         attempt = self._attempt(length, budget, pins)
         plan = attempt.plan(long_exchange=reason == "long exchange", settle=reason in ("high water", "cache lapsed"))
-        if last and reason == "high water" and self.pricing.profile.cache.read is not None:
-            plan = self._cheapest(attempt, plan, last)
+        lower, lower_plan = self._below_cliff(attempt, plan, pins, long_exchange=reason == "long exchange")
+        if last and reason in ("high water", "price step") and self.pricing.profile.cache.read is not None:
+            plan = self._cheapest(attempt, plan, last, lower, lower_plan)
+        else:
+            plan = lower_plan
         epoch, changed_at = (last.epoch + 1, last.changed_at) if last else (1, 0)
         if not plan.sends_like(last) if last else plan.pages:
             changed_at = plan.length
-        self._keep_undrawn(attempt.sealing, plan)
-        return plan.model_copy(update={"epoch": epoch, "changed_at": changed_at, "basis": basis, "reason": reason})
+        self._keep_undrawn((lower if plan is lower_plan else attempt).sealing, plan)
+        crosses = self.pricing.profile.cache.factor(self._total(plan, attempt.length)) > 1
+        changes = {"epoch": epoch, "changed_at": changed_at, "basis": basis, "reason": reason, "crosses": crosses}
+        return plan.model_copy(update=changes)
+
+    def _below_cliff(self, attempt: _Attempt, plan: Plan, pins: Sequence[int], *, long_exchange: bool) -> tuple[_Attempt, Plan]:
+        """Return a plan with fainter pages if only that stays below the length from which the price is higher; else the same plan.
+
+        It stays below until the next re-plan, and leaves out no more turns: that is for the caller to decide, with a budget.
+        """
+        cliff = self.pricing.profile.cache.cliff
+        room = cliff.above - attempt.marks.high if cliff else 0
+        if room <= 0 or self._total(plan, attempt.length) <= room:
+            return attempt, plan
+        policy = self.settings.policy
+        schedule = policy.schedule if isinstance(policy, BestUse) else policy  # a budget would make the other leave pages out
+        lower = replace(self, settings=replace(self.settings, policy=schedule))._attempt(attempt.length, room, pins)
+        try:
+            found = replace(lower, fills=True).plan(long_exchange=long_exchange, settle=True)
+        except BudgetTooSmall:
+            return attempt, plan
+        if found.turns_left_out > plan.turns_left_out:
+            return attempt, plan
+        return lower, found.model_copy(update={"budget": plan.budget, "squeezed": plan.squeezed})
+
+    def _total(self, plan: Plan, length: int) -> int:
+        """Tokens of a request with a plan, at a length of the log."""
+        return plan.prefix_tokens + self._text_from(plan.tail_from, length)
 
     def _attempt(self, length: int, budget: int | None, pins: Sequence[int]) -> _Attempt:
         floors = self.verification.floors() if self.verification else None
@@ -109,12 +138,16 @@ class Replanner:
         if sealing.draws and ranges != sealing.recorded:
             self.archive().keep_undrawn(ranges)
 
-    def _cheapest(self, attempt: _Attempt, plan: Plan, last: Plan) -> Plan:
-        """Return the cheapest of: `plan`; the same with pages already sent kept at their tier; the last plan, postponing the change."""
+    def _cheapest(self, attempt: _Attempt, plan: Plan, last: Plan, lower: _Attempt, lower_plan: Plan) -> Plan:
+        """Return the cheapest of: `plan`; the same with pages already sent kept at their tier; the last plan, postponing the change.
+
+        And of `lower_plan`, made by `lower`: see `_below_cliff`.
+        """
         marks = attempt.marks
         unchanged = replace(attempt, held={item.key: item.tier for item in last.pages}).gentlest(long_exchange=False, settle=True)
         ways = [plan] if attempt.unresolved(*unchanged) else [unchanged[0], plan]
-        is_drawn = not any(run.first <= item.first <= run.last for run in attempt.sealing.redrawn for item in last.pages)
+        redrawn = [*attempt.sealing.redrawn, *lower.sealing.redrawn]
+        is_drawn = not any(run.first <= item.first <= run.last for run in redrawn for item in last.pages)
         if is_drawn and self._text_from(last.tail_from, attempt.length) <= LONG_EXCHANGE * marks.high:
             ways.insert(0, last.model_copy(update={"high_water": last.high_water + (marks.high - marks.low) // 2}))
         prices, calls, shape = self.pricing.profile.cache, calls_to_come(attempt.length), self.settings.shape
@@ -122,7 +155,7 @@ class Replanner:
         def price(way: Plan) -> float:
             return billed(way, last, self._text_from(way.tail_from, attempt.length), prices=prices, calls=calls, shape=shape)
 
-        return min(ways, key=price)
+        return min([*ways, lower_plan], key=price)
 
     def _text_from(self, number: int, length: int) -> int:
         return self.pricing.total(self.store.read(self.session, number, length + 1))
@@ -135,6 +168,7 @@ class _Attempt:
     Attributes:
         floors: results of the verifier; None without one.
         held: tiers of pages, by key, that must not change.
+        fills: whether to use nearly all of the budget.
     """
 
     settings: ViewSettings
@@ -144,6 +178,7 @@ class _Attempt:
     floors: Floors | None
     budget: int | None
     held: Mapping[str, Tier] = field(default_factory=dict)
+    fills: bool = False
 
     @property
     def policy(self) -> Forgetting:
@@ -294,7 +329,7 @@ class _Attempt:
         total = plan.prefix_tokens + past.tail_tokens
         if self.budget is None or total <= self.budget:
             return plan, total
-        fills = isinstance(self.policy, BestUse) and self.pricing.profile.cache.read is None
+        fills = self.fills or (isinstance(self.policy, BestUse) and self.pricing.profile.cache.read is None)
         for target in (room_target(self.budget, past.tail_tokens, fills=fills), self.budget):
             room = target - past.tail_tokens - self._framing_tokens(plan)
             plan = self._squeezed(past, room)

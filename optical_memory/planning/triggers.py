@@ -65,6 +65,7 @@ def replan_reason(
     cache_seconds: float,
     marks: WaterMarks,
     crowded: bool = False,
+    cliff: int | None = None,
 ) -> str | None:
     """Return why a re-plan is due; None if the last plan is still valid.
 
@@ -73,6 +74,7 @@ def replan_reason(
         tail_tokens: their cost as text.
         cache_seconds: TTL of the provider's prompt cache after a call.
         crowded: the request exceeds an image limit; see `Plan.is_crowded`.
+        cliff: tokens above which a whole request costs more.
     """
     if last is None:
         return "first plan"
@@ -92,6 +94,8 @@ def replan_reason(
         return None
     if tail_tokens > last.high_water:
         return "high water"
+    if cliff is not None and not last.crosses and last.prefix_tokens + tail_tokens > cliff:
+        return "price step"
     if tail_tokens > marks.within(budget).low and _cache_lapsed(last, tail, cache_seconds):
         return "cache lapsed"
     return None

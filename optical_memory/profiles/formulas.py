@@ -13,7 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from ..pages.tiers import OVERVIEW_SIDE, Tier, gundam_sequence_length, sequence_length
 
-__all__ = ["DeepseekFormula", "FlatFormula", "GeminiTileFormula", "PatchFormula", "PictureFormula", "TileFormula"]
+__all__ = [
+    "DeepseekFormula",
+    "FlatFormula",
+    "GeminiTileFormula",
+    "GridFormula",
+    "PatchFormula",
+    "PictureFormula",
+    "RowFormula",
+    "TileFormula",
+]
 
 Size = tuple[int, int]
 
@@ -69,19 +78,26 @@ class PatchFormula(_Formula):
     - `fit` (Anthropic): the largest size of the same shape with no side above `max_side` and no more than `max_patches`, sides counted
       as padded to whole patches; the short side is rounded half to even.
     - `shrink` (OpenAI): into `max_side`, then by sqrt(budget / area), then a little more, so that one side is whole patches.
-    - `round` (Qwen, GLM; `smart_resize` of transformers): each side to the nearest multiple of `patch`, within `min_patches` and
-      `max_patches`; with `enlarge` (GLM) a picture with a side below one patch is first brought to one there.
+    - `round` (Qwen, GLM-4; `smart_resize` of transformers): each side to the nearest multiple of `patch`, within `min_patches` and
+      `max_patches`, or `min_pixels` and `max_pixels`; with `enlarge` (GLM) a picture with a side below one patch is first brought to one
+      there, its other side rounded down, or (PaddleOCR-VL, `near`) to the nearest pixel.
+    - `pad` (Kimi; `navit_resize`): each side padded to a multiple of `patch`; beyond `max_patches`, counted in quarters of them, or
+      `max_side` scaled down before.
+    - `cover` (GLM-5; `smart_resize` of glm5_next): each side padded to a multiple of `patch`; beyond `max_patches` the largest size of the
+      same shape that is within them when padded; below `min_patches` enlarged before.
     """
 
     kind: Literal["patch"] = "patch"
-    resize: Literal["fit", "shrink", "round"] = "fit"
+    resize: Literal["fit", "shrink", "round", "pad", "cover"] = "fit"
     patch: PositiveInt
     factor: PositiveFloat = 1.0
     extra: int = 0
     max_side: PositiveInt | None = None
     min_patches: PositiveInt = 1
     max_patches: PositiveInt
-    enlarge: bool = False
+    min_pixels: PositiveInt | None = None
+    max_pixels: PositiveInt | None = None
+    enlarge: bool | Literal["near"] = False
 
     @property
     def bills_area(self) -> bool:
@@ -92,7 +108,8 @@ class PatchFormula(_Formula):
         return math.ceil(round(self._patches(*seen) * self.factor, 6)) + self.extra
 
     def seen_size(self, width: int, height: int) -> Size:
-        return {"fit": self._fitted, "shrink": self._shrunk, "round": self._rounded}[self.resize](width, height)
+        ways = {"fit": self._fitted, "shrink": self._shrunk, "round": self._rounded, "pad": self._padded, "cover": self._covered}
+        return ways[self.resize](width, height)
 
     def _patches(self, width: int, height: int) -> int:
         return math.ceil(width / self.patch) * math.ceil(height / self.patch)
@@ -121,10 +138,13 @@ class PatchFormula(_Formula):
         return _scaled(width, height, scale)
 
     def _rounded(self, width: int, height: int) -> Size:
-        if self.enlarge and min(width, height) < self.patch:
+        if self.enlarge == "near":
+            width, height = (width, height) if height >= self.patch else (round(width * self.patch / height), self.patch)
+            width, height = (width, height) if width >= self.patch else (self.patch, round(height * self.patch / width))
+        elif self.enlarge and min(width, height) < self.patch:
             scale = self.patch / min(width, height)
             width, height = int(width * scale), int(height * scale)
-        least, most = (count * self.patch**2 for count in (self.min_patches, self.max_patches))
+        least, most = self.min_pixels or self.min_patches * self.patch**2, self.max_pixels or self.max_patches * self.patch**2
         columns, rows = round(width / self.patch), round(height / self.patch)
         if columns * rows * self.patch**2 > most:
             scale = math.sqrt(most / (width * height))
@@ -133,6 +153,96 @@ class PatchFormula(_Formula):
             scale = math.sqrt(least / (width * height))
             columns, rows = (math.ceil(side * scale / self.patch) for side in (width, height))
         return columns * self.patch, rows * self.patch
+
+    def _whole(self, width: int, height: int) -> Size:
+        """Both sides up to whole patches."""
+        return math.ceil(width / self.patch) * self.patch, math.ceil(height / self.patch) * self.patch
+
+    def _padded(self, width: int, height: int) -> Size:
+        quarter = self.patch // 2
+        quarters = max(1, width // quarter) * max(1, height // quarter)
+        side = self.max_side or math.inf
+        scale = min(1.0, math.sqrt(4 * self.max_patches / quarters), side / height, side / width)
+        return self._whole(max(1, int(width * scale)), max(1, int(height * scale)))
+
+    def _covered(self, width: int, height: int) -> Size:
+        columns, rows = self._whole(width, height)
+        if columns * rows < self.min_patches * self.patch**2:
+            scale = math.sqrt(self.min_patches * self.patch**2 / (width * height))
+            columns, rows = self._whole(max(1, math.ceil(width * scale)), max(1, math.ceil(height * scale)))
+        if columns * rows <= self.max_patches * self.patch**2:
+            return columns, rows
+
+        def too_large(tall: int) -> bool:
+            return self._patches(max(1, width * tall // height), tall) > self.max_patches
+
+        tall = bisect_right(range(1, height + 1), False, key=too_large)
+        return self._whole(max(1, width * tall // height), tall) if tall else (self.patch, self.patch)
+
+
+class RowFormula(_Formula):
+    """Pixtral's pictures: into `longest` px, sides up to multiples of `patch`, `merge` x `merge` of them a token.
+
+    And `extra` tokens; with `breaks` another at the end of each row. What fills no token is lost at the edge.
+    """
+
+    kind: Literal["row"] = "row"
+    patch: PositiveInt
+    merge: PositiveInt = 1
+    longest: PositiveInt
+    breaks: bool = False
+    extra: int = 0
+
+    @property
+    def bills_area(self) -> bool:
+        return True
+
+    def picture_tokens(self, width: int, height: int) -> int:
+        columns, rows = (side // (self.patch * self.merge) for side in self.seen_size(width, height))
+        return rows * (columns + self.breaks) + self.extra
+
+    def seen_size(self, width: int, height: int) -> Size:
+        ratio = max(1.0, height / self.longest, width / self.longest)
+        wide, tall = (math.ceil(math.floor(side / ratio) / self.patch) * self.patch for side in (width, height))
+        return wide, tall
+
+
+class GridFormula(_Formula):
+    """Tiles of InternVL and DeepSeek-OCR-2: the grid of `tile` px whose shape is nearest, of `min_tiles` to `max_tiles`, and the whole.
+
+    The whole picture costs `whole`, each tile `tokens`. A picture up to `untiled` px on both sides, or whose grid is one tile, is the whole
+    alone. Of grids of one shape the larger is taken, if the picture has more than half its area.
+    """
+
+    kind: Literal["grid"] = "grid"
+    tile: PositiveInt
+    tokens: PositiveInt
+    whole: PositiveInt
+    min_tiles: PositiveInt = 1
+    max_tiles: PositiveInt
+    untiled: int = 0
+
+    def picture_tokens(self, width: int, height: int) -> int:
+        columns, rows = self.grid(width, height)
+        return self.whole + (self.tokens * columns * rows if columns * rows > 1 else 0)
+
+    def grid(self, width: int, height: int) -> Size:
+        """Columns and rows of the tiles of a picture."""
+        if max(width, height) <= self.untiled:
+            return 1, 1
+        sides = range(1, self.max_tiles + 1)
+        grids = [(wide, tall) for wide in sides for tall in sides if self.min_tiles <= wide * tall <= self.max_tiles]
+        best, nearest = (1, 1), math.inf
+        for wide, tall in sorted(grids, key=lambda grid: grid[0] * grid[1]):
+            difference = abs(width / height - wide / tall)
+            larger = difference == nearest and width * height > 0.5 * self.tile**2 * wide * tall
+            if difference < nearest or larger:
+                best, nearest = (wide, tall), difference
+        return best
+
+    def seen_size(self, width: int, height: int) -> Size | None:
+        columns, rows = self.grid(width, height)
+        return (columns * self.tile, rows * self.tile) if columns * rows > 1 else None
 
 
 class TileFormula(_Formula):
@@ -183,7 +293,9 @@ class FlatFormula(_Formula):
         return self.tokens
 
 
-PictureFormula = Annotated[DeepseekFormula | PatchFormula | TileFormula | GeminiTileFormula | FlatFormula, Field(discriminator="kind")]
+PictureFormula = Annotated[
+    DeepseekFormula | PatchFormula | RowFormula | GridFormula | TileFormula | GeminiTileFormula | FlatFormula, Field(discriminator="kind")
+]
 
 
 def _scaled(width: int, height: int, scale: float) -> Size:

@@ -39,8 +39,9 @@ def _price(profile: ReaderProfile, tier: Tier) -> str:
 
 def _limits(*profiles: ReaderProfile) -> list[str]:
     lines = [
-        "| reader | pictures | MB of pictures | unshrunk square | cache: write | long | read | seconds | long | shortest prefix |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| reader | pictures | MB of pictures | unshrunk square | cache: write | long | read | seconds | long | shortest prefix "
+        "| dearer above |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for profile in profiles:
         limits, cache = profile.limits, profile.cache
@@ -50,6 +51,7 @@ def _limits(*profiles: ReaderProfile) -> list[str]:
             f"{limits.no_resize:,} px" if limits.no_resize else "",
             *(f"{value:g}x" if value is not None else "" for value in (cache.write, cache.write_long, cache.read)),
             *(f"{value:,.0f}" if value else "" for value in (cache.seconds, cache.long_seconds, cache.minimum)),
+            f"{cache.cliff.above:,}: {cache.cliff.factor:g}x" if cache.cliff else "",
         ]
         lines.append(f"| `{profile.name}` | {' | '.join(fields)} |")
     return lines

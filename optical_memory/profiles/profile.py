@@ -16,7 +16,7 @@ from ..pages.tiers import Tier
 from ..turns.attachments import NO_IMAGES, ImageLoad
 from .formulas import PictureFormula
 
-__all__ = ["ASSUMED_LEGIBILITY", "CachePrices", "LegibilityCurve", "Limits", "PageShape", "ReaderProfile", "Rung"]
+__all__ = ["ASSUMED_LEGIBILITY", "CachePrices", "LegibilityCurve", "LengthCliff", "Limits", "PageShape", "ReaderProfile", "Rung"]
 
 ROUNDING = 1e-9  # a size that is whole but for the arithmetic stays as it is
 LAPSED_AFTER = 300.0  # s; assumed where a provider does not say how long it keeps a prefix
@@ -101,6 +101,20 @@ class Limits(_Data):
     no_resize: PositiveInt | None = None
 
 
+class LengthCliff(_Data):
+    """A length from which a whole request costs more.
+
+    Attributes:
+        above: tokens of input; a request of more is billed at the higher price from its first token.
+        factor: that price of input, written and read tokens, as a multiple of the usual one.
+        output: the same for the answer; None where that is not known.
+    """
+
+    above: PositiveInt
+    factor: Annotated[float, Field(gt=1)]
+    output: PositiveFloat | None = None
+
+
 class CachePrices(_Data):
     """A provider's prompt cache, in multiples of its price for a token of input; None where nothing is published.
 
@@ -109,6 +123,7 @@ class CachePrices(_Data):
         read: a token read.
         seconds, long_seconds: the lifetimes, from the last use.
         minimum: tokens of the shortest prefix that is kept.
+        cliff: the length from which all of this, and input, costs more.
         source: where this comes from.
     """
 
@@ -118,7 +133,12 @@ class CachePrices(_Data):
     seconds: PositiveFloat | None = None
     long_seconds: PositiveFloat | None = None
     minimum: PositiveInt | None = None
+    cliff: LengthCliff | None = None
     source: str = ""
+
+    def factor(self, tokens: float) -> float:
+        """Return by how much a request of so many tokens costs more for its length alone; 1.0 if it does not."""
+        return self.cliff.factor if self.cliff is not None and tokens > self.cliff.above else 1.0
 
 
 class LegibilityCurve(_Data):

@@ -117,12 +117,37 @@ def _read(file: str, text: str) -> dict[str, ReaderProfile]:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ValueError(f"{file}: {exc}") from exc
-    return {name: _profile(file, name, table) for name, table in tables.items()}
+    known = {} if file == SHIPPED else shipped_profiles()
+    profiles: dict[str, ReaderProfile] = {}
+    for name, table in tables.items():
+        profiles[name] = _profile(file, name, table, {**known, **profiles})
+    return profiles
 
 
-def _profile(file: str, name: str, table: Any) -> ReaderProfile:
+def _like(file: str, name: str, table: dict[str, Any], known: Mapping[str, ReaderProfile]) -> dict[str, Any]:
+    """The fields of a table; where it is `like` another profile, with that one's where it says nothing itself.
+
+    Sub-tables are merged by field. The models are its own.
+    """
+    own = {key: value for key, value in table.items() if key != "like"}
+    if "like" not in table:
+        return own
+    if (model := known.get(str(table["like"]))) is None:
+        raise ValueError(f"{file}: [{name}] like: no profile {table['like']!r} above it; known: {', '.join(sorted(known))}")
+    fields = model.model_dump(exclude={"name", "models", "measured"})
+    fields["rungs"] = {Tier(tier).label: rung for tier, rung in fields.get("rungs", {}).items()}
+    for key in ("rungs", "limits", "cache", "page"):
+        if isinstance(own.get(key), dict):
+            own[key] = {**(fields.get(key) or {}), **own[key]}
+    if "ladder" in own:
+        del fields["rungs"]
+    return {**fields, **own}
+
+
+def _profile(file: str, name: str, table: Any, known: Mapping[str, ReaderProfile]) -> ReaderProfile:
     if not isinstance(table, dict):
         raise ValueError(f"{file}: {name!r} is no table; a profile begins with [{name}]")
+    table = _like(file, name, table, known)
     try:
         return ReaderProfile(**{"name": name, **table})
     except ValidationError as exc:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import importlib
+import math
+import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,6 +128,85 @@ def test_qwen_and_glm_round_as_transformers_does(size: tuple[int, int]) -> None:
     assert profile_of("glm-4v").formula.seen_size(width, height) == (wide, tall)
 
 
+PIXELS = [(512, 512), (640, 640), (1024, 1024), (1280, 1280), (512, 2048), (1092, 1092), (1152, 1536), (1536, 1536)]
+NARROW = [(24, 2988), (2988, 24), (100, 100), (700, 333), (3000, 200), (4000, 3000), (20, 1571), (512, 27), (11, 9)]
+
+
+@pytest.mark.parametrize(
+    ("reader", "markers", "tokens"),
+    [
+        ("glm-5v", 2, [361, 529, 1369, 2116, 1406, 1521, 2310, 3025, 107, 107, 16, 300, 864, 7931]),
+        ("kimi", 4, [361, 529, 1369, 2116, 1406, 1521, 2310, 3025, 107, 107, 16, 300, 864, 4200]),
+        ("paddleocr-vl", 2, [324, 529, 1369, 2116, 1314, 1521, 2255, 2916, 308, 308, 196, 300, 749, 2961]),
+        ("minimax-m3", 2, [324, 529, 576, 576, 576, 576, 540, 576, 107, 107, 16, 300, 552, 540]),
+        ("internvl", 2, [256, 1280, 2560, 2560, 1280, 2560, 3328, 2560, 3328, 3328, 256, 768, 3328, 3328]),
+        ("lightonocr", 2, [324, 529, 1369, 2116, 770, 1521, 2255, 3025]),
+        ("deepseek-ocr-2", 0, [257, 257, 833, 833, 833, 833, 1121, 833]),
+    ],
+)
+def test_soft_tokens_that_image_processors_made(reader: str, markers: int, tokens: list[int]) -> None:
+    """Recorded with transformers 5.24.0 and torchvision 0.28, for Kimi and MiniMax; class defaults, InternVL 448 px, 1 to 12 tiles."""
+    assert [picture_tokens(reader, *size) - markers for size in (PIXELS + NARROW)[: len(tokens)]] == tokens
+
+
+@pytest.mark.parametrize("reader", ["glm-5v", "paddleocr-vl", "internvl", "deepseek-ocr-2", "lightonocr", "mistral-3"])
+def test_soft_tokens_of_the_real_image_processors(reader: str) -> None:
+    count = {
+        "glm-5v": patches("glm5_next", "Glm5Next", 2),
+        "paddleocr-vl": patches("paddleocr_vl", "PaddleOCRVL", 2),
+        "internvl": tiles_of_internvl,
+        "deepseek-ocr-2": tiles_of_deepseek_ocr_2,
+        "lightonocr": lambda width, height: math.prod(grid_of_pixtral(width, height)) + 2,
+        "mistral-3": lambda width, height: grid_of_pixtral(width, height)[0] * (grid_of_pixtral(width, height)[1] + 1),
+    }[reader]
+    sizes = random.Random(reader)
+    drawn = [(sizes.randint(28, 4000), sizes.randint(28, 4000)) for _ in range(200)] + [
+        (sizes.randint(9, 60), sizes.randint(9, 900)) for _ in range(200)
+    ]
+    for size in PIXELS + NARROW + drawn:
+        if max(size) < 200 * min(size):  # some refuse others
+            assert picture_tokens(reader, *size) == count(*size), size
+
+
+def test_a_picture_for_gemma_4_has_no_more_tokens_than_are_counted() -> None:
+    shrunk = module_of("gemma4").get_aspect_ratio_preserving_size
+    for size in PIXELS:
+        height, width = shrunk(size[1], size[0], patch_size=16, max_patches=280 * 9, pooling_kernel_size=3)
+        assert picture_tokens("gemma-4", *size) - 26 <= height * width // 48**2 <= picture_tokens("gemma-4", *size) - 2
+
+
+def module_of(model: str) -> Any:
+    pytest.importorskip("transformers", reason="transformers is not installed: pip install optical-memory[vlm]")
+    return importlib.import_module(f"transformers.models.{model}.image_processing_pil_{model}")
+
+
+def patches(model: str, name: str, markers: int) -> Callable[[int, int], int]:
+    processor = getattr(module_of(model), f"{name}ImageProcessorPil")()
+    return lambda width, height: int(processor.get_number_of_image_patches(height, width, {}) // processor.merge_size**2 + markers)
+
+
+def tiles_of_internvl(width: int, height: int) -> int:
+    processor = module_of("got_ocr2").GotOcr2ImageProcessorPil
+    made = processor(crop_to_patches=True, min_patches=1, max_patches=12, size={"height": 448, "width": 448})
+    return int(256 * made.get_number_of_image_patches(height, width, {}) + 2)
+
+
+def tiles_of_deepseek_ocr_2(width: int, height: int) -> int:
+    module = module_of("deepseek_ocr2")
+    made = module.DeepseekOcr2ImageProcessorPil
+    if max(width, height) <= made.tile_size:
+        return 257
+    columns, rows = module.get_optimal_tiled_canvas((height, width), (made.tile_size, made.tile_size), made.min_patches, made.max_patches)
+    return int(257 + 144 * columns * rows)
+
+
+def grid_of_pixtral(width: int, height: int) -> tuple[int, int]:
+    """Rows and columns of tokens of two by two patches of 14 px, at most 1,540 px long."""
+    picture = np.broadcast_to(np.uint8(0), (3, height, width))
+    tall, wide = module_of("pixtral").get_resize_output_image_size(picture, (1540, 1540), (14, 14), "channels_first")
+    return tall // 28, wide // 28
+
+
 # -- what all profiles promise -----------------------------------------------------------------------------------------------------------
 
 
@@ -204,6 +288,44 @@ def test_the_tables_in_the_docs_are_the_data() -> None:
     assert f"<!-- profiles -->\n{markdown_tables()}<!-- /profiles -->" in page, "run: make docs"
 
 
+# -- prices of caches --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "read", "write"),
+    [
+        ("claude-sonnet-5.5", 0.1, 1.25),
+        ("claude-fable-5.1", 0.025, 1.25),
+        ("claude-fable-5.2", 0.025, 1.25),
+        ("claude-mythos-5.1", 0.025, 1.25),
+        ("claude-opus-5.5", 0.05, 1.25),
+        ("claude-haiku-5.5", 0.1, 1.25),
+        ("gpt-5.5", 0.1, 1.0),
+        ("gpt-5.6", 0.1, 1.25),
+        ("gpt-6.2", 0.1, 1.25),
+        ("gpt-6.1-terra", 0.05, 1.25),
+        ("gemini-4", 0.1, 1.0),
+    ],
+)
+def test_prices_of_autumn_2026(model: str, read: float, write: float) -> None:
+    assert (profile_of(model).cache.read, profile_of(model).cache.write) == (read, write)
+
+
+@pytest.mark.parametrize(
+    ("model", "above", "factor"), [("gpt-6-sol", 272_000, 2), ("gpt-6.1-terra", 272_000, 2), ("claude-haiku-5-5", 100_000, 5)]
+)
+def test_a_longer_request_costs_more_as_a_whole(model: str, above: int, factor: float) -> None:
+    prices = profile_of(model).cache
+    assert (prices.factor(above), prices.factor(above + 1)) == (1, factor)
+
+
+def test_a_picture_for_gpt_5_6_keeps_its_size() -> None:
+    formula = profile_of("gpt-5.6").formula
+    assert formula.seen_size(4000, 4000) == (4000, 4000)
+    assert formula.picture_tokens(3200, 3200) == 12_000
+    assert profile_of("gpt-5.4").picture_tokens(3200, 3200) == 3_000
+
+
 # -- names of models ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -237,13 +359,44 @@ def test_the_tables_in_the_docs_are_the_data() -> None:
         ("gpt-5.4", "gpt-5.4"),
         ("gpt-5.5-2026-04-23", "gpt-5.4"),
         ("gpt-5.4-mini", "gpt-5-mini"),
+        ("gpt-5.6-sol", "gpt-5.6"),
+        ("gpt-5.6-mini", "gpt-5-mini"),
+        ("gpt-6", "gpt-6"),
+        ("openai/gpt-6-sol-2026-10-01", "gpt-6"),
+        ("gpt-6.1", "gpt-6"),
+        ("gpt-6.1-terra", "gpt-6.1-terra"),
+        ("gpt-6.2-luna", "gpt-6"),
+        ("gpt-6-mini", "gpt-5-mini"),
+        ("gpt-6.1-nano", "gpt-5-nano"),
+        ("claude-fable-5-2", "claude-fable-5.1"),
+        ("claude-fable-5-20260401", "claude-high-resolution"),
+        ("claude-mythos-5.1", "claude-fable-5.1"),
+        ("anthropic.claude-opus-5-5-v1:0", "claude-opus-5.5"),
+        ("claude-haiku-5.5", "claude-haiku-5.5"),
+        ("Qwen/Qwen3.5-9B", "qwen3.5"),
+        ("qwen3.8:32b", "qwen3.5"),
+        ("Qwen/Qwen3-8B", None),
+        ("zai-org/GLM-5V", "glm-5v"),
+        ("glm-5.1v-turbo", "glm-5v"),
+        ("moonshotai/Kimi-K2.5", "kimi"),
+        ("kimi-k3", "kimi"),
+        ("PaddlePaddle/PaddleOCR-VL", "paddleocr-vl"),
+        ("lightonai/LightOnOCR-2-1B", "lightonocr"),
+        ("mistral-small-3.2", "mistral-3"),
+        ("OpenGVLab/InternVL3_5-8B", "internvl"),
+        ("deepseek-ai/DeepSeek-OCR-2", "deepseek-ocr-2"),
+        ("google/gemma-3-27b-it", "gemma-3"),
+        ("gemma4:12b", "gemma-4"),
+        ("MiniMax-M3-VL", "minimax-m3"),
+        ("grok-4.6", "grok-4"),
+        ("xai/grok-4-fast", "grok-4"),
         ("deepseek-ai/DeepSeek-OCR", "deepseek-ocr"),
         ("gpt-4omni", None),
         ("gemini-2.5-flash", "gemini-2.5"),
         ("models/gemini-3-pro-preview", "gemini-3"),
-        ("gemini-3.5-flash", "gemini-3"),
-        ("gemini-4-argon", "gemini-3"),
-        ("vertex_ai/gemini-4.1-pro", "gemini-3"),
+        ("gemini-3.5-flash", "gemini-3.5"),
+        ("gemini-4-argon", "gemini-3.5"),
+        ("vertex_ai/gemini-4.1-pro", "gemini-3.5"),
         ("THUDM/GLM-4.1V-9B-Thinking", "glm-4v"),
         ("glm-4v-plus", "glm-4v"),
         ("llama-3", None),
@@ -315,9 +468,35 @@ def test_a_file_of_your_own_is_read_and_replaces(tmp_path: Path, monkeypatch: py
     assert [*mine.rungs] == [Tier.TINY, Tier.BASE]
 
 
+def test_a_profile_is_like_another(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(
+        """
+        [near]
+        like = "claude"
+        as_of = "2027-01"
+        models = ['near-\\d']
+        cache = { read = 0.5 }
+        limits = { max_pictures = 5 }
+        rungs = { base = { side = 1092, cell = 300 } }
+        [nearer]
+        like = "near"
+        ladder = ["base"]
+        """,
+        "utf-8",
+    )
+    claude, near, nearer = profile_of("claude"), load_profiles(file)["near"], load_profiles(file)["nearer"]
+    assert (near.as_of, near.models, near.formula, near.page) == ("2027-01", (r"near-\d",), claude.formula, claude.page)
+    assert near.cache == claude.cache.model_copy(update={"read": 0.5})
+    assert near.limits == claude.limits.model_copy(update={"max_pictures": 5})
+    assert near.rungs == {**claude.rungs, Tier.BASE: Rung(side=1092, cell=300)}
+    assert (nearer.rungs, nearer.cache, nearer.models) == ({Tier.BASE: Rung()}, near.cache, ())
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[a]\nlike = 'claud'", r"own\.toml: \[a\] like: no profile 'claud' above it; known: claude, "),
         ("[a", r"own\.toml: "),
         ("a = 1", r"own\.toml: 'a' is no table"),
         ("[a]\nas_of = '1'\nsource = 's'", r"own\.toml: \[a\] formula: Field required"),

@@ -69,7 +69,7 @@ def cost_of(billed: Billed, prices: CachePrices) -> float:
     write = 1.0 if prices.write is None else prices.write
     longer = write if prices.write_long is None else prices.write_long
     read = 1.0 if prices.read is None else prices.read
-    return billed.input + billed.write * write + billed.write_long * longer + billed.read * read
+    return prices.factor(billed.total) * (billed.input + billed.write * write + billed.write_long * longer + billed.read * read)
 
 
 def text_cost_of(billed: Billed, prices: CachePrices, *, gap: int, cached: int, alive: bool, switched: bool, marked: int | None) -> Cost:
@@ -106,10 +106,10 @@ def _priced(billed: Billed, prices: CachePrices, whole: int, cacheable: int, reu
     read = 1.0 if prices.read is None else prices.read
     written = billed.write + billed.write_long
     if written:
-        rate = cost_of(Billed(0, billed.write, billed.write_long), prices) / written
+        rate = cost_of(Billed(0, billed.write, billed.write_long), prices) / written / prices.factor(written)
     else:
         rate = (1.0 if prices.write is None else prices.write) if marked else 1.0
-    return reused * read + (cacheable - reused) * rate + (whole - cacheable)
+    return prices.factor(whole) * (reused * read + (cacheable - reused) * rate + (whole - cacheable))
 
 
 def pays(old: float, new: float, shared: float, tail: float, *, prices: CachePrices, calls: int, cached: bool) -> bool:

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 # Raise it whenever `search.terms` changes. An index is emptied of a turn by its terms, and Python versions differ in their Unicode tables.
-TERMS = f"2/{unicodedata.unidata_version}"
+TERMS = f"3/{unicodedata.unidata_version}"
 AT_ONCE = 256  # turns that are indexed while other writers wait
 VALUES = 500  # in a statement
 BETWEEN = "BETWEEN ? AND ?"

@@ -6,7 +6,8 @@ Log and query are tokenized by the same rules:
 - identifiers, paths, codes and numbers are kept whole and in parts: `QX-77419` gives `qx-77419`, `qx` and `77419`; `getUserName` gives
   `getusername`, `get`, `user` and `name`;
 - scripts without spaces between words (Chinese, Japanese, Korean, Thai, Lao, Burmese, Khmer) give every character and every pair of
-  neighbours, so that one, two or many characters of a query find them.
+  neighbours, so that one, two or many characters of a query find them;
+- the colours that programs print for terminals are no part of a word: `ESC[1mfailed` gives `failed`.
 
 Words are indexed as they are: endings and frequent words are a matter of the query (`ranking`). Emoji and punctuation are not searched.
 """
@@ -41,6 +42,7 @@ _RUN = re.compile(f"([{_UNSPACED}]+)")
 _WORD = re.compile(rf"{_LETTER}+(?:(?:[-./:@+]|://){_LETTER}+)*(?:\+\+|#(?!\w))?")
 _ASCII_WORD = re.compile(r"\w+(?:(?:[-./:@+]|://)\w+)*(?:\+\+|#(?!\w))?", re.ASCII)
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d|[A-Za-z](?!\w)))")  # not in `863,920p`, an editor's range of lines
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[mK]")  # K: `grep` ends each colour with it
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -80,6 +82,8 @@ def asks(query: str) -> bool:
 
 def _pieces(text: str) -> Iterator[str | list[str]]:
     """Yield runs of unspaced script as strings, and the terms between them as lists."""
+    if "\x1b[" in text:
+        text = _COLOUR.sub("", text)
     if text.isascii():
         yield _word_terms(text, _ASCII_WORD)
         return

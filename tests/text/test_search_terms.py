@@ -91,3 +91,12 @@ def test_hostile_text_takes_no_time() -> None:
     for piece in ("a", "a-", "aA1", "1,", "://", "a://", "é", "我", "_", "a\u0301", "+"):
         terms(piece * 100_000)
     assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize(
+    "coloured",
+    ["\x1b[1mfailed\x1b[22m", "\x1b[01;31m\x1b[Kfailed\x1b[m\x1b[K", "\x1b[38;5;196mfai\x1b[0mled", "\x1b[32mfailed\x1b[0m 酒"],
+)
+def test_colours_of_terminals_are_no_part_of_a_word(coloured: str) -> None:
+    assert terms(coloured)[0] == "failed"
+    assert terms(coloured) == terms(re.sub(r"\x1b\[[0-9;]*[mK]", "", coloured))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..profiles.picture_costs import PictureCost, TextCost, picture_cost, text_cost
-from .options import NOT_FOUND, AsJson, print_json, stop
+from .options import API_KEY, NOT_FOUND, AsJson, print_json, stop
 
 if TYPE_CHECKING:
     from ..profiles.profile import ReaderProfile
@@ -19,14 +20,27 @@ __all__ = ["cost"]
 
 
 def cost(
-    files: Annotated[list[str], typer.Argument(help="PNG or JPEG pictures, or text files.")],
+    files: Annotated[list[str] | None, typer.Argument(help="PNG or JPEG pictures, or text files.")] = None,
     reader: Annotated[str, typer.Option("--reader", envvar="OPTICAL_MEMORY_READER", help="A reader, or a model's name.")] = "deepseek-ocr",
     characters: Annotated[
         int | None, typer.Option(help="Compare the picture with a text of so many characters, 4 to a token.", min=1)
     ] = None,
+    probe: Annotated[
+        str | None, typer.Option(help="Ask this model at --url what pictures cost, and write a profile. Costs some 10,000 tokens.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="An OpenAI-compatible API, up to /v1.")] = None,
+    out: Annotated[Path, typer.Option(help="The file for the profile that --probe makes.", dir_okay=False)] = Path("profile.toml"),
     as_json: AsJson = False,
 ) -> None:
-    """Say what pictures cost a reader, as they are and at every rung of its ladder, or what text files cost it."""
+    """Say what pictures cost a reader, as they are and at every rung of its ladder, or what text files cost it.
+
+    With --probe, measure it: nine requests to a model, whose key is taken from the environment variable OPTICAL_MEMORY_API_KEY.
+    """
+    if probe is not None:
+        _probe(probe, url, out, as_json=as_json)
+        return
+    if not files:
+        raise ValueError("name pictures or text files, or a model with --probe MODEL --url URL")
     profile = _profile(reader)
     costs = [_cost(name, profile, characters) for name in files]
     if as_json:
@@ -36,6 +50,26 @@ def cost(
         if place:
             print()
         _print_text(item) if isinstance(item, TextCost) else _print_picture(item, characters)
+
+
+def _probe(model: str, url: str | None, out: Path, *, as_json: bool) -> None:
+    from ..calibration.price_probe import probe_prices
+    from ..calibration.verdict import write_profile
+
+    if not url:
+        raise ValueError("--probe needs --url: the address of the API, such as https://api.openai.com/v1")
+    found = probe_prices(model, url, api_key=os.environ.get(API_KEY))
+    write_profile(out, found.profile)
+    if as_json:
+        pictures = [{"size": size, "billed": tokens, "expected": found.expected.get(size)} for size, tokens in found.pictures.items()]
+        print_json({"model": model, "like": found.like, "pictures": pictures, "text": round(found.text, 3), "profile": str(out)})
+        return
+    for size, tokens in found.pictures.items():
+        known = f", {found.expected[size]:,} expected" if found.expected else ""
+        print(f"{_pixels(size)}: {tokens:,} tokens billed{known}")
+    print(f"text: {found.text:.2f} tokens billed for each that is counted here")
+    print(f"the rule of {found.like} fits" if found.like else "no known rule fits: pages stay text")
+    print(f"use it with OPTICAL_MEMORY_PROFILES={out}")
 
 
 def _profile(reader: str) -> ReaderProfile:

@@ -36,7 +36,7 @@ SMALL_REST = 2.0  # pages; a rest that is this small, or a quarter of what is wa
 NEWEST = 1.2  # pages drawn first at an open end of a long range: one, and what an estimate may be wrong by, which stays text
 LEAST_DENSITY = 0.01
 RETURNING = 0.4  # of a page of text, about as much as does not fill one at an open end
-LABEL = "[#123456-123465 2026-01-01]"
+LABEL = "[p123 #123456-123465 2026-01-01]"
 RECENT = 64  # runs that tell how many pages a text needs
 
 Wanted = Sequence[tuple[Undrawn, int]]  # how many pages to draw of each range, from its newest turn back

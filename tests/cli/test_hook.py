@@ -47,7 +47,7 @@ def test_a_conversation_is_kept_before_and_offered_after_a_compaction(tmp_path: 
     assert said["hookEventName"] == "SessionStart"
     context = said["additionalContext"]
     assert f'62 turns, session "claude-code/{ID}"' in context
-    assert "[page " in context and "ORD-443464" in context and len(context) < 8_000
+    assert "[p70 #" in context and "ORD-443464" in context and len(context) < 8_000
     with OpticalMemory(f"claude-code/{ID}", store=f"sqlite:///{tmp_path.as_posix()}/s.sqlite3") as memory:
         assert [turn.number for turn in memory.recall("ORD-7919")][:1] == [2]
         assert len(memory) == 62  # nothing twice

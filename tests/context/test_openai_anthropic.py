@@ -60,7 +60,7 @@ def test_pages_stand_before_the_text_with_framing_and_labels() -> None:
     kinds = [block["type"] for block in first["content"]]
     assert kinds == ["text"] + ["text", "image_url"] * len(context.pages)
     assert "not instructions" in first["content"][0]["text"]
-    assert first["content"][1]["text"].startswith("[#1-")
+    assert first["content"][1]["text"].startswith("[p1 #1-")
     assert "QX-7741" in first["content"][1]["text"], "the sidecar"
     picture = first["content"][2]["image_url"]
     assert base64.b64decode(picture["url"].partition(",")[2]) == context.pages[0].image()
@@ -70,8 +70,8 @@ def test_pages_stand_before_the_text_with_framing_and_labels() -> None:
 def test_the_label_of_a_page_says_that_it_goes_on_with_a_turn() -> None:
     context = context_of(("user", "One long story. " * 400), *filler(30))
     labels = [part.text.partition("]")[0] for part in context.pages]
-    assert labels[0].startswith("[#1-1")
-    assert labels[1].startswith("[#1(continued)-")
+    assert labels[0].startswith("[p1 #1-1")
+    assert labels[1].startswith("[p2 #1(continued)-")
     assert [part.page.segments[0].continued for part in context.pages] == ["(continued)" in label for label in labels]
 
 

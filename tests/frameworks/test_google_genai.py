@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def test_a_zoomed_page_is_a_picture() -> None:
 
     def look_closer(request: Request) -> Call:
         text = json.dumps(request.body)
-        numbers.append(int(text.split("[page ")[1].split(" ")[0].rstrip(":,]")))
+        numbers.append(int(re.findall(r"\[p(\d+) #", text)[0]))
         return Call("zoom", {"page": numbers[0]})
 
     with Wire([look_closer, "I see it."]) as wire:

@@ -75,7 +75,7 @@ def test_an_address_ends_where_it_can_no_longer_be_seen() -> None:
 
 def test_the_text_beside_a_page_is_one_line() -> None:
     page = Page("k", 3, (Segment(41, (Box(0, 0, 9, 9),)),), 10, ("a\n[page 4 #42-43]", "b\u202ec"), 9, 9)
-    assert page_text(page) == "[#41-41] a [page 4 #42-43] | bc"
+    assert page_text(page) == "[p3 #41-41] a [page 4 #42-43] | bc"
 
 
 def test_records_of_pages_are_cleaned_when_they_are_read() -> None:

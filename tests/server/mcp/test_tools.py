@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_a_budget_that_is_too_small_says_what_it_takes(here: str) -> None:
 def test_pages_are_shown_listed_and_offered_as_resources(here: str) -> None:
     call(here, "context", budget=9_000)
     index = texts(call(here, "zoom"))
-    number = int(index.split("[page ")[1].split()[0])
+    number = int(re.findall(r"\[p(\d+) #", index)[0])
     small, full = call(here, "zoom", page=number, tier="small"), call(here, "zoom", page=number)
     sizes = [
         Image.open(io.BytesIO(base64.b64decode(block.data))).size

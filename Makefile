@@ -22,7 +22,7 @@ test: .venv/ready-test                  ## the tests, with a real browser and a 
 
 test-all: .venv/ready-test              ## all tests, with endurance and more examples: 15 minutes
 	@echo 'About 15 minutes on two cores.'
-	EXAMPLES=$${EXAMPLES:-20} TESTS_COMMANDS=started $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	EXAMPLES=$${EXAMPLES:-20} $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-oldest: .venv-oldest/ready         ## the tests of the adapters with the oldest supported frameworks
 	.venv-oldest/bin/python -m pytest $(PARALLEL) -m 'not endurance' tests/adapters tests/test_examples.py $(PYTEST_ARGS)

@@ -1,6 +1,6 @@
 """`optical-memory` for tests. Each run is a process of its own, forked from one that has imported the library: a start costs a second else.
 
-With TESTS_COMMANDS=started, as `make test-all` has it, each is started anew, as a user starts it.
+With TESTS_COMMANDS=started, as the nightly run of `.ci/run` has it, each is started anew, as a user starts it.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from ..errors import MissingExtra, ReaderError
 from ..profiles.formulas import FlatFormula, PatchFormula, PictureFormula, RowFormula
 from ..profiles.profile import ReaderProfile
 from ..profiles.registry import load_profiles, profile_for_model
+from ..text.excerpts import excerpt
 from ..text.token_count import open_counter
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _billed(client: httpx.Client, model: str, content: list[dict[str, Any]]) -> 
         answer = client.post("chat/completions", json={"model": model, "messages": asked})  # a limit has two names
         if answer.is_error:
             said = answer.text.replace(client.headers.get("authorization", "").removeprefix("Bearer ") or "\0", "***")
-            raise ReaderError(f"{model!r}: the server answered {answer.status_code}: {said[:200]!r}")
+            raise ReaderError(f"{model!r}: the server answered {answer.status_code}: {excerpt(said, 200)}")
         usage = answer.json().get("usage") or {}
     except (httpx.HTTPError, ValueError) as exc:
         raise ReaderError(f"{model!r}: no answer that can be read: {type(exc).__name__}") from exc

@@ -93,7 +93,7 @@ def test_what_no_page_shows_is_not_laid_out(watching: Watching, kind: str) -> No
     pages = sum(context.usage.pages_by_tier.values())
     assert context.usage.prompt_tokens <= 2_500
     assert of_message(shown(context))
-    assert memory.stats().pages_sealed <= 2 * pages + 10
+    assert memory.stats().pages_sealed <= 5 * pages, "some more than are shown, which may be worth more at a smaller tier"
     assert watching.characters < len(text) / 2
 
 

@@ -50,7 +50,7 @@ def scores(reader: DeepseekOcrReader, context: Any, question: str) -> torch.Tens
 
 
 def test_an_answer_streams(reader: DeepseekOcrReader, memory: OpticalMemory) -> None:
-    context = memory.context(budget=3_000)
+    context = memory.context()
     assert len({part.tier for part in context.pages}) > 1, "the fixture should show several tiers"
     answer = reader.answer(context, "Where is parcel 7?", max_tokens=20)
     assert answer.stopped is None

@@ -168,7 +168,7 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ReaderError, match="pass both"):
         TransformersReader(tiny("qwen3-vl")["model"])
     with pytest.raises(ReaderError, match="no reader profile"):
-        _ = TransformersReader(**tiny("deepseek-ocr-2"), cache=VisionCache()).profile
+        _ = TransformersReader(**tiny("idefics3"), cache=VisionCache()).profile
     assert TransformersReader(**tiny("qwen3-vl"), cache=VisionCache(), profile="qwen3-vl").profile.name == "qwen3-vl"
 
 

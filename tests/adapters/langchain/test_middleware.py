@@ -250,7 +250,7 @@ def test_time_travel_and_a_fork_are_answered_from_their_own_past() -> None:
 
 def pages_and_texts_cover(sent: Sent, length: int) -> bool:
     """Whether the labels of the pages and the messages beside them make up a conversation of `length`."""
-    labels = [block["text"] for block in blocks(sent) if block["type"] == "text" and block["text"].startswith("[#")]
+    labels = [block["text"] for block in blocks(sent) if block["type"] == "text" and block["text"].startswith("[p")]
     on_pages = max((int(label.split("]")[0].split("-")[1].split(" ")[0]) for label in labels), default=0)
     texts = [message for message in sent if message.type != "system" and not pictures([message])]
     return on_pages + len(texts) == length

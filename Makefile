@@ -16,12 +16,12 @@ demo: .venv/ready-demo                  ## a real conversation becomes pages tha
 serve: .venv/ready-demo                 ## the proxy in front of any client; its first line is its address
 	$(BIN)/optical-memory serve
 
-test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 7 minutes on two quiet cores
-	@echo 'About 7 minutes on two quiet cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes about 15.'
+test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 10 minutes on two quiet cores
+	@echo 'About 10 minutes on two quiet cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes about 18.'
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not endurance and not slow' $(PYTEST_ARGS)
 
-test-all: .venv/ready-test              ## all tests, with endurance and more examples: 15 minutes
-	@echo 'About 15 minutes on two cores.'
+test-all: .venv/ready-test              ## all tests, with endurance and more examples: 18 minutes
+	@echo 'About 18 minutes on two cores.'
 	EXAMPLES=$${EXAMPLES:-20} $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-oldest: .venv-oldest/ready         ## the tests of the adapters with the oldest supported frameworks

@@ -41,14 +41,20 @@ class Rig:
     def get(self, path: str) -> Any:
         return httpx.get(self.address + path, timeout=30, verify=PLAIN).json()
 
+    def _calls(self, since: float) -> list[dict[str, Any]]:
+        return [call for call in self.get("/api/requests?limit=1000") if float(call["time"]) >= since]
+
     @property
     def last(self) -> Seen:
         return self.upstream.seen[-1]
 
-    def settled(self, calls: int) -> list[dict[str, Any]]:
-        """Wait until so many calls are settled; return them, newest first."""
+    def settled(self, calls: int, *, since: float = 0.0) -> list[dict[str, Any]]:
+        """Wait until so many calls that began after `since` are settled; return them, newest first.
+
+        A call is settled after its answer, so a test that shares its proxy with others says since when its own calls began.
+        """
         until = time.monotonic() + 20
-        while len(found := self.get("/api/requests?limit=1000")) < calls and time.monotonic() < until:
+        while len(found := self._calls(since)) < calls and time.monotonic() < until:
             time.sleep(0.02)
         assert len(found) >= calls
         return sorted(found, key=lambda call: -float(call["time"]))

@@ -15,14 +15,17 @@ So a larger room is never worth less, and leaves out no page that a smaller one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 
 __all__ = ["Option", "best_use", "tokens_of", "worth_of"]
 
 TIE = 1e-6  # greatest share by which worth falls along the order, so that of equal pages the first is served first
 ROUNDS = 100  # most prices tried; about ten are enough
-MOST_COUNTS = 8  # most numbers of further pages that are tried, where neighbours differ by many
+FIRST_COUNTS = 8  # numbers of further pages that are tried in every way, where neighbours differ by many
+COUNTS_APART = 1.06  # ratio of the other numbers that are tried: a share of the pages stays untried that is worth less than this
+STEPS_APART = 8  # most steps to a sharper tier that are tried from one of these numbers towards the next
 CLOSE = 1e-12  # relative difference of two sums that counts as none
 
 
@@ -135,60 +138,117 @@ def _between(pages: Sequence[Options], fits: list[Option], over: list[Option], r
     The ways to change `fits` do not depend on the room. They are gone through from the cheapest on, as if the room grew. Once more pages
     are worth no less than fewer, more are shown from there on: neither the worth nor the number of pages falls as the room grows.
     """
-    limit = tokens_of(over) - tokens_of(fits)
-    fresh = [place for place, (one, other) in enumerate(zip(fits, over, strict=True)) if other.level and not one.level]
-    ways: list[tuple[int, _Way]] = []
-    for count in {*range(len(fresh) + 1)[:MOST_COUNTS], len(fresh)}:
-        target = [one if place in fresh[count:] else other for place, (one, other) in enumerate(zip(fits, over, strict=True))]
-        ways += [(count, way) for way in _sharper(pages, fits, fresh[:count], limit)]
-        ways += [(count, way) for way in _fainter(pages, fits, target)]
+    ways = sorted(_ways(pages, fits, over), key=lambda each: each[1].tokens)
     best, shown = {0: _Way()}, 0
-    for count, way in sorted(ways, key=lambda each: each[1].tokens):
+    for count, way in ways:
         if way.tokens > room - tokens_of(fits):
             break
         if count not in best or way.worth > best[count].worth:
             best[count] = way
         if count > shown and best[count].worth >= best[shown].worth:
             shown = count
-    changed = list(fits)
-    for place, option in best[shown].changes.items():
-        changed[place] = option
-    return changed
+    return best[shown].changed(fits)
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """Changes of a choice, by the index of the page, with what they cost and what they are worth."""
+    """Changes of a choice, each with the ones before it, and what all of them cost and are worth."""
 
     tokens: int = 0
     worth: float = 0.0
-    changes: Mapping[int, Option] = field(default_factory=dict)
+    before: _Way | None = None
+    change: tuple[int, Option] | None = None  # the index of the page, and its option
 
     def then(self, place: int, old: Option, new: Option) -> _Way:
-        return _Way(self.tokens + new.tokens - old.tokens, self.worth + new.worth - old.worth, {**self.changes, place: new})
+        return _Way(self.tokens + new.tokens - old.tokens, self.worth + new.worth - old.worth, self, (place, new))
+
+    def changed(self, chosen: Sequence[Option]) -> list[Option]:
+        """Return a choice with these changes."""
+        changes: list[tuple[int, Option]] = []
+        way: _Way | None = self
+        while way:
+            changes += [way.change] if way.change else []
+            way = way.before
+        latest = dict(reversed(changes))
+        return [latest.get(place, option) for place, option in enumerate(chosen)]
+
+
+def _ways(pages: Sequence[Options], fits: Sequence[Option], over: Sequence[Option]) -> Iterator[tuple[int, _Way]]:
+    """Yield ways to change `fits`, and how many further pages each shows.
+
+    Few and all further pages are tried in many ways. Of the numbers between, so many apart that they are few, the faintest way with some
+    steps from it towards the next number, and the way with the tiers of `over`.
+    """
+    fresh = [place for place, (one, other) in enumerate(zip(fits, over, strict=True)) if other.level and not one.level]
+    limit = tokens_of(over) - tokens_of(fits)
+    for count, following in pairwise([*_counts(len(fresh)), len(fresh)]):
+        hidden = set(fresh[count:])
+        target = [one if place in hidden else other for place, (one, other) in enumerate(zip(fits, over, strict=True))]
+        if count < FIRST_COUNTS or count == len(fresh):
+            yield from ((count, way) for way in _sharper(pages, fits, fresh[:count], limit))
+            yield from ((count, way) for way in _fainter(pages, fits, target))
+        else:
+            yield count, _changing(fits, target)
+            yield from ((count, way) for way in _between_numbers(pages, fits, fresh[:count], fresh[:following]))
+
+
+def _counts(most: int) -> list[int]:
+    """Return the numbers of further pages that are tried, from 0 to `most`."""
+    counts = [0]
+    while counts[-1] < most:
+        counts.append(min(most, max(counts[-1] + 1, int(counts[-1] * COUNTS_APART))))
+    return counts
+
+
+def _changing(old: Sequence[Option], new: Sequence[Option]) -> _Way:
+    """Return the way from one choice to another."""
+    way = _Way()
+    for place, (one, other) in enumerate(zip(old, new, strict=True)):
+        way = way.then(place, one, other) if one is not other else way
+    return way
+
+
+def _faintest(pages: Sequence[Options], fits: Sequence[Option], fresh: Sequence[int]) -> list[Option] | None:
+    """Return `fits` with the pages `fresh` shown too, as faint as possible; None if one of them would be sharper than one before it."""
+    chosen, floor = list(fits), 1
+    for place in reversed(fresh):
+        chosen[place] = next(option for option in pages[place] if option.level >= floor)
+        floor = chosen[place].level
+    return chosen if _in_order(pages, chosen) else None
 
 
 def _sharper(pages: Sequence[Options], fits: Sequence[Option], fresh: Sequence[int], limit: int) -> Iterator[_Way]:
     """Yield ways to show the pages `fresh` too, as faint as possible, and then others sharper.
 
-    First one page after the other, the best of its tokens first, up to `limit` tokens; then each page alone, at each of its options.
+    Each page alone, at each of its options; and one page after the other, up to `limit` tokens.
     """
-    chosen, way, floor = list(fits), _Way(), 1
-    for place in reversed(fresh):
-        option = next(option for option in pages[place] if option.level >= floor)
-        way, chosen[place], floor = way.then(place, chosen[place], option), option, option.level
-    if not _in_order(pages, chosen):
+    if (faint := _faintest(pages, fits, fresh)) is None:
         return
+    way = _changing(fits, faint)
     yield way
-    steps = list(_steps_up(pages, chosen))
-    yield from (way.then(place, chosen[place], option) for place, option in steps)
-    while steps:
-        place, option = max(steps, key=lambda step: _rate(chosen[step[0]], step[1]))
-        way, chosen[place] = way.then(place, chosen[place], option), option
+    yield from (way.then(place, faint[place], option) for place, option in _steps_up(pages, faint))
+    yield from _one_after_the_other(pages, faint, way, limit)
+
+
+def _between_numbers(pages: Sequence[Options], fits: Sequence[Option], fresh: Sequence[int], following: Sequence[int]) -> Iterator[_Way]:
+    """Yield ways to show the pages `fresh`, as faint as possible and sharper, that take less than to show `following`."""
+    faint, more = _faintest(pages, fits, fresh), _faintest(pages, fits, following)
+    if faint is None or more is None:
+        return
+    way = _changing(fits, faint)
+    yield way
+    yield from islice(_one_after_the_other(pages, faint, way, tokens_of(more) - tokens_of(fits)), STEPS_APART)
+
+
+def _one_after_the_other(pages: Sequence[Options], chosen: Sequence[Option], way: _Way, limit: int) -> Iterator[_Way]:
+    """Yield the ways that come from `way` by steps to sharper options, the best of its tokens first, up to `limit` tokens."""
+    now = list(chosen)
+    while steps := list(_steps_up(pages, now)):
+        place, option = max(steps, key=lambda step: _rate(now[step[0]], step[1]))
+        way, now[place] = way.then(place, now[place], option), option
         if way.tokens >= limit:
             return
         yield way
-        steps = list(_steps_up(pages, chosen))
 
 
 def _fainter(pages: Sequence[Options], fits: Sequence[Option], over: Sequence[Option]) -> Iterator[_Way]:
@@ -196,10 +256,9 @@ def _fainter(pages: Sequence[Options], fits: Sequence[Option], over: Sequence[Op
 
     First each page alone, at each of its options; then one after the other a level fainter, the smallest loss for its tokens first.
     """
-    chosen, way = list(over), _Way()
-    for place, (old, new) in enumerate(zip(fits, over, strict=True)):
-        way = way.then(place, old, new) if old is not new else way
+    chosen, way = list(over), _changing(fits, over)
     steps = list(_steps_down(pages, chosen))
+    yield way
     yield from (way.then(place, chosen[place], option) for place, option in steps)
     while way.tokens > 0 and steps:
         place, option = min(steps, key=lambda step: (_rate(step[1], chosen[step[0]]), -step[1].level))

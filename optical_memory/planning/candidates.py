@@ -19,6 +19,8 @@ class PageCandidate:
     Attributes:
         run: number of its run. Pages of a run share units, so all are text or all are images.
         turns: numbers of the turns on it.
+        text_tokens: what it saves of the run's cost as plain text; the pages of a run have all of it together.
+        undrawn_tokens: those of them whose words stand on no page: what is not drawn yet of a long unit.
         overhead: tokens of the text beside the page: its label and its sidecar.
         vision: vision tokens at each usable tier, faintest first: the reader's ladder without tiers that a verifier refused. Empty if no
             tier is readable.
@@ -39,6 +41,12 @@ class PageCandidate:
     pinned: bool = False
     images: ImageLoad = NO_IMAGES
     enough: Tier | None = None
+    undrawn_tokens: int = 0
+
+    @property
+    def own_tokens(self) -> int:
+        """Tokens of the words that stand on it."""
+        return self.text_tokens - self.undrawn_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ class PageReading:
             read = [self._candidate(page, run.first, after[run.first] - place) for place, page in enumerate(own)]
             if left := run.text_tokens - sum(page.text_tokens for page in own):  # as text, the run costs what is not drawn of it too
                 self.shortened[own[0].key] = Shortened(run, left)
-                read[0] = replace(read[0], text_tokens=read[0].text_tokens + left)
+                read[0] = replace(read[0], text_tokens=read[0].text_tokens + left, undrawn_tokens=left)
             found += read
         return found
 

@@ -254,16 +254,16 @@ def _page_of(decision: Decision) -> PageCandidate:
 def _options(decision: Decision, policy: BestUse, profile: ReaderProfile, letter: float) -> Iterator[Option]:
     """Yield the options of a page: left out unless it is pinned, and each tier up to the decided one.
 
-    Need is that of a token of its text: a page that is half empty is worth half as much.
+    Need is that of a token of its words: a page that is half empty is worth half as much.
     """
     page = _page_of(decision)
-    need = policy.need(page.age) * max(1, page.text_tokens)
+    need = policy.need(page.age) * max(1, page.own_tokens)
     floor = min(decision.tier or Tier.TINY, profile.floor) if page.pinned else Tier.TINY
     if not page.pinned:
         yield Option(0, 0, 0.0)
     for tier in _usable(page, profile):
         if decision.tier and floor <= tier <= decision.tier:
-            share = profile.legible(tier, letter=letter, text_tokens=page.text_tokens, vision_tokens=page.vision[tier])
+            share = profile.legible(tier, letter=letter, text_tokens=page.own_tokens, vision_tokens=page.vision[tier])
             yield Option(tier, page.vision[tier] + page.overhead, need * share)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,45 @@ def test_it_is_within_two_percent_of_the_best_on_the_whole() -> None:
             within += worth_of(best_use(given, room)) >= 0.98 * best
             total += 1
     assert within >= 0.98 * total
+
+
+def most_worth(given: Sequence[Sequence[Option]], room: int) -> float:
+    """Return the greatest worth of all choices in order that fit: of those that end at a level, all that no cheaper one equals."""
+    ends: dict[int, list[tuple[int, float]]] = {max(option.level for options in given for option in options): [(0, 0.0)]}
+    for options in given:
+        found: dict[int, list[tuple[int, float]]] = {}
+        for option, level in itertools.product(options, ends):
+            if option.level <= level:
+                longer = [(tokens + option.tokens, worth + option.worth) for tokens, worth in ends[level]]
+                found.setdefault(option.level, []).extend(each for each in longer if each[0] <= room)
+        ends = {level: better_than_cheaper(each) for level, each in found.items()}
+    return max(worth for each in ends.values() for _, worth in each)
+
+
+def better_than_cheaper(choices: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    kept: list[tuple[int, float]] = []
+    for tokens, worth in sorted(choices, key=lambda each: (each[0], -each[1])):
+        if not kept or worth > kept[-1][1]:
+            kept.append((tokens, worth))
+    return kept
+
+
+@pytest.mark.parametrize("count", [13, 40, 90])
+@pytest.mark.parametrize("tiny", [0.59, 0.63, 0.92])
+def test_a_page_of_great_worth_behind_many_leaves_no_room_unspent(count: int, tiny: float) -> None:
+    """All before it must be shown for it, so at some price of a token none and all are equally good; between them nothing is."""
+    read = ((1, 73, tiny), (2, 111, 0.94), (3, 273, 0.99))
+    needs = [*[1.0 + place % 3 / 10 for place in range(count)], 1_000.0 * count]
+    given = [
+        [LEFT_OUT, *(Option(level, cost + 20 + 7 * (place % 5), worth * need) for level, cost, worth in read)]
+        for place, need in enumerate(needs)
+    ]
+    least = sum(options[1].tokens for options in given)
+    for room in (least // 10, least // 4, least // 2, least * 9 // 10, least - 1):
+        chosen = best_use(given, room)
+        assert in_order(given, chosen) and tokens_of(chosen) <= room
+        assert worth_of(chosen) >= 0.9 * most_worth(given, room)  # it takes no page away from a larger room
+        assert tokens_of(chosen) >= room - 120 - room // 15
 
 
 def test_of_equal_pages_the_first_are_sharper() -> None:

@@ -91,9 +91,9 @@ def test_what_no_page_shows_is_not_laid_out(watching: Watching, kind: str) -> No
     fill(memory, text)
     context = memory.context(2_500)
     pages = sum(context.usage.pages_by_tier.values())
-    assert context.usage.prompt_tokens <= 2_500
+    assert 2_200 <= context.usage.prompt_tokens <= 2_500, "a page and its exact strings take 173 at the most"
     assert of_message(shown(context))
-    assert memory.stats().pages_sealed <= 5 * pages, "some more than are shown, which may be worth more at a smaller tier"
+    assert memory.stats().pages_sealed <= 2 * pages + 10, "some more than are shown, which may be worth more at a smaller tier"
     assert watching.characters < len(text) / 2
 
 

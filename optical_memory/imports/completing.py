@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from ..errors import InvalidTurn, UnsupportedContent
@@ -27,7 +28,19 @@ _SAID = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_con
 
 def turn_id(format: str, conversation: str, message: str, occurrence: int = 1) -> str:
     """The id of a turn that is a message of an export: the same at every import."""
-    return _digest("import", format, conversation, message, occurrence)
+    return _turn_ids(format, conversation)(message, occurrence)
+
+
+def _turn_ids(format: str, conversation: str) -> Callable[[str, int], str]:
+    """`turn_id` for the messages of one conversation: `_digest("import", format, conversation, message, occurrence)`, begun once."""
+    begun = hashlib.sha256(json.dumps([format, conversation]).encode()[:-1])
+
+    def named(message: str, occurrence: int) -> str:
+        digest = begun.copy()
+        digest.update(f", {encode_basestring_ascii(message)}, {occurrence}]".encode())
+        return f"import-{digest.hexdigest()[:32]}"
+
+    return named
 
 
 def _digest(kind: str, *parts: Any) -> str:
@@ -51,32 +64,40 @@ def completed(conversation: Conversation, format: str, stored: Mapping[str, Any]
 def _named(conversation: Conversation, format: str) -> Iterator[Message]:
     """Messages with ids made of the export's own; one that has none is known by what it says."""
     seen: Counter[str] = Counter()
+    named, note = _turn_ids(format, conversation.id), _note(conversation, format)
     for message in conversation.messages:
-        own = str(message.get("id") or json.dumps({key: message.get(key) for key in _SAID}, sort_keys=True, default=str))
+        id = message.get("id")
+        own = str(id or json.dumps({key: message.get(key) for key in _SAID}, sort_keys=True, default=str))
         seen[own] += 1
-        note = {"id": message["id"]} if message.get("id") else {}
-        yield _noted(message, conversation, format, note) | {"id": turn_id(format, conversation.id, own, seen[own])}
+        noted = _noted(message, note, {"id": id} if id else {})
+        noted["id"] = named(own, seen[own])
+        yield noted
 
 
 def _known_by_content(conversation: Conversation, format: str, stored: Mapping[str, Any]) -> Iterator[Message]:
     """Messages with ids made of what they and all before them say, as long as those end where an earlier import ended."""
     ends = {id: note["place"] == note["of"] for id, note in stored.items() if isinstance(note, Mapping) and {"place", "of"} <= set(note)}
     named = identified([_plain(message) for message in conversation.messages], ends)
+    note = _note(conversation, format)
     for message, known in zip(conversation.messages, named, strict=True):
-        yield _noted(message, conversation, format, known["metadata"]["import"]) | {"id": known["id"]}
+        yield _noted(message, note, known["metadata"]["import"]) | {"id": known["id"]}
 
 
 def _plain(message: Message) -> Message:
     return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in message.items()}
 
 
-def _noted(message: Message, conversation: Conversation, format: str, more: Message) -> Message:
-    metadata = message.get("metadata")
-    given = dict(metadata) if isinstance(metadata, Mapping) else {}
+def _note(conversation: Conversation, format: str) -> Message:
+    """What the import notes at every message of a conversation."""
     note: Message = {"format": format}
     note |= {"conversation": conversation.id} if conversation.id else {}
-    note |= {"title": conversation.title} if conversation.title else {}
-    return message | {"metadata": given | {"import": note | given.get("import", {}) | more}}
+    return note | ({"title": conversation.title} if conversation.title else {})
+
+
+def _noted(message: Message, note: Message, more: Message) -> Message:
+    metadata = message.get("metadata")
+    given = metadata if isinstance(metadata, Mapping) else {}
+    return {**message, "metadata": {**given, "import": {**note, **given.get("import", {}), **more}}}
 
 
 def _joined(rows: Sequence[Message], stored: Mapping[str, Any]) -> list[Message]:

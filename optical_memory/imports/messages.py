@@ -29,16 +29,18 @@ __all__ = [
 ]
 
 Block = dict[str, Any]
+_TEXT_KEYS = {"type", "text"}
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
 
 def message(role: str, content: str | Iterable[Block | str], **fields: Any) -> Message:
     """A message; content of one text block is that text. Fields that are None or empty are left out."""
-    blocks = [content] if isinstance(content, str) else [text_block(block) if isinstance(block, str) else block for block in content]
-    simple = all(isinstance(block, str) or (block.get("type") == "text" and set(block) == {"type", "text"}) for block in blocks)
-    texts = [block if isinstance(block, str) else block.get("text", "") for block in blocks]
-    said: Any = "\n\n".join(text for text in texts if text) if simple else blocks
-    return {"role": role, "content": said} | {key: value for key, value in fields.items() if value not in (None, "", [], {})}
+    if isinstance(content, str):
+        return {"role": role, "content": content, **_given(**fields)}
+    blocks = [text_block(block) if isinstance(block, str) else block for block in content]
+    simple = all(block.keys() == _TEXT_KEYS and block["type"] == "text" for block in blocks)
+    said: Any = "\n\n".join(block["text"] for block in blocks if block["text"]) if simple else blocks
+    return {"role": role, "content": said, **_given(**fields)}
 
 
 def text_block(text: str) -> Block:
@@ -65,7 +67,7 @@ def result(call_id: str | None, name: str | None, content: Any, *, failed: bool 
 
 
 def _given(**fields: Any) -> Message:
-    return {key: value for key, value in fields.items() if value not in (None, "", [], {})}
+    return {key: value for key, value in fields.items() if value or value not in (None, "", [], {})}
 
 
 def _are_blocks(value: object) -> bool:
@@ -129,6 +131,9 @@ def parsed(value: Any) -> Any:
 
 def moment(value: Any) -> datetime | None:
     """A time: ISO 8601 text, or seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by size. None if it is none."""
+    if type(value) is float and 0 < value <= 1e11:  # what most exports hold
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(value, UTC)
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, Mapping):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import pickle
 import tempfile
@@ -34,14 +35,15 @@ class Spool:
 
     def add(self, found: Found, entries: Sequence[Entry]) -> None:
         """Keep a conversation, without its messages."""
-        pickle.dump((without_messages(found), [tuple(entry) for entry in entries]), self._file, pickle.HIGHEST_PROTOCOL)
+        rows = marshal.dumps([(*entry,) for entry in entries])  # bytes and booleans only
+        pickle.dump((without_messages(found), rows), self._file, pickle.HIGHEST_PROTOCOL)
         self._count += 1
 
     def __iter__(self) -> Iterator[tuple[Found, list[Entry]]]:
         self._file.seek(0)
         for _ in range(self._count):
             found, rows = pickle.load(self._file)  # written by this process, and open to no other
-            yield found, [Entry(*row) for row in rows]
+            yield found, [Entry._make(row) for row in marshal.loads(rows)]
 
 
 def without_messages(found: Found) -> Found:

@@ -51,12 +51,15 @@ def encode(turn: Turn) -> bytes:
 
 def _with_text(record: dict[str, Any], text: str) -> bytes:
     """The record with its text last. Most of a log is text, and pydantic writes that several times faster than `json` does."""
+    rest = {key: value for key, value in record.items() if key != "content"}
     try:
         written = to_json(text)
+        # Fields of a message or call may be anything: `json` refuses what is not JSON, and pydantic writes something else in its place.
+        is_checked = rest.keys().isdisjoint(("extra", "tool_calls"))
+        head = to_json(rest, inf_nan_mode="constants") if is_checked else _PLAIN.encode(rest).encode()
     except PydanticSerializationError:  # a lone surrogate
         return _PLAIN.encode(record).encode()
-    rest = {key: value for key, value in record.items() if key != "content"}
-    return _PLAIN.encode(rest).encode()[:-1] + b',"content":' + written + b"}"
+    return head[:-1] + b',"content":' + written + b"}"
 
 
 def decode(data: bytes, number: int, pinned: bool = False) -> Turn:

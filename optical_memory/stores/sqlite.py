@@ -28,9 +28,11 @@ from .sqlite_rows import (
     delete_session,
     delete_turns,
     find_session,
+    find_sessions,
     insert_turns,
     key_of_turn,
     lengthen,
+    make_session,
     number_of,
     open_session,
     span_of,
@@ -110,10 +112,16 @@ class SqliteStore:
     def append_entries(self, batches: Sequence[tuple[SessionId, Sequence[Entry]]]) -> list[Appended]:
         """Store the turns of many sessions; see `BulkLog.append_entries`."""
         with self._file.write() as db:
-            return [self._append_entries(db, session, entries) for session, entries in batches]
+            found = find_sessions(db, {session for session, _ in batches})
+            done: list[Appended] = []
+            for session, entries in batches:
+                key, length = found[session]
+                key = key or make_session(db, session)
+                done.append(self._append_entries(db, session, key, length, entries))
+                found[session] = key, done[-1].last
+            return done
 
-    def _append_entries(self, db: sqlite3.Connection, session: SessionId, entries: Sequence[Entry]) -> Appended:
-        key, length = open_session(db, session)
+    def _append_entries(self, db: sqlite3.Connection, session: SessionId, key: int, length: int, entries: Sequence[Entry]) -> Appended:
         each: dict[bytes, Entry] = {}
         for entry in entries:
             each.setdefault(entry.digest, entry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..errors import SessionCorrupted, StoreError
@@ -23,9 +23,11 @@ __all__ = [
     "delete_session",
     "delete_turns",
     "find_session",
+    "find_sessions",
     "insert_turns",
     "key_of_turn",
     "lengthen",
+    "make_session",
     "number_of",
     "open_session",
     "span_of",
@@ -34,6 +36,7 @@ __all__ = [
     "words_at",
 ]
 
+MOST_NAMES = 400  # sessions that one statement asks for: SQLite takes 999 values
 RESTORE = "Restore the file from a backup"
 
 
@@ -47,23 +50,42 @@ def span_of(session: int) -> tuple[int, int]:
 
 def find_session(db: sqlite3.Connection, session: SessionId) -> tuple[int, int]:
     """Key and length of a session; (0, 0) if it does not exist. No session has key 0."""
-    names = (to_bytes(session.tenant), to_bytes(session.name))
-    if found := db.execute("SELECT key, length FROM session WHERE tenant = ? AND name = ?", names).fetchone():
-        return int(found[0]), int(found[1])
-    if db.execute("SELECT 1 FROM session NOT INDEXED WHERE tenant = ? AND name = ?", names).fetchone():  # no damage is an empty session
+    return find_sessions(db, [session])[session]
+
+
+def find_sessions(db: sqlite3.Connection, sessions: Collection[SessionId]) -> dict[SessionId, tuple[int, int]]:
+    """`find_session` for many. One pass over the file looks for those that the index does not name: no damage is an empty session."""
+    select = "SELECT key, length FROM session WHERE tenant = ? AND name = ?"
+    found = {session: db.execute(select, _names(session)).fetchone() or (0, 0) for session in sessions}
+    new = [session for session, (key, _) in found.items() if not key]
+    for begin in range(0, len(new), MOST_NAMES):
+        _refuse_unnamed(db, new[begin : begin + MOST_NAMES])
+    return found
+
+
+def _refuse_unnamed(db: sqlite3.Connection, sessions: Sequence[SessionId]) -> None:
+    """Raise `SessionCorrupted` if one of the sessions is in the table of sessions, which its index does not name."""
+    values = ",".join(["(?,?)"] * len(sessions))
+    select = f"SELECT tenant, name FROM session NOT INDEXED WHERE (tenant, name) IN (VALUES {values}) LIMIT 1"
+    if found := db.execute(select, [name for session in sessions for name in _names(session)]).fetchone():
+        name = next(session.name for session in sessions if _names(session) == found)
         raise SessionCorrupted(
-            f"session {excerpt(session.name)} is there, and the file's index of sessions does not name it. {RESTORE}",
-            session=session.name,
+            f"session {excerpt(name)} is there, and the file's index of sessions does not name it. {RESTORE}", session=name
         )
-    return 0, 0
+
+
+def _names(session: SessionId) -> tuple[bytes, bytes]:
+    return to_bytes(session.tenant), to_bytes(session.name)
 
 
 def open_session(db: sqlite3.Connection, session: SessionId) -> tuple[int, int]:
     key, length = find_session(db, session)
-    if not key:
-        names = (to_bytes(session.tenant), to_bytes(session.name))
-        key = db.execute("INSERT INTO session(tenant, name) VALUES(?, ?)", names).lastrowid or 0
-    return key, length
+    return key or make_session(db, session), length
+
+
+def make_session(db: sqlite3.Connection, session: SessionId) -> int:
+    """Add a session that is not there; returns its key."""
+    return db.execute("INSERT INTO session(tenant, name) VALUES(?, ?)", _names(session)).lastrowid or 0
 
 
 def insert_turns(db: sqlite3.Connection, session: SessionId, key: int, first: int, entries: Sequence[Entry]) -> None:

@@ -24,6 +24,8 @@ __all__ = ["TurnLike", "turn_of"]
 TurnLike = Turn | Mapping[str, Any] | tuple[str, Any]
 
 _OWN_FIELDS = {"id", "role", "content", "name", "tool_calls", "tool_call_id", "created_at", "importance", "pinned", "metadata"}
+_PLAIN_FIELDS = _OWN_FIELDS - {"tool_calls", "tool_call_id"}
+_SPEAKERS = ("system", "developer", "user", "assistant")
 _ROLE_ALIASES = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
 _TIMES = ("timestamp", "createdAt", "create_time", "created", "createTime", "sent_at", "sentAt", "date", "ts", "time")
 EARLIEST = 100_000_000  # seconds since 1970 of the earliest time that a number under another name than `created_at` can mean: 1973
@@ -52,6 +54,8 @@ def _problem(exc: ValidationError) -> str:
 
 
 def _from_mapping(message: Mapping[str, Any]) -> Turn:
+    if message.keys() <= _PLAIN_FIELDS and message.get("role") in _SPEAKERS and isinstance(message.get("content"), str):
+        return _plain(message)
     role = _role(message)
     content_given, used = _said(message)
     own_calls = [call_of(call) for call in message.get("tool_calls") or ()]
@@ -82,6 +86,18 @@ def _from_mapping(message: Mapping[str, Any]) -> Turn:
         extra=extra,
         **own,
     )
+
+
+def _plain(message: Mapping[str, Any]) -> Turn:
+    """A message that is text, as most of an export are: the same turn as the long way makes, which looks for what is not there."""
+    fields = {key: value for key, value in message.items() if value is not None}
+    if "created_at" in fields:
+        fields["created_at"] = _time(fields["created_at"])
+    elif moment := _created_at(message)[0]:
+        fields["created_at"] = moment
+    if "id" in fields:
+        _id(fields["id"])
+    return Turn(**fields)
 
 
 def _said(message: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:

@@ -69,7 +69,7 @@ def _branch(item: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     while at in mapping and at not in passed:
         passed.add(at)
         node = mapping[at] or {}
-        if isinstance(node.get("message"), Mapping):
+        if isinstance(node.get("message"), dict):
             found.append((at, node["message"]))
         at = node.get("parent")
     return found[::-1]
@@ -85,8 +85,9 @@ def _last_leaf(mapping: Mapping[str, Any]) -> str:
 
 
 def _is_hidden(said: Mapping[str, Any]) -> bool:
-    metadata, content = said.get("metadata") or {}, said.get("content") or {}
-    return bool(metadata.get("is_visually_hidden_from_conversation")) or content.get("content_type") in _HIDDEN_KINDS
+    if (said.get("metadata") or {}).get("is_visually_hidden_from_conversation"):
+        return True
+    return (said.get("content") or {}).get("content_type") in _HIDDEN_KINDS
 
 
 def _messages(item: Mapping[str, Any], document: Document) -> Iterator[Message]:
@@ -107,7 +108,9 @@ def _messages(item: Mapping[str, Any], document: Document) -> Iterator[Message]:
                 yield _result(said, tool, blocks, fields) | {PART_OF: last_result}
             continue
         last_tool = last_result = ""
-        yield from _said(said, as_text(role), blocks, fields | {"name": tool})
+        if tool:
+            fields["name"] = tool
+        yield from _said(said, as_text(role), blocks, fields)
 
 
 def _said(said: Mapping[str, Any], role: str, blocks: list[Any], fields: dict[str, Any]) -> Iterator[Message]:
@@ -137,7 +140,7 @@ def _thoughts(said: Mapping[str, Any]) -> str:
 
 def _blocks(said: Mapping[str, Any], document: Document) -> list[Any]:
     content = said.get("content")
-    if not isinstance(content, Mapping):
+    if not isinstance(content, dict):
         return [text_block(as_text(content))] if content else []
     kind = content.get("content_type")
     if kind == "thoughts":
@@ -145,7 +148,10 @@ def _blocks(said: Mapping[str, Any], document: Document) -> list[Any]:
     blocks: list[Any] = []
     drawn: set[str] = set()
     for part in content.get("parts") or ():
-        blocks += _part(part, document, drawn)
+        if isinstance(part, str):
+            blocks += [text_block(part)] if part else []
+        else:
+            blocks += _part(part, document, drawn)
     if not blocks:
         blocks = [text_block(text)] if (text := _text(content, as_text(kind))) else []
     if isinstance(screenshot := content.get("screenshot"), Mapping):
@@ -165,9 +171,7 @@ def _text(content: Mapping[str, Any], kind: str) -> str:
 
 
 def _part(part: Any, document: Document, drawn: set[str]) -> list[Any]:
-    if isinstance(part, str):
-        return [text_block(part)] if part else []
-    if not isinstance(part, Mapping):
+    if not isinstance(part, dict):
         return [text_block(as_text(part))] if part is not None else []
     kind = as_text(part.get("content_type"))
     if kind == "audio_transcription":

@@ -53,6 +53,18 @@ def _pixtral(config: Any, tokenizer: Any, layout: Sequence[int], rows: int) -> M
     return [*marks[:-1], "[IMG_END]"]
 
 
+def _llama4(config: Any, tokenizer: Any, layout: Sequence[int], rows: int) -> Marks:
+    """Tiles in rows with separators, then the whole picture; `layout` is the rows and columns of tiles, 1 and 1 for a single one."""
+    down, across = layout
+    tiles = down * across
+    each = rows // (tiles + 1 if tiles > 1 else 1)
+    marks: Marks = ["<|image_start|>"]
+    for _ in range(down if tiles > 1 else 0):
+        marks += [piece for _ in range(across) for piece in (each, "<|tile_x_separator|>")]
+        marks[-1] = "<|tile_y_separator|>"
+    return [*marks, "<|image|>", each, "<|image_end|>"]
+
+
 def _merged_patch(config: Any) -> int:
     """Pixels of the square that becomes one placeholder."""
     return int(config.vision_config.patch_size * (getattr(config, "spatial_merge_size", None) or 1))
@@ -80,6 +92,7 @@ class Family:
         small, large: for pages at Tiny and Small, and at Base and Large; empty where the size is enough.
         marker: what its chat template writes for a picture.
         prompt: its own prompt for reading a page.
+        output: what its decoder takes of the encoder's output.
     """
 
     marks: Callable[[Any, Any, Sequence[int], int], Marks] = _plain
@@ -89,6 +102,7 @@ class Family:
     large: Mapping[str, Any] = field(default_factory=dict)
     marker: Callable[[Any, Any], str] = _template_image
     prompt: str = READ_PAGE
+    output: str = "pooler_output"
 
 
 _IDEFICS = Family(
@@ -104,6 +118,12 @@ _FAMILIES = {
     "smolvlm": _IDEFICS,
     "mistral3": _PIXTRAL,
     "llava/pixtral": _PIXTRAL,
+    "llama4": Family(
+        marks=_llama4,
+        layout=lambda pixels: [int(number) for number in pixels["aspect_ratios"][0]],
+        marker=lambda config, tokenizer: "<|image|>",
+        output="last_hidden_state",  # the projector is its decoder's
+    ),
     # One view of 768 px (144 rows and a separator) or 1024 px (256), which without crops is what it calls the tile; tiles for Gundam alone.
     "deepseek_ocr2": Family(
         small={"crop_to_patches": False, "tile_size": 768},

@@ -187,7 +187,7 @@ class TransformersReader:
 
     def _marks(self, payload: Payload) -> list[str | int]:
         layout = payload[LAYOUT].tolist() if LAYOUT in payload else []
-        return self._family.marks(self._model.config, self._tokenizer, layout, rows_of(payload))
+        return self._family.marks(self._model.config, self._tokenizer, layout, rows_of(payload, self._family.output))
 
     def _encoded(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
@@ -253,7 +253,7 @@ class TransformersReader:
         pixels = self._pixels([picture])
         taken = inspect.signature(self._model.get_image_features).parameters
         seen = self._model.get_image_features(**{name: value for name, value in pixels.items() if name in taken})
-        payload = taken_apart(seen)
+        payload = taken_apart(seen, self._family.output)
         if layout := self._family.layout:
             payload[LAYOUT] = self._torch.tensor(layout(pixels))
         return payload | ({GRID: pixels[GRID].cpu()} if GRID in pixels else {})

@@ -33,11 +33,15 @@ def identity_of(model: Any, image_processor: Any) -> str:
     return whole.hexdigest()[:16]
 
 
-def taken_apart(seen: Any) -> dict[str, Any]:
-    """An encoder's output for one picture as named tensors."""
+def taken_apart(seen: Any, output: str = "pooler_output") -> dict[str, Any]:
+    """An encoder's output for one picture as named tensors.
+
+    Args:
+        output: the name of what the decoder takes, if it is another.
+    """
     payload: dict[str, Any] = {}
     for name, value in seen.items():
-        if name in PASSED_OVER or name.startswith("local_") or value is None:
+        if (name in PASSED_OVER and name != output) or name.startswith("local_") or value is None:
             continue
         if not isinstance(value, list | tuple):
             payload[name] = value
@@ -63,15 +67,15 @@ def joined(payloads: Sequence[Payload], device: Any) -> Any:
         elif name not in (GRID, LAYOUT):
             whole[bare] = values if name.endswith(LIST) else torch.cat(values)
     whole |= {name: [found[layer] for layer in sorted(found)] for name, found in layers.items()}  # a shelf keeps no order
-    seen = BaseModelOutputWithPooling(pooler_output=whole.pop("pooler_output"))
+    seen = BaseModelOutputWithPooling(pooler_output=whole.pop("pooler_output", None))
     for name, value in whole.items():
         setattr(seen, name, value)  # what this kind of model has beside it: features of deeper layers
     return seen
 
 
-def rows_of(payload: Payload) -> int:
+def rows_of(payload: Payload, output: str = "pooler_output") -> int:
     """Placeholders that a picture takes: rows of what the decoder is given."""
-    rows = payload.get("pooler_output[]", payload.get("pooler_output"))
+    rows = payload.get(output + LIST, payload.get(output))
     if rows is None:
-        raise ReaderError(f"the encoder gave {sorted(payload)} and no 'pooler_output'; this model cannot be read with")
+        raise ReaderError(f"the encoder gave {sorted(payload)} and no {output!r}; this model cannot be read with")
     return int(rows.shape[:-1].numel())

@@ -23,14 +23,14 @@ from optical_memory.readers.prompts import Picture, Words
 from optical_memory.readers.transformers import TransformersReader
 from optical_memory.readers.vision_cache import VisionCache
 
-from .tiny_vlms import MAKERS
+from .tiny_vlms import MAKERS, llama4
 
 SIZES = ((140, 140), (133, 90), (60, 140), (512, 512), (61, 57))  # width and height; the third and fourth are odd in patches
 
 
 @cache
 def tiny(family: str) -> dict[str, Any]:
-    return MAKERS[family]()
+    return {**MAKERS, "llama4": llama4}[family]()
 
 
 @pytest.fixture
@@ -112,6 +112,25 @@ def test_a_prompt_is_token_by_token_what_the_processor_makes(family: str, size: 
 @pytest.mark.parametrize("size", SIZES, ids=name_of)
 def test_smolvlm(size: tuple[int, int]) -> None:
     check("smolvlm", size, made_by_smolvlm)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=name_of)
+def test_llama_4(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marks of its own processor class, for tiles that a stand-in of its image processor cuts."""
+    from transformers.modeling_outputs import MoeCausalLMOutputWithPast
+    from transformers.models.llama4.processing_llama4 import Llama4Processor
+
+    monkeypatch.setattr(
+        MoeCausalLMOutputWithPast, "image_outputs", None, raising=False
+    )  # transformers 5.24.0 reads it, and it is not there
+
+    def expect(made: dict[str, Any], text: str, image: Image.Image) -> Expected:
+        seen = made["image_processor"](images=[image], return_tensors="pt")
+        marks = Llama4Processor._prompt_split_image(None, seen["aspect_ratios"][0].tolist(), 4)
+        tokens = made["tokenizer"](text.replace("<|image|>", marks), add_special_tokens=False, return_tensors="pt")
+        return {"input_ids": tokens["input_ids"], **seen}
+
+    check("llama4", size, expect)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=name_of)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import transformers
+from PIL import Image
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 TEXT = {
@@ -188,6 +189,39 @@ def mistral3() -> dict[str, Any]:
 
 def pixtral() -> dict[str, Any]:
     return _pixtral(transformers.LlavaConfig, transformers.LlavaForConditionalGeneration, vision_feature_select_strategy="full")
+
+
+class Tiles:
+    """Stands in for Llama 4's image processor, which needs torchvision: as many whole tiles of 56 px as a picture has, then the whole."""
+
+    SIDE = 56
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"side": self.SIDE}
+
+    def __call__(self, images: list[Image.Image], return_tensors: str) -> dict[str, Any]:
+        seen = [self._tiles(image) for image in images]
+        return {"pixel_values": torch.cat([tiles for _, tiles in seen]), "aspect_ratios": torch.tensor([grid for grid, _ in seen])}
+
+    def _tiles(self, image: Image.Image) -> tuple[tuple[int, int], torch.Tensor]:
+        across, down = (min(max(length // self.SIDE, 1), 3) for length in image.size)
+        whole = image.resize((across * self.SIDE, down * self.SIDE))
+        places = [(column * self.SIDE, row * self.SIDE) for row in range(down) for column in range(across)]
+        cut = [whole.crop((left, top, left + self.SIDE, top + self.SIDE)) for left, top in places]
+        cut += [image.resize((self.SIDE, self.SIDE))] if len(cut) > 1 else []
+        return (down, across), torch.stack([torch.tensor(list(tile.tobytes())).view(self.SIDE, self.SIDE, 3) for tile in cut]).permute(
+            0, 3, 1, 2
+        ) / 127.5 - 1
+
+
+def llama4() -> dict[str, Any]:
+    names = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_start|>", "<|image_end|>", "<|image|>", "<|patch|>")
+    made = tokenizer((*names, "<|tile_x_separator|>", "<|tile_y_separator|>"), IMAGE_ALONE.replace("@IMAGE@", "<|image|>"))
+    vision = {**SIGLIP, "image_size": Tiles.SIDE, "patch_size": 14, "vision_output_dim": 40, "intermediate_size": 128}
+    vision |= {"projector_input_dim": 40, "projector_output_dim": 40, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}
+    text = {**TEXT, "vocab_size": len(made), "intermediate_size_mlp": 64, "num_local_experts": 2, "max_position_embeddings": 8192}
+    config = transformers.Llama4Config(vision_config=vision, text_config=text, image_token_index=made.convert_tokens_to_ids("<|patch|>"))
+    return ready(transformers.Llama4ForConditionalGeneration(config), made, Tiles())
 
 
 MAKERS = {

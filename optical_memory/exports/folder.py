@@ -81,9 +81,7 @@ def export_pages(
         raise ValueError(f"{str(folder)!r} is not an empty folder; name another one")
     at = None if tier is None else Tier.parse(tier)
     settings = ViewSettings.of(profile_of(reader), renderer=renderer, redact=redact or None)
-    turns = [
-        Turn(number=number, id=str(number), role="tool", name=label_text(each.name), content=each.text) for number, each in _numbered(texts)
-    ]
+    turns = [_turn(number, each) for number, each in enumerate(texts, 1)]
     if settings.redactor:
         turns = redacted_turns(turns, settings.redactor)
     pages = _drawn(turns, settings, drawn)
@@ -93,10 +91,6 @@ def export_pages(
 def _turn(number: int, text: NamedText) -> Turn:
     """A text as the output of a tool, which is drawn as it is and not as Markdown."""
     return Turn(number=number, id=str(number), role="tool", name=label_text(text.name), content=text.text)
-
-
-def _numbered(texts: Sequence[NamedText]) -> list[tuple[int, NamedText]]:
-    return list(enumerate(texts, 1))
 
 
 def _drawn(turns: Sequence[Turn], settings: ViewSettings, told: Callable[[int], None]) -> list[Page]:
@@ -151,7 +145,7 @@ def _written(
         "pages": listed,
         "sources": [
             {"number": number, "name": each.name, "characters": len(each.text), "sha256": _digest(each.text)}
-            for number, each in _numbered(texts)
+            for number, each in enumerate(texts, 1)
         ],
         "left_out": [asdict(each) for each in left_out],
     }

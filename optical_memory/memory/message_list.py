@@ -33,7 +33,7 @@ from ..turns.exchanges import starts_exchange
 from ..turns.from_messages import TurnLike, turn_of
 from ..turns.turn import Turn
 from .context_builder import ContextBuilder
-from .question import NEWEST, context_for, newest_question
+from .question import context_for
 from .recall import to_the_letter
 
 __all__ = ["ContextAndState", "MessageListMemory"]
@@ -104,12 +104,7 @@ class MessageListMemory(Generic[T]):
         turns = self.turns(messages)
         conversation = self._open(state)
         conversation.adopt(turns)
-        builder = conversation.builder
-        asked = newest_question(turns[-NEWEST:]) if question is True else question
-        if asked is None or asked is False:
-            context = builder.context(budget)
-        else:
-            context = context_for(asked, budget, builder.context, conversation.find, builder.pricing, self.settings.redactor)
+        context = context_for(question, budget, conversation.builder, find=conversation.find, newest=lambda: turns)
         after = conversation.state()
         self._keep(after, conversation)
         return ContextAndState(context, after)

@@ -25,7 +25,7 @@ from ..worker_threads import in_thread
 from .batches import batch_of, place_of
 from .context_builder import ContextBuilder
 from .erasure import Erasure, ErasureProof, ErasureReport
-from .question import NEWEST, context_for, newest_question
+from .question import NEWEST, context_for
 from .recall import Period, Recall
 from .recall_everywhere import Recalled, recall_everywhere
 
@@ -170,11 +170,8 @@ class OpticalMemory:
 
         Raises `BudgetTooSmall` if the turns that must stay text exceed the budget, `StoreUnavailable`.
         """
-        asked = newest_question(self.turns(len(self) - NEWEST)) if question is True else question
         with self._builder.telling(progress):
-            if asked is None or asked is False:
-                return self._builder.context(budget)
-            return context_for(asked, budget, self._builder.context, self.recall, self._builder.pricing, self._builder.settings.redactor)
+            return context_for(question, budget, self._builder, find=self.recall, newest=lambda: self.turns(len(self) - NEWEST))
 
     def messages(
         self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any

@@ -12,10 +12,11 @@ from ..errors import BudgetTooSmall
 from ..profiles.pricing import Pricing
 from ..text.excerpts import excerpt
 from ..turns.exchanges import starts_exchange
-from ..turns.redaction import Redactor, redacted_turns
+from ..turns.redaction import redacted_turns
 from ..turns.turn import Turn
+from .context_builder import ContextBuilder
 
-__all__ = ["NEWEST", "context_for", "newest_question"]
+__all__ = ["NEWEST", "context_for"]
 
 SHARE, MOST_KEPT = 4, 400  # recalled turns have one part in so many of a budget, or so many tokens; docs/experiments/recall.md
 MOST_TOKENS = 1_000  # for them where more is left over, and without a budget
@@ -24,38 +25,42 @@ NEWEST = 64  # turns among which the newest question is looked for
 
 
 def context_for(
-    question: str,
+    question: str | bool | None,
     budget: int | None,
-    build: Callable[[int | None], Context],
+    builder: ContextBuilder,
+    *,
     find: Callable[[str, int], list[Turn]],
-    pricing: Pricing,
-    redactor: Redactor | None = None,
+    newest: Callable[[], Sequence[Turn]],
 ) -> Context:
-    """Return a context with the turns that answer a question best, as far as the budget allows.
+    """Return a context with the turns that answer a question best, as far as the budget allows; without a question, without them.
 
     What comes before the newest turns is the context of the smaller budget, byte for byte. Turns that are text already, and system turns,
     are not added. Secrets are masked as on pages: nobody asked for these turns one by one.
 
     Args:
-        build: builds a context within a budget.
+        question: True for what the user said last.
         find: finds turns for a question, best first, at most so many.
+        newest: returns the newest turns, `NEWEST` or more.
 
-    Raises `TypeError` for a question that is not a string, and what `build` raises for `budget`.
+    Raises `TypeError` for a question that is not a string, and what `builder.context` raises for `budget`.
     """
-    if not isinstance(question, str):
-        raise TypeError(f"a question is a string; got {excerpt(question)}")
-    context = _with_room(budget, build)
+    asked = _newest_question(newest()) if question is True else question
+    if asked is None or asked is False:
+        return builder.context(budget)
+    if not isinstance(asked, str):
+        raise TypeError(f"a question is a string; got {excerpt(asked)}")
+    context, pricing, redactor = _with_room(budget, builder.context), builder.pricing, builder.settings.redactor
     room = MOST_TOKENS if budget is None else min(budget - context.usage.prompt_tokens, MOST_TOKENS)
     shown = {turn.number for turn in context.turns}
-    found = [turn for turn in find(question, MOST_TURNS) if turn.number not in shown and turn.role not in ("system", "developer")]
+    found = [turn for turn in find(asked, MOST_TURNS) if turn.number not in shown and turn.role not in ("system", "developer")]
     found = redacted_turns(found, redactor) if redactor else found
     chosen = _fitting([turn for turn in found if turn.text], room, pricing)
     return _with_recalled(context, chosen, pricing) if chosen else context
 
 
-def newest_question(turns: Sequence[Turn]) -> str | None:
+def _newest_question(turns: Sequence[Turn]) -> str | None:
     """Return what the user said last; None if none of `turns` is the user's, or it has no words."""
-    return next((turn.text for turn in reversed(turns) if starts_exchange(turn)), None) or None
+    return next((turn.text for turn in reversed(turns[-NEWEST:]) if starts_exchange(turn)), None) or None
 
 
 def _with_room(budget: int | None, build: Callable[[int | None], Context]) -> Context:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
+from ..archive.page_runs import merged_spans
 from ..errors import TurnNotFound
 from ..stores.base import SessionId, Store
 from ..text.exact_strings import exact_strings
@@ -76,7 +77,7 @@ class Recall:
     def _read(self, numbers: Sequence[int]) -> list[Turn]:
         """The turns `numbers`, in that order. Those that follow each other are read together; erased ones are left out."""
         turns: dict[int, Turn] = {}
-        for first, last in _runs(sorted(numbers)):
+        for first, last in merged_spans((number, number) for number in numbers):
             turns |= {turn.number: turn for turn in self.store.read(self.session, first, last + 1)}
         return [turns[number] for number in numbers if number in turns]
 
@@ -110,13 +111,6 @@ def to_the_letter(query: str, limit: int, matching: Callable[[int], list[Turn]])
     near = found if any(query in turn.text for turn in found) else matching(LITERAL_REACH)
     literal = [turn for turn in near if query in turn.text]
     return [*literal, *(turn for turn in found if turn not in literal)][:limit]
-
-
-def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Sorted numbers as runs, first and last."""
-    firsts = [number for place, number in enumerate(numbers) if place == 0 or numbers[place - 1] != number - 1]
-    lasts = [number for place, number in enumerate(numbers) if place + 1 == len(numbers) or numbers[place + 1] != number + 1]
-    return list(zip(firsts, lasts, strict=True))
 
 
 def _zoned(moment: datetime) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from ..errors import MissingExtra
 
@@ -16,10 +17,18 @@ __all__ = ["Server", "address_of", "bound"]
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's, which says when it listens."""
+    """Uvicorn's, without its logs of calls and its lifespan, which says when it listens.
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
+    Args:
+        app: an ASGI application.
+        ready: called once it listens.
+        settings: of `uvicorn.Config`, in place of these ones.
+    """
+
+    def __init__(self, app: Any, ready: Callable[[], None] = lambda: None, **settings: Any) -> None:
+        plain = {"log_config": None, "log_level": "warning", "access_log": False, "lifespan": "off", "ws": "none", "server_header": False}
+        ends = {"timeout_graceful_shutdown": 1}  # a stream of events never ends by itself
+        super().__init__(uvicorn.Config(app, **{**plain, **ends, **settings}))
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

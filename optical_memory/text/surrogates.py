@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-__all__ = ["sendable", "sendable_text"]
+__all__ = ["sendable", "sendable_text", "whole_pairs"]
 
 T = TypeVar("T")
 
@@ -22,13 +22,19 @@ def sendable_text(text: str) -> str:
 
     Two halves that belong together are joined.
     """
+    text = whole_pairs(text)
+    if "\\ud" in text or "\\uD" in text:
+        text = _ESCAPE.sub(lambda match: "\\ufffd" if match[1] else match[0], text)
+    return text
+
+
+def whole_pairs(text: str) -> str:
+    """Return `text` with every half surrogate pair replaced; the same object if it has none. Two halves that belong together are joined."""
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if "\\ud" in text or "\\uD" in text:
-        text = _ESCAPE.sub(lambda match: "\\ufffd" if match[1] else match[0], text)
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from optical_memory import OpticalMemory
 from optical_memory.renderers.chromium.finding import require_browser
-from optical_memory.server.inspector.access import Access
+from optical_memory.server.access import Access
 from optical_memory.server.inspector.app import Inspector
 from optical_memory.server.inspector.proxy_window import ProxyWindow
 from optical_memory.server.local_upstream.serving import Serving

@@ -24,7 +24,8 @@ from ...memory.erasure import Erasure
 from ...pages.tiers import Tier
 from ...stores.base import SessionId, Store
 from ...text.excerpts import excerpt
-from .access import COOKIE, HEADERS, Access
+from ..access import COOKIE, Access
+from .headers import HEADERS
 from .line_view import LineView
 from .pages_of_html import Html
 from .proxy_window import ProxyWindow

@@ -8,17 +8,16 @@ from contextlib import closing
 
 from ...errors import MissingExtra
 from ...stores.base import open_store
+from ..access import LOOPBACK, Access
 from ..listening import Server, address_of, bound
 from ..mcp.mounting import with_mcp
 
 try:
     import jinja2  # noqa: F401
     import starlette  # noqa: F401
-    import uvicorn
 except ImportError as exc:
     raise MissingExtra("the inspector", "server") from exc
 
-from .access import LOOPBACK, Access
 from .app import Inspector
 from .proxy_window import ProxyWindow
 
@@ -41,6 +40,4 @@ def serve_inspector(store: str | None, *, host: str, port: int, token: str | Non
         app = with_mcp(opened, inspector, access.refusal) if may_erase else inspector  # its tool `remember` writes
         listener = bound(host, port)
         address = address_of(listener, host) + (f"/?token={token}" if token else "/")
-        config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none", server_header=False)
-        config.timeout_graceful_shutdown = 1  # streams of events never end by themselves
-        Server(config, lambda: ready(address)).run([listener])
+        Server(app, lambda: ready(address)).run([listener])

@@ -8,7 +8,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from ...errors import MissingExtra
-from ..addresses import host_of, place_of
+from ..access import Access
 
 try:
     from mcp.server import MCPServer
@@ -17,30 +17,13 @@ try:
 except ImportError as exc:
     raise MissingExtra("MCP over HTTP", "mcp") from exc
 
-__all__ = ["PATH", "MountedMcp", "stranger"]
+__all__ = ["PATH", "MountedMcp"]
 
 PATH = "/mcp"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 log = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Refusal = Callable[[Scope], str | None]
-
-
-def stranger(scope: Scope) -> str | None:
-    """Return why a request is refused: it comes from another machine, from a page of another site, or by a name that only leads here.
-
-    The last two are how a web page in a browser on this machine would reach a server on it (DNS rebinding).
-    """
-    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    host, origin, client = headers.get(b"host", ""), headers.get(b"origin"), scope.get("client")
-    if client is not None and client[0] not in LOOPBACK:
-        return "this address answers only to this machine"
-    if host_of(f"//{host}") not in LOOPBACK:
-        return "the request's Host is not this machine"
-    if origin is not None and place_of(origin) != host:
-        return "the request comes from a page of another site"
-    return None
 
 
 class MountedMcp:
@@ -52,14 +35,14 @@ class MountedMcp:
     Args:
         server: see `memory_server`.
         others: the application behind it; without one, all other paths are 404.
-        refusal: says why a request is refused, or None; by default `stranger`.
+        refusal: says why a request is refused, or None; by default those of `Access`.
     """
 
-    def __init__(self, server: MCPServer[Any], others: Any = None, *, refusal: Refusal = stranger) -> None:
+    def __init__(self, server: MCPServer[Any], others: Any = None, *, refusal: Refusal | None = None) -> None:
         # The SDK's own check knows fixed hosts only; `refusal` stands in its place.
         security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         self._app = server.streamable_http_app(streamable_http_path=PATH, stateless_http=True, transport_security=security)
-        self._manager, self._others, self._refusal = server.session_manager, others, refusal
+        self._manager, self._others, self._refusal = server.session_manager, others, refusal or Access().refusal
         self._running: asyncio.Task[None] | None = None
         self._started, self._ended = asyncio.Event(), asyncio.Event()
 

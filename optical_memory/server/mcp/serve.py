@@ -55,13 +55,8 @@ def serve_http(store: str | None, *, port: int, ready: Callable[[str], None], **
 
     Raises `OSError` if the port is taken.
     """
-    import uvicorn
-
     from ..listening import Server, address_of, bound
 
     with opened_server(store, **options) as server:
         listener = bound(HOST, port)
-        app = MountedMcp(server)
-        config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none", server_header=False)
-        config.timeout_graceful_shutdown = 1  # a stream of events never ends by itself
-        Server(config, lambda: ready(address_of(listener, HOST) + PATH)).run([listener])
+        Server(MountedMcp(server), lambda: ready(address_of(listener, HOST) + PATH)).run([listener])

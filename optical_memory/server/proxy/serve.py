@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ...errors import MissingExtra, StoreError
 from ...stores.base import Store, open_store
+from ..access import Access
 from ..listening import Server, address_of, bound
 from ..mcp.mounting import with_mcp
 from .settings import ProxySettings
@@ -20,11 +21,9 @@ from .settings import ProxySettings
 try:
     import httpx  # noqa: F401
     import starlette  # noqa: F401
-    import uvicorn
 except ImportError as exc:
     raise MissingExtra("the proxy", "server") from exc
 
-from ..inspector.access import Access
 from ..inspector.app import Inspector
 from ..inspector.proxy_window import ProxyWindow
 from .accounting import Correction
@@ -119,24 +118,19 @@ def serve(settings: ProxySettings, *, ready: Callable[[str], None]) -> None:
     proxy.load()
     listener = bound(settings.host, settings.port)
     address = address_of(listener, settings.host)
-    config = uvicorn.Config(
+    server = Server(
         with_mcp(proxy.store, proxy.app, Access().refusal),
-        log_config=None,
+        lambda: ready(address),
         log_level="critical",  # a cut answer is no fault of the application; calls are logged by the proxy itself
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        server_header=False,
         date_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = Server(config, lambda: ready(address))
     asyncio.run(_serving(server, proxy, listener))
 
 
-async def _serving(server: uvicorn.Server, proxy: Proxy, listener: socket.socket) -> None:
+async def _serving(server: Server, proxy: Proxy, listener: socket.socket) -> None:
     with _toggling(proxy.toggle):
         try:
             await server.serve([listener])

@@ -75,7 +75,7 @@ def test_pydantic_ai(store: str) -> None:
     given = command(store)
 
     async def work() -> None:
-        async with MCPToolset(StdioTransport(given.command, given.args, env=given.env)) as tools:
+        async with MCPToolset(StdioTransport(given.command, given.args, env=given.env), init_timeout=60) as tools:
             assert "ORD-7919 " in str(await tools.direct_call_tool("recall", {"words": "ORD-7919"}))
             parts = await tools.direct_call_tool("context", {"budget": 5_000})
             assert any(isinstance(part, BinaryContent) and part.media_type == "image/png" for part in parts)

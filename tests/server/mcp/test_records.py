@@ -7,7 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.server.mcp.records import excerpt_of, number_ranges, record, whole
+from optical_memory.server.mcp.records import excerpt_of, number_ranges, record
+from optical_memory.text.surrogates import whole_pairs
 from optical_memory.text.token_count import open_counter
 from optical_memory.turns.turn import Turn
 
@@ -30,7 +31,7 @@ def test_records_are_exact_within_the_bound_and_all_turns_accounted_for(words: l
     assert [number for number, _ in records] + list(found.left_out) == [turn.number for turn in turns]
     for number, text in records:
         cut = found.goes_on[1] if found.goes_on and found.goes_on[0] == number else None
-        assert text == whole(words[number - 1][:cut])
+        assert text == whole_pairs(words[number - 1][:cut])
 
 
 def test_a_record_in_a_record_does_not_end_it() -> None:

@@ -9,24 +9,12 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-from ..addresses import host_of, place_of
+from .addresses import host_of, place_of
 
-__all__ = ["COOKIE", "HEADERS", "LOOPBACK", "Access"]
+__all__ = ["COOKIE", "LOOPBACK", "Access"]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 COOKIE = "optical-memory-inspector"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types optical-memory"
-)
-HEADERS = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
 
 
 class Access:

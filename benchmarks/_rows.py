@@ -105,6 +105,22 @@ class PillowRows:
         words.word, typesetter._row, typesetter.rows = named_word, named_row, named_rows
 
 
+class BitmapRows:
+    """Records the rows that the pixel renderer sets."""
+
+    def __init__(self) -> None:
+        flow = imported("renderers.bitmap.renderer")
+        self.texts: list[str] = []
+        rows_of = flow.rows_of
+
+        def named_rows(text: str, width: int) -> list[str]:
+            found = list(rows_of(text, width))
+            self.texts.append(_broken(text, [row.replace(" ", "") for row in found]))
+            return found
+
+        flow.rows_of = named_rows
+
+
 def _broken(source: str, lines: Sequence[str]) -> str:
     """The source with the breaks that its rows show."""
     shown, place = [], 0
@@ -154,7 +170,8 @@ def browser_rows(given: Sequence[Any], style: Any) -> list[str]:
 def main(name: str, file: Path) -> None:
     """Draw, count, print."""
     style = imported("pages.page", "pages").PageStyle()
-    recorded = PillowRows() if name == "pillow" else None
+    recorders: dict[str, type[BitmapRows] | type[PillowRows]] = {"bitmap": BitmapRows, "pillow": PillowRows}
+    recorded = recorders[name]() if name in recorders else None
     given = exchanges(file)
     renderer = imported("renderers.base").open_renderer(name)
     began = time.process_time()

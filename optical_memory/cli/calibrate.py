@@ -39,7 +39,7 @@ def calibrate(
     price_out: Annotated[float, typer.Option(help="Dollars a million tokens answered, for --dry-run.", min=0)] = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would cost, and ask nothing.")] = False,
     seed: Annotated[int, typer.Option(help="Of the charts.")] = 0,
-    renderer: Annotated[str, typer.Option(help="chromium, pillow, or auto.")] = "pillow",
+    renderer: Annotated[str, typer.Option(help="chromium, pillow, bitmap, or auto.")] = "pillow",
 ) -> None:
     """Measure what a reader reads: charts of random text at every rung and size, a forgetting curve, and a profile. Run again, it goes on.
 

@@ -82,7 +82,7 @@ def can_render(findings: Sequence[Finding], renderer: str = "auto") -> bool:
     chromium = status.get("playwright") == status.get("driver") == status.get("browser") == "ok"
     pillow = status.get("pillow", "missing") != "missing"
     own = status.get("renderer") == "ok"
-    return {"chromium": chromium, "pillow": pillow, "auto": chromium or pillow}.get(renderer, own)
+    return {"chromium": chromium, "pillow": pillow, "bitmap": pillow, "auto": chromium or pillow}.get(renderer, own)
 
 
 def _version(package: str, distribution: str = "") -> str | None:

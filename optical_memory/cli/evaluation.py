@@ -27,7 +27,7 @@ def eval_(
     categories: Annotated[str, typer.Option(help="Only questions of these categories, where questions have one.")] = "4",
     out: Annotated[Path, typer.Option(help="Folder for the raw results, the table and the plot.", file_okay=False)] = Path("eval-output"),
     reader: Annotated[str, typer.Option("--reader", help="Whose prices count.")] = "deepseek-ocr",
-    renderer: Annotated[str, typer.Option("--renderer", help="chromium, pillow, or auto.")] = "auto",
+    renderer: Annotated[str, typer.Option("--renderer", help="chromium, pillow, bitmap, or auto.")] = "auto",
     ocr: Annotated[str, typer.Option("--ocr", help="The engine that reads pages back: tesseract or rapidocr.")] = "tesseract",
     ask: Annotated[str | None, typer.Option("--ask", help="URL of an OpenAI-compatible API: its model answers the questions too.")] = None,
     model: Annotated[str | None, typer.Option(help="The model at that URL.")] = None,
@@ -90,7 +90,7 @@ def eval_identifiers(
     budgets: Annotated[str, typer.Option(help="Tokens that the memory may spend, separated by commas.")] = "2000,4000",
     most: Annotated[int, typer.Option(help="Probes of each file, at most, spread over it.", min=1)] = 100,
     reader: Annotated[str, typer.Option("--reader", help="Whose prices count.")] = "deepseek-ocr",
-    renderer: Annotated[str, typer.Option("--renderer", help="chromium, pillow, or auto.")] = "auto",
+    renderer: Annotated[str, typer.Option("--renderer", help="chromium, pillow, bitmap, or auto.")] = "auto",
     ocr: Annotated[str, typer.Option("--ocr", help="The engine that reads pages back: tesseract or rapidocr.")] = "tesseract",
     as_json: AsJson = False,
 ) -> None:
@@ -128,7 +128,7 @@ def eval_identifiers(
 def eval_exact(
     files: Annotated[list[Path], typer.Argument(help="Sessions: JSON with `messages`.", exists=True)],
     reader: Annotated[str, typer.Option("--reader", help="Whose rungs are tried.")] = "deepseek-ocr",
-    renderer: Annotated[str, typer.Option("--renderer", help="chromium, pillow, or auto.")] = "auto",
+    renderer: Annotated[str, typer.Option("--renderer", help="chromium, pillow, bitmap, or auto.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Count, tier by tier, where the exact strings of sessions are to be had: as text, in a sidecar, by a number that is named, by search.

@@ -26,7 +26,7 @@ Models = Annotated[
     list[str] | None, typer.Option("--model", metavar="PATTERN[=READER]", help="Draw for these models too, whatever their profile says.")
 ]
 RendererName = Annotated[
-    str | None, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, or auto.", show_default="auto")
+    str | None, typer.Option("--renderer", envvar="OPTICAL_MEMORY_RENDERER", help="chromium, pillow, bitmap, or auto.", show_default="auto")
 ]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", envvar="OPTICAL_MEMORY_SERVER", help="A TOML file with these settings.")]
 Recall = Annotated[

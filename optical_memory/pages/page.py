@@ -81,7 +81,8 @@ class PageStyle:
     hinted letters are aligned to whole pixels and four greys are enough; the other tiers are scaled from that image.
 
     `grey_levels` applies to the sealed image and tiers of its size or larger, `faint_levels` to smaller ones, whose letters consist of
-    greys. `crop` cuts off the blank part of a page that is not full, for readers that bill by area.
+    greys. `crop` cuts off the blank part of a page that is not full, for readers that bill by area. `advance` is the mean width of a
+    character of prose in ems: that of the pages' sans face, or of the cell of a face of whole pixels.
     """
 
     width: int = 1024
@@ -97,11 +98,12 @@ class PageStyle:
     grey_levels: int = 4
     faint_levels: int = 16
     crop: bool = False
+    advance: float = SANS_ADVANCE
 
     @property
     def cell(self) -> tuple[float, float]:
         """Mean width and height of a character of prose, in pixels of the sealed image."""
-        return self.font_size * SANS_ADVANCE * self.scale, self.font_size * self.line_height * self.scale
+        return self.font_size * self.advance * self.scale, self.font_size * self.line_height * self.scale
 
     @property
     def pixel_size(self) -> tuple[int, int]:

@@ -37,6 +37,8 @@ def billed(plan: Plan, last: Plan, tail_tokens: int, *, prices: CachePrices, cal
     write = 1.0 if prices.write is None else prices.write
     whole = plan.prefix_tokens + tail_tokens
     known = whole if plan.sends_like(last) else known_tokens(plan, last, shape)
+    if whole < (prices.minimum or 0):
+        return write * whole * calls  # too short to be kept
     return prices.factor(whole) * (write * (whole - known) + prices.read * known + prices.read * whole * (calls - 1))
 
 

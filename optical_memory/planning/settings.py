@@ -28,10 +28,11 @@ class ViewOptions(TypedDict, total=False):
     """Keyword arguments of the memory and every adapter. Absent or None means the default of `ViewSettings`.
 
     Attributes:
-        renderer: `auto`, `chromium`, `pillow`, a dotted path, or a renderer. Opened when the first page is drawn.
+        renderer: `auto`, `chromium`, `pillow`, `bitmap`, a dotted path, or a renderer. Opened when the first page is drawn. `auto` is
+            `bitmap` for a reader whose profile has a cell of whole pixels.
         forgetting: the policy that chooses tiers. `ByAge()` goes by a schedule: Gundam, Large, Base, Small, Tiny by age. `BestUse()`, the
             default, is the same without a budget, and spends one where it is worth most.
-        marks: water marks: how much recent text is kept before the oldest moves to pages.
+        marks: water marks: how much recent text is kept before the oldest moves to pages. By default the reader's profile's, if it has any.
         style: canvas and density of the pages; from the reader's profile by default.
         sidecar_tokens: most text tokens of exact strings beside each page; 64 by default.
         redact: True, or a redactor (`turns.redaction.Secrets(patterns=[...])`), masks secrets on pages and in sidecars.
@@ -87,12 +88,15 @@ class ViewSettings:
         """Make settings for a reader. Raises `TypeError` for an unknown option, `UnknownName` or `ValueError` for an invalid value."""
         if unknown := set(options) - set(ViewOptions.__annotations__):
             raise TypeError(f"unknown option {excerpt(sorted(unknown)[0])}; known: {', '.join(ViewOptions.__annotations__)}")
-        style, shape = options.get("style") or profile.page_style(), options.get("shape", "auto")
+        renderer, shape = options.get("renderer", "auto"), options.get("shape", "auto")
+        renderer = profile.renderer if renderer == "auto" else renderer
+        pixels = (renderer if isinstance(renderer, str) else renderer.name) == "bitmap"
+        style = options.get("style") or profile.page_style(pixels=pixels)
         return cls(
             profile=profile,
-            renderer=options.get("renderer", "auto"),
+            renderer=renderer,
             policy=options.get("forgetting") or BestUse(),
-            marks=options.get("marks") or WaterMarks(),
+            marks=options.get("marks") or (WaterMarks(profile.marks.high, profile.marks.low) if profile.marks else WaterMarks()),
             style=style,
             sidecar_tokens=options.get("sidecar_tokens", SIDECAR_TOKENS),
             redactor=redactor_of(options.get("redact")),

@@ -19,8 +19,11 @@ def _prices(*profiles: ReaderProfile) -> list[str]:
     heads = [tier.label for tier in Tier]
     lines = [f"| reader | as of | page, font | {' | '.join(heads)} |", "|---|---|---|" + "--:|" * len(heads)]
     for profile in profiles:
-        style = profile.page_style()
-        page = f"{style.width} x {style.height}, {style.font_size:g} px"
+        style = profile.page_style(pixels=True)
+        letters = (
+            f"{profile.page.cell[0]} x {profile.page.cell[1]} px cells" if profile.page and profile.page.cell else f"{style.font_size:g} px"
+        )
+        page = f"{style.width} x {style.height}, {letters}"
         lines.append(f"| `{profile.name}` | {profile.as_of} | {page} | {' | '.join(_price(profile, tier) for tier in Tier)} |")
     return lines
 
@@ -33,7 +36,7 @@ def _price(profile: ReaderProfile, tier: Tier) -> str:
     details = [f"{rung.side or tier.side} px"]
     details += [f"{rung.cell_area} px²"] if rung.cell_area else []
     details += [asked] if (asked := rung.media_resolution or rung.detail) else []
-    tokens = profile.page_tokens(*profile.page_style().pixel_size, tier)
+    tokens = profile.page_tokens(*profile.page_style(pixels=True).pixel_size, tier)
     return f"**{tokens:,}** {', '.join(details)}" if tier in profile.ladder else f"({tokens:,} {', '.join(details)})"
 
 

@@ -16,7 +16,17 @@ from ..pages.tiers import Tier
 from ..turns.attachments import NO_IMAGES, ImageLoad
 from .formulas import PictureFormula
 
-__all__ = ["ASSUMED_LEGIBILITY", "CachePrices", "LegibilityCurve", "LengthCliff", "Limits", "PageShape", "ReaderProfile", "Rung"]
+__all__ = [
+    "ASSUMED_LEGIBILITY",
+    "CachePrices",
+    "LegibilityCurve",
+    "LengthCliff",
+    "Limits",
+    "PageShape",
+    "ReaderProfile",
+    "Rung",
+    "TextMarks",
+]
 
 ROUNDING = 1e-9  # a size that is whole but for the arithmetic stays as it is
 LAPSED_AFTER = 300.0  # s; assumed where a provider does not say how long it keeps a prefix
@@ -30,10 +40,18 @@ class _Data(BaseModel):
 
 
 class PageShape(_Data):
-    """The canvas of a reader's pages in pixels: the largest that its provider leaves as it is and whose area pays."""
+    """The canvas of a reader's pages in pixels: the largest that its provider leaves as it is and whose area pays.
+
+    Attributes:
+        cell: width and height of a cell in pixels, for a reader that reads letters of whole pixels at full size: its pages are drawn by the
+            renderer `bitmap`, unless another is asked for.
+        columns: of text; None for as many as are easy to follow.
+    """
 
     width: PositiveInt
     height: PositiveInt
+    cell: tuple[PositiveInt, PositiveInt] | None = None
+    columns: PositiveInt | None = None
 
 
 class Rung(_Data):
@@ -99,6 +117,13 @@ class Limits(_Data):
     many_pictures: PositiveInt | None = None
     many_side: PositiveInt | None = None
     no_resize: PositiveInt | None = None
+
+
+class TextMarks(_Data):
+    """How much recent text is sent before the oldest moves to pages: see `planning.triggers.WaterMarks`."""
+
+    high: PositiveInt
+    low: PositiveInt
 
 
 class LengthCliff(_Data):
@@ -216,6 +241,7 @@ class ReaderProfile(_Data):
         encoding: the tiktoken encoding that counts its text; None where none does, so that text is estimated.
         formula: tokens of a picture.
         page: the canvas of its pages; None for the default page of 1024 px, whatever the cells of the rungs are.
+        marks: how much recent text pays, where that was measured; None for the default of `WaterMarks`.
         rungs: how a page is shown at each tier that this reader has. `ladder = ["small", "base"]` is short for rungs without settings.
         allow: rungs that are used although they are not by default.
         floor: the faintest tier at which its pages are still read; pinned pages never fall below it.
@@ -236,6 +262,7 @@ class ReaderProfile(_Data):
     encoding: str | None = None
     formula: PictureFormula
     page: PageShape | None = None
+    marks: TextMarks | None = None
     rungs: dict[Tier, Rung] = Field(default_factory=lambda: {tier: Rung() for tier in Tier})
     allow: tuple[Tier, ...] = ()
     floor: Tier = Tier.SMALL
@@ -359,10 +386,21 @@ class ReaderProfile(_Data):
         """How a page is shown at `tier`; without settings for a tier that is no rung."""
         return self.rungs.get(tier, Rung())
 
-    def page_style(self) -> PageStyle:
-        """How pages are set for this reader: its canvas, and the smallest font with which no rung in use falls below its legible cell."""
+    @property
+    def renderer(self) -> str:
+        """The renderer of this reader's pages where none is asked for: `auto`, or `bitmap` for letters of whole pixels."""
+        return "bitmap" if self.page and self.page.cell else "auto"
+
+    def page_style(self, *, pixels: bool = False) -> PageStyle:
+        """How pages are set for this reader: its canvas, and the smallest font with which no rung in use falls below its legible cell.
+
+        Args:
+            pixels: in letters of whole pixels, if the profile has a cell for them: for the renderer `bitmap` alone.
+        """
         if self.page is None:
             return PageStyle()
+        if self.page.cell and pixels:
+            return self._pixel_style(self.page, *self.page.cell)
         width, height = self.page.width, self.page.height
         plain = PageStyle()
         rungs = [(self.rungs[tier].cell_area, self.side(tier) / max(width, height)) for tier in self.ladder]
@@ -377,6 +415,20 @@ class ReaderProfile(_Data):
             font_size=float(font),
             code_size=float(font),
             number_size=float(round(font * plain.number_size / plain.font_size)),
+            crop=self.formula.bills_area,
+        )
+
+    def _pixel_style(self, page: PageShape, wide: int, high: int) -> PageStyle:
+        columns = page.columns or max(1, round(page.width / (COLUMN_CHARACTERS * wide)))
+        return PageStyle(
+            width=page.width,
+            height=page.height,
+            columns=columns,
+            font_size=float(high),
+            code_size=float(high),
+            number_size=float(high),
+            line_height=1.0,
+            advance=wide / high,
             crop=self.formula.bills_area,
         )
 

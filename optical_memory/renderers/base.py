@@ -55,7 +55,7 @@ class Renderer(Protocol):
 
     @property
     def name(self) -> str:
-        """The short name: `chromium`, `pillow`."""
+        """The short name: `bitmap`, `chromium`, `pillow`."""
         ...
 
     @property
@@ -82,6 +82,7 @@ class Renderer(Protocol):
 
 _RENDERERS = {
     "auto": "optical_memory.renderers.auto:open_auto",
+    "bitmap": "optical_memory.renderers.bitmap.renderer:BitmapRenderer",
     "chromium": "optical_memory.renderers.chromium.renderer:ChromiumRenderer",
     "pillow": "optical_memory.renderers.pillow.renderer:PillowRenderer",
 }
@@ -96,7 +97,7 @@ def renderer_path(name: str) -> str:
 
 
 def open_renderer(name: str = "auto") -> Renderer:
-    """Open a renderer by name: `chromium`, `pillow`, or `auto` (chromium if a browser is found, else pillow).
+    """Open a renderer by name: `chromium`, `pillow`, `bitmap`, or `auto` (chromium if a browser is found, else pillow).
 
     A dotted path `package.module:factory` opens your own. Raises `UnknownName`, `MissingExtra`, or `BrowserNotFound`.
     """

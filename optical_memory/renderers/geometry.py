@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..pages.page import PageStyle
 
@@ -12,7 +13,7 @@ BAR, BEFORE_TEXT, AFTER_TEXT = 1 / 7, 2 / 7, 3 / 14  # em; a bar nearer to a num
 MONO_ADVANCE = 0.602  # em; width of a DejaVu Sans Mono character
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Canvas:
     """A page style in device pixels, the unit of every length here.
 
@@ -21,104 +22,104 @@ class Canvas:
 
     style: PageStyle
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """Device pixels a layout pixel."""
         return self.style.scale
 
-    @property
+    @cached_property
     def page_size(self) -> tuple[int, int]:
         """Width and height."""
         return self.style.pixel_size
 
-    @property
+    @cached_property
     def margin(self) -> int:
         """Blank margin at the top and the bottom."""
         return round(self.style.margin * self.scale)
 
-    @property
+    @cached_property
     def hair(self) -> int:
         """Thickness of a hairline."""
         return max(1, round(self.scale))
 
-    @property
+    @cached_property
     def bar(self) -> int:
         """Width of the mark of a head. Even: at half size a mark of three pixels would blur into the number beside it."""
         return _even(BAR * self.style.font_size * self.scale)
 
-    @property
+    @cached_property
     def lane(self) -> int:
         """Width of the lane before a column's text: the mark of a head, and white between it and the text."""
         return self.bar + _even(BEFORE_TEXT * self.style.font_size * self.scale)
 
-    @property
+    @cached_property
     def right_lane(self) -> int:
         """Width of the lane after a column's text, for the marks of heads in lines that run from right to left."""
         return max(1, round(AFTER_TEXT * self.style.font_size * self.scale)) + self.bar
 
-    @property
+    @cached_property
     def left(self) -> int:
         """Left edge of the first column's text; its lane and a little white before it."""
         return max(self.margin, self.lane + 2 * self.hair)
 
-    @property
+    @cached_property
     def right_margin(self) -> int:
         """Space after the last column's text; the remainder of the division into columns is blank too."""
         return max(self.margin, self.right_lane + self.hair)
 
-    @property
+    @cached_property
     def gutter(self) -> int:
         """Space between a column's lane and that of the next: a hairline, and white."""
         return max(round(self.style.gutter * self.scale) - self.lane - self.right_lane, 3 * self.hair)
 
-    @property
+    @cached_property
     def gap(self) -> int:
         """Space between the texts of two columns."""
         return self.right_lane + self.gutter + self.lane
 
-    @property
+    @cached_property
     def text_width(self) -> int:
         """Width of a column's text."""
         columns = self.style.columns
         width = (self.page_size[0] - self.left - self.right_margin - (columns - 1) * self.gap) // columns
         return width - (columns > 1 and (width + self.gap) % 2)  # at half size too, the bars of every column stand on whole pixels
 
-    @property
+    @cached_property
     def column_width(self) -> int:
         """Width of a column: its text and its lanes."""
         return self.lane + self.text_width + self.right_lane
 
-    @property
+    @cached_property
     def pitch(self) -> int:
         """Distance between the left edges of adjacent columns."""
         return self.text_width + self.gap
 
-    @property
+    @cached_property
     def height(self) -> int:
         """Height of a column."""
         return self.page_size[1] - 2 * self.margin
 
-    @property
+    @cached_property
     def line(self) -> int:
         """Height of a line of prose. A whole number, so that all lines have the same vertical phase."""
         return max(1, round(self.style.font_size * self.style.line_height * self.scale))
 
-    @property
+    @cached_property
     def code_line(self) -> int:
         """Height of a line of code, a whole number as well."""
         return max(1, round(self.style.code_size * self.style.line_height * self.scale))
 
-    @property
+    @cached_property
     def capacity(self) -> float:
         """Column height that a page surely holds: a column may lose up to a line at its end, since lines are not cut."""
         return float(self.style.columns * (self.height - self.line))
 
-    @property
+    @cached_property
     def row_width(self) -> int:
         """Characters of code in a row of a column."""
         return max(10, int(self.text_width / (self.style.code_size * self.scale * MONO_ADVANCE)))
 
-    @property
+    @cached_property
     def picture_height(self) -> int:
         """Greatest height of an image inside a turn: half of a column."""
         return self.height // 2

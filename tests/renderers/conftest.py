@@ -8,7 +8,7 @@ from optical_memory.renderers.base import Renderer, open_renderer
 from optical_memory.renderers.chromium.finding import find_browser
 
 
-@pytest.fixture(scope="module", params=["chromium", "pillow"])
+@pytest.fixture(scope="module", params=["bitmap", "chromium", "pillow"])
 def renderer(request: pytest.FixtureRequest) -> Iterator[Renderer]:
     if request.param == "chromium":
         pytest.importorskip("playwright", reason="the chromium extra is not installed")

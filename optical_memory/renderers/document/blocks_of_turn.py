@@ -30,6 +30,8 @@ __all__ = [
     "Table",
     "blocks_of",
     "is_output",
+    "language_of",
+    "picture_of",
 ]
 
 FLOWING = ("", "yaml", "xml", "html")  # program output: its lines may begin anywhere in a row
@@ -69,7 +71,7 @@ def _part_blocks(part: Drawn, width: int, *, verbatim: bool) -> list[Block]:
             if verbatim or is_output(part.text)
             else markdown_blocks(part.text, row_width=width)
         )
-    return [_picture(part)] if isinstance(part, ImageContent) else _result_blocks(part, width)
+    return [picture_of(part)] if isinstance(part, ImageContent) else _result_blocks(part, width)
 
 
 def _result_blocks(part: ToolResultContent, width: int) -> list[Block]:
@@ -90,22 +92,22 @@ def _call_blocks(call: ToolCall, width: int) -> list[Block]:
         return [Paragraph(title)]
     if len(arguments) <= RUN_IN_ROWS * width and "\n" not in arguments:
         return [Paragraph((*title, Span(" "), Span(arguments, code=True)))]
-    return [Code(arguments, _language_of(decoded), title)]
+    return [Code(arguments, language_of(decoded), title)]
 
 
 def is_output(text: str) -> bool:
     """Whether a message of a person's role is program output: tagged from the first character, or JSON."""
-    return bool(re.match(r"\s*<([a-zA-Z_][\w-]*)>[\s\S]*</\1>", text)) or _language_of(text) == "json"
+    return bool(re.match(r"\s*<([a-zA-Z_][\w-]*)>[\s\S]*</\1>", text)) or language_of(text) == "json"
 
 
 def _output_blocks(text: str, width: int, *, decoded: bool) -> list[Block]:
     text = decoded_json(text) if decoded else minify_json(text)
-    language = _language_of(text)
+    language = language_of(text)
     drawn = compact_code(text, width, flows=language in FLOWING, is_diff=language == "diff")
     return [Code(drawn, language)] if drawn.strip() else []
 
 
-def _language_of(text: str) -> str:
+def language_of(text: str) -> str:
     """Guess the format of program output: json, diff, pytb, xml, html, yaml, or an empty string."""
     start = text.lstrip()[:2000]
     if start[:1] in ("{", "[") and is_json(text):
@@ -124,7 +126,8 @@ def _looks_like_yaml(start: str) -> bool:
     return len(lines) > 1 and sum(_YAML_LINE.fullmatch(line) is not None for line in lines) >= 0.9 * len(lines)
 
 
-def _picture(part: ImageContent) -> Block:
+def picture_of(part: ImageContent) -> Block:
+    """Return an image as a picture, or as a paragraph that says what it is if it is no raster image."""
     data = part.decode()
     media_type = _sniff(data)
     if media_type:

@@ -21,7 +21,7 @@ from ...turns.repeated import RepeatedTurn
 from ...turns.turn import Role, Turn
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
 
-__all__ = ["head_labels", "reference_to", "speaker_labels", "speaker_of", "told_apart"]
+__all__ = ["doubled", "head_labels", "reference_to", "speaker_labels", "speaker_of", "told_apart"]
 
 NAME_LENGTH = 60  # characters of a speaker's or tool's name that are drawn; the log keeps the rest
 
@@ -60,7 +60,7 @@ def speaker_labels(exchange: Exchange) -> list[str]:
 
 def _label(turn: Turn, unit: Sequence[Turn]) -> str:
     name = label_text(speaker_of(turn, unit), NAME_LENGTH)
-    label = f"{turn.role} {_doubled(name)}" if name else turn.role
+    label = f"{turn.role} {doubled(name)}" if name else turn.role
     return f"{label} {turn.part}/{turn.of}" if isinstance(turn, TurnPart) and turn.of > 1 else label
 
 
@@ -95,7 +95,7 @@ def _told_apart(block: Block) -> Block:
         case Math(tex):
             return Math(_TEX_HASH.sub(r"\\#\\#", tex)) if "#" in tex else block
         case Picture(alt=alt):
-            return replace(block, alt=_doubled(alt)) if alt else block
+            return replace(block, alt=doubled(alt)) if alt else block
         case Rule():
             return block
 
@@ -124,7 +124,8 @@ def _spans(spans: Spans) -> Spans:
     return tuple(found)
 
 
-def _doubled(text: str) -> str:
+def doubled(text: str) -> str:
+    """Return text in which nothing reads like a head: the `#` before a number and a role is doubled."""
     places = set(_heads(text))
     return "".join(char * 2 if at in places else char for at, char in enumerate(text)) if places else text
 

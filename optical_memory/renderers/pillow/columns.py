@@ -115,21 +115,21 @@ def _fill(units: Sequence[UnitRows], canvas: Canvas) -> tuple[list[Placed], list
     """Place rows in columns; return them and each unit's height, with the blank space at column ends."""
     placed: list[Placed] = []
     taken: list[int] = []
-    column, top, before = 0, 0, 0
+    column, top, before, deepest = 0, 0, 0, canvas.height
     for unit in units:
         for turn in unit.turns:
             for group in _groups([turn.gap, *turn.rows]):
                 tall = sum(row.height for row in group)
-                if top and top + tall > canvas.height and tall <= canvas.height:
+                if top and top + tall > deepest and tall <= deepest:
                     column, top = column + 1, 0
                 for row in group:
-                    if row.space and (not top or top + row.height > canvas.height):
+                    if row.space and (not top or top + row.height > deepest):
                         continue
-                    if top + row.height > canvas.height:
+                    if top + row.height > deepest:
                         column, top = column + 1, 0
                     placed.append(Placed(turn.number, row, column, top))
                     top += row.height
-        now = column * canvas.height + top
+        now = column * deepest + top
         taken.append(now - before)
         before = now
     return placed, taken

@@ -7,9 +7,10 @@ and greys, and Thai, Lao, Khmer and Burmese break between clusters.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from PIL import Image, features
 
@@ -17,6 +18,7 @@ from ...errors import RenderError
 from ...pages.page import PageStyle
 from ...text.excerpts import said
 from ...turns.exchanges import Exchange
+from ...turns.turn import Turn
 from ..base import RenderedPage
 from ..document.long_units import begins_page, in_sections, with_sections
 from ..document.turn_heads import head_labels
@@ -28,12 +30,28 @@ from ..typography.fonts import FontBook
 from ..typography.word_masks import WordBook, shared_words
 from .block_layout import Flow
 from .columns import Draft, TurnRows, UnitRows, drafts_of
-from .typesetting import Typesetter
+from .typesetting import Row, Typesetter
 
-__all__ = ["PillowRenderer"]
+__all__ = ["Cells", "PillowRenderer", "RowFlow"]
 
 WHITE = 255
 LIBRARIES = ("freetype2", "raqm", "harfbuzz", "fribidi", "zlib")  # of Pillow's own
+
+
+Cells = Callable[[str], Image.Image]
+"""Draws a line of letters of whole pixels."""
+
+
+class RowFlow(Protocol):
+    """Lays out turns in rows of one column's width."""
+
+    def turn_rows(self, turn: Turn, label: str) -> list[Row]:
+        """Return the rows of a turn, at least one. `label` stands after its number."""
+        ...
+
+    def gap(self, *, exchange: bool) -> Row:
+        """Return the blank row before a turn, or before an exchange."""
+        ...
 
 
 class PillowRenderer:
@@ -64,11 +82,18 @@ class PillowRenderer:
         try:
             with self._lock:
                 self._words = self._words or shared_words(self._fonts)
-                runs = list(drafts_of(_unit_rows(exchanges, Flow(Typesetter(self._words), canvas)), canvas))
+                runs = list(drafts_of(_unit_rows(exchanges, self._flow(Typesetter(self._words), canvas)), canvas))
                 drafts = [draft for run in (runs if seal_last else runs[:-1]) for draft in run]
-                return with_sections([_drawn(draft, canvas) for draft in drafts], exchanges)
+                return with_sections([_drawn(draft, canvas, self._cells(canvas)) for draft in drafts], exchanges)
         except (OSError, MemoryError) as exc:
             raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {type(exc).__name__}: {said(exc)}") from exc
+
+    def _flow(self, typesetter: Typesetter, canvas: Canvas) -> RowFlow:
+        return Flow(typesetter, canvas)
+
+    def _cells(self, canvas: Canvas) -> Cells | None:
+        """What draws a row's cells; None where no row has any."""
+        return None
 
     def close(self) -> None:
         """Let go of the cache of drawn words. Other renderers may share it."""
@@ -81,7 +106,7 @@ def _numbers(exchanges: Sequence[Exchange]) -> str:
     return f"turns #{turns[0].number} to #{turns[-1].number}" if turns else "no turns"
 
 
-def _unit_rows(exchanges: Sequence[Exchange], flow: Flow) -> list[UnitRows]:
+def _unit_rows(exchanges: Sequence[Exchange], flow: RowFlow) -> list[UnitRows]:
     units: list[UnitRows] = []
     for index, exchange in enumerate(exchanges):
         labels = iter(head_labels(exchange))
@@ -95,17 +120,20 @@ def _unit_rows(exchanges: Sequence[Exchange], flow: Flow) -> list[UnitRows]:
     return units
 
 
-def _drawn(draft: Draft, canvas: Canvas) -> RenderedPage:
+def _drawn(draft: Draft, canvas: Canvas, cells: Cells | None) -> RenderedPage:
     image = Image.new("L", canvas.page_size, WHITE)
-    missing = 0
+    missing, first, pitch, margin = 0, canvas.left, canvas.pitch, canvas.margin
     for _, row, column, top in draft.rows:
-        left, above = canvas.left + column * canvas.pitch, canvas.margin + top
+        left, above = first + column * pitch, margin + top
         for x, y, width, height, grey in row.bars:
             image.paste(grey, (left + x, above + y, left + x + width, above + y + height))
         for x, y, mask, _ in row.pictures:
             image.paste(mask, (left + x, above + y))
         for x, y, mask, grey in row.marks:
             image.paste(grey, (left + x, above + y), mask)
+        if row.cells and cells:
+            line = cells(row.cells)
+            image.paste(line, (left, above + (row.height - line.height) // 2))
         missing += row.missing
     draw_margins(image, 1 + max(placed.column for placed in draft.rows), draft.heads, canvas)
     png = encode_grey(image, canvas.style.grey_levels)

@@ -66,6 +66,7 @@ class Row(NamedTuple):
         space: whether it is only a gap, dropped at a column's edge.
         missing: number of characters that no font could draw.
         rtl: whether it is a line that runs from right to left, and so begins at its right end.
+        cells: a line in letters of whole pixels, one cell each, beside the marks; for the pixel renderer.
     """
 
     height: int
@@ -76,6 +77,7 @@ class Row(NamedTuple):
     space: bool = False
     missing: int = 0
     rtl: bool = False
+    cells: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ GROWN = 1.5  # times the mark of a plan of text alone, after which pages may pay
 MANY_COSTS = 100_000  # entries whose cost is remembered
 CHARACTERS_A_TOKEN = 1.5  # fewer than any text has: what is below a mark by this measure is below it
 MOST_RECALLED, MOST_CHARACTERS = 20, 60_000  # turns, and characters of them, in one answer of `recall_memory`
-LOWEST = WaterMarks()
+LOWEST = WaterMarks(high=2_000, low=500)  # no shipped profile has lower ones
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class ProxySettings:
         draw_wait: seconds that a request may wait for its pages.
         models: patterns of model names that are drawn for although their profile does not say so, and the reader that they count as; an
             empty reader stands for the model's own profile.
-        renderer: `chromium`, `pillow`, or `auto`.
+        renderer: `chromium`, `pillow`, `bitmap`, or `auto`.
         on: whether requests are rewritten at the start.
         recall: whether requests with pages offer the model `recall_memory`, which the proxy answers itself.
         probe: whether to ask Anthropic's `count_tokens`, which is free, what a request would have had as text: once for each change

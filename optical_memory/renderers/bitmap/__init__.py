@@ -1,0 +1,1 @@
+"""The pixel renderer: letters of whole pixels on a grid."""

@@ -59,14 +59,18 @@ def kept_in(folder: Path | None, engine: OcrReader | RapidOcrReader, png: bytes,
     file = folder / hashlib.sha256(png + repr(letter).encode()).hexdigest()
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(engine.read_picture(png, letter=letter), "utf-8")
+        part = file.with_suffix(".part")  # so that a run that is ended leaves no half of a reading
+        part.write_text(engine.read_picture(png, letter=letter), "utf-8")
+        part.replace(file)
     return file.read_text("utf-8")
 
 
-def measured(talks: Sequence[Conversation], reader: ReaderProfile, read: ReadPicture, renderer: str) -> dict[tuple[str, int], list[Result]]:
+def measured(
+    talks: Sequence[Conversation], reader: ReaderProfile, read: ReadPicture, renderer: str, names: Sequence[str] = NAMES
+) -> dict[tuple[str, int], list[Result]]:
     """Results by policy and budget."""
     store, drawing = open_store("memory://"), open_renderer(renderer)
-    found: dict[tuple[str, int], list[Result]] = {(name, budget): [] for name in NAMES for budget in BUDGETS}
+    found: dict[tuple[str, int], list[Result]] = {(name, budget): [] for name in names for budget in BUDGETS}
     for talk in talks:
         evaluation = Evaluation(talk, store, drawing, reader, read)
         for (name, budget), results in found.items():
@@ -82,6 +86,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--renderer", default="auto")
     parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=list(ENGINES))
+    parser.add_argument("--policies", nargs="+", default=list(NAMES), choices=list(POLICIES))
     given = parser.parse_args(arguments)
     if not given.files:
         print("name conversations with questions: JSON with `messages` and `questions`")
@@ -91,7 +96,7 @@ def main(arguments: Sequence[str]) -> None:
         try:
             engine = ENGINES[name]()
             read = partial(kept_in, given.cache and given.cache / name, engine)
-            found = measured(talks, engine.profile, read, given.renderer)
+            found = measured(talks, engine.profile, read, given.renderer, given.policies)
         except (MissingExtra, ProgramNotFound) as exc:
             print(f"{name} is left out: {exc}", file=sys.stderr)
             continue

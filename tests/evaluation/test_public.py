@@ -20,7 +20,6 @@ from optical_memory.evaluation.policies import POLICIES
 from optical_memory.readers.base import open_reader
 from optical_memory.readers.tesseract import OcrReader
 from optical_memory.renderers.base import open_renderer
-from tests.evaluation.answer_server import AnswerServer
 from tests.readers.chat_server import ChatServer
 from tests.sampling import mostly_slow
 
@@ -250,18 +249,22 @@ def test_a_reading_is_whole_or_not_there(engine: OcrReader, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_model_answers_and_is_asked_nothing_twice(engine: OcrReader, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_answers_and_is_asked_nothing_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = talk()
     own = [{"question": each.text, "answers": each.answers, "evidence_turns": each.evidence} for each in said.questions]
     (tmp_path / "talk.json").write_text(json.dumps({"messages": said.messages, "questions": own}))
     fixed = ["locomo", "--data", str(tmp_path / "talk.json"), "--budgets", "700", "--renderer", "pillow", "--out", str(tmp_path / "o")]
-    with AnswerServer() as server:
-        main([*fixed, "--ask", server.url, "--model", "ocr-eyes"])
+    with ChatServer(["crimson"]) as server:
+        asking = [*fixed, "--ask", server.url, "--model", "a-model"]
+        main(asking)
         asked, printed = len(server.requests), capsys.readouterr().out
-        main([*fixed, "--ask", server.url, "--model", "ocr-eyes"])
+        main(asking)
         assert len(server.requests) == asked
-        main([*fixed, "--ask", server.url, "--model", "ocr-eyes", "--dry-run"])
-    assert capsys.readouterr().out.splitlines()[-1].startswith("0 requests, 0 prompt tokens")
-    rows = {line.split("│")[1].strip(): line.split("│")[2] for line in printed.splitlines() if line.startswith("│")}
-    assert {"cut the oldest", "summary, newest turns", "recall alone", "the default, with recall"} <= rows.keys()
-    assert "100 %" in printed and "exact" in printed
+        main([*asking, "--dry-run"])
+        assert len(server.requests) == asked
+    assert capsys.readouterr().out.splitlines()[-1].startswith("0 requests, 0 prompt tokens, ")
+    rows = {cells[1].strip(): cells[2] for cells in (line.split("│") for line in printed.splitlines() if line.startswith("│"))}
+    assert {"cut the oldest", "summary, newest turns", "recall alone", "all tiny", "the default, with recall"} <= rows.keys()
+    assert all(cell.strip().startswith("50 % (0-100)") for cell in rows.values()), "the castle is crimson, the orchard is not"
+    assert any("image_url" in json.dumps(request) for request in server.requests), "pages go as pictures"
+    assert sum("Sum up this conversation" in json.dumps(request) for request in server.requests) == 1, "one summary for both questions"

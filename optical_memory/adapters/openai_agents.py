@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -42,6 +43,7 @@ Group = tuple[Item, ...]  # the items of one model response, or any other item a
 RAW = "openai_item"  # key of the original item in a turn's metadata
 CARRIERS = ("compaction", "additional_tools", "configuration_update")  # later items depend on them, and pages cannot show them
 ARGUMENTS = ("arguments", "input", "actions", "action", "operation", "code")
+TRACKER = "server_conversation_tracker"  # of the SDK's runs, 0.21 to 0.24: what the server has; None if it keeps nothing
 ANSWERED_BY_TEXT = ("function_call", "custom_tool_call")  # calls whose result may be a sentence
 
 
@@ -51,7 +53,8 @@ ANSWERED_BY_TEXT = ("function_call", "custom_tool_call")  # calls whose result m
 def optical_filter(*, detail: str | None = None, **settings: Any) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
     """Make a `call_model_input_filter` for `RunConfig` that replaces the past with pages. The SDK's own items do not change.
 
-    If OpenAI keeps the conversation (`conversation_id`, `previous_response_id`), requests hold only new items and are sent unchanged.
+    If OpenAI keeps the conversation (`conversation_id`, `previous_response_id`), requests are sent unchanged, the first one too, whose
+    history OpenAI will keep.
 
     Args:
         detail: OpenAI's image detail of the pages: `low`, `high` or `auto`; None for what each page was counted at.
@@ -69,7 +72,7 @@ class _Filter:
         items = cast("list[Item]", data.model_data.input)
         start = max((place for place, item in enumerate(items, 1) if item.get("type") in CARRIERS), default=0)
         groups = list(_groups(items[start:]))
-        if _is_delta(groups):
+        if _is_kept_by_server() or _is_delta(groups):
             return data.model_data
         # Pages are drawn in another thread, so as not to block the event loop.
         shown = await in_thread(
@@ -84,6 +87,20 @@ def _model_of(agent: Any) -> str:
     """Return the name of an agent's model, which may be an object or missing."""
     model = getattr(agent, "model", None)
     return model if isinstance(model, str) else getattr(model, "model", None) or get_default_model()
+
+
+def _is_kept_by_server() -> bool:
+    """Whether the server keeps the conversation of the run that waits for this filter.
+
+    The SDK tells a filter nothing of it, and the first request of such a conversation looks like any other. So the run's own variable is
+    looked up in the frames that wait; where a release has none of that name, only requests of new items are known (`_is_delta`).
+    """
+    frame = sys._getframe(2)
+    while frame is not None:
+        if TRACKER in frame.f_code.co_varnames:
+            return frame.f_locals.get(TRACKER) is not None
+        frame = frame.f_back
+    return False
 
 
 def _is_delta(groups: Sequence[Group]) -> bool:

@@ -344,6 +344,32 @@ def test_a_conversation_on_the_server_gets_what_is_new_as_it_is() -> None:
     assert bodies[1]["input"][0]["type"] == "function_call_output" and not any(pictures(body["input"]) for body in bodies)
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["run", "streamed"])
+@pytest.mark.parametrize(
+    "kept", [{"conversation_id": "conv_1"}, {"previous_response_id": "resp_1"}, {"auto_previous_response_id": True}, {}], ids=str
+)
+def test_what_begins_a_stored_conversation_goes_as_it_is(kept: dict[str, Any], streamed: bool) -> None:
+    """The server keeps what it is sent, so it gets no pages: neither in the first request nor in those of the tool loop."""
+
+    async def story(wire: Wire) -> None:
+        agent = agents.Agent("A", model=model(wire, "responses"), tools=[agents.function_tool(look)])
+        config = agents.RunConfig(call_model_input_filter=small_filter())
+        if streamed:
+            result = agents.Runner.run_streamed(agent, [*chat(61)], run_config=config, **kept)
+            _ = [event async for event in result.stream_events()]
+        else:
+            await agents.Runner.run(agent, [*chat(61)], run_config=config, **kept)
+
+    with Wire([Call("look", {"at": 3}), "Seen."]) as wire:
+        asyncio.run(story(wire))
+    first, second = (request.body for request in wire.requests)
+    if kept:
+        assert first["input"] == chat(61)
+        assert [item["type"] for item in second["input"]] == ["function_call_output"]
+    else:
+        assert pictures(first["input"]) and pictures(second["input"])
+
+
 @pytest.mark.slow
 def test_the_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example = Path(__file__).parents[2] / "examples" / "openai_agents_session.py"

@@ -14,6 +14,7 @@ import json
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any, cast
 
 from ..context.messages.request_outline import Kept, MissingResult, Note, Pages, Piece
@@ -95,7 +96,7 @@ def _is_kept_by_server() -> bool:
     The SDK tells a filter nothing of it, and the first request of such a conversation looks like any other. So the run's own variable is
     looked up in the frames that wait; where a release has none of that name, only requests of new items are known (`_is_delta`).
     """
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if TRACKER in frame.f_code.co_varnames:
             return frame.f_locals.get(TRACKER) is not None

@@ -40,6 +40,10 @@ KeepTurns = Annotated[
     bool | None, typer.Option("--keep-turns/--no-keep-turns", help="Keep the turns of conversations in the store, word for word.")
 ]
 Otel = Annotated[bool | None, typer.Option("--otel", help="Export each call as an OpenTelemetry span, without content. Extra: otel.")]
+AllowOrigin = Annotated[
+    list[str] | None,
+    typer.Option("--allow-origin", metavar="ORIGIN", help="Let pages of this site (https://HOST) use the proxy; repeatable."),
+]
 Url = Annotated[str, typer.Option("--url", help="Address of the proxy.")]
 
 
@@ -56,6 +60,7 @@ def serve(
     probe: Probe = None,
     keep_turns: KeepTurns = None,
     otel: Otel = None,
+    allow_origin: AllowOrigin = None,
     settings: SettingsFile = None,
     off: Annotated[bool, typer.Option("--off", help="Start switched off: every request passes as it came.")] = False,
     log: Annotated[bool, typer.Option("--log", help="Log each call as a line of JSON on standard error, without content.")] = False,
@@ -65,7 +70,8 @@ def serve(
 
     given = _settings(settings, host, port, store, upstream, budget, draw_wait, model, renderer, recall, probe, keep_turns, otel)
     _log(log)
-    serve_proxy(given.changed(on=False) if off else given, ready=lambda address: print(address, flush=True))
+    given = given.changed(origins=allow_origin or None, on=False if off else None)
+    serve_proxy(given, ready=lambda address: print(address, flush=True))
 
 
 def _settings(

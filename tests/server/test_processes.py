@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -99,6 +100,29 @@ def test_a_conversation_moves_between_proxies_on_one_redis_and_outlives_one(tmp_
     assert all(seen.pages == sent[0].pages > 0 for seen in sent) and all(call["rewritten"] for call in calls)
     for before, after in pairwise(seen.json["messages"] for seen in sent):
         assert after[: len(before) - 1] == before[:-1]  # but for the marker of the last
+
+
+def test_two_proxies_that_get_the_first_requests_of_a_conversation_at_once_keep_it_whole(
+    tmp_path: Path, upstream: tuple[LocalUpstream, str]
+) -> None:
+    """Neither has stored its record when the other begins."""
+    app, provider = upstream
+    app.delay = 0.01  # of a stream: none ends before both have begun
+    with redis_server(tmp_path) as redis, serving(redis.url(), provider) as (_, one), serving(redis.url(), provider) as (_, two):
+        for at, talk in enumerate(("a", "b")):
+            bodies = [claude(rounds, seed=talk) | {"stream": True} for rounds in range(3)]
+            with ThreadPoolExecutor() as threads:
+                assert [*threads.map(_status, (one, two), bodies)] == [200, 200]
+            _settled(one, 2 * at + 1), _settled(two, at + 1)
+            assert _status(one, bodies[2]) == 200
+            named = {call["conversation"] for call in (*_settled(one, 2 * at + 2)[:2], _settled(two, at + 1)[0])}
+            assert len(named) == 1
+        found = httpx.get(two + "/api/conversations", verify=PLAIN).json()
+    assert [each["lines"] for each in found] == [1, 1]
+
+
+def _status(address: str, body: Any) -> int:
+    return _post(address, body).status_code
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGUSR1")

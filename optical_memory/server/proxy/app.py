@@ -16,6 +16,7 @@ from .accounts import Accounts
 from .api import OWN_PATHS, Api
 from .calls import Call, Calls
 from .forwarding import Answer, ClientGone, Receive, Send, Upstreams, cut, overloaded, read_body
+from .origins import Origins
 from .recall.rounds import Offer, Rounds
 from .rewriting import Outgoing, Rewriter
 from .routes import Headers, Route, Router, header
@@ -43,7 +44,9 @@ class ProxyApp:
         api: Api,
         inspector: Inspector | None = None,
         spans: Spans | None = None,
+        origins: Origins | None = None,
     ) -> None:
+        self._origins = origins or Origins()
         self._router, self._upstreams, self._rewriter = router, upstreams, rewriter
         self._accounts, self._calls, self._api, self._inspector, self._spans = accounts, calls, api, inspector, spans
 
@@ -60,6 +63,9 @@ class ProxyApp:
             await _answer(send, 426, [(b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade"), (b"content-length", b"0")], b"")
         elif scope["method"] == "HEAD" and scope["path"] == "/":
             await _answer(send, 200, [(b"content-length", b"0")], b"")
+        elif refusal := self._origins.refusal(scope):
+            body = f"{refusal}\n".encode()
+            await _answer(send, 403, [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())], body)
         else:
             await self._exchange(scope, receive, send)
 

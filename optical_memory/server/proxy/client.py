@@ -102,6 +102,7 @@ def _toml(settings: ProxySettings) -> str:
         "probe": settings.probe,
         "keep_turns": settings.keep_turns,
         "otel": settings.otel,
+        "origins": list(settings.origins),
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items() if value is not None]
     for table, values in (("upstreams", settings.upstreams), ("models", settings.models)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 import time
 from collections import OrderedDict
@@ -118,24 +119,33 @@ class Conversations:
         """Return the records of all lines held."""
         return [line.record for line in self.lines()]
 
-    def line(self, request: Request, identity: Identity) -> Line:
+    def begins(self, request: Request, identity: Identity) -> str:
+        """Return a hash of what is new at the beginning of a request that needs a line of its own; empty if it continues one."""
+        keys = [entry.key for entry in request.entries]
+        best, common = self._nearest(identity.group, keys)
+        if best is not None and _continues(best, keys, common):
+            return ""
+        first = next((at for at, entry in enumerate(request.entries) if entry.role == "user"), 0)
+        new = keys[: (first if best is None else common) + 1]
+        return hashlib.sha256(b"".join(new)).hexdigest()[:24]
+
+    def line(self, request: Request, identity: Identity, name: str = "") -> Line:
         """Return the line that a request continues, or a new one.
 
         A request that leaves the beginning of a line is a fork, an edit, or, if it is much shorter, what the client made of a compacted
         history. It gets a line of its own, which takes over the plan if it holds the whole beginning that the plan covers.
+
+        Args:
+            name: of a new line; made up by default.
         """
         lines = self._groups.setdefault(identity.group, [])
         self._groups.move_to_end(identity.group)
         keys = [entry.key for entry in request.entries]
-        best, common = None, -1
-        for line in lines:
-            shared = common_length(line.keys, keys)
-            if shared > common or (shared == common and best is not None and line.record.used > best.record.used):
-                best, common = line, shared
-        if best is not None and common in (len(best.keys), len(keys)) and common > 0:
+        best, common = self._nearest(identity.group, keys)
+        if best is not None and _continues(best, keys, common):
             found = best
         else:
-            found = self._forked(best, request, common, identity)
+            found = self._forked(best, request, common, identity, name or secrets.token_hex(8))
             lines.append(found)
         if len(keys) >= len(found.keys) or common < len(keys):
             found.keys = keys
@@ -145,8 +155,16 @@ class Conversations:
         del lines[LINES:]
         return found
 
-    def _forked(self, origin: Line | None, request: Request, common: int, identity: Identity) -> Line:
-        name = secrets.token_hex(8)
+    def _nearest(self, group: str, keys: Sequence[bytes]) -> tuple[Line | None, int]:
+        """The line that shares the longest beginning, and its length in entries; of equal ones the last used."""
+        best, common = None, -1
+        for line in self._groups.get(group, ()):
+            shared = common_length(line.keys, keys)
+            if shared > common or (shared == common and best is not None and line.record.used > best.record.used):
+                best, common = line, shared
+        return best, common
+
+    def _forked(self, origin: Line | None, request: Request, common: int, identity: Identity, name: str) -> Line:
         conversation = identity.group if identity.named else name
         record = Record(id=name, conversation=conversation, group=identity.group)
         if origin is None:
@@ -164,6 +182,10 @@ class Conversations:
             record.text_only, record.home = origin.record.text_only, origin.record.home
             record.recalled, record.recall_off = dict(origin.record.recalled), origin.record.recall_off
         return line
+
+
+def _continues(line: Line, keys: Sequence[bytes], common: int) -> bool:
+    return common in (len(line.keys), len(keys)) and common > 0
 
 
 def _of(record: Record) -> Line:

@@ -12,11 +12,15 @@ from typing import Any, Self
 
 from ...memory.message_list import TENANT
 from ...stores.base import SessionId, Store
+from ...stores.claims import claims_of
 from .turn_log import ProxyLog
 
 __all__ = ["LAST_CALLS", "Record", "Records", "Totals"]
 
 HOME = SessionId("conversations", "optical-memory-proxy")
+BEGUN = "begun/"
+TRIES = 5
+BEGUN_SECONDS = 3_600.0  # a line's record is stored when its first answer has ended
 LAST_CALLS = 10  # calls with pages over which a conversation must not have cost more than its text
 log = logging.getLogger(__name__)
 
@@ -152,6 +156,21 @@ class Records:
             with self._one_writer:
                 self._store.put(HOME, {_name(record): record.encoded() for record in records})
 
+    def name_of_new(self, group: str, beginning: str, name: str) -> str:
+        """Return the name of a new line: `name`, or the one that another process gave to the same beginning a moment ago.
+
+        Two processes may get the first requests of a conversation at once, before either has stored its record. Raises `StoreError`.
+        """
+        claims, entry = claims_of(self._store), f"{BEGUN}{group}/{beginning}"
+        for _ in range(TRIES if claims is not None else 0):
+            held = self._store.get(HOME, [entry]).get(entry)
+            given, when = json.loads(held) if held else ("", 0.0)
+            if time.time() - when < BEGUN_SECONDS:
+                return str(given)
+            if claims is not None and claims.swap(HOME, entry, held, json.dumps([name, time.time()]).encode()):
+                return name
+        return name
+
     def get(self, name: str) -> Any:
         """Return a value of the proxy itself; None if absent. Raises `StoreError`."""
         data = self._store.get(HOME, [name]).get(name)
@@ -171,6 +190,8 @@ class Records:
             self._store.discard(session, self._store.names(session))
         if old:
             self._store.discard(HOME, [_name(record) for record in old])
+        begun = self._store.get(HOME, self._store.names(HOME, BEGUN))
+        self._store.discard(HOME, [name for name, data in begun.items() if time.time() - json.loads(data)[1] > BEGUN_SECONDS])
         ended = {record.conversation for record in old} - {record.conversation for record in records if record not in old}
         ProxyLog(self._store).erase(sorted(ended))
         return len(old)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -14,7 +15,7 @@ from ...errors import StoreError
 from ...profiles.profile import ReaderProfile
 from .accounting import Correction, pays
 from .conversations import Conversations, Line
-from .identity import identify, side_call
+from .identity import Identity, identify, side_call
 from .planner import Planner, may_be_due
 from .raw_json import NotUnderstood, edited
 from .recall.answers.base import RecallCall
@@ -106,7 +107,7 @@ class Rewriter:
             self.conversations.add(identity.group, await self._stored(identity.group))
         elif self._records.are_shared:
             self.conversations.refresh(identity.group, await self._stored(identity.group))
-        line = self.conversations.line(request, identity)
+        line = self.conversations.line(request, identity, await self._name_of_new(request, identity))
         if line.record.text_only == DEARER and _has_lapsed(line, self._planner.profile_for(request.model, wire)[0]):
             line.record.text_only = ""  # pages cost no cache now
         if line.record.model != request.model and line.record.text_only.startswith(REFUSED):
@@ -123,6 +124,16 @@ class Rewriter:
             return sent
         await self._await_pages(sent, profile)
         return self._spliced(sent, profile, query)
+
+    async def _name_of_new(self, request: Request, identity: Identity) -> str:
+        """Return the name that all processes give to the line that a request begins; empty where no other process could."""
+        beginning = self.conversations.begins(request, identity) if self._records.are_shared else ""
+        if not beginning:
+            return ""
+        try:
+            return await asyncio.to_thread(self._records.name_of_new, identity.group, beginning, secrets.token_hex(8))
+        except StoreError:
+            return ""
 
     async def _stored(self, group: str) -> list[Record]:
         try:

@@ -32,6 +32,7 @@ from .api import SWITCHES, Api
 from .app import ProxyApp
 from .calls import Calls
 from .forwarding import Upstreams
+from .origins import Origins
 from .planner import Planner
 from .probe import Probe
 from .records import Records
@@ -72,11 +73,11 @@ class Proxy:
         upstreams = Upstreams()
         turns = ProxyLog(store) if settings.keep_turns else None
         accounts = Accounts(records, planner, corrections, Probe(upstreams, on=settings.probe), turns)
-        api = Api(rewriter, records, calls, accounts)
+        api = Api(rewriter, records, calls, accounts, settings.models)
         window = ProxyWindow(store, live=rewriter.conversations.records, calls=calls, switches=rewriter.switches)
         inspector = Inspector(store, Access(), window)
         spans = Spans() if settings.otel else None
-        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api, inspector, spans)
+        app = ProxyApp(Router(settings.upstreams), upstreams, rewriter, accounts, calls, api, inspector, spans, Origins(settings.origins))
         return cls(app, rewriter, accounts, records, planner, upstreams, store, settings, spans)
 
     def load(self) -> None:
@@ -85,6 +86,7 @@ class Proxy:
             self.rewriter.switches.load(self.records.get(SWITCHES))
             self.accounts.load()
             self.records.expire(self.settings.keep_days * DAY)
+            self.rewriter.switches.keep({record.conversation for record in self.records.all()})
         except StoreError as exc:
             log.warning("the store does not answer: %s", type(exc).__name__)
         if not self.settings.on:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from ...planning.forgetting import ByAge
 from ...planning.settings import ViewOptions
+from ..addresses import host_of
 
 __all__ = ["PORT", "UPSTREAMS", "ProxySettings"]
 
@@ -22,7 +23,7 @@ UPSTREAMS = {
     "gemini": "https://generativelanguage.googleapis.com",
 }
 KNOWN_NUMBERS = ("port", "budget", "draw_wait", "keep_days")
-KNOWN = ("host", "store", "upstreams", "models", "renderer", "on", "recall", "probe", "keep_turns", "otel", *KNOWN_NUMBERS)
+KNOWN = ("host", "store", "upstreams", "models", "renderer", "on", "recall", "probe", "keep_turns", "otel", "origins", *KNOWN_NUMBERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class ProxySettings:
             of pages.
         keep_turns: whether the turns of conversations are kept in the store, word for word; pages are in any case.
         otel: whether calls are exported as OpenTelemetry spans, without content.
+        origins: pages of other sites that may use the proxy from a browser, as `https://chat.example.com`; none by default.
         keep_days: days after which a conversation that was not used is removed from the store.
     """
 
@@ -61,6 +63,7 @@ class ProxySettings:
     probe: bool = True
     keep_turns: bool = True
     otel: bool = False
+    origins: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
@@ -69,6 +72,9 @@ class ProxySettings:
             raise ValueError(f"draw_wait is a number of seconds, 0 or more; got {self.draw_wait!r}")
         if self.budget is not None and self.budget < 1:
             raise ValueError(f"a budget is a positive number of tokens; got {self.budget!r}")
+        for origin in (self.origins,) if isinstance(self.origins, str) else self.origins:
+            if origin != "null" and (origin is self.origins or not host_of(origin) or origin.rstrip("/").count("/") != 2):
+                raise ValueError(f"origins are a list of https://HOST, http://HOST:PORT or null; got {origin!r}")
         for name, url in self.upstreams.items():
             if not url.startswith(("http://", "https://")) or not name or "/" in name:
                 raise ValueError(f"an upstream is NAME=URL with http:// or https://; got {f'{name}={url}'!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 __all__ = ["Switches"]
@@ -37,6 +37,10 @@ class Switches:
                 switches.pop(name, None)
         if model is None and conversation is None and on is not None:
             self.on = on
+
+    def keep(self, conversations: Collection[str]) -> None:
+        """Forget the switches of all other conversations: they have ended."""
+        self.conversations = {name: on for name, on in self.conversations.items() if name in conversations}
 
     def plain(self) -> dict[str, Any]:
         """Return them as JSON takes it."""

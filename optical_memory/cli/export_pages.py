@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..text.plurals import counted
 from .options import FAILED, NOT_FOUND, AsJson, Reader, Renderer, print_json, stop
 
 __all__ = ["export_pages"]
@@ -57,7 +58,10 @@ def export_pages(
     if as_json:
         print_json(asdict(done) | {"folder": str(out)})
     else:
-        print(f"{done.pages} pages in {out}: {done.vision_tokens:,} vision tokens and {done.prompt_tokens:,} for the prompt", end="")
+        print(
+            f"{counted(done.pages, 'page')} in {out}: {done.vision_tokens:,} vision tokens and {done.prompt_tokens:,} for the prompt",
+            end="",
+        )
         print(f", {done.text_tokens:,} as text. Attach the pages in order and paste prompt.txt.")
     if done.vision_tokens + done.prompt_tokens > done.text_tokens:
         note("for this reader the pages cost more than the text: paste the text, or try --tier small")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..text.plurals import counted
 from .options import FAILED, NOT_FOUND, AsJson, Session, Tenant, stop
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ def check(
     if as_json:
         print(json.dumps(asdict(report)))
     else:
-        counts = f"{report.sessions} sessions of {report.tenants} tenants, {report.turns} turns, {report.erased} erased"
-        print(f"{counts}; {report.caches} caches without a session")
+        counts = f"{counted(report.sessions, 'session')} of {counted(report.tenants, 'tenant')}, {counted(report.turns, 'turn')}"
+        counts += f", {report.erased} erased"
+        print(f"{counts}; {counted(report.caches, 'cache')} without a session")
         if sealed:
             print(
-                f"{report.unsealed} turns are not sealed with the newest key"
+                f"not sealed with the newest key: {counted(report.unsealed, 'turn')}"
                 if report.unsealed
                 else "all turns are sealed with the newest key"
             )
@@ -90,7 +92,7 @@ def rotate(store: StoreUrl = None) -> None:
         if not opened.cipher.seals:
             raise ValueError(f"there is no key to seal with. Set {KEYS_VARIABLE}")
         turns, entries = seal_anew(opened)
-    print(f"{turns} turns and {entries} cached entries sealed anew")
+    print(f"{counted(turns, 'turn')} and {counted(entries, 'cached entry')} sealed anew")
 
 
 @contextmanager

@@ -222,7 +222,11 @@ def erase(
     with open_memory(session, store, tenant) as memory:
         with suppress(SessionCorrupted):  # a damaged session can be erased
             need_turns(memory, session)
-        what = f"turns {turns} of session {session!r}" if turns else f"the whole session {session!r}"
+        what = (
+            f"{'turn' if len(numbers or ()) == 1 else 'turns'} {turns} of session {session!r}"
+            if turns
+            else f"the whole session {session!r}"
+        )
         if not yes and not typer.confirm(f"Erase {what} for ever?", err=True):
             raise typer.Exit(FAILED)
         report = memory.erase(numbers)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from ..text.plurals import counted
 from .options import MISUSED, NOT_FOUND, AsJson, Session, StoreUrl, Tenant, print_json, stop
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _copy_all(source: Store, target: Store, tenant: str, pages: bool, as_json: b
     if as_json:
         print_json(done)
     else:
-        print("\n".join([*map(_sentence, done), f"{len(done)} of {len(ids)} sessions copied"]))
+        print("\n".join([*map(_sentence, done), f"{len(done)} of {counted(len(ids), 'session')} copied"]))
     if failed:
         raise typer.Exit(MISUSED)
 
@@ -131,8 +132,9 @@ def _counts(store: Store, report: ImportReport) -> dict[str, Any]:
 
 
 def _sentence(counts: dict[str, Any]) -> str:
-    cached = f", {counts['cached']} cache entries" if counts["cached"] else ""
-    return f"{counts['new']} new turns, {counts['known']} already there{cached}; session {counts['session']!r} ends at #{counts['last']}"
+    cached = f", {counted(counts['cached'], 'cache entry')}" if counts["cached"] else ""
+    new = counted(counts["new"], "new turn")
+    return f"{new}, {counts['known']} already there{cached}; session {counts['session']!r} ends at #{counts['last']}"
 
 
 def _header(first_line: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..pages.page import Page
 from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile, Rung
+from ..text.plurals import counted
 from ..turns.turn import Turn
 from .plan import Plan
 
@@ -27,7 +28,7 @@ class TextPart:
 
     def __repr__(self) -> str:
         which = f"#{self.turns[0].number} to #{self.turns[-1].number}, " if self.turns else ""
-        return f"<TextPart: {len(self.turns):,} turns, {which}{self.tokens:,} tokens>"
+        return f"<TextPart: {counted(len(self.turns), 'turn')}, {which}{self.tokens:,} tokens>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -129,7 +130,7 @@ class Usage:
         return (
             f"{self.text_tokens:,} tokens as text, {self.prompt_tokens:,} as sent ({self.compression_ratio:.1f}x); {dearer}"
             f"pages: {tiers} ({self.vision_tokens:,} vision tokens); stable prefix {self.stable_prefix_tokens:,}; {recalled}"
-            f"{self.turns_left_out:,} turns left out; text counted with {self.counted_with}"
+            f"{counted(self.turns_left_out, 'turn')} left out; text counted with {self.counted_with}"
         )
 
 
@@ -162,7 +163,7 @@ class Context:
         return tuple(turn for part in texts for turn in part.turns)
 
     def __repr__(self) -> str:
-        return f"<Context: {len(self.pages):,} pages, {len(self.turns):,} turns as text; {self.usage}>"
+        return f"<Context: {counted(len(self.pages), 'page')}, {counted(len(self.turns), 'turn')} as text; {self.usage}>"
 
     def _repr_html_(self) -> str:
         from .notebook import context_html

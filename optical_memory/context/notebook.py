@@ -6,6 +6,8 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING
 
+from ..text.plurals import counted
+
 if TYPE_CHECKING:
     from .context import Context, PagePart
 
@@ -21,10 +23,10 @@ def context_html(context: Context) -> str:
     """Return a context as HTML: its cost, its newest pages, and the beginnings of its newest turns."""
     pages, turns = context.pages, context.turns
     items = "".join(_figure(part, WIDTH) for part in pages[-MOST_PAGES:])
-    more = f"<p>{len(pages) - MOST_PAGES} older pages are not shown here.</p>" if len(pages) > MOST_PAGES else ""
+    more = f"<p>Not shown here: {counted(len(pages) - MOST_PAGES, 'older page')}.</p>" if len(pages) > MOST_PAGES else ""
     rows = "".join(f"<li value={turn.number}><b>{turn.role}</b> {_beginning(turn.text)}</li>" for turn in turns[-MOST_TURNS:])
     hidden = len(turns) - MOST_TURNS
-    above = f"<p>{hidden} older turns of the text are not shown here.</p>" if hidden > 0 else ""
+    above = f"<p>Not shown here: {counted(hidden, 'older turn')} of the text.</p>" if hidden > 0 else ""
     shown = f'<div style="display:flex;flex-wrap:wrap;gap:8px">{items}</div>'
     return f"<div><p>{escape(str(context.usage))}</p>{more}{shown}{above}<ol>{rows}</ol></div>"
 

@@ -45,7 +45,7 @@ def framing_text(plan: Plan, shaped: Sequence[Tier] = ()) -> str:
     if left_out:
         ranges = ", ".join(f"#{first}" if first == last else f"#{first}-#{last}" for first, last in left_out[:RANGES_NAMED])
         ranges += " and others" if len(left_out) > RANGES_NAMED else ""
-        sentences.append(f"Turns not shown: {ranges}.")
+        sentences.append(f"Turns left out: {ranges}.")
     if sentences:
         sentences.append(ASK_BY_NUMBER)
     return " ".join(sentences)

@@ -57,6 +57,6 @@ def places_of(memory: OpticalMemory, context: Context, strings: Mapping[int, Seq
 def _numbers_named(context: Context) -> set[int]:
     """Return the turn numbers that are text in the request: in the labels of its pages, and in the ranges left out."""
     labels = [part.text.partition("]")[0] for part in context.parts if isinstance(part, PagePart)]
-    said = [*labels, *re.findall(r"Turns not shown: [^.]*", context.framing)]
+    said = [*labels, *re.findall(r"Turns left out: [^.]*", context.framing)]
     spans = [(int(match[1]), int(match[2] or match[1])) for text in said for match in _NAMED.finditer(text)]
     return {number for first, last in spans for number in range(first, last + 1)}

@@ -16,6 +16,7 @@ from ..errors import SessionCorrupted, StoreError, StoreUnavailable
 from ..pages.page import referents_of
 from ..stores.base import SessionId, Store, Trace
 from ..stores.intact import intact
+from ..text.plurals import counted
 from .plan_history import PREFIX as PAST_PLANS
 
 __all__ = ["Erasure", "ErasureProof", "ErasureReport"]
@@ -102,10 +103,12 @@ class Erasure:
         try:
             if numbers is None:
                 length = self._store.length(self._session)
-                yield Trace("log", length == 0, f"the session has {length} turns" if length else "no such session")
+                yield Trace("log", length == 0, f"the session has {counted(length, 'turn')}" if length else "no such session")
                 return
             left = [number for number in sorted(set(numbers)) if self._store.read(self._session, number, number + 1)]
-            yield Trace("log", not left, f"turns {left} are there" if left else f"{len(set(numbers))} turns are gone")
+            there = f"still there: {', '.join(f'#{number}' for number in left)}"
+            gone = f"{counted(len(set(numbers)), 'turn')} {'is' if len(set(numbers)) == 1 else 'are'} gone"
+            yield Trace("log", not left, there if left else gone)
         except StoreUnavailable:
             raise
         except StoreError as exc:  # damaged, sealed with a lost key, or of a newer release: it is there
@@ -114,15 +117,19 @@ class Erasure:
     def _in_cache(self, numbers: Sequence[int] | None) -> Iterator[Trace]:
         if numbers is None:
             left = self._store.names(self._session)
-            yield Trace("pages", not left, f"{len(left)} entries are there" if left else "no page, plan or picture is left")
+            yield Trace(
+                "pages",
+                not left,
+                f"still there: {counted(len(left), 'entry')}" if left else "no page, plan or picture is left",
+            )
             return
         # A run may be sealed anew over the gap that an erased turn left: what counts is which turns its pages show.
         around = runs_with(self._store, self._session, numbers)
         showing, unreadable = self._showing(around, set(numbers))
         if showing or not unreadable:
-            yield Trace("pages", not showing, f"{showing} runs of pages show them" if showing else "no page shows them")
+            yield Trace("pages", not showing, f"they are in {counted(showing, 'run')} of pages" if showing else "no page shows them")
         else:
-            yield Trace("pages", None, f"{unreadable} records of pages around them cannot be read")
+            yield Trace("pages", None, f"cannot be read around them: {counted(unreadable, 'record')} of pages")
 
     def _showing(self, runs: Sequence[str], numbers: set[int]) -> tuple[int, int]:
         """How many of `runs` have a page that shows one of the turns, or refers to it, and how many cannot be read."""

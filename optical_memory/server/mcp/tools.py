@@ -15,6 +15,7 @@ from ...errors import MissingExtra
 from ...memory.optical_memory import OpticalMemory
 from ...pages.page import Page
 from ...pages.tiers import Tier
+from ...text.plurals import counted
 from ...text.surrogates import whole_pairs
 from .memories import Memories, page_of
 from .records import UNTRUSTED, excerpt_of, number_ranges, record
@@ -100,8 +101,9 @@ class Tools:
 
     def _index(self, memory: OpticalMemory, pages: Sequence[Page]) -> str:
         if not pages:
-            return f"Session {_handle(memory)} has {len(memory)} turns, and no page is drawn yet: the tool `context` draws them."
-        lines = [f"Session {_handle(memory)}: {len(memory)} turns, {len(pages)} pages. Beside each page, exact strings on it (untrusted)."]
+            return f"Session {_handle(memory)} has {counted(len(memory), 'turn')}, and no page is drawn yet: the tool `context` draws them."
+        held = f"{counted(len(memory), 'turn')}, {counted(len(pages), 'page')}"
+        lines = [f"Session {_handle(memory)}: {held}. Beside each page, exact strings on it (untrusted)."]
         left = self._result_tokens - FRAME_TOKENS
         for place, page in enumerate(reversed(pages)):
             line = whole_pairs(page_text(page))
@@ -145,7 +147,7 @@ class Tools:
 
     def _blocks(self, memory: OpticalMemory, built: Context) -> list[ContentBlock]:
         usage = built.usage
-        left_out = f" {usage.turns_left_out} turns are left out; recall finds them." if usage.turns_left_out else ""
+        left_out = f" Left out: {counted(usage.turns_left_out, 'turn')}; recall finds them." if usage.turns_left_out else ""
         head = f"The past of session {_handle(memory)}, {usage.text_tokens} tokens as text.{left_out} {UNTRUSTED}"
         blocks: list[ContentBlock] = [_text(f"{head} {whole_pairs(built.framing)}".strip())]
         for part in built.parts:
@@ -171,7 +173,7 @@ class Tools:
             if left < 0:
                 break
             lines.append(line)
-        head = f"{len(found)} sessions" + (f"; {len(found) - len(lines)} left out: narrow `like`" if len(lines) < len(found) else "")
+        head = counted(len(found), "session") + (f"; {len(found) - len(lines)} left out: narrow `like`" if len(lines) < len(found) else "")
         return [_text("\n".join([f"{head}. Where none is named, {json.dumps(self._memories.default)} is meant.", *lines]))]
 
     def erase(
@@ -187,7 +189,9 @@ class Tools:
         report = memory.erase(numbers)
         proof = memory.prove_erased(numbers)
         clean = "Nothing of it is left." if proof.is_complete else f"Not certain everywhere: {_places(proof.traces)}."
-        return [_text(f"Erased {number_ranges(report.turns, '#')} of session {_handle(memory)}, and {report.pages} pages. {clean}")]
+        return [
+            _text(f"Erased {number_ranges(report.turns, '#')} of session {_handle(memory)}, and {counted(report.pages, 'page')}. {clean}")
+        ]
 
 
 def _places(traces: Sequence[object]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from optical_memory.text.plurals import counted
 from tests.commands import run_command
 
 CODE = "def answer(order: str) -> int:\n    return {'ORD-7741903': 42}[order]\n"
@@ -40,7 +41,7 @@ def test_files_become_pages_with_a_manifest_and_a_prompt(tmp_path: Path) -> None
     ]
     prompt = (tmp_path / "out" / "prompt.txt").read_text("utf-8")
     assert "#1 a.py" in prompt and "#2 b.txt" in prompt and "ORD-7741903" in prompt and "k-99x17" in prompt
-    assert f"{len(manifest['pages'])} pages in out: {manifest['vision_tokens']:,} vision tokens" in done.stdout
+    assert f"{counted(len(manifest['pages']), 'page')} in out: {manifest['vision_tokens']:,} vision tokens" in done.stdout
 
 
 def test_every_word_is_on_the_pages(tmp_path: Path) -> None:

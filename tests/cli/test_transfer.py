@@ -93,7 +93,7 @@ def test_an_export_goes_to_a_file_with_its_pages(filled: Shell, restored: Restor
     done = filled("export", "-s", "alice", "--pages", "--out", "alice.jsonl")
     assert done.stdout == ""
     data = (filled.folder / "alice.jsonl").read_bytes()
-    assert restored(data, as_json=False) == "3 new turns, 0 already there, 1 cache entries; session 'alice' ends at #3\n"
+    assert restored(data, as_json=False) == "3 new turns, 0 already there, 1 cache entry; session 'alice' ends at #3\n"
     assert sorted(path.name for path in filled.folder.glob("alice*")) == ["alice.jsonl"]
 
 
@@ -175,7 +175,7 @@ def test_copy_takes_one_session_and_again_what_is_new(filled: Shell) -> None:
 
 def test_copy_under_another_name_with_pages(filled: Shell) -> None:
     done = filled("copy", filled.other, "-s", "alice", "--as", "bob", "--pages")
-    assert done.stdout == "3 new turns, 0 already there, 1 cache entries; session 'bob' ends at #3\n"
+    assert done.stdout == "3 new turns, 0 already there, 1 cache entry; session 'bob' ends at #3\n"
     assert len(filled.said("bob")) == 3
     assert filled.said("alice") == []
 

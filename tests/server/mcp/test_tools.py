@@ -123,7 +123,7 @@ def test_pages_are_shown_listed_and_offered_as_resources(here: str) -> None:
 
 def test_sessions_are_listed_by_handles_that_work(here: str) -> None:
     lines = texts(call(here, "sessions", like="WORK")).split("\n")
-    assert lines[0].startswith("1 sessions.")
+    assert lines[0].startswith("1 session.")
     name = json.loads(lines[1])["session"]
     assert name == SESSION
     assert "\u202e" not in "".join(lines)

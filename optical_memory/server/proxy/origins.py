@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ...text.excerpts import excerpt
@@ -40,8 +41,8 @@ class Origins:
             return f"the page {excerpt(origin)} may not use this proxy. Allow it with: --allow-origin ORIGIN"
         if not origin and header(headers, b"sec-fetch-site") == "cross-site":
             return "a page of another site may not use this proxy. Allow it with: --allow-origin ORIGIN"
-        host = host_of(f"//{header(headers, b'host') or 'localhost'}")
-        if _is_loopback(scope) and host not in self._hosts and _is_of_a_site(host):
+        host, is_of_a_site = _named(header(headers, b"host") or "localhost")
+        if is_of_a_site and _is_loopback(scope) and host not in self._hosts:
             return f"this proxy is not {excerpt(host or '')}. If that name is yours, allow it with: --allow-origin http://NAME"
         return ""
 
@@ -55,6 +56,13 @@ def _is_loopback(scope: Mapping[str, Any]) -> bool:
     """Whether the request arrived at an address of this machine alone."""
     server = scope.get("server")
     return server is not None and server[0] in LOOPBACK
+
+
+@lru_cache(maxsize=64)
+def _named(given: str) -> tuple[str | None, bool]:
+    """The host in a `Host`, and whether a site can have it. Every request asks, nearly always for the same."""
+    host = host_of(f"//{given}")
+    return host, _is_of_a_site(host)
 
 
 def _is_of_a_site(host: str | None) -> bool:

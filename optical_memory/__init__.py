@@ -2,6 +2,7 @@
 
 from .context.context import Context, PagePart, TextPart, Usage
 from .context.plan import Plan
+from .memory.embedding import Embedder
 from .memory.optical_memory import ErasureProof, ErasureReport, MemoryStats, OpticalMemory
 from .messages import to_anthropic, to_gemini, to_openai
 from .pages.page import Box, Page, PageStyle, Segment
@@ -16,6 +17,7 @@ __all__ = [
     "Box",
     "ByAge",
     "Context",
+    "Embedder",
     "ErasureProof",
     "ErasureReport",
     "Forgetting",

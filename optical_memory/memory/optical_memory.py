@@ -24,6 +24,7 @@ from ..verification.base import Verification
 from ..worker_threads import in_thread
 from .batches import batch_of, place_of
 from .context_builder import ContextBuilder
+from .embedding import Embedder, Meanings
 from .erasure import Erasure, ErasureProof, ErasureReport
 from .question import NEWEST, context_for
 from .recall import Period, Recall
@@ -61,6 +62,7 @@ class OpticalMemory:
         tenant: sessions of different tenants never meet.
         keep_secrets_in_log: with `redact`, turns are stored, recalled and sent as text word for word, including secrets. False masks
             secrets before a turn is stored.
+        embedder: finds turns by meaning as well, where `recall` and `context(question=...)` search by words; see `Embedder`.
         view: `renderer`, `forgetting`, `marks`, `style`, `sidecar_tokens`, `redact`, `verify`, `shape`; see
             `planning.settings.ViewOptions`.
 
@@ -77,6 +79,7 @@ class OpticalMemory:
         reader: str | ReaderProfile = "deepseek-ocr",
         tenant: str | None = None,
         keep_secrets_in_log: bool = False,
+        embedder: Embedder | None = None,
         **view: Unpack[ViewOptions],
     ) -> None:
         if not isinstance(session, str) or not session:
@@ -88,7 +91,8 @@ class OpticalMemory:
         self._owns_store = store is None or isinstance(store, str)
         self._store = open_store(store) if store is None or isinstance(store, str) else store
         self._builder = ContextBuilder(self._store, self.session, settings)
-        self._recall = Recall(self._store, self.session)
+        self._meanings = Meanings(embedder, self._store, self.session) if embedder else None
+        self._recall = Recall(self._store, self.session, self._meanings)
         self._erasure = Erasure(self._store, self.session)
         self._lock = threading.RLock()
 
@@ -270,6 +274,8 @@ class OpticalMemory:
                 return self._erasure.erase_turns(wanted)
             finally:
                 self._builder.forget()
+                if self._meanings:
+                    self._meanings.forget()
 
     def _check_is_there(self, number: int) -> None:
         """Raises `TurnNotFound`, `StoreUnavailable`. A turn that cannot be read can still be erased."""

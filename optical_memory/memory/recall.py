@@ -15,11 +15,13 @@ from ..text.exact_strings import exact_strings
 from ..text.excerpts import excerpt
 from ..turns.exchanges import exchanges_of, starts_exchange
 from ..turns.turn import Turn
+from .embedding import Meanings, mixed
 
 __all__ = ["Period", "Recall", "to_the_letter"]
 
 LITERAL_REACH = 2_000  # matches checked for an exact string, if none of the best contains it
 AT_ONCE = 10  # matches read together
+MIXED = 50  # turns of each order, by words and by meaning, that are mixed at least
 REACH = 64  # turns to either side of a match that are searched for its exchange
 
 
@@ -48,10 +50,15 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Finds turns in the log of one session."""
+    """Finds turns in the log of one session.
+
+    Attributes:
+        meanings: the vectors of its turns; None without an embedder.
+    """
 
     store: Store
     session: SessionId
+    meanings: Meanings | None = None
 
     def turn(self, number: int) -> Turn:
         """Return a turn by number. Raises `TurnNotFound`, or `TypeError` for a number that is not an integer."""
@@ -70,9 +77,16 @@ class Recall:
         return to_the_letter(query, limit, lambda most: self._matching(query, most, period))
 
     def _matching(self, query: str, limit: int, period: Period) -> list[Turn]:
-        numbers = self.store.search(self.session, query, self.store.length(self.session) if period.bounded else limit)
+        numbers = self._numbers(query, self.store.length(self.session) if period.bounded else limit)
         found = (turn for start in range(0, len(numbers), AT_ONCE) for turn in self._read(numbers[start : start + AT_ONCE]))
         return list(islice((turn for turn in found if turn in period), limit))
+
+    def _numbers(self, query: str, limit: int) -> list[int]:
+        """Return the numbers of turns, best first: by words, and by meaning too where there is an embedder."""
+        if self.meanings is None or limit < 1 or not query.strip():
+            return self.store.search(self.session, query, limit)
+        most = max(limit, MIXED)
+        return mixed([self.store.search(self.session, query, most), self.meanings.nearest(query, most)])[:limit]
 
     def _read(self, numbers: Sequence[int]) -> list[Turn]:
         """The turns `numbers`, in that order. Those that follow each other are read together; erased ones are left out."""

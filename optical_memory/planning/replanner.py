@@ -27,11 +27,13 @@ from .imagined import Imagination
 from .past import PageReading, Past, past_of, ranges_left_out
 from .repeats import unresolved
 from .sealing import Sealing, Wanted
-from .selection import arrange, items_of, room_target, squeeze
+from .selection import ROOM_FOR_A_PAGE, arrange, items_of, room_target, squeeze
 from .settings import ViewSettings
 from .triggers import LONG_EXCHANGE, WaterMarks, tail_start
 
 __all__ = ["Replanner"]
+
+TOO_LITTLE = 0.8  # of the room, spent where pages are large: then one more may take from the room for the turns to come
 
 
 class _Mode(NamedTuple):
@@ -231,7 +233,22 @@ class _Attempt:
         if feasible is None:
             assert self.budget is not None, "without a budget every plan is feasible"
             raise BudgetTooSmall(self.budget, needed, self._unshown(past))
-        return feasible
+        return self._with_newest_text(*feasible)
+
+    def _with_newest_text(self, plan: Plan, past: Past) -> tuple[Plan, Past]:
+        """Spend room that no page fits into on the newest turns left out, as text.
+
+        For a reader whose cheapest page costs more than the room is, the context would hold less than its newest turns alone.
+        """
+        if not (plan.squeezed and plan.turns_left_out and isinstance(self.policy, BestUse)):
+            return plan, past
+        room = self._target(past) - plan.prefix_tokens - past.tail_tokens
+        if not self.sealing.return_newest(room):
+            return plan, past
+        more = past_of(self.sealing, self.reading, self.pricing, plan.tail_from)
+        filled, needed = self._fit(more)
+        is_drawn = not any(each.wanted(filled.items) for each in more.imagined)
+        return (filled, more) if is_drawn and needed <= self._target(past) else (plan, past)
 
     def _unshown(self, past: Past) -> int:
         """Return how many pages the runs of pinned turns have, if a request cannot hold as many images; else 0."""
@@ -329,16 +346,32 @@ class _Attempt:
         total = plan.prefix_tokens + past.tail_tokens
         if self.budget is None or total <= self.budget:
             return plan, total
+        target = self._target(past)
+        found, size = self._at_most(target, past, plan)
+        roomy = int(ROOM_FOR_A_PAGE * self.budget)
+        if size < TOO_LITTLE * target < roomy and isinstance(self.policy, BestUse):
+            other, larger = self._at_most(roomy, past, plan)
+            found, size = (other, larger) if larger <= roomy and len(other.pages) > len(found.pages) else (found, size)
+        return (found, size) if size <= max(target, roomy) else self._at_most(self.budget, past, plan)
+
+    def _target(self, past: Past) -> int:
+        """Return the size that a squeezed context should have."""
+        assert self.budget is not None, "without a budget nothing is squeezed"
         fills = self.fills or (isinstance(self.policy, BestUse) and self.pricing.profile.cache.read is None)
-        for target in (room_target(self.budget, past.tail_tokens, fills=fills), self.budget):
-            room = target - past.tail_tokens - self._framing_tokens(plan)
-            plan = self._squeezed(past, room)
+        return room_target(self.budget, past.tail_tokens, fills=fills)
+
+    def _at_most(self, size: int, past: Past, plan: Plan) -> tuple[Plan, int]:
+        """Return a plan squeezed into `size` tokens with the tail, or as close to them as possible, and its tokens.
+
+        Args:
+            plan: one that tells about how long the framing text is.
+        """
+        room = size - past.tail_tokens - self._framing_tokens(plan)
+        plan = self._squeezed(past, room)
+        total = plan.prefix_tokens + past.tail_tokens
+        if total > size:  # the framing text grew, since it names turns left out
+            plan = self._squeezed(past, room - (total - size))
             total = plan.prefix_tokens + past.tail_tokens
-            if total > target:  # the framing text grew, since it names turns left out
-                plan = self._squeezed(past, room - (total - target))
-                total = plan.prefix_tokens + past.tail_tokens
-            if total <= target:
-                break
         return plan, total
 
     def _squeezed(self, past: Past, room: int) -> Plan:

@@ -22,7 +22,7 @@ from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
 from ..text.excerpts import said
-from ..turns.exchanges import starts_exchange
+from ..turns.exchanges import starts_exchange, units_of
 from ..turns.turn import Turn
 from .repeats import References, referred_to
 from .screening import Screening
@@ -169,6 +169,24 @@ class Sealing:
         lost = {each.first for each in ranges if each.last + 1 in begin}  # what stood on pages is drawn again as it was
         self.undrawn = merged([*self.undrawn, *ranges], lost)
         self._keep_loose([turn for turn in self.loose if turn.number >= start or turn.number in kept])
+
+    def return_newest(self, tokens: int) -> bool:
+        """Make the newest turns that left the text undrawn loose again, whole units in at most `tokens`; whether there are any.
+
+        None if a page is newer: text in front of it would be read as older than it is.
+        """
+        last = self.undrawn[-1] if self.undrawn else None
+        if last is None or last.last < self.end or tokens <= 0:
+            return False
+        turns: list[Turn] = []
+        for unit in reversed(units_of(newest_units(self._read, last.first, last.last + 1, self._pricing.cost, tokens))):
+            tokens -= self._pricing.total(unit)
+            if tokens < 0:
+                break
+            turns = [*unit, *turns]
+        if turns:
+            self._take(turns)
+        return bool(turns)
 
     def is_open(self, each: Undrawn) -> bool:
         """Whether the text goes on right after a range, so that turns that fill no page may return to it."""

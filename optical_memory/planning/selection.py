@@ -20,10 +20,11 @@ from .candidates import Decision, PageCandidate, TextCandidate, as_one_text, dea
 from .forgetting import BestUse, Forgetting
 from .request_limits import free_places, within_request
 
-__all__ = ["arrange", "items_of", "room_target", "squeeze"]
+__all__ = ["ROOM_FOR_A_PAGE", "arrange", "items_of", "room_target", "squeeze"]
 
 ROOM_AFTER_REPLAN = 0.8  # largest share of the budget that a re-plan fills, so that the next epoch lasts for some turns
 ROOM_FILLED = 0.97  # the same for `BestUse` where a reader has no prices of cached tokens: what an epoch saves there is not known
+ROOM_FOR_A_PAGE = 0.9  # the same where pages are so large that much would stay unspent
 ROOM_FOR_PAGES = 0.3  # smallest share of the budget for pages; goes before `ROOM_AFTER_REPLAN`
 AGE_STEP = 2 ** (1 / 16)  # step between age factors: a page of 23; a coarser one leaves room for several unused
 AGE_STEPS = 640  # most steps: at a factor of 2**40 every policy leaves all pages out

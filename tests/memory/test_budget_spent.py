@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from optical_memory import BestUse, ByAge, Context, OpticalMemory, Tier
+from optical_memory import BestUse, ByAge, Context, OpticalMemory, Tier, Turn
 from optical_memory.demo import conversation
+from optical_memory.profiles.registry import known_readers
+from optical_memory.readers import profile_of
+from optical_memory.turns.exchanges import units_of
+from tests.sampling import mostly_slow
 from tests.support import RuledRenderer
 
 TALK = conversation().messages[:400]  # about 41,700 tokens
@@ -40,6 +44,32 @@ def test_nearly_all_of_a_budget_is_spent_and_more_of_the_past_is_shown_than_by_a
 
 def test_room_is_left_where_a_reader_has_prices_of_cached_tokens() -> None:
     assert context_at(6_000, reader="claude").usage.prompt_tokens <= 0.9 * 6_000
+
+
+READERS = [name for name in known_readers() if (profile_of(name).ladder and profile_of(name).cache.read is not None) or name == "qwen3-vl"]
+
+
+@pytest.mark.parametrize("reader", mostly_slow(READERS, quick=("claude", "gemini-2.5", "gpt-5.4", "qwen3-vl")))
+def test_room_stays_unspent_only_where_nothing_more_fits(reader: str) -> None:
+    """Readers with large pages: one more page, or where none fits the next turn as text, would go beyond what a re-plan fills."""
+    wide, high = profile_of(reader).page_style().cell
+    side = profile_of(reader).page_style().pixel_size
+    rows = int(0.85 * side[0] * side[1] / (wide * high))  # a page holds as much text as one of prose
+    for budget in (2_000, 4_000):
+        memory = OpticalMemory("s", store="memory://", renderer=RuledRenderer(rows=rows), reader=reader)
+        memory.extend(TALK)
+        context = memory.context(budget)
+        first = min((item.first for item in context.plan.items), default=context.plan.tail_from)
+        assert context.usage.prompt_tokens <= budget and first > 1
+        sealed = [page.tokens(min(profile_of(reader).ladder)) for page in memory.pages() if page.last_turn < first]
+        page = max(profile_of(reader).page_tokens(*side, min(profile_of(reader).ladder)), *sealed, 0) + 120  # its label and exact strings
+        unit = sum(turn_tokens(memory, turn) for turn in units_of(memory.turns(1, first))[-1])
+        assert 0.8 * budget - context.usage.prompt_tokens <= (page if context.pages else min(page, unit + 60))
+        assert context.pages or context.usage.prompt_tokens > turn_tokens(memory, *memory.turns(context.plan.tail_from))
+
+
+def turn_tokens(memory: OpticalMemory, *turns: Turn) -> int:
+    return memory._builder.pricing.total(turns)
 
 
 @pytest.mark.parametrize("smaller", BUDGETS[:-1])

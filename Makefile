@@ -6,6 +6,8 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 # As many processes as there are cores, but each may start a browser and servers of its own.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
+# Containers often set it. Each process of the tests would then compile all files of tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:                                   ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile

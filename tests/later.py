@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -9,11 +10,16 @@ from typing import Any
 
 import pytest
 
+# What pytest asks of each name in a file of tests, to see whether it is a fixture: no reason to import a framework.
+ASKED_BY_PYTEST = {"_mock_name", "__wrapped__", "__pytest_wrapped__", "pytestmark", "__test__"}
+
 
 class Later(ModuleType):
     """A module that is imported when something of it is first asked for. Reading and setting reach the module itself."""
 
     def __getattr__(self, name: str) -> Any:
+        if name in ASKED_BY_PYTEST and self.__name__ not in sys.modules:
+            raise AttributeError(name)
         return getattr(import_module(self.__name__), name)
 
     def __setattr__(self, name: str, value: Any) -> None:

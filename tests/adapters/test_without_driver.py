@@ -117,7 +117,7 @@ print(len(model.sent), sum("image" in repr(message.content) for message in model
 """
 
 
-@pytest.mark.parametrize(("renderer", "has_pages"), [("auto", True), ("chromium", False)])
+@pytest.mark.parametrize(("renderer", "has_pages"), [("auto", True), pytest.param("chromium", False, marks=pytest.mark.slow)])
 def test_an_agent_of_langchain_lives(renderer: str, has_pages: bool, tmp_path: Path) -> None:
     """In a process of its own, with the renderer's name and no test's settings."""
     pytest.importorskip("langchain.agents.middleware", reason="langchain is not installed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ TALK = conversation().messages[:400]  # about 41,700 tokens
 BUDGETS = (3_000, 4_000, 6_000)
 
 
+@cache
 def context_at(budget: int | None, **options: Any) -> Context:
     memory = OpticalMemory("s", store="memory://", renderer=RuledRenderer(rows=6_500), **options)
     memory.extend(TALK)

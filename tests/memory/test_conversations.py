@@ -27,7 +27,7 @@ def messages_of(name: str) -> list[dict[str, Any]]:
     return messages
 
 
-@pytest.fixture(scope="module", params=mostly_slow(NAMES, quick=("coding-agent", "travel-chat-chinese", "reasoning-maths-code")))
+@pytest.fixture(scope="module", params=mostly_slow(NAMES, quick=("travel-chat-chinese", "reasoning-maths-code")))
 def messages(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return messages_of(request.param)
 

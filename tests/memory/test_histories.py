@@ -19,7 +19,7 @@ from optical_memory.profiles.registry import shipped_profiles
 from optical_memory.readers import profile_of
 from optical_memory.renderers.png import encode_grey
 from optical_memory.turns.attachments import NO_IMAGES, ImageLoad
-from tests.sampling import EXAMPLES
+from tests.sampling import EXAMPLES, mostly_slow
 from tests.support import RuledRenderer
 
 HISTORIES = max(40, 2 * EXAMPLES)
@@ -42,6 +42,10 @@ def history(*candidates: PageCandidate | TextCandidate, room: int | None = None,
 @pytest.mark.parametrize("reader", shipped_profiles())
 def test_no_history_is_dearer_than_its_text_or_breaks_a_limit(reader: str) -> None:
     assert plan_many(reader, HISTORIES).faults.total() == 0
+
+
+@pytest.mark.parametrize("reader", mostly_slow(shipped_profiles(), quick=("deepseek-ocr", "claude", "gpt-4o", "gemini-2.5")))
+def test_no_memory_is_dearer_than_its_text_or_breaks_a_limit(reader: str) -> None:
     assert run_many(reader, HISTORIES // 20).faults.total() == 0
 
 

@@ -20,6 +20,7 @@ from tests.sampling import mostly_slow
 from tests.support import RuledRenderer
 
 MEGABYTE = 1_000_000
+LONG = 300_000  # bytes: more than the budgets of these tests show
 WORDS = "lorem ipsum dolor sit amet "
 KINDS = {
     "lines": "line {} says nothing of any use to anybody\n",
@@ -105,7 +106,7 @@ def test_laid_out_text_grows_with_what_is_shown_not_with_the_message() -> None:
 
 
 def test_the_newest_part_is_shown() -> None:
-    memory = ruled(text_of("lines"))
+    memory = ruled(text_of("lines", LONG))
     context = memory.context(3_000)
     pages = of_message(shown(context))
     assert [page.segments[-1].continues for page in pages] == [True] * (len(pages) - 1) + [False]
@@ -115,7 +116,7 @@ def test_the_newest_part_is_shown() -> None:
 
 @pytest.mark.parametrize("store", mostly_slow(["memory://", "sqlite"], quick=["sqlite"]))
 def test_a_larger_budget_draws_more_and_keeps_what_was_drawn(store: str, tmp_path: Any) -> None:
-    memory = ruled(text_of("lines", 600_000), store="memory://" if store == "memory://" else f"sqlite:///{tmp_path / 'a.db'}")
+    memory = ruled(text_of("lines", LONG), store="memory://" if store == "memory://" else f"sqlite:///{tmp_path / 'a.db'}")
     numbers: dict[str, int] = {}
     drawn = 0
     for budget in (1_500, 3_000, 6_000, 20_000):
@@ -150,7 +151,7 @@ def test_the_same_pages_in_one_step_and_in_many() -> None:
 
 
 def test_a_pinned_message_is_drawn_whole() -> None:
-    memory = ruled(text_of("lines", 400_000))
+    memory = ruled(text_of("lines", LONG))
     memory.pin(3)
     context = memory.context(30_000)
     pages = of_message(shown(context))
@@ -161,7 +162,7 @@ def test_a_pinned_message_is_drawn_whole() -> None:
 
 
 def test_numbers_stay_after_all_is_drawn() -> None:
-    memory = ruled(text_of("lines", 400_000))
+    memory = ruled(text_of("lines", LONG))
     memory.context(1_500)
     numbers = {page.key: page.index for page in memory.pages(draw=True)}
     assert len(set(numbers.values())) == len(numbers)
@@ -172,7 +173,7 @@ def test_numbers_stay_after_all_is_drawn() -> None:
 
 def test_lost_images_are_drawn_again_section_by_section() -> None:
     renderer = Watching(RuledRenderer(rows=9_000))
-    memory = ruled(text_of("lines"), renderer=renderer)
+    memory = ruled(text_of("lines", LONG), renderer=renderer)
     memory.context(3_000)
     pages = of_message(memory.pages())
     before = {page.key: page.image("gundam") for page in pages}
@@ -184,7 +185,7 @@ def test_lost_images_are_drawn_again_section_by_section() -> None:
 
 
 def test_a_shorter_record_beside_the_longer_one_takes_no_image_with_it() -> None:
-    memory = ruled(text_of("lines"))
+    memory = ruled(text_of("lines", LONG))
     memory.context(1_500)
     short = {name: data for name, data in memory._store.get(memory.session, memory._store.names(memory.session, "run/")).items()}
     memory.context(6_000)
@@ -197,7 +198,7 @@ def test_a_shorter_record_beside_the_longer_one_takes_no_image_with_it() -> None
 
 
 def test_erasing_a_message_takes_all_its_pages() -> None:
-    memory = ruled(text_of("lines"))
+    memory = ruled(text_of("lines", LONG))
     memory.context(1_500)
     memory.context(6_000)
     report = memory.erase([3])
@@ -210,7 +211,7 @@ def test_erasing_a_message_takes_all_its_pages() -> None:
 @pytest.mark.slow
 def test_secrets_are_masked_in_every_section() -> None:
     secret = "sk-ant-api03-" + "a1B2" * 24
-    memory = ruled(text_of("lines") + f"the key is {secret}\n" + text_of("lines", 20_000), redact=True)
+    memory = ruled(text_of("lines", LONG) + f"the key is {secret}\n" + text_of("lines", 20_000), redact=True)
     memory.context(3_000)
     page = next(page for page in of_message(memory.pages())[::-1])
     turns = [turn.text for part in of_message(memory.pages()) for turn in memory._builder._open_archive().drawn_turns(part)]
@@ -222,7 +223,7 @@ def test_secrets_are_masked_in_every_section() -> None:
 def test_abridged_pages_of_a_section() -> None:
     renderer = open_renderer("pillow")
     memory = OpticalMemory("s", store="memory://", renderer=renderer)
-    fill(memory, text_of("lines"))
+    fill(memory, text_of("lines", LONG))
     context = memory.context(2_500)
     shaped = [part for part in context.pages if part.page.section and part.page.is_shaped(part.tier)]
     assert shaped
@@ -233,7 +234,7 @@ def test_abridged_pages_of_a_section() -> None:
 
 def test_a_renderer_that_fails_while_more_is_drawn_leaves_what_there_is() -> None:
     renderer = RuledRenderer(rows=9_000)
-    memory = ruled(text_of("lines"), renderer=renderer)
+    memory = ruled(text_of("lines", LONG), renderer=renderer)
     few = shown(memory.context(2_000))
     renderer.broken = True
     with warnings.catch_warnings():
@@ -245,7 +246,7 @@ def test_a_renderer_that_fails_while_more_is_drawn_leaves_what_there_is() -> Non
 
 def test_a_second_process_reads_the_same_pages(tmp_path: Any) -> None:
     url = f"sqlite:///{tmp_path / 'b.db'}"
-    memory = ruled(text_of("lines"), store=url)
+    memory = ruled(text_of("lines", LONG), store=url)
     context = memory.context(4_000)
     other = OpticalMemory("s", store=open_store(url), shape=(), marks=WaterMarks(high=400, low=100), renderer=RuledRenderer(rows=9_000))
     again = other.context(4_000)
@@ -255,12 +256,13 @@ def test_a_second_process_reads_the_same_pages(tmp_path: Any) -> None:
 
 def test_a_pin_of_more_pages_than_a_request_holds_says_so() -> None:
     """Its pages would be cheaper, but a request cannot hold them, so it is text; a shorter one is pages."""
-    memory = OpticalMemory("s", store="memory://", renderer=RuledRenderer(rows=8_000))
-    memory.extend([("user", "Show it."), ("assistant", "a line of the log that says little\n" * 30_000), *[("user", "go on")] * 4])
+    reader = profile_of("deepseek-ocr").limited(max_pictures=24)
+    memory = OpticalMemory("s", store="memory://", renderer=RuledRenderer(rows=8_000), reader=reader)
+    memory.extend([("user", "Show it."), ("assistant", "a line of the log that says little\n" * 8_000), *[("user", "go on")] * 4])
     memory.pin(2)
     with pytest.raises(BudgetTooSmall, match=r"Pinned turns have \d+ pages, more images than the reader takes in a request") as caught:
         memory.context(60_000)
-    assert caught.value.unshown > profile_of("deepseek-ocr").limits.max_pictures
+    assert caught.value.unshown > 24
     memory.unpin(2)
     memory.extend([("assistant", "a line of the log that says little\n" * 3_000), *[("user", "go on")] * 4])
     memory.pin(7)

@@ -206,7 +206,7 @@ def test_two_processes_make_the_same_pages(url: str, tmp_path: Path) -> None:
         "import sys, hashlib\n"
         "from optical_memory import OpticalMemory, WaterMarks\n"
         "memory = OpticalMemory('x', store=sys.argv[1], renderer='pillow', marks=WaterMarks(high=300, low=60))\n"
-        "memory.extend([('user' if n % 2 else 'assistant', f'turn **{n}** `QX-77{n:03}` 我们 ' * 30) for n in range(1, 60)])\n"
+        "memory.extend([('user' if n % 2 else 'assistant', f'turn **{n}** `QX-77{n:03}` 我们 ' * 30) for n in range(1, 30)])\n"
         "memory.context()\n"
         "print([(page.key, hashlib.sha256(page.image('small')).hexdigest()) for page in memory.pages()])\n"
     )

@@ -256,7 +256,7 @@ def test_every_reader_that_pays_for_pages_gets_some(reader: str) -> None:
     profile = shipped_profiles()[reader]
     for limit in (100, 3):
         memory = memory_of(RuledRenderer(rows=12_000), reader=profile.limited(max_pictures=limit))
-        memory.extend([("user" if n % 2 else "assistant", f"word {n} " * 400) for n in range(60)])
+        memory.extend([("user" if n % 2 else "assistant", f"word {n} " * 400) for n in range(30)])
         context = memory.context()
         assert context.usage.prompt_tokens <= context.usage.text_tokens
         assert 0 < len(context.pages) <= limit if profile.ladder else not context.pages

@@ -264,7 +264,7 @@ def test_awkward_content_stays_in_its_column(renderer: Renderer, kind: str) -> N
 
 
 def test_a_huge_turn(renderer: Renderer) -> None:
-    given = exchanges(Turn(role="user", content="log?"), Turn(role="assistant", content="2026-01-01 INFO something happened\n" * 12_000))
+    given = exchanges(Turn(role="user", content="log?"), Turn(role="assistant", content="2026-01-01 INFO something happened\n" * 4_000))
     pages = renderer.render(given, STYLE)
     check_pages(pages[:2], exchanges_of([turn for exchange in given for unit in exchange for turn in unit]), STYLE)
     assert pages[-1].last_turn == 2

@@ -23,6 +23,7 @@ from optical_memory.renderers.chromium import driver
 from optical_memory.renderers.chromium.driver import DRIVER_VARIABLE, require_driver, try_driver
 from optical_memory.renderers.chromium.finding import BROWSER_VARIABLE, find_browser
 from optical_memory.renderers.chromium.renderer import ChromiumRenderer
+from tests.commands import run_command
 from tests.renderers.chromium.drivers import FAILING_LATER, FAILING_VERSION, driver_that
 from tests.renderers.chromium.test_chromium import STYLE, _ours, linux_only, said
 from tests.sampling import mostly_slow
@@ -221,9 +222,7 @@ def test_a_driver_killed_and_gone_for_good(chromium: ChromiumRenderer, tmp_path:
 
 
 def run(*arguments: str, node: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "optical_memory", *arguments]
-    environment = os.environ | {DRIVER_VARIABLE: str(node)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return run_command(*arguments, cwd=ROOT, env={DRIVER_VARIABLE: str(node)})
 
 
 @pytest.mark.parametrize("kind", mostly_slow(["lacks a library", "runs and ends"], quick=["lacks a library"]))

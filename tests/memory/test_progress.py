@@ -38,8 +38,8 @@ def test_every_page_that_a_context_draws_is_told_once() -> None:
 def test_on_a_terminal_the_command_counts_pages(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'log.db'}"
     with OpticalMemory("long", store=store) as memory:
-        memory.extend(PAST[:20])
-    command = ["context", "--session", "long", "--store", store, "--renderer", "pillow", "--budget", "1500", "--format", "text"]
+        memory.extend(PAST[:40])
+    command = ["context", "--session", "long", "--store", store, "--renderer", "pillow", "--budget", "4000", "--format", "text"]
     code, shown = on_a_terminal(command)
     assert code == 0, shown
     assert b"drawing pages" in shown

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import CDPSession, Page, sync_playwright
 from rich.table import Table
 
 from optical_memory import OpticalMemory
@@ -24,6 +24,7 @@ from optical_memory.stores.base import open_store
 
 from ._console import open_console
 
+PARTS = ("Task", "Script", "Layout", "RecalcStyle")
 SCROLL = """() => new Promise((done) => {
   const frames = [], tasks = [], began = performance.now();
   new PerformanceObserver((list) => tasks.push(...list.getEntries().map((each) => each.duration))).observe({ type: "longtask" });
@@ -53,7 +54,11 @@ def main(turns: int) -> None:
             page = browser.new_page(viewport={"width": 1_300, "height": 900})
             page.goto(f"{serving.address}/inspect/")
             seconds = min(opening(page, serving.address) for _ in range(5))
+            session = page.context.new_cdp_session(page)
+            session.send("Performance.enable", {"timeDomain": "threadTicks"})  # CPU of the page's thread, whatever else runs
+            before = spent(session)
             seen = page.evaluate(SCROLL)
+            used = [(after - was) * 1_000 for was, after in zip(before, spent(session), strict=True)]
             browser.close()
         opened.close()
     frames = sorted(seen["frames"][1:])
@@ -64,6 +69,13 @@ def main(turns: int) -> None:
     p99 = frames[int(0.99 * len(frames))]
     table.add_row(f"{seconds:.2f} s", longest, f"{1_000 * len(frames) / sum(frames):.0f}", f"{p99:.0f} ms", f"{frames[-1]:.0f} ms")
     open_console().print(table)
+    print("CPU of the page's thread while scrolling: " + ", ".join(f"{part} {ms:.0f} ms" for part, ms in zip(PARTS, used, strict=True)))
+
+
+def spent(session: CDPSession) -> list[float]:
+    """Return seconds of CPU by part: all tasks, and of them scripts, layout and style."""
+    found = {each["name"]: float(each["value"]) for each in session.send("Performance.getMetrics")["metrics"]}
+    return [found[f"{part}Duration"] for part in PARTS]
 
 
 def opening(page: Page, address: str) -> float:

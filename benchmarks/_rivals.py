@@ -71,9 +71,16 @@ class Pxpipe:
 
     def sent(self, body: Body, model: Model) -> Body:
         """Return the request that it makes of a request."""
+        return self._asked({"dialect": model.dialect, "model": model.name, "body": body})
+
+    def drawn(self, text: str) -> float:
+        """Return the seconds of CPU time in which it draws a text."""
+        return float(self._asked({"dialect": "draw", "body": {"text": text}})["seconds"])
+
+    def _asked(self, question: Body) -> Body:
         assert self._node.stdin
         assert self._node.stdout
-        self._node.stdin.write(json.dumps({"dialect": model.dialect, "model": model.name, "body": body}) + "\n")
+        self._node.stdin.write(json.dumps(question) + "\n")
         self._node.stdin.flush()
         answer = self._node.stdout.readline()
         if not answer:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 # What pytest asks of each name in a file of tests, to see whether it is a fixture: no reason to import a framework.
-ASKED_BY_PYTEST = {"_mock_name", "__wrapped__", "__pytest_wrapped__", "pytestmark", "__test__"}
+ASKED_BY_PYTEST = {"_mock_name", "__bases__", "__test__", "__wrapped__", "pytestmark"}
 
 
 class Later(ModuleType):

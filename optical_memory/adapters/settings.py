@@ -87,7 +87,7 @@ class ModelMemories(Generic[T]):
             known = profile.name, asks_resolution
             if known not in self._memories:
                 settings = self.settings.for_reader(profile if asks_resolution else profile.unasked())
-                self._memories[known] = MessageListMemory(settings, self._cache, key=self._key, turn=self._turn)
+                self._memories[known] = MessageListMemory(settings, self._cache, key=self._key, turn=self._turn, ahead=True)
             return self._memories[known]
 
     def _warn_of(self, model: str) -> None:

@@ -9,6 +9,7 @@ from ..pages.page import Page, PageStyle
 from ..pages.tiers import Tier
 from ..stores.base import Readable, SessionId
 from ..stores.intact import intact
+from .drawn_ahead import AT_ONCE, Drawing
 from .page_archive import PageArchive, sealed_name
 from .page_runs import PagesLost
 
@@ -23,10 +24,13 @@ class PageImages:
     Args:
         archive: redraws lost pages, and draws abridged ones.
         style: gives the number of greys.
+        drawing: what was drawn ahead.
     """
 
-    def __init__(self, store: Readable, session: SessionId, archive: Callable[[], PageArchive], style: PageStyle) -> None:
-        self._store, self._session, self._archive, self._style = store, session, archive, style
+    def __init__(
+        self, store: Readable, session: SessionId, archive: Callable[[], PageArchive], style: PageStyle, drawing: Drawing = AT_ONCE
+    ) -> None:
+        self._store, self._session, self._archive, self._style, self._drawing = store, session, archive, style, drawing
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
 
@@ -50,6 +54,13 @@ class PageImages:
         if lost:
             raise PagesLost([run for each in lost for run in each.runs], lost[0].why) from lost[0]
 
+    def prepare(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
+        """Make those of `wanted` that the store does not have. Raises `PagesLost`."""
+        known = set(self._store.names(self._session, "picture/"))
+        for page, tier in wanted:
+            if _name(page, tier) not in known:
+                self.image(page, tier)
+
     def forget(self) -> None:
         """Clear the memory cache."""
         self._held.clear()
@@ -66,15 +77,18 @@ class PageImages:
 
     def _resized(self, page: Page, tier: Tier, name: str) -> bytes:
         """Scale the sealed or abridged page to a tier, and store the image."""
-        from ..renderers.png import resize
-
-        size = page.size(tier)
-        whole = (self._archive().shaped(page) if page.is_shaped(tier) else None) or self._whole(page)
-        data = resize(whole, size, self._style.faint_levels if size[0] < page.width else self._style.grey_levels)
+        data = self._drawing.image(name, lambda: self._made(page, tier))
         self._store.put(self._session, {name: data})
         if not self._store.names(self._session, sealed_name(page)):  # erased meanwhile: else this image would stay in the store
             self._store.discard(self._session, [name])
         return data
+
+    def _made(self, page: Page, tier: Tier) -> bytes:
+        from ..renderers.png import resize
+
+        size = page.size(tier)
+        whole = (self._archive().shaped(page) if page.is_shaped(tier) else None) or self._whole(page)
+        return resize(whole, size, self._style.faint_levels if size[0] < page.width else self._style.grey_levels)
 
     def _hold(self, name: str, data: bytes) -> bytes:
         if name in self._held:

@@ -29,6 +29,7 @@ from ..turns.turn import Turn
 from .abridged_pages import shaped, shares_of
 from .chunks import chunk_of
 from .codec import decode_pages, encode_pages
+from .drawn_ahead import AT_ONCE, Drawing
 from .drawn_pages import contents_of, page_of, whole_runs
 from .long_units import by_section, costs_of, newest_sections, sections_before, stretches_of
 from .page_runs import PageRun, PagesLost, discard_runs, merged_spans, runs_named, without_overlaps
@@ -64,8 +65,9 @@ class PageArchive:
         repeats: bool = True,
         screened: bool = False,
         drawn: Callable[[int], None] = lambda pages: None,
+        drawing: Drawing = AT_ONCE,
     ) -> None:
-        self._told_drawn = drawn
+        self._told_drawn, self._drawing = drawn, drawing
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
         self._pricing, self._sidecar_tokens, self._redactor = pricing, sidecar_tokens, redactor
         basis = [renderer.name, renderer.fingerprint, asdict(style), pricing.counted_with, sidecar_tokens]
@@ -255,7 +257,7 @@ class PageArchive:
 
     def _render(self, exchanges: Sequence[Exchange], *, seal_last: bool) -> list[RenderedPage]:
         try:
-            rendered = self._renderer.render(exchanges, self._style, seal_last=seal_last)
+            rendered = self._drawing.pages(self._renderer, exchanges, self._style, seal_last=seal_last)
         except RenderError:
             self.counts.render_failures += 1
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ..archive.drawn_ahead import AT_ONCE, Drawing
 from ..archive.images import PageImages
 from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PagesLost
@@ -26,11 +27,17 @@ class Composer:
     """Composes contexts of one session. Caches the parts before the tail until the plan changes."""
 
     def __init__(
-        self, store: Readable, session: SessionId, settings: ViewSettings, pricing: Pricing, archive: Callable[[], PageArchive]
+        self,
+        store: Readable,
+        session: SessionId,
+        settings: ViewSettings,
+        pricing: Pricing,
+        archive: Callable[[], PageArchive],
+        drawing: Drawing = AT_ONCE,
     ) -> None:
         self._store, self._session, self._archive, self._pricing = store, session, archive, pricing
         self._profile, self._shape = settings.profile, settings.shape
-        self._images = PageImages(store, session, archive, settings.style)
+        self._images = PageImages(store, session, archive, settings.style, drawing)
         self._plan: Plan | None = None
         self._prefix: tuple[TextPart | PagePart, ...] = ()
 
@@ -43,6 +50,11 @@ class Composer:
         parts = (*self._prefix, TextPart(tuple(tail), tail_tokens)) if tail else self._prefix
         framing = framing_text(plan, self._shape)
         return Context(parts, plan, self._usage(plan, parts, tail_tokens), framing, self._profile)
+
+    def prepare(self, plan: Plan) -> None:
+        """Make the images that a context of `plan` would show and the store does not have. Raises `PagesLost`."""
+        pages = self._pages(plan.pages)
+        self._images.prepare([(self.bind(pages[item.key]), item.tier) for item in plan.pages if item.key in pages])
 
     def bind(self, page: Page) -> Page:
         """Return the page with functions for its image, vision tokens and size at a tier."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from ..archive.drawn_ahead import AT_ONCE, Abandoned, Drawing, DrawnAhead, Prepared, Preparing, Yielding
 from ..archive.page_archive import ArchiveCounts, PageArchive
 from ..archive.page_runs import PagesLost
 from ..archive.undrawn import PREFIX as UNDRAWN
@@ -19,8 +20,9 @@ from ..planning.replanner import Replanner
 from ..planning.screening import Screening
 from ..planning.settings import ViewSettings
 from ..planning.sizes import blocks
-from ..planning.triggers import LONG_EXCHANGE, replan_reason
+from ..planning.triggers import LONG_EXCHANGE, replan_reason, tail_start
 from ..profiles.pricing import Pricing
+from ..renderers.base import Renderer
 from ..renderers.unavailable import Unavailable, open_or_stand_in
 from ..stores.base import Readable, SessionId, Store
 from ..stores.claims import claimed, claims_of
@@ -47,22 +49,69 @@ class _State:
     tail: Sequence[Turn]
 
 
-class ContextBuilder:
-    """Builds the contexts of one session. Stores plan and pages beside the turns. Thread-safe."""
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A session as it stands now, to tell what may come of it."""
 
-    def __init__(self, store: Readable, session: SessionId, settings: ViewSettings) -> None:
+    builder: ContextBuilder
+    state: _State
+    budget: int | None
+
+    @property
+    def said(self) -> Sequence[Turn]:
+        """The turns after the last plan."""
+        return self.state.tail
+
+    @property
+    def length(self) -> int:
+        """The length of the log."""
+        return self.state.length
+
+    def begins_text(self, coming: Sequence[Turn]) -> int | None:
+        """Return the number of the first turn that a re-plan would keep as text after the turns `coming`; None if none would be due."""
+        tail = [*self.said, *coming]
+        builder = self.builder
+        if not builder._why_due(replace(self.state, length=self.length + len(coming), tail=tail), self.budget):
+            return None
+        low = builder.settings.marks.within(self.budget).low
+        return tail_start(tail, [builder.pricing.cost(turn) for turn in tail], low)
+
+
+class ContextBuilder:
+    """Builds the contexts of one session. Stores plan and pages beside the turns. Thread-safe.
+
+    Args:
+        ahead: what rehearsals have drawn ahead; None where nothing is.
+        pricing: the reader's prices; made here by default.
+        drawing: how pages are drawn; by default, with what is in `ahead`.
+    """
+
+    def __init__(
+        self,
+        store: Readable,
+        session: SessionId,
+        settings: ViewSettings,
+        *,
+        ahead: DrawnAhead | None = None,
+        pricing: Pricing | None = None,
+        drawing: Drawing | None = None,
+    ) -> None:
         self._store, self._session, self.settings = store, session, settings
-        self.pricing = Pricing(settings.profile)
+        self.pricing = pricing or Pricing(settings.profile)
+        self.ahead = ahead
+        self.asked: int | None = None  # the last budget
+        self._drawing = drawing or (Prepared(ahead) if ahead else AT_ONCE)
         self.basis = settings.basis(self.pricing.counted_with)
         self.replans = 0
         self._archive: PageArchive | None = None
+        self._renderer: Renderer | None = None
         self._unavailable: Unavailable | None = None
         self._progress = UNHEARD
         self._lock = threading.RLock()
         self._latest: tuple[_State, int | None, Context] | None = None
         self._plan_data: bytes | None = None
         self._plan_read: tuple[bytes, Plan] | None = None
-        self._composer = Composer(store, session, settings, self.pricing, self._open_archive)
+        self._composer = Composer(store, session, settings, self.pricing, self._open_archive, self._drawing)
         bind = self._composer.bind
         self.verification = TierVerification(store, session, settings.verifier, self._open_archive, bind) if settings.verifier else None
         self._replanner = Replanner(store, session, settings, self.pricing, self._open_archive, self.verification)
@@ -82,6 +131,7 @@ class ContextBuilder:
         if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
             raise ValueError(f"a budget is a positive number of tokens, or None; got {excerpt(budget)}")
         with self._lock:
+            self.asked = budget
             for _ in range(ATTEMPTS):
                 try:
                     return self._context(budget)
@@ -97,7 +147,38 @@ class ContextBuilder:
         if self._why_due(state, budget):
             with claimed(self._store, self._session, "replan") as shared:  # else several processes would draw the same pages
                 state = self._replanned(self._read_state(budget) if shared else state, budget)  # seals, then selects: see `Replanner`
+            return self._composed_anew(state, budget)
         return self._composed(state, budget)
+
+    def _composed_anew(self, state: _State, budget: int | None) -> Context:
+        """Compose the context of a new plan; what was drawn for it ahead is stored by now."""
+        context = self._composed(state, budget)
+        if self.ahead:
+            self.ahead.empty()
+        return context
+
+    def rehearsing(self, store: Readable, go_on: Callable[[], None]) -> ContextBuilder:
+        """Return a builder over a rehearsal's view of the session, that leaves what it draws in `ahead`. Raises `Abandoned`.
+
+        Args:
+            go_on: called before each drawing; see `Yielding`.
+        """
+        renderer = self.renderer()
+        if self.ahead is None or isinstance(renderer, Unavailable):
+            raise Abandoned
+        trial = ContextBuilder(store, self._session, self.settings, pricing=self.pricing, drawing=Preparing(self.ahead))
+        trial._renderer, trial._plan_read = Yielding(renderer, go_on), self._plan_read
+        return trial
+
+    def outlook(self, budget: int | None) -> Outlook:
+        """Return what the next re-plan depends on, as it stands now."""
+        return Outlook(self, self._read_state(budget), budget)
+
+    def prepare(self, budget: int | None) -> None:
+        """Make the plan that a context would make now, and the images that it would show."""
+        plan = self._replanned(self._read_state(budget), budget).plan
+        if plan:
+            self._composer.prepare(plan)
 
     # -- the steps -----------------------------------------------------------------------------------------------------------------
 
@@ -212,9 +293,15 @@ class ContextBuilder:
 
     # -- pages ---------------------------------------------------------------------------------------------------------------------
 
+    def renderer(self) -> Renderer:
+        """Open the renderer, once; `Unavailable` if it cannot be opened."""
+        if self._renderer is None:
+            self._renderer = open_or_stand_in(self.settings.renderer)
+        return self._renderer
+
     def _open_archive(self) -> PageArchive:
         if self._archive is None:
-            renderer = open_or_stand_in(self.settings.renderer)
+            renderer = self.renderer()
             self._unavailable = renderer if isinstance(renderer, Unavailable) else None
             self._archive = PageArchive(
                 self._store,
@@ -227,6 +314,7 @@ class ContextBuilder:
                 repeats=self.settings.repeats,
                 screened=self.settings.screen,
                 drawn=lambda pages: self._progress(pages),
+                drawing=self._drawing,
             )
         return self._archive
 
@@ -278,5 +366,7 @@ class ContextBuilder:
         """Clear the caches of this process, after turns were erased."""
         with self._lock:
             self._latest = self._plan_read = None
+            if self.ahead:
+                self.ahead.empty()
             self.pricing.forget()
             self._composer.forget()

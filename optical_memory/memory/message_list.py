@@ -14,11 +14,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from pydantic_core import PydanticSerializationError
 
 from ..archive.codec import decode_pages
+from ..archive.drawn_ahead import DrawnAhead
 from ..archive.page_runs import PageRun
 from ..archive.undrawn import PREFIX as UNDRAWN
 from ..archive.undrawn import decode_undrawn
@@ -32,9 +34,11 @@ from ..text.term_index import TermIndex
 from ..turns.exchanges import starts_exchange
 from ..turns.from_messages import TurnLike, turn_of
 from ..turns.turn import Turn
+from .ahead import Ahead, somebody_waits
 from .context_builder import ContextBuilder
 from .question import context_for
 from .recall import to_the_letter
+from .rehearsal import rehearse
 
 __all__ = ["ContextAndState", "MessageListMemory"]
 
@@ -61,10 +65,19 @@ class MessageListMemory(Generic[T]):
         cache: a store for pages; only its cache is used.
         key: maps a message to a cheap hashable key; equal keys mean equal turns.
         turn: converts a message to a turn.
+        ahead: draw the pages of a conversation's next context while its model answers; see `memory.ahead`. Contexts are the same.
     """
 
-    def __init__(self, settings: ViewSettings, cache: DerivedCache, *, key: Callable[[T], Hashable], turn: Callable[[T], TurnLike]) -> None:
-        self.settings, self._cache, self._key, self._turn = settings, cache, key, turn
+    def __init__(
+        self,
+        settings: ViewSettings,
+        cache: DerivedCache,
+        *,
+        key: Callable[[T], Hashable],
+        turn: Callable[[T], TurnLike],
+        ahead: bool = False,
+    ) -> None:
+        self.settings, self._cache, self._key, self._turn, self._draws_ahead = settings, cache, key, turn, ahead
         self._turns: OrderedDict[tuple[int, Hashable], Turn] = OrderedDict()
         self._conversations: OrderedDict[str, _MessageListStore] = OrderedDict()
         self._lock = threading.Lock()
@@ -101,11 +114,15 @@ class MessageListMemory(Generic[T]):
 
         Raises `BudgetTooSmall`, `InvalidTurn`.
         """
-        turns = self.turns(messages)
-        conversation = self._open(state)
-        conversation.adopt(turns)
-        context = context_for(question, budget, conversation.builder, find=conversation.find, newest=lambda: turns)
+        with somebody_waits():
+            turns = self.turns(messages)
+            conversation = self._open(state)
+            conversation.ahead.stop()
+            conversation.adopt(turns)
+            context = context_for(question, budget, conversation.builder, find=conversation.find, newest=lambda: turns)
         after = conversation.state()
+        if self._draws_ahead:
+            conversation.ahead.ask(partial(rehearse, conversation.builder, conversation, conversation.home))
         self._keep(after, conversation)
         return ContextAndState(context, after)
 
@@ -155,7 +172,13 @@ class _MessageListStore:
                     str(name): (json.dumps(each["sizes"]).encode(), str(each["of"])) for name, each in state.get("undrawn", {}).items()
                 }
                 self._plans, self._runs, self._undrawn = plans, runs, undrawn
-        self.builder = ContextBuilder(self, self._home, settings)
+        self.ahead = Ahead()
+        self.builder = ContextBuilder(self, self._home, settings, ahead=DrawnAhead())
+
+    @property
+    def home(self) -> SessionId:
+        """The session whose cache holds its pages."""
+        return self._home
 
     def adopt(self, turns: Sequence[Turn]) -> None:
         """Use `turns` from now on, and drop plans and runs made for other turns."""

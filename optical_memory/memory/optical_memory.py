@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Self, Unpack
 
+from ..archive.drawn_ahead import DrawnAhead
 from ..context.context import Context
 from ..errors import StoreError, StoreUnavailable, UnknownToolCall
 from ..messages import to_format
@@ -22,6 +24,7 @@ from ..turns.redaction import redacted_turns
 from ..turns.turn import Turn
 from ..verification.base import Verification
 from ..worker_threads import in_thread
+from .ahead import Ahead, somebody_waits
 from .batches import batch_of, place_of
 from .context_builder import ContextBuilder
 from .embedding import Embedder, Meanings
@@ -29,6 +32,7 @@ from .erasure import Erasure, ErasureProof, ErasureReport
 from .question import NEWEST, context_for
 from .recall import Period, Recall
 from .recall_everywhere import Recalled, recall_everywhere
+from .rehearsal import rehearse
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
 
@@ -80,6 +84,7 @@ class OpticalMemory:
         tenant: str | None = None,
         keep_secrets_in_log: bool = False,
         embedder: Embedder | None = None,
+        ahead: bool | None = None,
         **view: Unpack[ViewOptions],
     ) -> None:
         if not isinstance(session, str) or not session:
@@ -90,7 +95,8 @@ class OpticalMemory:
         self._before_storing = None if keep_secrets_in_log else settings.redactor
         self._owns_store = store is None or isinstance(store, str)
         self._store = open_store(store) if store is None or isinstance(store, str) else store
-        self._builder = ContextBuilder(self._store, self.session, settings)
+        self._builder = ContextBuilder(self._store, self.session, settings, ahead=DrawnAhead())
+        self._draws_ahead, self._ahead = ahead, Ahead()
         self._meanings = Meanings(embedder, self._store, self.session) if embedder else None
         self._recall = Recall(self._store, self.session, self._meanings)
         self._erasure = Erasure(self._store, self.session)
@@ -123,7 +129,14 @@ class OpticalMemory:
             if not batch:
                 return []
             self._refuse_unknown_calls(batch)
-            return self._store.append(self.session, batch, expected_length=expected_length)
+            stored = self._store.append(self.session, batch, expected_length=expected_length)
+        self._draw_ahead(stored[-1])
+        return stored
+
+    def _draw_ahead(self, newest: Turn) -> None:
+        """Have drawn what the next context needs, once the assistant has answered: until the user's next turn nobody waits."""
+        if self._draws_ahead and newest.role == "assistant" and not newest.tool_calls:
+            self._ahead.ask(partial(rehearse, self._builder, self._store, self.session))
 
     def _refuse_unknown_calls(self, batch: Sequence[Turn]) -> None:
         made: set[str] = set()
@@ -174,7 +187,8 @@ class OpticalMemory:
 
         Raises `BudgetTooSmall` if the turns that must stay text exceed the budget, `StoreUnavailable`.
         """
-        with self._builder.telling(progress):
+        self._ahead.stop()
+        with somebody_waits(), self._builder.telling(progress):
             return context_for(question, budget, self._builder, find=self.recall, newest=lambda: self.turns(len(self) - NEWEST))
 
     def messages(
@@ -264,6 +278,7 @@ class OpticalMemory:
         Raises `TurnNotFound` before anything is deleted; `SessionCorrupted` if damage keeps something from being erased, after all the rest
         was.
         """
+        self._ahead.stop()
         with self._lock:
             try:
                 if numbers is None:
@@ -316,11 +331,13 @@ class OpticalMemory:
         )
 
     def close(self) -> None:
-        """Close the store if this object opened it. The process's shared browser stays open."""
+        """Close the store if this object opened it. The process's shared browser stays open. Does not wait for what is drawn ahead."""
+        self._ahead.stop()
         if self._owns_store:
             self._store.close()
 
     def __enter__(self) -> Self:
+        self._draws_ahead = True if self._draws_ahead is None else self._draws_ahead
         return self
 
     def __exit__(self, *exc_info: object) -> None:

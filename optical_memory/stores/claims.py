@@ -10,14 +10,14 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ..errors import StoreError
 from .base import SessionId
 
-__all__ = ["Claims", "claimed", "claims_of"]
+__all__ = ["Claims", "claimed", "claimed_if_free", "claims_of"]
 
 LEASE = 3.0  # seconds that a claim outlives its holder's last sign of life
 PATIENCE = 60.0  # seconds after which one works beside the holder
@@ -59,16 +59,41 @@ def claimed(store: Any, session: SessionId, name: str) -> Iterator[bool]:
         return
     holder = secrets.token_hex(8)
     _wait_for(claims, session, name, holder)
+    with _held(claims, session, name, holder):
+        yield True
+
+
+@contextmanager
+def claimed_if_free(store: Any, session: SessionId, name: str, *, lasts: Callable[[], bool] = lambda: True) -> Iterator[bool]:
+    """Work under a claim; the value says whether it was free, so that nobody waits for work that can be left undone.
+
+    Args:
+        lasts: whether the store may still be used; if not, the claim ends by itself.
+    """
+    claims, holder = claims_of(store), secrets.token_hex(8)
+    if claims is None:
+        yield True
+    elif not claims.claim(session, name, holder, LEASE):
+        yield False
+    else:
+        with _held(claims, session, name, holder, lasts):
+            yield True
+
+
+@contextmanager
+def _held(claims: Claims, session: SessionId, name: str, holder: str, lasts: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Renew a claim while the block runs, then give it back."""
     done = threading.Event()
-    keeper = threading.Thread(target=_renew, args=(claims, session, name, holder, done), name=f"claim {name}", daemon=True)
+    keeper = threading.Thread(target=_renew, args=(claims, session, name, holder, done, lasts), name=f"claim {name}", daemon=True)
     keeper.start()
     try:
-        yield True
+        yield
     finally:
         done.set()
         keeper.join()
-        with contextlib.suppress(StoreError):  # it ends by itself
-            claims.release(session, name, holder)
+        if lasts():
+            with contextlib.suppress(StoreError):  # it ends by itself
+                claims.release(session, name, holder)
 
 
 def _wait_for(claims: Claims, session: SessionId, name: str, holder: str) -> None:
@@ -78,7 +103,7 @@ def _wait_for(claims: Claims, session: SessionId, name: str, holder: str) -> Non
         pause = min(2 * pause, LONGEST_POLL)
 
 
-def _renew(claims: Claims, session: SessionId, name: str, holder: str, done: threading.Event) -> None:
-    while not done.wait(LEASE / 3):
+def _renew(claims: Claims, session: SessionId, name: str, holder: str, done: threading.Event, lasts: Callable[[], bool]) -> None:
+    while not done.wait(LEASE / 3) and lasts():
         with contextlib.suppress(StoreError):
             claims.claim(session, name, holder, LEASE)

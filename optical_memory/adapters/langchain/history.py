@@ -65,7 +65,7 @@ class OpticalChatMessageHistory(BaseChatMessageHistory):
         super().__init__()
         if isinstance(memory, OpticalMemory) and options:
             raise TypeError(f"{', '.join(sorted(options))}: these belong to the OpticalMemory that was passed")
-        self.memory = memory if isinstance(memory, OpticalMemory) else OpticalMemory(memory, **options)
+        self.memory = memory if isinstance(memory, OpticalMemory) else OpticalMemory(memory, **{"ahead": True, **options})
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain declares an attribute and asks for a property

@@ -40,7 +40,7 @@ class Memories:
         self._store, self.default, self._tenant = store, default, tenant
         profile = profile_of(reader)
         self._open: Callable[[str], OpticalMemory] = lambda name: OpticalMemory(
-            name, store=store, tenant=tenant or None, reader=profile, **options
+            name, store=store, tenant=tenant or None, reader=profile, **{"ahead": True, **options}
         )
         self.count = Pricing(profile).count
         self._memories: OrderedDict[str, OpticalMemory] = OrderedDict()

@@ -139,6 +139,7 @@ POLICIES = {
         Policy("best use", _remembered, BestUse()),
         Policy("best use + shaped", _remembered, BestUse(), shape=SHAPED),
         Policy("best use + sidecar", _remembered, BestUse(), sidecar_tokens=SIDECAR),
+        Policy("best use + shaped + recall", _remembered_with_recall, BestUse(), sidecar_tokens=SIDECAR, shape=SHAPED),
         Policy("aged", _remembered),
         Policy("aged + verified", _remembered, verify="ocr"),
         Policy("aged + density", _remembered, verify="density"),

@@ -127,7 +127,7 @@ class Erasure:
         around = runs_with(self._store, self._session, numbers)
         showing, unreadable = self._showing(around, set(numbers))
         if showing or not unreadable:
-            yield Trace("pages", not showing, f"they are in {counted(showing, 'run')} of pages" if showing else "no page shows them")
+            yield Trace("pages", not showing, f"shown on {counted(showing, 'run')} of pages" if showing else "no page shows them")
         else:
             yield Trace("pages", None, f"cannot be read around them: {counted(unreadable, 'record')} of pages")
 

@@ -33,6 +33,7 @@ from .triggers import LONG_EXCHANGE, WaterMarks, tail_start
 
 __all__ = ["Replanner"]
 
+FRAMINGS = 3  # most attempts to leave room for the framing text, which grows with the ranges of turns left out that it names
 TOO_LITTLE = 0.8  # of the room, spent where pages are large: then one more may take from the room for the turns to come
 
 
@@ -352,7 +353,7 @@ class _Attempt:
         if size < TOO_LITTLE * target < roomy and isinstance(self.policy, BestUse):
             other, larger = self._at_most(roomy, past, plan)
             found, size = (other, larger) if larger <= roomy and len(other.pages) > len(found.pages) else (found, size)
-        return (found, size) if size <= max(target, roomy) else self._at_most(self.budget, past, plan)
+        return (found, size) if size <= max(target, roomy) else self._at_most(self.budget, past, found)
 
     def _target(self, past: Past) -> int:
         """Return the size that a squeezed context should have."""
@@ -367,11 +368,12 @@ class _Attempt:
             plan: one that tells about how long the framing text is.
         """
         room = size - past.tail_tokens - self._framing_tokens(plan)
-        plan = self._squeezed(past, room)
-        total = plan.prefix_tokens + past.tail_tokens
-        if total > size:  # the framing text grew, since it names turns left out
-            plan = self._squeezed(past, room - (total - size))
+        for _ in range(FRAMINGS):
+            plan = self._squeezed(past, room)
             total = plan.prefix_tokens + past.tail_tokens
+            if total <= size:
+                break
+            room -= total - size
         return plan, total
 
     def _squeezed(self, past: Past, room: int) -> Plan:

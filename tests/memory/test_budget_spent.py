@@ -94,3 +94,13 @@ def test_text_does_not_wait_for_a_page_to_fill_where_the_marks_are_closer_than_a
 def test_a_schedule_of_ones_own_is_followed_without_a_budget() -> None:
     own = BestUse(unbounded=ByAge(gundam=0, large=0, base=0, small=0, tiny=100))
     assert set(tiers(context_at(None, forgetting=own))) == {Tier.TINY}
+
+
+@pytest.mark.filterwarnings("ignore:turns from #:RuntimeWarning")
+@pytest.mark.parametrize(("words", "budget"), [(10, 770), (10, 940), (40, 1_960), (40, 2_810), (90, 3_320), (90, 3_490)])
+def test_where_nothing_can_be_drawn_the_names_of_turns_left_out_fit_too(words: int, budget: int) -> None:
+    """The framing text grows with what it names, and what it takes may leave out more."""
+    memory = OpticalMemory("s", store="memory://", renderer=RuledRenderer(broken=True))
+    memory.extend([(("user", "assistant")[place % 2], f"{place}: ACME-7391-8264-5502 " + "words " * words) for place in range(60)])
+    usage = memory.context(budget).usage
+    assert usage.prompt_tokens <= budget and usage.turns_left_out and not usage.pages_by_tier

@@ -106,6 +106,11 @@ class PageStyle:
         return self.font_size * self.advance * self.scale, self.font_size * self.line_height * self.scale
 
     @property
+    def settings(self) -> dict[str, float]:
+        """Return its fields, for keys; the advance only where it is not that of the sans face, so that keys of earlier releases stand."""
+        return {name: value for name, value in asdict(self).items() if name != "advance" or value != SANS_ADVANCE}
+
+    @property
     def pixel_size(self) -> tuple[int, int]:
         """Width and height of the sealed image in pixels."""
         return round(self.width * self.scale), round(self.height * self.scale)
@@ -238,5 +243,5 @@ def run_key(renderer: str, fingerprint: str, style: PageStyle, exchanges: Sequen
     Equal keys mean equal bytes: the hash covers everything that determines the pixels, and nothing else.
     """
     drawn = [[[drawn_form(turn) for turn in unit] for unit in exchange] for exchange in exchanges]
-    whole = json.dumps([renderer, fingerprint, asdict(style), drawn], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    whole = json.dumps([renderer, fingerprint, style.settings, drawn], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, Self, TypedDict, Unpack
 
 from ..pages.page import PageStyle
@@ -123,7 +123,7 @@ class ViewSettings:
         Args:
             counter: name of the text token counter.
         """
-        style = json.dumps(asdict(self.style))
+        style = json.dumps(self.style.settings)
         basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
         basis += f" shaped {' '.join(tier.label for tier in self.shape)}" if self.shape else ""
         basis += "" if self.repeats else " in full"

@@ -19,12 +19,12 @@ serve: .venv/ready-demo                 ## the proxy in front of any client; its
 	$(BIN)/optical-memory serve
 
 test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 10 minutes on two quiet cores
-	@echo 'About 10 minutes on two quiet cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes about 18.'
+	@echo 'About 10 minutes on two quiet cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes 18 to 30.'
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not endurance and not slow' $(PYTEST_ARGS)
 
-test-all: .venv/ready-test              ## all tests, with endurance and more examples: 18 minutes
-	@echo 'About 18 minutes on two cores.'
-	EXAMPLES=$${EXAMPLES:-20} $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+test-all: .venv/ready-test              ## all tests, with endurance and more examples: 18 to 30 minutes
+	@echo 'About 18 minutes on two quiet, fast cores, up to 30 on slower ones.'
+	EXAMPLES=$${EXAMPLES:-10} $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-oldest: .venv-oldest/ready         ## the tests of the adapters with the oldest supported frameworks
 	.venv-oldest/bin/python -m pytest $(PARALLEL) -m 'not endurance' tests/adapters tests/test_examples.py $(PYTEST_ARGS)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "5"))  # of whole memories in a property test; `make test-all` draws 20, and a release more still
+# Of whole memories in a property test: `make test-all` draws 10, a nightly run 20, and a release more still.
+EXAMPLES = int(os.environ.get("EXAMPLES", "5"))
 
 
 def mostly_slow(values: Iterable[Any], *, quick: Collection[Any]) -> list[Any]:
@@ -23,5 +24,5 @@ def mostly_slow(values: Iterable[Any], *, quick: Collection[Any]) -> list[Any]:
 
 
 def examples(most: int) -> int:
-    """Return how many examples a property test draws: `most` in `make test-all`, a quarter in `make test`, as EXAMPLES says elsewhere."""
+    """Return how many examples a property test draws: `most` in a nightly run, half in `make test-all`, a quarter in `make test`."""
     return max(3, most * EXAMPLES // 20)

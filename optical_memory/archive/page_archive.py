@@ -70,7 +70,7 @@ class PageArchive:
         self._told_drawn, self._drawing = drawn, drawing
         self._store, self._session, self._renderer, self._style = store, session, renderer, style
         self._pricing, self._sidecar_tokens, self._redactor = pricing, sidecar_tokens, redactor
-        basis = [renderer.name, renderer.fingerprint, style.settings, pricing.counted_with, sidecar_tokens]
+        basis = [renderer.name, renderer.fingerprint, style.key_fields, pricing.counted_with, sidecar_tokens]
         self._fingerprint = renderer.fingerprint
         if redactor:
             basis.append([redactor.name, redactor.fingerprint])

@@ -124,11 +124,12 @@ def rehearse(builder: ContextBuilder, store: Readable, session: SessionId, gate:
 
 
 def what_may_come(turns: Sequence[Turn], length: int, pricing: Pricing) -> Iterator[list[Turn]]:
-    """Yield what may be said next after `turns`, the last of which is number `length`, the likeliest first.
-
-    Up to the next user's turn, after which a re-plan may be due.
+    """Yield what may be said after `turns`, up to the next user's turn, after which a re-plan may be due: the likeliest first.
 
     As long as what was said before: the median, then the longest and the shortest.
+
+    Args:
+        length: number of the last turn.
     """
     if not turns:
         return

@@ -106,8 +106,8 @@ class PageStyle:
         return self.font_size * self.advance * self.scale, self.font_size * self.line_height * self.scale
 
     @property
-    def settings(self) -> dict[str, float]:
-        """Return its fields, for keys; the advance only where it is not that of the sans face, so that keys of earlier releases stand."""
+    def key_fields(self) -> dict[str, float]:
+        """Its fields, as keys of pages have them: the advance only where it is not that of the sans face, so that older keys stand."""
         return {name: value for name, value in asdict(self).items() if name != "advance" or value != SANS_ADVANCE}
 
     @property
@@ -243,5 +243,5 @@ def run_key(renderer: str, fingerprint: str, style: PageStyle, exchanges: Sequen
     Equal keys mean equal bytes: the hash covers everything that determines the pixels, and nothing else.
     """
     drawn = [[[drawn_form(turn) for turn in unit] for unit in exchange] for exchange in exchanges]
-    whole = json.dumps([renderer, fingerprint, style.settings, drawn], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    whole = json.dumps([renderer, fingerprint, style.key_fields, drawn], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -243,13 +243,16 @@ class _Attempt:
         """
         if not (plan.squeezed and plan.turns_left_out and isinstance(self.policy, BestUse)):
             return plan, past
-        room = self._target(past) - plan.prefix_tokens - past.tail_tokens
+        room, undo = self._target(past) - plan.prefix_tokens - past.tail_tokens, self.sealing.undoing()
         if not self.sealing.return_newest(room):
             return plan, past
         more = past_of(self.sealing, self.reading, self.pricing, plan.tail_from)
         filled, needed = self._fit(more)
         is_drawn = not any(each.wanted(filled.items) for each in more.imagined)
-        return (filled, more) if is_drawn and needed <= self._target(past) else (plan, past)
+        if is_drawn and needed <= self._target(past):
+            return filled, more
+        undo()  # the plan that stands leaves them out
+        return plan, past
 
     def _unshown(self, past: Past) -> int:
         """Return how many pages the runs of pinned turns have, if a request cannot hold as many images; else 0."""

@@ -170,10 +170,19 @@ class Sealing:
         self.undrawn = merged([*self.undrawn, *ranges], lost)
         self._keep_loose([turn for turn in self.loose if turn.number >= start or turn.number in kept])
 
+    def undoing(self) -> Callable[[], None]:
+        """Return a function that makes the split between loose and undrawn turns what it is now."""
+        undrawn, spent, loose = list(self.undrawn), list(self._spent), list(self.loose)
+
+        def undo() -> None:
+            self.undrawn, self._spent, self.loose = undrawn, spent, loose
+
+        return undo
+
     def return_newest(self, tokens: int) -> bool:
         """Make the newest turns that left the text undrawn loose again, whole units in at most `tokens`; whether there are any.
 
-        None if a page is newer: text in front of it would be read as older than it is.
+        There are none where a page is newer: text in front of it would be read as older than it is.
         """
         last = self.undrawn[-1] if self.undrawn else None
         if last is None or last.last < self.end or tokens <= 0:

@@ -123,7 +123,7 @@ class ViewSettings:
         Args:
             counter: name of the text token counter.
         """
-        style = json.dumps(self.style.settings)
+        style = json.dumps(self.style.key_fields)
         basis = f"{self.profile.name} {self.profile.fingerprint} {counter} {self.renderer_name} {self.policy!r} {self.marks!r} {style}"
         basis += f" shaped {' '.join(tier.label for tier in self.shape)}" if self.shape else ""
         basis += "" if self.repeats else " in full"

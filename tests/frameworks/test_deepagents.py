@@ -23,6 +23,7 @@ from PIL import Image
 from optical_memory.adapters.langchain import OpticalMemoryMiddleware
 from optical_memory.adapters.langchain.messages import turn_of_message
 from tests.adapters.wire import Call, Request, Wire
+from tests.remembered import REMEMBERED
 
 ROOT = Path(__file__).parents[2]
 THREAD: Any = {"configurable": {"thread_id": "one"}}
@@ -48,7 +49,7 @@ def pictures(request: Request) -> int:
 
 
 def optical(**options: Any) -> OpticalMemoryMiddleware:
-    return OpticalMemoryMiddleware(budget=20_000, renderer="pillow", **options)
+    return OpticalMemoryMiddleware(budget=20_000, renderer=REMEMBERED, **options)
 
 
 def said(messages: list[BaseMessage]) -> list[tuple[str, Any]]:

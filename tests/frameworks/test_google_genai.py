@@ -16,6 +16,7 @@ from langchain_openai import ChatOpenAI
 
 from optical_memory.adapters.langchain import OpticalMemoryMiddleware, show
 from tests.adapters.wire import Call, Request, Wire
+from tests.remembered import REMEMBERED
 
 PAST = [
     {"role": ("user", "assistant")[place % 2], "content": f"Line {place}: order QX-77{place:03} left Lyon on track {place % 9}. " * 40}
@@ -51,7 +52,7 @@ def test_a_zoomed_page_is_a_picture() -> None:
         return Call("zoom", {"page": numbers[0]})
 
     with Wire([look_closer, "I see it."]) as wire:
-        agent = create_agent(gemini(wire), middleware=[OpticalMemoryMiddleware(budget=20_000, renderer="pillow")])
+        agent = create_agent(gemini(wire), middleware=[OpticalMemoryMiddleware(budget=20_000, renderer=REMEMBERED)])
         agent.invoke({"messages": [*convert_to_messages(PAST), HumanMessage("Look.")]})
         first, second = wire.requests
     assert pictures(first) >= 3
@@ -71,7 +72,7 @@ def test_pages_stand_beside_a_tool_s_picture_whatever_it_is_marked_with(marked: 
     messages = conversation(marked=marked)
     with Wire() as wire:
         model = gemini(wire)
-        model.invoke(show(messages, model=model, budget=20_000, renderer="pillow"))
+        model.invoke(show(messages, model=model, budget=20_000, renderer=REMEMBERED))
         (request,) = wire.requests
     assert pictures(request) >= 4, "the pages, and the tool's picture"
     assert not base64_as_text(request)
@@ -87,7 +88,7 @@ def test_langchain_s_cache_of_answers_hits(make: str) -> None:
             else ChatOpenAI(model="gpt-4o", base_url=wire.openai_url, api_key="none", cache=cache)
         )
         for _ in range(3):
-            sent = show(convert_to_messages([*PAST, {"role": "user", "content": "Hi."}]), model=model, budget=20_000, renderer="pillow")
+            sent = show(convert_to_messages([*PAST, {"role": "user", "content": "Hi."}]), model=model, budget=20_000, renderer=REMEMBERED)
             assert model.invoke(sent).text == "Noted."
         assert len(wire.requests) == 1
         assert "iVBOR" in wire.requests[0].raw.decode(), "with pages"

@@ -7,6 +7,7 @@ import pytest
 from optical_memory import OpticalMemory
 from optical_memory.pages.page import Page
 from optical_memory.planning.triggers import WaterMarks
+from tests.remembered import REMEMBERED
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +21,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def memory() -> OpticalMemory:
     """A conversation of some pages at several tiers, and recent text."""
-    opened = OpticalMemory("readers", store="memory://", renderer="pillow", marks=WaterMarks(high=900, low=150))
+    opened = OpticalMemory("readers", store="memory://", renderer=REMEMBERED, marks=WaterMarks(high=900, low=150))
     talk(opened, 1, 40)
     return opened
 

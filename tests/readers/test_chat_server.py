@@ -20,6 +20,7 @@ from optical_memory.planning.triggers import WaterMarks
 from optical_memory.readers import open_reader, profile_of
 from optical_memory.readers.chat_server import ChatModelReader, VllmReader
 from optical_memory.readers.engines import ENGINES
+from tests.remembered import REMEMBERED
 
 from .chat_server import ChatServer
 from .conftest import talk
@@ -34,7 +35,7 @@ def pictures(request: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def qwen() -> OpticalMemory:
-    memory = OpticalMemory("q", store="memory://", renderer="pillow", reader="qwen3-vl", marks=WaterMarks(high=900, low=150))
+    memory = OpticalMemory("q", store="memory://", renderer=REMEMBERED, reader="qwen3-vl", marks=WaterMarks(high=900, low=150))
     talk(memory, 1, 24)
     return memory
 
@@ -90,7 +91,7 @@ def test_ids_are_those_of_the_pictures(qwen: OpticalMemory) -> None:
 @pytest.fixture
 def served() -> OpticalMemory:
     """A memory for DeepSeek-OCR as vLLM serves it."""
-    memory = OpticalMemory("d", store="memory://", renderer="pillow", reader="deepseek-ocr-on-vllm", marks=WaterMarks(high=900, low=150))
+    memory = OpticalMemory("d", store="memory://", renderer=REMEMBERED, reader="deepseek-ocr-on-vllm", marks=WaterMarks(high=900, low=150))
     talk(memory, 1, 40)
     return memory
 

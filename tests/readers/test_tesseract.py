@@ -24,6 +24,7 @@ from optical_memory.renderers.base import open_renderer
 from optical_memory.renderers.png import decode_grey, resize
 from optical_memory.turns.exchanges import exchanges_of
 from optical_memory.turns.turn import Turn
+from tests.remembered import REMEMBERED
 
 needs_tesseract = pytest.mark.skipif(not has_language(), reason="no Tesseract with English here: apt install tesseract-ocr")
 SENTENCE = "The parcel for platform {} left the harbour before noon and nobody signed for it."
@@ -74,7 +75,7 @@ def test_points_of_an_enlarged_page_are_no_colons() -> None:
 
 @needs_tesseract
 def test_a_page_of_a_memory_is_transcribed_at_a_tier() -> None:
-    memory = OpticalMemory("ocr", store="memory://", renderer="pillow", marks=WaterMarks(high=600, low=100))
+    memory = OpticalMemory("ocr", store="memory://", renderer=REMEMBERED, marks=WaterMarks(high=600, low=100))
     for at in range(30):
         memory.append({"role": "user", "content": SENTENCE.format(300 + at)})
         memory.append({"role": "assistant", "content": "Noted."})
@@ -118,7 +119,7 @@ def test_letters_are_measured(tier: Tier, font_size: float) -> None:
 
 @needs_tesseract
 def test_it_reads_and_does_not_answer() -> None:
-    memory = OpticalMemory("none", store="memory://", renderer="pillow")
+    memory = OpticalMemory("none", store="memory://", renderer=REMEMBERED)
     with pytest.raises(ReaderError, match="answers no questions"):
         OcrReader().answer(memory.context(), "Who?")
 

@@ -17,6 +17,7 @@ from optical_memory.server.inspector.app import Inspector
 from optical_memory.server.inspector.proxy_window import ProxyWindow
 from optical_memory.server.local_upstream.serving import Serving
 from optical_memory.stores.base import open_store
+from tests.remembered import REMEMBERED
 
 HOSTILE = (
     "<script>window.ran = 1</script><img src=x onerror=\"window.ran = 1\"><svg onload='window.ran=1'></svg> \"'><iframe src=http://evil.test>",
@@ -58,14 +59,14 @@ def watched(browser: Browser, address: str, **options: Any) -> Iterator[tuple[Pa
 def filled(path: Path, *, turns: int = 60, reader: str = "deepseek-ocr") -> str:
     """Make a store with a session that has plans and pages, and a hostile one; return its URL."""
     url = f"sqlite:///{path}"
-    with OpticalMemory("talk", store=url, reader=reader, renderer="pillow") as memory:
+    with OpticalMemory("talk", store=url, reader=reader, renderer=REMEMBERED) as memory:
         for at in range(turns):
             memory.append(
                 ("user" if at % 2 == 0 else "assistant", f"Turn {at + 1} tells of parcel PX-{at:04d}. " + "It went on by road. " * 40)
             )
             if at % 20 == 19:
                 memory.context(4_000)
-    with OpticalMemory("<b>bad</b>", store=url, reader=reader, renderer="pillow") as memory:
+    with OpticalMemory("<b>bad</b>", store=url, reader=reader, renderer=REMEMBERED) as memory:
         for at in range(24):
             memory.append({"role": "user" if at % 2 == 0 else "assistant", "content": HOSTILE[at % 4] * 8, "name": "<i>me</i>"})
         memory.context(3_000)

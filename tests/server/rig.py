@@ -16,6 +16,7 @@ from optical_memory.server.local_upstream.app import LocalUpstream, Seen
 from optical_memory.server.local_upstream.serving import Serving
 from optical_memory.server.proxy.serve import Proxy
 from optical_memory.server.proxy.settings import ProxySettings
+from tests.remembered import REMEMBERED
 
 CLAUDE = "claude-opus-4-8"
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # all is plain HTTP here; httpx would read the machine's certificates for every request
@@ -64,7 +65,7 @@ class Rig:
 def rig(*, picture_price: float = 1.0, **settings: Any) -> Iterator[Rig]:
     upstream = LocalUpstream(picture_price=picture_price)
     with Serving(upstream) as provider:
-        given = {"store": "memory://", "renderer": "pillow", "draw_wait": 60.0, "probe": False, **settings}
+        given = {"store": "memory://", "renderer": REMEMBERED, "draw_wait": 60.0, "probe": False, **settings}
         base = dict.fromkeys(("anthropic", "openai", "gemini", "other"), provider.address)
         proxy = Proxy.of(ProxySettings(upstreams=base, **given))
         proxy.load()

@@ -17,6 +17,7 @@ from optical_memory.server.proxy import turn_log
 from optical_memory.server.proxy.serve import Proxy
 from optical_memory.server.proxy.settings import ProxySettings
 from optical_memory.stores.base import SessionId
+from tests.remembered import REMEMBERED
 from tests.server.histories import PATHS, history
 from tests.server.rig import Rig, claude, rig
 
@@ -169,7 +170,7 @@ def test_one_cache_key_for_many_conversations_keeps_them_apart(here: Rig) -> Non
 def test_two_proxies_on_one_store_send_the_same(here: Rig) -> None:
     base = dict.fromkeys(("anthropic", "openai", "gemini"), here.direct)
     both = [
-        Proxy.of(ProxySettings(store="memory://two-proxies", renderer="pillow", draw_wait=60.0, upstreams=base, probe=False))
+        Proxy.of(ProxySettings(store="memory://two-proxies", renderer=REMEMBERED, draw_wait=60.0, upstreams=base, probe=False))
         for _ in range(2)
     ]
     body, sent, calls = claude(16, last="x"), [], []

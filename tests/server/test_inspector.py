@@ -17,6 +17,7 @@ from optical_memory import OpticalMemory
 from optical_memory.pages.tiers import Tier
 from optical_memory.server.inspector.session_view import SessionView
 from optical_memory.stores.base import SessionId, open_store
+from tests.remembered import REMEMBERED
 from tests.sampling import mostly_slow
 
 from .inspecting import a_browser, address_of, filled, inspected, watched
@@ -55,7 +56,7 @@ def a_page(store: str, session: str = "talk") -> str:
 
 
 def test_a_session_shows_its_past_as_its_plan_has_it(browser: Browser, store: str, address: str) -> None:
-    with OpticalMemory("talk", store=store, renderer="pillow") as memory:
+    with OpticalMemory("talk", store=store, renderer=REMEMBERED) as memory:
         context = memory.context(4_000)
     with watched(browser, address) as (page, seen):
         page.goto(address)
@@ -71,7 +72,7 @@ def test_a_session_shows_its_past_as_its_plan_has_it(browser: Browser, store: st
 
 @pytest.mark.parametrize("tier", mostly_slow([None, *Tier], quick=[None, Tier.TINY]))
 def test_a_picture_is_the_one_that_the_model_gets(store: str, address: str, tier: Tier | None) -> None:
-    with OpticalMemory("talk", store=store, renderer="pillow") as memory:
+    with OpticalMemory("talk", store=store, renderer=REMEMBERED) as memory:
         part = memory.context(4_000).pages[0]
         wanted = part.page.image(tier or part.tier)
     query = {**TALK, "key": part.page.key, **({"tier": tier.label} if tier else {})}
@@ -119,7 +120,7 @@ def test_turns_are_loaded_as_they_come_near_and_open_word_for_word(browser: Brow
 
 
 def test_words_are_searched_as_recall_does(browser: Browser, store: str, address: str) -> None:
-    with OpticalMemory("talk", store=store, renderer="pillow") as memory:
+    with OpticalMemory("talk", store=store, renderer=REMEMBERED) as memory:
         wanted = [turn.number for turn in memory.recall("PX-0031", limit=50)]
     with watched(browser, address) as (page, seen):
         page.goto(address_of(address, "session", **TALK))
@@ -135,7 +136,7 @@ def test_a_session_that_grows_is_seen_growing(browser: Browser, tmp_path: Path) 
     with (
         inspected(store) as address,
         watched(browser, address) as (page, seen),
-        OpticalMemory("talk", store=store, renderer="pillow") as memory,
+        OpticalMemory("talk", store=store, renderer=REMEMBERED) as memory,
     ):
         page.goto(address_of(address, "session", **TALK))
         expect(page.locator("#live")).to_have_text("Live")
@@ -251,7 +252,7 @@ def test_turns_are_erased_with_proof(browser: Browser, tmp_path: Path) -> None:
         expect(page.locator("#proof")).to_contain_text("clean: log: 3 turns are gone")
         expect(page.locator("#proof")).not_to_contain_text("there:")
         expect(page.locator("#turn-7")).to_contain_text("erased")
-        with OpticalMemory("talk", store=store, renderer="pillow") as memory:
+        with OpticalMemory("talk", store=store, renderer=REMEMBERED) as memory:
             assert {turn.number for turn in memory.turns()} == set(range(1, 31)) - {4, 7, 8}
         page.get_by_label("Turns", exact=True).fill("4, all of it")
         page.get_by_role("button", name="Erase these turns").click()
@@ -268,7 +269,7 @@ def test_a_turn_that_is_not_there_is_not_said_to_be_erased(browser: Browser, tmp
             page.get_by_label("Turns", exact=True).fill(asked)
             page.get_by_role("button", name="Erase these turns").click()
             expect(page.locator("#proof")).to_contain_text(f"Not erased: no turn #{number}: this session has turns #1 to #4")
-        with OpticalMemory("talk", store=store, renderer="pillow") as memory:
+        with OpticalMemory("talk", store=store, renderer=REMEMBERED) as memory:
             assert len(memory.turns()) == 4
 
 
@@ -276,7 +277,7 @@ def test_a_turn_that_is_not_there_is_not_said_to_be_erased(browser: Browser, tmp
 def test_no_name_is_shown_as_another(tmp_path: Path, path: str) -> None:
     name = "\u202eklat"  # reads talk where overrides of direction are obeyed
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    with OpticalMemory(name, store=url, renderer="pillow") as memory:
+    with OpticalMemory(name, store=url, renderer=REMEMBERED) as memory:
         memory.append({"role": "user", "content": "Hello", "name": name})
     with inspected(url) as address:
         html = httpx.get(address_of(address, path, **({"name": name, "q": "hello"} if path else {}))).text
@@ -287,7 +288,7 @@ def test_no_name_is_shown_as_another(tmp_path: Path, path: str) -> None:
 
 def test_a_name_without_end_does_not_widen_the_list(browser: Browser, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    with OpticalMemory("x" * 200, store=url, renderer="pillow") as memory:
+    with OpticalMemory("x" * 200, store=url, renderer=REMEMBERED) as memory:
         memory.append(("user", "Hello"))
     with inspected(url) as address, watched(browser, address, viewport={"width": 800, "height": 600}) as (page, _):
         page.goto(f"{address}/inspect/")

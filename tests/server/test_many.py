@@ -12,7 +12,7 @@ import pytest
 
 from tests.server.rig import Rig, claude, rig
 
-CONVERSATIONS, ROUNDS = 64, 4
+CONVERSATIONS, ROUNDS = 64, 2
 FAULTS = ("", "", "", "529", "", "cut", "", "400", "", "error event", "", "no pages", "", "slow")
 
 

@@ -23,6 +23,7 @@ from optical_memory.server.proxy.recall.events import EventReader
 from optical_memory.server.proxy.recall.rounds import MOST_ROUNDS
 from optical_memory.server.proxy.serve import Proxy
 from optical_memory.server.proxy.settings import ProxySettings
+from tests.remembered import REMEMBERED
 from tests.sampling import mostly_slow
 from tests.server.histories import PATHS, entries, history
 from tests.server.rig import Rig, claude, rig
@@ -212,7 +213,7 @@ def test_what_was_recalled_outlives_the_process() -> None:
         first = made.post(path, body)
         made.settled(1)
         base = dict.fromkeys(("anthropic", "openai", "gemini"), made.direct)
-        again = Proxy.of(ProxySettings(store=store, renderer="pillow", draw_wait=60.0, upstreams=base, recall=True, probe=False))
+        again = Proxy.of(ProxySettings(store=store, renderer=REMEMBERED, draw_wait=60.0, upstreams=base, recall=True, probe=False))
         with Serving(again.app, close=again.close) as server:
             assert made.post(path, _continued("chat", body, first.json(), "done"), address=server.address).status_code == 200
         assert "line1x3 holds value 3" in json.dumps(made.last.json["messages"][-3:])

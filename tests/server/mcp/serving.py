@@ -18,6 +18,7 @@ from optical_memory.server.mcp.memories import Memories
 from optical_memory.server.mcp.mounted import MountedMcp
 from optical_memory.server.mcp.server import memory_server
 from optical_memory.stores.base import open_store
+from tests.remembered import REMEMBERED
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[3]
@@ -38,7 +39,7 @@ def stored(folder: Path, turns: int = 40) -> str:
 def served(url: str, *, may_erase: bool = False, others: Any = None, **limits: int) -> Iterator[str]:
     """Serve a store over HTTP; return the address."""
     with closing(open_store(url)) as store:
-        memories = Memories(store, default=SESSION, reader="claude", renderer="pillow")
+        memories = Memories(store, default=SESSION, reader="claude", renderer=REMEMBERED)
         app = MountedMcp(memory_server(memories, may_erase=may_erase, **limits), others)
         with Serving(app, close=app.close) as server:
             yield server.address

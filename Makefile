@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a bare Debian or Ubuntu: they install what is missing, say so, and remember it in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-all test-oldest check format bench docs clean
+.PHONY: help demo serve test test-all test-nightly test-oldest check format bench docs clean
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
@@ -24,10 +24,13 @@ test: .venv/ready-test                  ## the tests, with a real browser and a 
 
 test-all: .venv/ready-test              ## all tests, with endurance and more examples: 18 to 30 minutes
 	@echo 'About 18 minutes on two quiet, fast cores, up to 30 on slower ones.'
-	EXAMPLES=$${EXAMPLES:-10} $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not nightly' $(PYTEST_ARGS)
+
+test-nightly: .venv/ready-test          ## every variant of every test, four times the examples of property tests, and new ones
+	EXAMPLES=$${EXAMPLES:-20} OPTICAL_MEMORY_NEW_EXAMPLES=$${OPTICAL_MEMORY_NEW_EXAMPLES:-1} $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-oldest: .venv-oldest/ready         ## the tests of the adapters with the oldest supported frameworks
-	.venv-oldest/bin/python -m pytest $(PARALLEL) -m 'not endurance' tests/adapters tests/test_examples.py $(PYTEST_ARGS)
+	.venv-oldest/bin/python -m pytest $(PARALLEL) -m 'not endurance and not slow' tests/adapters tests/test_examples.py $(PYTEST_ARGS)
 
 check: .venv/ready-test                 ## style, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -83,7 +83,11 @@ def filled(renderer: ChromiumRenderer) -> OpticalMemory:
 
 @pytest.mark.parametrize(
     "kind",
-    mostly_slow(["lacks a library", "hangs", "prints garbage", "is missing", "runs and ends", "runs and hangs"], quick=["lacks a library"]),
+    mostly_slow(
+        ["lacks a library", "hangs", "prints garbage", "is missing", "runs and ends", "runs and hangs"],
+        quick=["lacks a library"],
+        daily=["runs and hangs"],
+    ),
 )
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_the_past_is_sent_as_text_with_a_warning(

@@ -51,7 +51,7 @@ def test_room_is_left_where_a_reader_has_prices_of_cached_tokens() -> None:
 READERS = [name for name in known_readers() if (profile_of(name).ladder and profile_of(name).cache.read is not None) or name == "qwen3-vl"]
 
 
-@pytest.mark.parametrize("reader", mostly_slow(READERS, quick=("claude", "gemini-2.5", "gpt-5.4", "qwen3-vl")))
+@pytest.mark.parametrize("reader", mostly_slow(READERS, quick=("claude", "gemini-2.5", "gpt-5.4", "qwen3-vl"), daily=READERS[::3]))
 def test_room_stays_unspent_only_where_nothing_more_fits(reader: str) -> None:
     """Readers with large pages: one more page, or where none fits the next turn as text, would go beyond what a re-plan fills."""
     wide, high = profile_of(reader).page_style().cell

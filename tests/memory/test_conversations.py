@@ -11,6 +11,7 @@ import pytest
 
 from optical_memory import OpticalMemory
 from optical_memory.demo.demo import conversation
+from tests.remembered import REMEMBERED
 from tests.sampling import mostly_slow
 
 DATA = Path(__file__).parents[1] / "data"
@@ -27,7 +28,10 @@ def messages_of(name: str) -> list[dict[str, Any]]:
     return messages
 
 
-@pytest.fixture(scope="module", params=mostly_slow(NAMES, quick=("travel-chat-chinese", "reasoning-maths-code")))
+@pytest.fixture(
+    scope="module",
+    params=mostly_slow(NAMES, quick=("travel-chat-chinese", "reasoning-maths-code"), daily=("airline-agent", "coding-agent")),
+)
 def messages(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return messages_of(request.param)
 
@@ -39,7 +43,7 @@ def file(messages: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def memory(file: Path, messages: list[dict[str, Any]]) -> Iterator[OpticalMemory]:
-    with OpticalMemory("real", store=f"sqlite:///{file}", renderer="pillow") as opened:
+    with OpticalMemory("real", store=f"sqlite:///{file}", renderer=REMEMBERED) as opened:
         opened.extend(messages)
         yield opened
 
@@ -49,7 +53,7 @@ def test_every_message_is_kept_word_for_word(memory: OpticalMemory, messages: li
 
 
 def test_the_context_grows_within_its_budget_and_shows_every_turn_once(messages: list[dict[str, Any]]) -> None:
-    with OpticalMemory("real", store="memory://", renderer="pillow") as memory:
+    with OpticalMemory("real", store="memory://", renderer=REMEMBERED) as memory:
         stride = -(-len(messages) // CONTEXTS)
         for start in range(0, len(messages), stride):
             turns = memory.extend(messages[start : start + stride])

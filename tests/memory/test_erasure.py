@@ -68,7 +68,7 @@ MALFORMED += ["verified/", "verified/x", "verified/a/b/c/d/e", "/", "x" * 5_000]
 
 
 @LOCAL
-@pytest.mark.parametrize("names", [MALFORMED, *(pytest.param([name], marks=pytest.mark.slow) for name in MALFORMED)])
+@pytest.mark.parametrize("names", [MALFORMED, *(pytest.param([name], marks=[pytest.mark.slow, pytest.mark.nightly]) for name in MALFORMED)])
 def test_malformed_names_in_the_cache_stop_neither_contexts_nor_erasing(local_store: Store, names: list[str]) -> None:
     memory = opened(local_store, verify="density")
     own = next(iter(local_store.names(memory.session, "verified/"))).split("/")[2]

@@ -42,7 +42,7 @@ def numbers_of(context: Context) -> dict[str, int]:
     return {part.page.key: part.page.index for part in context.pages}
 
 
-@pytest.mark.parametrize("rows", mostly_slow([700, 2_000, 9_000], quick=[2_000]))
+@pytest.mark.parametrize("rows", mostly_slow([700, 2_000, 9_000], quick=[2_000], daily=[]))
 @pytest.mark.parametrize("budget", [800, 1_500, 4_000])
 @pytest.mark.parametrize("words", [2, 10, 40])
 def test_about_as_many_pages_are_drawn_as_are_shown(rows: int, budget: int, words: int) -> None:

@@ -31,7 +31,7 @@ SECRETS = {**KNOWN, "own": OWN}
 
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
-@pytest.mark.parametrize("around", mostly_slow(AROUND, quick=("alone", "at the cut")))
+@pytest.mark.parametrize("around", mostly_slow(AROUND, quick=("alone", "at the cut"), daily=("at a later cut", "among words")))
 def test_messages_that_are_refused(tmp_path: Path, secret: str, around: str, watched: Callable[..., None]) -> None:
     memory = memory_with(tmp_path, Secrets(patterns=[r"ACME-[\d-]{14}"]))
     refused = []

@@ -348,7 +348,7 @@ def test_the_proxy_shows_its_conversations_and_is_switched(browser: Browser) -> 
 LOOKS = [(390, "light"), (390, "dark"), (820, "light"), (1300, "light"), (1300, "dark")]
 
 
-@pytest.mark.parametrize("look", mostly_slow(LOOKS, quick=[(390, "dark")]), ids=str)
+@pytest.mark.parametrize("look", mostly_slow(LOOKS, quick=[(390, "dark")], daily=[(1300, "light")]), ids=str)
 def test_every_view_can_be_used_by_everybody(browser: Browser, store: str, address: str, look: tuple[int, str]) -> None:
     width, scheme = look
     views = [*VIEWS.values(), ("page", {**TALK, "key": a_page(store)})]

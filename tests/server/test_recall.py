@@ -244,7 +244,7 @@ def test_a_refusal_after_a_recall_goes_on_without_it(here: Rig, way: tuple[str, 
     assert len(here.upstream.seen) == 3 and "recall_memory" not in here.last.body.decode()
 
 
-@pytest.mark.parametrize("wire", mostly_slow(WIRES, quick=["anthropic"]))
+@pytest.mark.parametrize("wire", mostly_slow(WIRES, quick=["anthropic"], daily=["responses"]))
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("faults", [("", "no answer"), ("", "cut"), ("", "529", "529"), ("cut",)])
 def test_what_breaks_off_looks_so(here: Rig, wire: str, stream: bool, faults: tuple[str, ...]) -> None:

@@ -45,7 +45,8 @@ def test_no_history_is_dearer_than_its_text_or_breaks_a_limit(reader: str) -> No
 
 
 @pytest.mark.parametrize(
-    "reader", mostly_slow(shipped_profiles(), quick=("deepseek-ocr", "claude", "gpt-4o", "gemini-2.5"), daily=shipped_profiles()[::3])
+    "reader",
+    mostly_slow(shipped_profiles(), quick=("deepseek-ocr", "claude", "gpt-4o", "gemini-2.5"), daily=sorted(shipped_profiles())[::3]),
 )
 def test_no_memory_is_dearer_than_its_text_or_breaks_a_limit(reader: str) -> None:
     assert run_many(reader, HISTORIES // 20).faults.total() == 0

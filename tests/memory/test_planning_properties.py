@@ -234,7 +234,7 @@ def test_erasing_any_turns_leaves_a_memory_that_works(history: list[dict[str, An
 QUICK = ("deepseek-ocr", "claude", "gemini-2.5")
 
 
-@pytest.mark.parametrize("reader", mostly_slow(shipped_profiles(), quick=QUICK, daily=shipped_profiles()[::3]))
+@pytest.mark.parametrize("reader", mostly_slow(shipped_profiles(), quick=QUICK, daily=sorted(shipped_profiles())[::3]))
 @settings(quick, max_examples=max(4, EXAMPLES // 8))
 @given(history=histories(), budget=budgets, limit=st.sampled_from([None, 1, 2, 3]), pin=st.booleans())
 def test_every_reader_pays_no_more_than_text_and_gets_no_more_pictures_than_it_takes(
@@ -251,7 +251,7 @@ def test_every_reader_pays_no_more_than_text_and_gets_no_more_pictures_than_it_t
         assert {part.tier for part in context.pages} <= set(profile.ladder) or pin
 
 
-@pytest.mark.parametrize("reader", mostly_slow(shipped_profiles(), quick=QUICK, daily=shipped_profiles()[::3]))
+@pytest.mark.parametrize("reader", mostly_slow(shipped_profiles(), quick=QUICK, daily=sorted(shipped_profiles())[::3]))
 def test_every_reader_that_pays_for_pages_gets_some(reader: str) -> None:
     profile = shipped_profiles()[reader]
     for limit in (100, 3):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -24,9 +26,12 @@ from optical_memory.memory.ahead import settled
 from optical_memory.memory.message_list import MessageListMemory
 from optical_memory.planning.settings import ViewSettings
 from optical_memory.profiles.registry import profile_of
+from optical_memory.renderers.base import open_renderer
+from optical_memory.renderers.chromium.finding import find_browser
 from optical_memory.stores import open_store
 from optical_memory.stores.base import Store
 from tests.histories import histories
+from tests.renderers.chromium.test_chromium import browsers
 from tests.sampling import examples
 from tests.support import RuledRenderer
 
@@ -293,3 +298,71 @@ def test_a_process_ends_while_pages_are_drawn_ahead(tmp_path: Path, renderer: st
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", ""), ended.stderr
     with OpticalMemory("s", store=f"sqlite:///{tmp_path}/memory.db", renderer="pillow") as memory:
         assert len(memory) == 40
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+def test_a_process_killed_while_it_draws_ahead_leaves_all_as_it_was(tmp_path: Path) -> None:
+    url, turns = f"sqlite:///{tmp_path}/memory.db", list(talk(40))
+    fork = multiprocessing.get_context("fork")
+    begun = fork.Event()
+    child = fork.Process(target=_draw_for_ever, args=(url, begun))
+    child.start()
+    assert begun.wait(PATIENCE)
+    assert child.pid
+    os.kill(child.pid, signal.SIGKILL)
+    child.join(PATIENCE)
+    with opened(url, ahead=False) as memory, opened(ahead=False) as other:
+        other.extend(turns[:30])
+        other.context()
+        other.extend(turns[30:])
+        assert [turn.text for turn in memory.turns()] == [text for _, text in turns]
+        assert sent(memory) == sent(other), "as if nothing had been begun"
+        memory.erase([1])
+        assert not any(trace.clean is False for trace in memory.prove_erased([1]).traces)
+
+
+def _draw_for_ever(url: str, begun: Any) -> None:
+    grown(url, Watched(rows=900))
+    begun.set()
+    threading.Event().wait(PATIENCE)
+
+
+class KillingItsBrowser:
+    """Chromium's renderer, whose browser is killed before it first draws ahead."""
+
+    name = "chromium"
+
+    def __init__(self) -> None:
+        self.killed: list[int] = []
+        self._renderer = open_renderer("chromium")
+
+    @property
+    def fingerprint(self) -> str:
+        return self._renderer.fingerprint
+
+    def render(self, *arguments: Any, **options: Any) -> Any:
+        if threading.current_thread().name == "optical-memory-ahead" and not self.killed:
+            self.killed = browsers()
+            for process in self.killed:
+                os.kill(process, signal.SIGKILL)
+        return self._renderer.render(*arguments, **options)
+
+    def close(self) -> None:
+        self._renderer.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux" or find_browser() is None, reason="looks for Chromium's processes in /proc")
+def test_a_browser_that_dies_while_pages_are_drawn_ahead_is_started_again(recwarn: pytest.WarningsRecorder) -> None:
+    renderer, results = KillingItsBrowser(), []
+    for ahead in (True, False):
+        with opened(renderer=renderer, ahead=ahead) as memory:  # type: ignore[arg-type]
+            turns = list(talk(60))
+            memory.extend(turns[:60])
+            memory.context()
+            memory.extend(turns[60:])
+            wait()
+            results.append(sent(memory))
+    renderer.close()
+    assert renderer.killed and results[0] == results[1]
+    assert not [warning for warning in recwarn if warning.category is RuntimeWarning]

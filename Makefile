@@ -49,6 +49,7 @@ docs: .venv/ready-demo                  ## put the demo's table and picture into
 	$(BIN)/python scripts/update_readme.py
 	$(BIN)/python scripts/update_readers.py
 	$(BIN)/python scripts/update_inspector.py
+	$(BIN)/python scripts/update_remembered.py
 
 clean:                                  ## remove what the targets made
 	rm -rf .venv .venv-oldest build dist demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

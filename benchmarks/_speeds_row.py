@@ -65,10 +65,8 @@ def digest(what: object) -> str:
 
 def sidecars() -> Measured:
     """The sidecar of a page of the tests' conversations."""
-    try:
-        from optical_memory.text.exact_strings import sidecar_of
-    except ImportError:  # an earlier build's place
-        from optical_memory.sidecar import sidecar_of  # type: ignore[import-not-found,no-redef]
+    from optical_memory.text.exact_strings import sidecar_of
+
     texts: list[str] = []
     for file in sorted(DATA.glob("*.json")):
         held = json.loads(file.read_text("utf-8"))
@@ -104,10 +102,8 @@ class _Tiny:
         self.unbounded = self
 
     def tier(self, age: object) -> Any:
-        try:
-            from optical_memory.pages.tiers import Tier
-        except ImportError:
-            from optical_memory.tiers import Tier  # type: ignore[import-not-found,no-redef]
+        from optical_memory import Tier
+
         return Tier.TINY
 
     def __repr__(self) -> str:
@@ -160,17 +156,11 @@ def _lost(renderer: str, pages: int) -> Measured:
 
 def _page(renderer: str, name: str) -> Measured:
     """A full page of a conversation, warm."""
-    try:
-        from optical_memory.pages.page import PageStyle
-        from optical_memory.renderers.base import open_renderer
-        from optical_memory.turns.exchanges import exchanges_of
-        from optical_memory.turns.from_messages import turn_of
-    except ImportError:
-        from optical_memory.exchanges import exchanges_of  # type: ignore[import-not-found,no-redef]
+    from optical_memory.pages.page import PageStyle
+    from optical_memory.renderers.base import open_renderer
+    from optical_memory.turns.exchanges import exchanges_of
+    from optical_memory.turns.from_messages import turn_of
 
-        from optical_memory.pages import PageStyle  # type: ignore[no-redef]
-        from optical_memory.renderers import open_renderer  # type: ignore[no-redef]
-        from optical_memory.turns import turn_of  # type: ignore[no-redef]
     turns = [turn_of(message) for message in messages(name)]
     turns = [turn.model_copy(update={"number": number}) for number, turn in enumerate(turns, 1)]
     exchanges, taken = [], 0

@@ -12,24 +12,24 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
 from ..pages.page import Page, PageStyle
-from ..renderers.base import RenderedPage, Renderer
+from ..renderers.base import RenderedPage, Renderer, fills, render_each
 from ..renderers.document.compaction import minify_json
 from ..renderers.document.turn_heads import reference_to, speaker_labels
 from ..text.salience import Rarity, sentences, worth
-from ..turns.exchanges import exchanges_of
+from ..turns.exchanges import Exchange, exchanges_of
 from ..turns.repeated import RepeatedTurn
 from ..turns.turn import Turn
 
-__all__ = ["LEFT_OUT", "Share", "larger", "shaped", "shares_of"]
+__all__ = ["LEFT_OUT", "Share", "larger", "shaped", "shaped_together", "shares_of"]
 
 LEFT_OUT = "…"
 LARGER = 8 / 7  # letter size of an abridged page relative to a plain one: 16 px for 14, which are 8 px and 7 at Tiny
-TRIALS = 7  # most drawings per page; two or three find the number of sentences that fit
+TRIALS = 7  # most layouts per page; two or three find the number of sentences that fit
 HEAD = 40  # characters of a page that a turn's number and speaker take
 LEAST_FILL = 0.05
 TIGHTER = 1.03  # fewer turns on a page leave fewer unfinished lines
@@ -126,26 +126,71 @@ def shaped(renderer: Renderer, style: PageStyle, page: Page, shares: Sequence[Sh
 
     Not possible for a page with an image on it, or if the turns' numbers alone fill it. Deterministic.
     """
-    if any(share.turn.images for share in shares):
-        return None
-    pieces, canvas = _ranked(shares), larger(style, page)
-    loads = _loads(shares, pieces)
-    best = None
-    fits, most = -1, len(pieces)  # numbers of sentences: the most known to fit; the most that may
-    room = loads[-1] * TIGHTER / (LARGER**2 * max(page.fill, LEAST_FILL))  # what a page of larger letters should hold
-    less = CAUTION
+    return shaped_together(renderer, style, [(page, shares)])[0]
+
+
+def shaped_together(renderer: Renderer, style: PageStyle, pages: Sequence[tuple[Page, Sequence[Share]]]) -> list[RenderedPage | None]:
+    """Draw abridged pages as `shaped` does each. What fits is found by layout alone, of all pages at a time; then all are drawn at once."""
+    found: dict[int, RenderedPage] = {}
+    trials = {place: _Trials(page, shares) for place, (page, shares) in enumerate(pages) if not any(share.turn.images for share in shares)}
+    for canvas, group in _by_canvas(style, pages, trials).items():
+        _find(renderer, canvas, group)
+        fitting = {place: each for place, each in group.items() if each.fits >= 0}
+        drawn = render_each(renderer, [each.exchanges(each.fits) for each in fitting.values()], canvas)
+        found |= {place: rendered[0] for place, rendered in zip(fitting, drawn, strict=True) if len(rendered) == 1}
+    return [found.get(place) for place in range(len(pages))]
+
+
+def _by_canvas(
+    style: PageStyle, pages: Sequence[tuple[Page, Sequence[Share]]], trials: Mapping[int, _Trials]
+) -> dict[PageStyle, dict[int, _Trials]]:
+    groups: dict[PageStyle, dict[int, _Trials]] = {}
+    for place, each in trials.items():
+        groups.setdefault(larger(style, pages[place][0]), {})[place] = each
+    return groups
+
+
+def _find(renderer: Renderer, canvas: PageStyle, group: Mapping[int, _Trials]) -> None:
+    """Find out for each page how many sentences fit."""
     for _ in range(TRIALS):
-        if fits >= most or (best and (best.fill > ENOUGH or (best.fill > FULL and loads[fits + 1] > SURE * room))):
-            break
-        count = min(most, max(fits + 1, bisect_right(loads, room) - 1))
-        drawn = _drawn(renderer, canvas, _abridged(shares, pieces, count))
-        if drawn:
-            best, fits, room = drawn, count, loads[count] / max(drawn.fill, LEAST_FILL)
-        elif best:
-            most, room = count - 1, (loads[fits] + loads[count]) / 2
+        tried = [(each, count) for each in group.values() if (count := each.count()) is not None]
+        for (each, count), fill in zip(tried, fills(renderer, [each.exchanges(count) for each, count in tried], canvas), strict=True):
+            each.tell(count, fill)
+
+
+class _Trials:
+    """The search for the number of sentences that fit on an abridged page.
+
+    Attributes:
+        fits: the greatest number known to fit; -1 for none.
+    """
+
+    def __init__(self, page: Page, shares: Sequence[Share]) -> None:
+        self._shares, self._pieces = shares, _ranked(shares)
+        self._loads = _loads(shares, self._pieces)
+        self._room = self._loads[-1] * TIGHTER / (LARGER**2 * max(page.fill, LEAST_FILL))  # what a page of larger letters should hold
+        self.fits, self._fill, self._most, self._less = -1, 0.0, len(self._pieces), CAUTION
+
+    def count(self) -> int | None:
+        """Return the number to try next; None if the page is full."""
+        is_full = self._fill > ENOUGH or (self._fill > FULL and self.fits < self._most and self._loads[self.fits + 1] > SURE * self._room)
+        if is_full or self.fits >= self._most:
+            return None
+        return min(self._most, max(self.fits + 1, bisect_right(self._loads, self._room) - 1))
+
+    def tell(self, count: int, fill: float | None) -> None:
+        """Learn how full the page was with `count` sentences; None if they did not fit."""
+        loads = self._loads
+        if fill is not None:
+            self.fits, self._fill, self._room = count, fill, loads[count] / max(fill, LEAST_FILL)
+        elif self.fits >= 0:
+            self._most, self._room = count - 1, (loads[self.fits] + loads[count]) / 2
         else:
-            most, room, less = count - 1, (1 - less) * loads[count], min(2 * less, 0.9)
-    return best
+            self._most, self._room, self._less = count - 1, (1 - self._less) * loads[count], min(2 * self._less, 0.9)
+
+    def exchanges(self, count: int) -> list[Exchange]:
+        """Return the page's turns with the `count` best sentences."""
+        return exchanges_of(_abridged(self._shares, self._pieces, count))
 
 
 def _loads(shares: Sequence[Share], pieces: Sequence[_Piece]) -> list[float]:
@@ -270,9 +315,3 @@ def _text(pieces: Sequence[_Piece], count: int) -> str:
 
 def _closing(fence: str) -> str:
     return fence[: len(fence) - len(fence.lstrip("`~"))]
-
-
-def _drawn(renderer: Renderer, style: PageStyle, turns: Sequence[Turn]) -> RenderedPage | None:
-    """Draw the turns on one image; None if they do not fit."""
-    pages = renderer.render(exchanges_of(turns), style)
-    return pages[0] if len(pages) == 1 else None

@@ -10,22 +10,26 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 from ..errors import RenderError
 from ..pages.page import PageStyle, run_key
-from ..renderers.base import RenderedPage, Renderer
+from ..renderers.base import RenderedPage, Renderer, fills, render_each
 from ..turns.exchanges import Exchange
 
 __all__ = ["AT_ONCE", "Abandoned", "Drawing", "DrawnAhead", "Prepared", "Preparing", "Yielding"]
 
 MEMORY_LIMIT = 16 * 2**20  # bytes of PNG per memory: some hundred pages, more than the pages and images of one re-plan
 
+TOGETHER = 6  # images that a rehearsal makes at once
+
 Drawn = tuple[RenderedPage, ...] | bytes
+Making = Callable[[Sequence[str]], dict[str, bytes]]  # makes images by name
 D = TypeVar("D", tuple[RenderedPage, ...], bytes)
 
 
@@ -40,8 +44,12 @@ class Drawing(Protocol):
         """See `Renderer.render`."""
         ...
 
-    def image(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """Return the image of this name, from `make` if it is not there."""
+    def each(self, renderer: Renderer, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[list[RenderedPage]]:
+        """See `renderers.base.render_each`."""
+        ...
+
+    def images(self, names: Sequence[str], make: Making) -> dict[str, bytes]:
+        """Return images by name, from `make` if they are not there."""
         ...
 
 
@@ -52,9 +60,13 @@ class _AtOnce:
         """See `Drawing`."""
         return renderer.render(exchanges, style, seal_last=seal_last)
 
-    def image(self, name: str, make: Callable[[], bytes]) -> bytes:
+    def each(self, renderer: Renderer, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[list[RenderedPage]]:
         """See `Drawing`."""
-        return make()
+        return render_each(renderer, pieces, style)
+
+    def images(self, names: Sequence[str], make: Making) -> dict[str, bytes]:
+        """See `Drawing`."""
+        return make(names)
 
 
 AT_ONCE: Drawing = _AtOnce()
@@ -97,26 +109,44 @@ class DrawnAhead:
                 found = begun.result()
         return make() if found is None else found  # type: ignore[return-value]  # a key is of one type
 
-    def prepare(self, key: str, make: Callable[[], D]) -> D:
-        """Return what is held; else make it and hold it."""
+    def holds(self, key: str) -> bool:
+        """Whether it is held, or being drawn."""
         shelf = self._shelf
         with shelf.lock:
-            if key in shelf.done:
-                shelf.done.move_to_end(key)
-                return shelf.done[key]  # type: ignore[return-value]
-            since, future = shelf.emptied, Future[Drawn]()
-            shelf.begun[key] = future
+            return key in shelf.done or key in shelf.begun
+
+    def prepare(self, key: str, make: Callable[[], D]) -> D:
+        """Return what is held; else make it and hold it."""
+        return self.prepare_all([key], lambda keys: {key: make()})[key]
+
+    def prepare_all(self, keys: Sequence[str], make: Callable[[Sequence[str]], Mapping[str, D]]) -> dict[str, D]:
+        """Return what is held; make the rest at once and hold it."""
+        shelf = self._shelf
+        with shelf.lock:
+            for key in keys:
+                if key in shelf.done:
+                    shelf.done.move_to_end(key)
+            found: dict[str, D] = {key: shelf.done[key] for key in keys if key in shelf.done}  # type: ignore[misc]
+            since, futures = shelf.emptied, {key: Future[Drawn]() for key in keys if key not in found}
+            shelf.begun |= futures
+        if not futures:
+            return found
         try:
-            made = make()
-            future.set_result(made)
+            made = make(list(futures))
+            for key, future in futures.items():
+                future.set_result(made[key])
         except BaseException as exc:
-            future.set_exception(exc)
+            for future in futures.values():
+                if not future.done():
+                    future.set_exception(exc)
             raise
         finally:
             with shelf.lock:
-                del shelf.begun[key]
-        self._keep(shelf, key, made, since)
-        return made
+                for key in futures:
+                    del shelf.begun[key]
+        for key in futures:
+            self._keep(shelf, key, made[key], since)
+        return found | {key: made[key] for key in futures}
 
     def empty(self) -> None:
         """Drop all, and keep nothing of what is being drawn now."""
@@ -148,9 +178,26 @@ class Prepared:
         key = _key(renderer, exchanges, style, seal_last)
         return list(self.ahead.take(key, lambda: _rendered(renderer, exchanges, style, seal_last)))
 
-    def image(self, name: str, make: Callable[[], bytes]) -> bytes:
+    def each(self, renderer: Renderer, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[list[RenderedPage]]:
         """See `Drawing`."""
-        return self.ahead.take(name, make)
+        if self.ahead.is_empty:
+            return render_each(renderer, pieces, style)
+        keys = [_key(renderer, piece, style, True) for piece in pieces]
+        absent = [place for place, key in enumerate(keys) if not self.ahead.holds(key)]
+        drawn = dict(zip(absent, render_each(renderer, [pieces[place] for place in absent], style), strict=True))
+        return [
+            drawn[place] if place in drawn else self.pages(renderer, piece, style, seal_last=True) for place, piece in enumerate(pieces)
+        ]
+
+    def images(self, names: Sequence[str], make: Making) -> dict[str, bytes]:
+        """See `Drawing`."""
+        absent = [name for name in names if not self.ahead.holds(name)]
+        made = make(absent) if absent else {}
+
+        def one(name: str) -> bytes:
+            return make([name])[name]
+
+        return {name: made[name] if name in made else self.ahead.take(name, partial(one, name)) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +211,16 @@ class Preparing:
         key = _key(renderer, exchanges, style, seal_last)
         return list(self.ahead.prepare(key, lambda: _rendered(renderer, exchanges, style, seal_last)))
 
-    def image(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """See `Drawing`."""
-        return self.ahead.prepare(name, make)
+    def each(self, renderer: Renderer, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[list[RenderedPage]]:
+        """See `Drawing`. One by one, so that the rehearsal can end between two."""
+        return [self.pages(renderer, piece, style, seal_last=True) for piece in pieces]
+
+    def images(self, names: Sequence[str], make: Making) -> dict[str, bytes]:
+        """See `Drawing`. A few at a time, so that the rehearsal can end between two."""
+        made: dict[str, bytes] = {}
+        for start in range(0, len(names), TOGETHER):
+            made |= self.ahead.prepare_all(names[start : start + TOGETHER], make)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +250,22 @@ class Yielding:
         self.go_on()
         try:
             return self.renderer.render(exchanges, style, seal_last=seal_last)
+        except RenderError as exc:
+            raise Abandoned from exc
+
+    def render_each(self, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[list[RenderedPage]]:
+        """See `Batches`."""
+        self.go_on()
+        try:
+            return render_each(self.renderer, pieces, style)
+        except RenderError as exc:
+            raise Abandoned from exc
+
+    def fills(self, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[float | None]:
+        """See `Batches`."""
+        self.go_on()
+        try:
+            return fills(self.renderer, pieces, style)
         except RenderError as exc:
             raise Abandoned from exc
 

@@ -1,9 +1,9 @@
-"""Images of sealed pages at every tier: from memory up to a limit, else from the store, else drawn again."""
+"""Images of sealed pages at every tier: from memory up to a limit, else from the store, else drawn again, all that is missing at once."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..pages.page import Page, PageStyle
 from ..pages.tiers import Tier
@@ -11,7 +11,6 @@ from ..stores.base import Readable, SessionId
 from ..stores.intact import intact
 from .drawn_ahead import AT_ONCE, Drawing
 from .page_archive import PageArchive, sealed_name
-from .page_runs import PagesLost
 
 __all__ = ["PageImages"]
 
@@ -37,58 +36,75 @@ class PageImages:
     def image(self, page: Page, tier: Tier) -> bytes:
         """Return a page at a tier, PNG. Raises `RenderError` if it was lost and cannot be redrawn."""
         name = _name(page, tier)
-        return self._whole(page) if name == sealed_name(page) else self._named(name, lambda: self._resized(page, tier, name))
+        self._make(self._absent([(page, tier)]))
+        self._held.move_to_end(name)
+        return self._held[name]
 
     def fetch(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
-        """Load all of `wanted` with one read of the store. Raises `PagesLost` with all that cannot be restored."""
-        absent = [_name(page, tier) for page, tier in wanted if _name(page, tier) not in self._held]
-        for name, data in (intact(self._store, self._session, absent) if absent else {}).items():
-            self._hold(name, data)
-        lost: list[PagesLost] = []
-        for page, tier in wanted:
-            if _name(page, tier) not in self._held:
-                try:
-                    self.image(page, tier)
-                except PagesLost as exc:
-                    lost.append(exc)
-        if lost:
-            raise PagesLost([run for each in lost for run in each.runs], lost[0].why) from lost[0]
+        """Load all of `wanted` with one read of the store; make those that it does not have at once. Raises `PagesLost`."""
+        self._make(self._absent(wanted))
 
     def prepare(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
         """Make those of `wanted` that the store does not have. Raises `PagesLost`."""
         known = set(self._store.names(self._session, "picture/"))
-        for page, tier in wanted:
-            if _name(page, tier) not in known:
-                self.image(page, tier)
+        self._make({name: each for each in wanted if (name := _name(*each)) not in known})
 
     def forget(self) -> None:
         """Clear the memory cache."""
         self._held.clear()
         self._bytes = 0
 
-    def _whole(self, page: Page) -> bytes:
-        """Return the sealed image."""
-        name = sealed_name(page)
-        return self._named(name, lambda: self._archive().redraw(page)[name])
+    def _absent(self, wanted: Sequence[tuple[Page, Tier]]) -> dict[str, tuple[Page, Tier]]:
+        """Return what is neither in memory nor in the store, by name; what the store has is in memory then."""
+        absent = {name: each for each in wanted if (name := _name(*each)) not in self._held}
+        for name, data in (intact(self._store, self._session, list(absent)) if absent else {}).items():
+            self._hold(name, data)
+            del absent[name]
+        return absent
 
-    def _named(self, name: str, make: Callable[[], bytes]) -> bytes:
-        found = self._held.get(name) or intact(self._store, self._session, [name]).get(name)
-        return self._hold(name, found if found is not None else make())
+    def _make(self, absent: Mapping[str, tuple[Page, Tier]]) -> None:
+        """Make images and store them. Raises `PagesLost` with all that cannot be restored."""
+        whole = {name for name, (page, _) in absent.items() if name == sealed_name(page)}
+        others = {name: each for name, each in absent.items() if name not in whole}
+        # Together, so that all that is lost is known at once.
+        lost = self._wholes([page for page, tier in absent.values() if not page.is_shaped(tier)])
+        for name in whole:
+            self._hold(name, lost[name])
+        if not others:
+            return
+        made = self._drawing.images(list(others), lambda names: self._made({name: others[name] for name in names}))
+        self._store.put(self._session, made)
+        recorded = self._archive().recorded([page for page, _ in others.values()])
+        erased = [name for name, (page, _) in others.items() if page.key not in recorded]  # meanwhile: else they would stay in the store
+        if erased:
+            self._store.discard(self._session, erased)
+        for name, data in made.items():
+            self._hold(name, data)
 
-    def _resized(self, page: Page, tier: Tier, name: str) -> bytes:
-        """Scale the sealed or abridged page to a tier, and store the image."""
-        data = self._drawing.image(name, lambda: self._made(page, tier))
-        self._store.put(self._session, {name: data})
-        if not self._store.names(self._session, sealed_name(page)):  # erased meanwhile: else this image would stay in the store
-            self._store.discard(self._session, [name])
-        return data
-
-    def _made(self, page: Page, tier: Tier) -> bytes:
+    def _made(self, wanted: Mapping[str, tuple[Page, Tier]]) -> dict[str, bytes]:
+        """Scale sealed or abridged pages to tiers."""
         from ..renderers.png import resize
 
-        size = page.size(tier)
-        whole = (self._archive().shaped(page) if page.is_shaped(tier) else None) or self._whole(page)
-        return resize(whole, size, self._style.faint_levels if size[0] < page.width else self._style.grey_levels)
+        shaping = [page for page, tier in wanted.values() if page.is_shaped(tier)]
+        shaped = self._archive().shaped(shaping) if shaping else {}
+        wholes = self._wholes([page for page, tier in wanted.values() if not page.is_shaped(tier) or page.key not in shaped])
+        made: dict[str, bytes] = {}
+        for name, (page, tier) in wanted.items():
+            source = shaped.get(page.key) if page.is_shaped(tier) else None
+            size = page.size(tier)
+            greys = self._style.faint_levels if size[0] < page.width else self._style.grey_levels
+            made[name] = resize(source or wholes[sealed_name(page)], size, greys)
+        return made
+
+    def _wholes(self, pages: Sequence[Page]) -> dict[str, bytes]:
+        """Return the sealed images of pages by name, drawn again where they are lost. Raises `PagesLost`."""
+        names = [sealed_name(page) for page in pages]
+        found = {name: self._held[name] for name in names if name in self._held}
+        if absent := [name for name in names if name not in found]:
+            found |= intact(self._store, self._session, absent)
+        if lost := [page for page in pages if sealed_name(page) not in found]:
+            found |= self._archive().redraw(lost)
+        return found
 
     def _hold(self, name: str, data: bytes) -> bytes:
         if name in self._held:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from ..errors import OpticalMemoryError, RenderError, SessionCorrupted
@@ -26,7 +27,7 @@ from ..turns.parts import TurnPart
 from ..turns.redaction import Redactor, redacted_turns
 from ..turns.repeated import with_references
 from ..turns.turn import Turn
-from .abridged_pages import shaped, shares_of
+from .abridged_pages import Share, shaped_together, shares_of
 from .chunks import chunk_of
 from .codec import decode_pages, encode_pages
 from .drawn_ahead import AT_ONCE, Drawing
@@ -225,47 +226,87 @@ class PageArchive:
         texts = (turn.text for turn in self._drawn_unit(turns))
         return sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
 
-    def redraw(self, page: Page) -> dict[str, bytes]:
-        """Redraw the images of a page's run, store and return them by name. Raises `PagesLost` if they differ from the sealed ones."""
-        run, pages = self._run_of(page)
-        recorded = [each for each in pages if each.section == page.section]
-        with claimed(self._store, self._session, f"redraw/{run.name(self.layout)}") as shared:
-            names = [sealed_name(each) for each in recorded]
-            found = intact(self._store, self._session, names) if shared else {}
-            return found if len(found) == len(names) else self._redrawn(run, recorded)
+    def redraw(self, pages: Sequence[Page]) -> dict[str, bytes]:
+        """Redraw the images of the runs of `pages` at once, store and return them by name.
 
-    def _redrawn(self, run: PageRun, recorded: Sequence[Page]) -> dict[str, bytes]:
-        try:
-            turns = self._store.read(self._session, run.first, run.last + 1)
-            section = recorded[0].section
-            rendered = (
-                self._render_sections(sections_of(self._drawn_unit(turns))[section - 1 : section])
-                if section
-                else self._render(self._as_drawn(exchanges_of(turns), referents_of(recorded)), seal_last=True)
-            )
-        except RenderError as exc:
-            raise PagesLost([run], str(exc)) from exc
-        if [page.segments for page in rendered] != [page.segments for page in recorded]:
-            raise PagesLost([run], "drawn again, they came out unlike the sealed ones")
-        pictures = _pictures(recorded, rendered)
+        Raises `PagesLost` with all that differ from the sealed ones; the others are stored.
+        """
+        found, unknown = self._by_run(pages)
+        if unknown:
+            raise _unrecorded(unknown[0])
+        parts = {
+            (run, section): [each for each in recorded if each.section == section]
+            for run, recorded, own in found
+            for section in dict.fromkeys(page.section for page in own)
+        }
+        with claimed(self._store, self._session, f"redraw/{self.layout}") as shared:
+            names = [sealed_name(each) for recorded in parts.values() for each in recorded]
+            there = intact(self._store, self._session, names) if shared else {}
+            lost = {part: own for part, own in parts.items() if not all(sealed_name(each) in there for each in own)}
+            return there | (self._redrawn(lost) if lost else {})
+
+    def _redrawn(self, parts: Mapping[tuple[PageRun, int], Sequence[Page]]) -> dict[str, bytes]:
+        """Redraw recorded pages by run and section of a long unit."""
+        drawn = self._drawn_again(parts)
+        lost = [run for (run, section), recorded in parts.items() if not _are_alike(drawn[run, section], recorded)]
+        pictures: dict[str, bytes] = {}
+        for part, recorded in parts.items():
+            pictures |= _pictures(recorded, drawn[part]) if part[0] not in lost else {}
         self._store.put(self._session, pictures)
-        if not self._store.names(self._session, run.name(self.layout)):
-            self._store.discard(self._session, list(pictures))
-            raise PagesLost([run], "they were erased while they were drawn again")
-        self.counts.pages_redrawn += len(rendered)
+        names = set(self._store.names(self._session, f"run/{self.layout}/"))
+        erased = [part for part in parts if part[0] not in lost and part[0].name(self.layout) not in names]
+        if erased:
+            self._store.discard(self._session, [sealed_name(page) for part in erased for page in parts[part]])
+            raise PagesLost([run for run, _ in erased], "they were erased while they were drawn again")
+        self.counts.pages_redrawn += len(pictures)
+        if lost:
+            raise PagesLost(lost, "drawn again, they came out unlike the sealed ones")
         return pictures
 
-    def _render(self, exchanges: Sequence[Exchange], *, seal_last: bool) -> list[RenderedPage]:
+    def _drawn_again(self, parts: Mapping[tuple[PageRun, int], Sequence[Page]]) -> dict[tuple[PageRun, int], list[RenderedPage]]:
+        """Draw the turns of recorded pages. Raises `PagesLost` if they cannot be drawn now."""
         try:
-            rendered = self._drawing.pages(self._renderer, exchanges, self._style, seal_last=seal_last)
+            turns = {part: self._store.read(self._session, part[0].first, part[0].last + 1) for part in parts}
+            sections = {
+                (run, section): self._render_sections(sections_of(self._drawn_unit(turns[run, section]))[section - 1 : section])
+                for run, section in parts
+                if section
+            }
+            pieces = {
+                part: self._as_drawn(exchanges_of(turns[part]), referents_of(recorded)) for part, recorded in parts.items() if not part[1]
+            }
+            return sections | dict(zip(pieces, self._render_each(list(pieces.values())), strict=True))
+        except RenderError as exc:
+            raise PagesLost([run for run, _ in parts], str(exc)) from exc
+
+    def recorded(self, pages: Sequence[Page]) -> set[str]:
+        """Return the keys of those of `pages` that the session has."""
+        _, unknown = self._by_run(pages)
+        return {page.key for page in pages} - {page.key for page in unknown}
+
+    def _render(self, exchanges: Sequence[Exchange], *, seal_last: bool) -> list[RenderedPage]:
+        with self._counting_failures():
+            return self._cropped(self._drawing.pages(self._renderer, exchanges, self._style, seal_last=seal_last))
+
+    def _render_each(self, pieces: Sequence[Sequence[Exchange]]) -> list[list[RenderedPage]]:
+        with self._counting_failures():
+            return list(map(self._cropped, self._drawing.each(self._renderer, pieces, self._style)))
+
+    @contextmanager
+    def _counting_failures(self) -> Iterator[None]:
+        try:
+            yield
         except RenderError:
             self.counts.render_failures += 1
             raise
+
+    def _cropped(self, pages: list[RenderedPage]) -> list[RenderedPage]:
+        """Return pages without what they leave blank, where that is billed."""
         if not self._style.crop:
-            return rendered
+            return pages
         from ..renderers.cropping import cropped  # Pillow is slow to import, and not every session draws
 
-        return [cropped(page, self._style) for page in rendered]
+        return [cropped(page, self._style) for page in pages]
 
     def _render_sections(self, sections: Sequence[Unit]) -> list[RenderedPage]:
         """Draw sections of a long unit; one by one with a renderer that does not name the section of a page."""
@@ -284,40 +325,81 @@ class PageArchive:
     def drawn_turns(self, page: Page) -> list[Turn]:
         """Return the turns on a page as they were drawn, redacted; parts of turns, for a page of a long unit. Raises `RenderError`."""
         if page.section:
-            run, _ = self._run_of(page)
+            found, unknown = self._by_run([page])
+            if unknown:
+                raise _unrecorded(page)
+            run = found[0][0]
             turns = self._store.read(self._session, run.first, run.last + 1)
             return list(sections_of(self._drawn_unit(turns))[page.section - 1])
         turns = self._store.read(self._session, page.first_turn, page.last_turn + 1)
         return [*self._drawn_unit(turns, referents_of([page]))]
 
-    def shaped(self, page: Page) -> bytes | None:
-        """Draw the abridged page at the size of its sealed image; None if that is not possible. See `abridged_pages`."""
-        run, pages = self._run_of(page)
-        turns = self._store.read(self._session, run.first, run.last + 1)
-        if len(turns) != run.turns:  # a turn was erased, so the positions of the others are unknown
-            return None
+    def shaped(self, pages: Sequence[Page]) -> dict[str, bytes]:
+        """Draw abridged pages at the size of their sealed images; return those that are possible, by key. See `abridged_pages`.
+
+        Raises `PagesLost`.
+        """
+        runs, unknown = self._by_run(pages)
+        if unknown:
+            raise _unrecorded(unknown[0])
+        found: list[tuple[Page, list[Share]]] = []
+        for run, recorded, wanted in runs:
+            with self._tolerant():
+                found += self._shares(run, recorded, wanted)
+        return {key: drawn.png for key, drawn in self._shaped(found).items()}
+
+    def _shaped(self, pages: Sequence[tuple[Page, Sequence[Share]]]) -> dict[str, RenderedPage]:
+        """Draw abridged pages together; one by one if that fails, so that one page that cannot be drawn does not spoil the others."""
         try:
-            if page.section:
-                drawn = sections_of(self._drawn_unit(turns))[page.section - 1]
-                pages = [each for each in pages if each.section == page.section]
-            else:
-                drawn = self._drawn_unit(turns, referents_of(pages))
-            rendered = shaped(self._renderer, self._style, page, shares_of(page, pages, drawn))
+            drawn = shaped_together(self._renderer, self._style, pages)
         except PagesLost:
             raise
-        except (RenderError, ValueError):  # for example no room for larger letters
+        except (RenderError, ValueError):
+            if len(pages) > 1:
+                return {key: drawn for each in pages for key, drawn in self._shaped([each]).items()}
             self.counts.render_failures += 1
-            return None
-        return rendered.png if rendered else None
+            return {}
+        return {page.key: rendered for (page, _), rendered in zip(pages, drawn, strict=True) if rendered}
 
-    def _run_of(self, page: Page) -> tuple[PageRun, list[Page]]:
-        """Return the run of a page, and all its pages. Raises `PagesLost` if another run holds its turns now."""
-        for run in self.runs():
-            if run.first <= page.first_turn <= run.last:
-                pages = self.pages([run])
-                if any(each.key == page.key for each in pages):
-                    return run, pages
-        raise PagesLost([], f"the page {page.key!r} of turns #{page.first_turn} to #{page.last_turn} is not recorded any more")
+    def _shares(self, run: PageRun, pages: Sequence[Page], wanted: Sequence[Page]) -> Iterator[tuple[Page, list[Share]]]:
+        """Yield the pages `wanted` of a run's `pages` with the parts of turns on each. Raises `RenderError`."""
+        turns = self._store.read(self._session, run.first, run.last + 1)
+        if len(turns) != run.turns:  # a turn was erased, so the positions of the others are unknown
+            return
+        drawn = self._drawn_unit(turns, None if pages[0].section else referents_of(pages))
+        sections = sections_of(drawn) if pages[0].section else []
+        for page in wanted:
+            beside = [each for each in pages if each.section == page.section]
+            yield page, shares_of(page, beside, sections[page.section - 1] if page.section else drawn)
+
+    @contextmanager
+    def _tolerant(self) -> Iterator[None]:
+        """Pages that cannot be abridged in this block are shrunk."""
+        try:
+            yield
+        except PagesLost:
+            raise
+        except (RenderError, ValueError):
+            self.counts.render_failures += 1
+
+    def _by_run(self, pages: Sequence[Page]) -> tuple[list[tuple[PageRun, list[Page], list[Page]]], list[Page]]:
+        """Return the runs of `pages`, each with all its pages, and those of them; and the pages whose turns other runs hold now."""
+        runs = self.runs()
+        wanted: dict[PageRun, list[Page]] = {}
+        unknown: list[Page] = []
+        for page in pages:
+            at = bisect_right(runs, page.first_turn, key=lambda run: run.first) - 1
+            if at < 0 or runs[at].last < page.first_turn:
+                unknown.append(page)
+            else:
+                wanted.setdefault(runs[at], []).append(page)
+        found: list[tuple[PageRun, list[Page], list[Page]]] = []
+        for run, own in wanted.items():
+            recorded = self.pages([run])
+            known = {each.key for each in recorded}
+            unknown += [page for page in own if page.key not in known]
+            found.append((run, recorded, [page for page in own if page.key in known]))
+        return found, unknown
 
     def discard(self, runs: Sequence[PageRun]) -> int:
         """Discard runs of this layout with their images; return the number of pages."""
@@ -375,6 +457,14 @@ class PageArchive:
 def _pictures(pages: Sequence[Page], rendered: Sequence[RenderedPage]) -> dict[str, bytes]:
     """Return the sealed images by their names in the store."""
     return {sealed_name(page): drawn.png for page, drawn in zip(pages, rendered, strict=True)}
+
+
+def _are_alike(drawn: Sequence[RenderedPage], recorded: Sequence[Page]) -> bool:
+    return [page.segments for page in drawn] == [page.segments for page in recorded]
+
+
+def _unrecorded(page: Page) -> PagesLost:
+    return PagesLost([], f"the page {page.key!r} of turns #{page.first_turn} to #{page.last_turn} is not recorded any more")
 
 
 def sealed_name(page: Page) -> str:

@@ -11,7 +11,7 @@ from ..errors import UnknownName
 from ..pages.page import PageStyle, Segment
 from ..turns.exchanges import Exchange
 
-__all__ = ["RenderedPage", "Renderer", "open_renderer", "renderer_path"]
+__all__ = ["Batches", "RenderedPage", "Renderer", "fills", "open_renderer", "render_each", "renderer_path"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,33 @@ class Renderer(Protocol):
     def close(self) -> None:
         """Release resources. The renderer can be used again afterwards."""
         ...
+
+
+@runtime_checkable
+class Batches(Renderer, Protocol):
+    """A renderer that draws or lays out several pieces at once. What it gives is the same as one by one."""
+
+    def render_each(self, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[list[RenderedPage]]:
+        """Draw each of `pieces`, exchanges that begin a page, as `render` does."""
+        ...
+
+    def fills(self, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[float | None]:
+        """Lay each piece out without drawing it; return how full its page would be, None if it needs several."""
+        ...
+
+
+def render_each(renderer: Renderer, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[list[RenderedPage]]:
+    """Draw pieces that each begin a page; one by one with a renderer that cannot draw them at once. Raises `RenderError`."""
+    if isinstance(renderer, Batches):
+        return renderer.render_each(pieces, style) if pieces else []
+    return [renderer.render(piece, style) for piece in pieces]
+
+
+def fills(renderer: Renderer, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[float | None]:
+    """Tell how full the page of each piece would be, None if it needs several. Draws them with a renderer that cannot tell otherwise."""
+    if isinstance(renderer, Batches):
+        return renderer.fills(pieces, style) if pieces else []
+    return [pages[0].fill if len(pages) == 1 else None for pages in render_each(renderer, pieces, style)]
 
 
 _RENDERERS = {

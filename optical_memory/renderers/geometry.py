@@ -124,10 +124,13 @@ class Canvas:
         """Greatest height of an image inside a turn: half of a column."""
         return self.height // 2
 
-    def check(self) -> None:
-        """Raise `ValueError` if there is no room for text."""
-        if self.style.columns < 1 or self.text_width < 4 * self.line or self.height < 4 * self.line:
-            raise ValueError(f"{self.style!r} leaves no room for text; use a larger page, fewer columns or a smaller font")
+    @classmethod
+    def with_room(cls, style: PageStyle) -> Canvas:
+        """Return the canvas of a style. Raises `ValueError` if there is no room for text."""
+        canvas = cls(style)
+        if style.columns < 1 or canvas.text_width < 4 * canvas.line or canvas.height < 4 * canvas.line:
+            raise ValueError(f"{style!r} leaves no room for text; use a larger page, fewer columns or a smaller font")
+        return canvas
 
 
 def _even(pixels: float) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 __all__ = ["HOMOGLYPHS", "doubt"]
 
@@ -31,6 +32,7 @@ _VOWEL = re.compile("[aeiouyAEIOUY]")
 SHORTEST_WORD = 3  # letters; fewer, or without a vowel, do not disambiguate
 
 
+@lru_cache(maxsize=8_192)  # names and numbers come again and again in a log
 def doubt(string: str) -> float:
     """Return the doubt of a string in bits, see above; 0 for words and numbers."""
     return sum(map(_run_doubt, _RUN.findall(string)))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from optical_memory import OpticalMemory
-from optical_memory.archive.abridged_pages import CALLS, LEFT_OUT, shaped, shares_of
-from optical_memory.errors import ProgramNotFound
+from optical_memory.archive.abridged_pages import CALLS, LEFT_OUT, TRIALS, shaped, shares_of
+from optical_memory.errors import ProgramNotFound, RenderError
 from optical_memory.evaluation.layouts import ShapedLayouts
 from optical_memory.evaluation.policies import AtOneTier
 from optical_memory.pages.page import Page, PageStyle
@@ -23,7 +23,7 @@ from optical_memory.pages.tiers import Tier
 from optical_memory.planning.triggers import WaterMarks
 from optical_memory.readers.prompts import picture_of
 from optical_memory.readers.tesseract import OcrReader
-from optical_memory.renderers.base import RenderedPage, Renderer, open_renderer
+from optical_memory.renderers.base import RenderedPage, Renderer, fills, open_renderer, render_each
 from optical_memory.renderers.chromium.finding import find_browser
 from optical_memory.renderers.png import resize
 from optical_memory.stores import open_store
@@ -74,6 +74,76 @@ class Watching:
 
     def close(self) -> None:
         self._renderer.close()
+
+
+class Counting:
+    """A renderer that counts what it draws and lays out at once."""
+
+    def __init__(self, renderer: Renderer, broken: str = "") -> None:
+        self._renderer, self._broken, self.name, self.fingerprint = renderer, broken, renderer.name, renderer.fingerprint
+        self.drawn: list[int] = []
+        self.tried: list[int] = []
+        self.rendered = 0
+
+    def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
+        self.rendered += 1
+        return self._renderer.render(exchanges, style, seal_last=seal_last)
+
+    def render_each(self, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[list[RenderedPage]]:
+        self.drawn.append(len(pieces))
+        return render_each(self._renderer, pieces, style)
+
+    def fills(self, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[float | None]:
+        self.tried.append(len(pieces))
+        if self._broken and any(self._broken in turn.text for piece in pieces for exchange in piece for unit in exchange for turn in unit):
+            raise RenderError("the test broke this page")
+        return fills(self._renderer, pieces, style)
+
+    def close(self) -> None:
+        self._renderer.close()
+
+
+def test_pages_are_laid_out_together_and_each_is_drawn_once(drawing: Renderer) -> None:
+    renderer = Counting(drawing)
+    memory = faint(renderer, talk(240))
+    pages = memory.context().pages
+    assert len(pages) > 2 and renderer.drawn == [len(pages)]
+    assert renderer.tried[0] == len(pages) and len(renderer.tried) <= TRIALS
+    alone = [memory._builder._open_archive().shaped([part.page]) for part in pages]
+    together = memory._builder._open_archive().shaped([part.page for part in pages])
+    assert together == {key: png for each in alone for key, png in each.items()}
+
+
+def test_lost_pages_are_drawn_in_one_go_and_stay_in_the_store(drawing: Renderer) -> None:
+    renderer, store = Counting(drawing), open_store("memory://")
+    memory = faint(renderer, talk(240), store=store, shape=())
+    pictures = [part.image() for part in memory.context().pages]
+    names = store.names(memory.session, "picture/")
+    store.discard(memory.session, names)
+    renderer.drawn, renderer.rendered = [], 0
+    again = OpticalMemory("a", store=store, renderer=renderer, forgetting=AtOneTier(Tier.TINY), marks=MARKS, shape=())
+    assert [part.image() for part in again.context().pages] == pictures
+    assert len(renderer.drawn) == 1 and not renderer.rendered
+    assert store.names(memory.session, "picture/") == names
+
+
+def test_a_shaped_picture_stays_in_the_store_where_the_whole_page_is_lost(drawing: Renderer) -> None:
+    store = open_store("memory://")
+    memory = faint(drawing, store=store)
+    pictures = [part.image() for part in memory.context().pages]
+    store.discard(memory.session, store.names(memory.session, "picture/"))
+    again = OpticalMemory("a", store=store, renderer=drawing, forgetting=AtOneTier(Tier.TINY), marks=MARKS)
+    assert [part.image() for part in again.context().pages] == pictures
+    assert len(store.names(memory.session, "picture/")) == len(pictures)
+    assert again.stats().pages_redrawn == 0
+
+
+def test_a_page_that_cannot_be_abridged_does_not_spoil_the_others(drawing: Renderer) -> None:
+    whole = shown(faint(drawing, talk(240)))
+    first = f"{1000 + 37 * 3}"
+    broken = shown(faint(Counting(drawing, broken=first), talk(240)))
+    same = [one.image("tiny") == other.image("tiny") for one, other in zip(whole, broken, strict=True)]
+    assert not same[0] and all(same[1:])
 
 
 def laid_out(drawing: Renderer, memory: OpticalMemory, page: Page) -> list[Turn]:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from optical_memory.pages.page import PageStyle
-from optical_memory.renderers.base import RenderedPage, Renderer, open_renderer
+from optical_memory.renderers.base import RenderedPage, Renderer, fills, open_renderer, render_each
 from optical_memory.renderers.chromium.finding import BROWSER_VARIABLE, find_browser
 from optical_memory.renderers.geometry import Canvas
 from optical_memory.turns.exchanges import Exchange, exchanges_of
@@ -430,3 +430,14 @@ def test_long_arguments_begin_on_the_row_of_their_tools_name(renderer: Renderer)
 def test_the_fingerprint_is_short_and_steady(renderer: Renderer) -> None:
     assert renderer.fingerprint == renderer.fingerprint == open_renderer(renderer.name).fingerprint
     assert 8 <= len(renderer.fingerprint) <= 64
+
+
+def test_pieces_drawn_at_once_are_drawn_as_each_alone(renderer: Renderer) -> None:
+    longer = said(*(f"Turn {place} " + "of a piece that fills more than a page. " * 9 for place in range(9)))
+    pieces = [said("One.", "Two."), longer, said("# A heading", "and `code`"), said("naïve 我们 🚆", "x" * 300)]
+    alone = [renderer.render(piece, SMALL) for piece in pieces]
+    assert len(alone[1]) > 1
+    assert fills(renderer, pieces, SMALL) == [pages[0].fill if len(pages) == 1 else None for pages in alone]
+    assert fills(renderer, pieces[::-1], SMALL)[::-1] == fills(renderer, pieces, SMALL)
+    assert render_each(renderer, pieces, SMALL) == alone
+    assert render_each(renderer, [], SMALL) == [] == fills(renderer, [], SMALL)

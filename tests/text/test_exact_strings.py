@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optical_memory.text.exact_patterns import _INSIDE_WORDS, _KINDS, _always, _exact, spans_in
 from optical_memory.text.exact_strings import exact_strings, sidecar_of
 from tests.sampling import mostly_slow
+
+DATA = sorted((Path(__file__).parents[1] / "data").glob("*.json"))
 
 
 def words(text: str) -> int:
@@ -161,3 +166,34 @@ def test_hostile_text_takes_linear_time(pattern: str) -> None:
     began = time.process_time()
     exact_strings(pattern * (200_000 // len(pattern)))
     assert time.process_time() - began < 5  # under half a second; one quadratic pattern takes minutes
+
+
+def each_by_itself(text: str) -> set[tuple[int, int]]:
+    """What `spans_in` finds, by each pattern alone at every character."""
+    found = {_exact(text, *match.span(), kind.worthy) for kind in _KINDS for match in re.compile(kind.pattern, re.ASCII).finditer(text)} | {
+        _exact(text, *match.span(), _always) for pattern, _ in _INSIDE_WORDS for match in pattern.finditer(text)
+    }
+    return {span for span in found if span}
+
+
+# fmt: off
+ATOMS = [
+    "a", "May", "www.", "http://", "x@y.z", "12", "3", "2024-05-01", "-", ".", "/", ":",
+    "é", "ж", "年", "月", "元", "$", "€", "+", "−", "(", ")", "~",
+    "@", "%", "#", "_", "I", "O0", "AI", "C:\\", "0x1f", "--flag", "-f", "=",
+    ",", "'", "\"", ";", "!", "]", "kg", "e5", "×", "pm", "v1", "a1b2c3d4e5f6",
+    "GB82", "WEST", "1234", "::", "ffff", "*", "<", "st", "of", "million", "the", "Word",
+    "\u3000",
+]
+# fmt: on
+
+
+@given(st.lists(st.sampled_from([*ATOMS, " ", "\n"]), max_size=14).map("".join))
+def test_one_scan_finds_what_each_pattern_finds_alone(text: str) -> None:
+    assert spans_in(text) == each_by_itself(text)
+
+
+def test_one_scan_finds_in_conversations_what_each_pattern_finds_alone() -> None:
+    for file in DATA:
+        text = file.read_text("utf-8")[-12_000:]
+        assert spans_in(text) == each_by_itself(text), file

@@ -35,6 +35,7 @@ from ..document.syntax import Kind, pieces_of
 from ..document.turn_heads import head_labels
 from ..embedded_images import picture_html
 from ..geometry import Canvas
+from ..trials import Trials
 from .mathml import to_mathml
 from .soft_breaks import soft_breaks
 
@@ -57,12 +58,16 @@ def has_emoji(html: str) -> bool:
     return not html.isascii() and _EMOJI.search(html) is not None
 
 
-def unit_html(exchange: Exchange, canvas: Canvas) -> list[str]:
+def unit_html(exchange: Exchange, canvas: Canvas, trials: Trials[str] | None = None) -> list[str]:
     """Return one HTML fragment per unit of `exchange`. The unit that opens the exchange is marked, if it is in the given part."""
+
+    def html(turn: Turn, label: str) -> str:
+        return trials.of(turn, (label, canvas.style), lambda: _turn(turn, label, canvas)) if trials else _turn(turn, label, canvas)
+
     labels = iter(head_labels(exchange))
     units: list[str] = []
     for unit in exchange:
-        turns = "".join(_turn(turn, next(labels), canvas) for turn in unit)
+        turns = "".join(html(turn, next(labels)) for turn in unit)
         units.append(f'<section class="{"x" if starts_exchange(unit[0]) else "u"}">{turns}</section>')
     return units
 

@@ -92,6 +92,7 @@ class PageDraft:
     fill: float
     heads: tuple[HeadMark, ...] = ()
     missing: int = 0  # characters that no font can draw
+    piece: int = 0  # place of the piece that it belongs to, among those drawn together
 
 
 def fragments_of(rects: Sequence[float], canvas: Canvas) -> list[Fragment]:

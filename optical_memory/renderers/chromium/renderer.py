@@ -24,6 +24,7 @@ from ..fingerprint import fingerprint_of
 from ..geometry import Canvas
 from ..margins import draw_margins
 from ..png import encode_grey
+from ..trials import Trials
 from ..typography.fonts import font_folders
 from ..typography.glyph_coverage import count_missing
 from .browser import Engine, Session, Tab, TabLost, release_engine, shared_engine
@@ -48,6 +49,10 @@ class _Unit:
     numbers: tuple[int, ...]
     fresh: bool = False  # whether its exchange begins a page in any case
     missing: Mapping[int, int] = field(default_factory=dict)  # turn -> characters that no font can draw
+    piece: int = 0  # the place of its piece
+
+
+_Page = tuple[PageDraft, RenderedPage | None]
 
 
 class ChromiumRenderer:
@@ -66,7 +71,7 @@ class ChromiumRenderer:
             import playwright  # noqa: F401
         except ImportError as exc:
             raise MissingExtra("the chromium renderer", "chromium") from exc
-        self._setting = browser
+        self._setting, self._trials = browser, Trials[str]()
         self._path = require_browser(browser).path
 
     @property
@@ -76,10 +81,24 @@ class ChromiumRenderer:
 
     def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
         """See `Renderer.render`. A run's pages are returned together: if not `seal_last`, all but those of the last run."""
-        canvas = Canvas(style)
-        canvas.check()
-        job = _Job(exchanges, canvas, seal_last)
-        return shared_engine(self._setting, id(self)).run(job.run)
+        [pages] = self._run(_Job([exchanges], Canvas.with_room(style), seal_last=seal_last)).drawn
+        return pages
+
+    def render_each(self, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[list[RenderedPage]]:
+        """See `Batches`."""
+        try:
+            return self._run(_Job(pieces, Canvas.with_room(style), trials=self._trials)).drawn
+        finally:
+            self._trials.forget()
+
+    def fills(self, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[float | None]:
+        """See `Batches`."""
+        drafts = self._run(_Job(pieces, Canvas.with_room(style), draws=False, trials=self._trials)).drafts
+        return [each[0].fill if len(each) == 1 else None for each in drafts]
+
+    def _run(self, job: _Job) -> _Job:
+        shared_engine(self._setting, id(self)).run(job.run)
+        return job
 
     def close(self) -> None:
         """Release the browser; it ends if no other renderer of this process uses it."""
@@ -87,35 +106,60 @@ class ChromiumRenderer:
 
 
 class _Job:
-    """One call of `render`: batches are laid out one after the other, and captured in parallel."""
+    """Pieces that each begin a page: batches are laid out one after the other, and captured in parallel.
 
-    def __init__(self, exchanges: Sequence[Exchange], canvas: Canvas, seal_last: bool) -> None:
-        self._exchanges = in_sections(exchanges)
+    Attributes:
+        drafts: the pages of each piece, as laid out.
+        drawn: the pages of each piece; none if the job does not draw.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[Sequence[Exchange]],
+        canvas: Canvas,
+        *,
+        seal_last: bool = True,
+        draws: bool = True,
+        trials: Trials[str] | None = None,
+    ) -> None:
+        self._pieces = [in_sections(piece) for piece in pieces]
         self._canvas = canvas
-        self._seal_last = seal_last
+        self._seal_last, self._draws, self._trials = seal_last, draws, trials
         self._document = document(canvas)
+        self.drafts: list[list[PageDraft]] = []
+        self.drawn: list[list[RenderedPage]] = []
 
-    async def run(self, engine: Engine) -> list[RenderedPage]:
+    async def run(self, engine: Engine) -> None:
         """Draw all pages, on the engine's loop. Raises `RenderError` if the browser is lost `ATTEMPTS` times."""
         making = asyncio.ensure_future(in_thread(self._units))  # the browser may start meanwhile
         for attempt in range(ATTEMPTS):
             try:
                 session = await engine.session()
-                return await self._attempt(session, await making)
+                pages = await self._attempt(session, await making)
+                self.drafts = [[draft for draft, _ in pages if draft.piece == piece] for piece in range(len(self._pieces))]
+                self.drawn = [
+                    with_sections([page for draft, page in pages if draft.piece == piece and page], exchanges)
+                    for piece, exchanges in enumerate(self._pieces)
+                ]
+                return
             except TabLost as exc:
                 if attempt == ATTEMPTS - 1:
                     raise RenderError(f"the browser was lost {ATTEMPTS} times while drawing: {exc}") from exc
         raise AssertionError("unreachable")
 
     def _units(self) -> list[_Unit]:
-        return [
-            _Unit(html, index, tuple(turn.number for turn in unit), begins_page(self._exchanges, index), _missing_in(unit))
-            for index, exchange in enumerate(self._exchanges)
-            for unit, html in zip(exchange, unit_html(exchange, self._canvas), strict=True)
-        ]
+        units: list[_Unit] = []
+        for piece, exchanges in enumerate(self._pieces):
+            before = units[-1].exchange + 1 if units else 0
+            for index, exchange in enumerate(exchanges):
+                fresh = begins_page(exchanges, index) or (piece > 0 and index == 0)
+                for unit, html in zip(exchange, unit_html(exchange, self._canvas, self._trials), strict=True):
+                    numbers = tuple(turn.number for turn in unit)
+                    units.append(_Unit(html, before + index, numbers, fresh, _missing_in(unit), piece))
+        return units
 
-    async def _attempt(self, session: Session, units: Sequence[_Unit]) -> list[RenderedPage]:
-        drawings: list[asyncio.Task[list[RenderedPage]]] = []
+    async def _attempt(self, session: Session, units: Sequence[_Unit]) -> list[_Page]:
+        drawings: list[asyncio.Task[list[_Page]]] = []
         begin, size = 0, BATCH
         try:
             while begin < len(units):
@@ -126,15 +170,13 @@ class _Job:
                 done = await closed
                 size = BATCH if done else 2 * size  # no run was completed: repeat with more units
                 begin += done
-            return with_sections([page for pages in await asyncio.gather(*drawings) for page in pages], self._exchanges)
+            return [page for pages in await asyncio.gather(*drawings) for page in pages]
         finally:
             for drawing in drawings:
                 drawing.cancel()
             await asyncio.gather(*drawings, return_exceptions=True)
 
-    async def _draw(
-        self, session: Session, units: Sequence[_Unit], closed: asyncio.Future[int], *, last: bool, ends: bool
-    ) -> list[RenderedPage]:
+    async def _draw(self, session: Session, units: Sequence[_Unit], closed: asyncio.Future[int], *, last: bool, ends: bool) -> list[_Page]:
         """Draw the runs completed by `units`. Sets `closed` to their number of units as soon as it is known.
 
         Args:
@@ -145,7 +187,7 @@ class _Job:
             async with session.tab() as tab:
                 starts, slots = await self._lay_out(tab, units, last=last, ends=ends)
                 closed.set_result(len(units) if last or ends else starts[-1])
-                return await self._capture(tab, slots)
+                return await self._capture(tab, slots) if self._draws else [(draft, None) for slot in slots for draft in slot]
         except BaseException as exc:
             if not closed.done():
                 closed.set_exception(exc)
@@ -176,10 +218,11 @@ class _Job:
             turns = [turn for unit in laid_out[begin:end] for turn in unit]
             marks = [mark for unit in heads[begin:end] for mark in unit]
             missing = {turn: count for unit in units[begin:end] for turn, count in unit.missing.items()}
-            slots[_share_of(run, shares)] += [_with_missing(draft, missing) for draft in drafts_of(numbers, turns, marks, self._canvas)]
+            drafts = drafts_of(numbers, turns, marks, self._canvas)
+            slots[_share_of(run, shares)] += [_completed(draft, missing, units[begin].piece) for draft in drafts]
         return starts, slots
 
-    async def _capture(self, tab: Tab, slots: Sequence[Sequence[PageDraft]]) -> list[RenderedPage]:
+    async def _capture(self, tab: Tab, slots: Sequence[Sequence[PageDraft]]) -> list[_Page]:
         """Capture the n-th page of every slot in one image, for each n; encode one while the next is captured."""
         encoding: list[asyncio.Future[list[bytes]]] = []
         for position in range(max(len(slot) for slot in slots)):
@@ -189,7 +232,7 @@ class _Job:
             capture = await tab.capture()
             encoding.append(asyncio.ensure_future(in_thread(_encode, capture, drafts, self._canvas)))
         pictures = [dict(zip(_present(slots, at), pngs, strict=True)) for at, pngs in enumerate(await asyncio.gather(*encoding))]
-        return [self._page(draft, pictures[at][channel]) for channel, slot in enumerate(slots) for at, draft in enumerate(slot)]
+        return [(draft, self._page(draft, pictures[at][channel])) for channel, slot in enumerate(slots) for at, draft in enumerate(slot)]
 
     def _view(self, draft: PageDraft) -> tuple[int, int]:
         canvas = self._canvas
@@ -204,8 +247,9 @@ def _missing_in(unit: Sequence[Turn]) -> dict[int, int]:
     return {turn.number: count_missing(turn.text) for turn in unit if not turn.text.isascii()}
 
 
-def _with_missing(draft: PageDraft, missing: Mapping[int, int]) -> PageDraft:
-    return replace(draft, missing=sum(missing.get(segment.turn, 0) for segment in draft.segments if not segment.continued))
+def _completed(draft: PageDraft, missing: Mapping[int, int], piece: int) -> PageDraft:
+    count = sum(missing.get(segment.turn, 0) for segment in draft.segments if not segment.continued)
+    return replace(draft, missing=count, piece=piece)
 
 
 def _present(slots: Sequence[Sequence[PageDraft]], position: int) -> list[int]:

@@ -7,7 +7,8 @@ and greys, and Thai, Lao, Khmer and Burmese break between clusters.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,7 @@ from ..fingerprint import fingerprint_of
 from ..geometry import Canvas
 from ..margins import draw_margins
 from ..png import encode_grey
+from ..trials import Trials
 from ..typography.fonts import FontBook
 from ..typography.word_masks import WordBook, shared_words
 from .block_layout import Flow
@@ -65,6 +67,7 @@ class PillowRenderer:
 
     def __init__(self, *, fonts: Sequence[Path] | None = None) -> None:
         self._fonts = FontBook(fonts)
+        self._trials = Trials[list[Row]]()
         self._words: WordBook | None = None  # looks for fonts, so not before something is drawn
         self._lock = threading.Lock()  # FreeType faces are shared; drawing two pages at once gains nothing under the interpreter lock
 
@@ -76,17 +79,51 @@ class PillowRenderer:
 
     def render(self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True) -> list[RenderedPage]:
         """See `Renderer.render`. A run's pages are returned together: if not `seal_last`, all but those of the last run."""
-        canvas = Canvas(style)
-        canvas.check()
+        return self._rendered(exchanges, style, seal_last=seal_last)
+
+    def _rendered(
+        self, exchanges: Sequence[Exchange], style: PageStyle, *, seal_last: bool = True, trials: Trials[list[Row]] | None = None
+    ) -> list[RenderedPage]:
+        canvas = Canvas.with_room(style)
         exchanges = in_sections(exchanges)
+        with self._at_work(exchanges):
+            runs = self._laid_out(exchanges, canvas, trials)
+            drafts = [draft for run in (runs if seal_last else runs[:-1]) for draft in run]
+            return with_sections([_drawn(draft, canvas, self._cells(canvas)) for draft in drafts], exchanges)
+
+    def render_each(self, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[list[RenderedPage]]:
+        """See `Batches`."""
+        try:
+            return [self._rendered(piece, style, trials=self._trials) for piece in pieces]
+        finally:
+            self._trials.forget()
+
+    def fills(self, pieces: Sequence[Sequence[Exchange]], style: PageStyle) -> list[float | None]:
+        """See `Batches`."""
+        return [self._fill(piece, Canvas.with_room(style)) for piece in pieces]
+
+    def _fill(self, exchanges: Sequence[Exchange], canvas: Canvas) -> float | None:
+        with self._at_work(exchanges):
+            drafts = [draft for run in self._laid_out(in_sections(exchanges), canvas, self._trials) for draft in run]
+        return drafts[0].fill if len(drafts) == 1 else None
+
+    @contextmanager
+    def _at_work(self, exchanges: Sequence[Exchange]) -> Iterator[None]:
+        """Draw `exchanges` in this block, while no other thread draws. Raises `RenderError`."""
         try:
             with self._lock:
-                self._words = self._words or shared_words(self._fonts)
-                runs = list(drafts_of(_unit_rows(exchanges, self._flow(Typesetter(self._words), canvas)), canvas))
-                drafts = [draft for run in (runs if seal_last else runs[:-1]) for draft in run]
-                return with_sections([_drawn(draft, canvas, self._cells(canvas)) for draft in drafts], exchanges)
+                yield
         except (OSError, MemoryError) as exc:
             raise RenderError(f"the pages of {_numbers(exchanges)} could not be drawn: {type(exc).__name__}: {said(exc)}") from exc
+
+    def _laid_out(self, exchanges: Sequence[Exchange], canvas: Canvas, trials: Trials[list[Row]] | None) -> list[list[Draft]]:
+        self._words = self._words or shared_words(self._fonts)
+        flow = self._flow(Typesetter(self._words), canvas)
+
+        def rows(turn: Turn, label: str) -> list[Row]:
+            return trials.of(turn, (label, canvas.style), lambda: flow.turn_rows(turn, label)) if trials else flow.turn_rows(turn, label)
+
+        return list(drafts_of(_unit_rows(exchanges, flow, rows), canvas))
 
     def _flow(self, typesetter: Typesetter, canvas: Canvas) -> RowFlow:
         return Flow(typesetter, canvas)
@@ -106,7 +143,7 @@ def _numbers(exchanges: Sequence[Exchange]) -> str:
     return f"turns #{turns[0].number} to #{turns[-1].number}" if turns else "no turns"
 
 
-def _unit_rows(exchanges: Sequence[Exchange], flow: RowFlow) -> list[UnitRows]:
+def _unit_rows(exchanges: Sequence[Exchange], flow: RowFlow, rows: Callable[[Turn, str], list[Row]]) -> list[UnitRows]:
     units: list[UnitRows] = []
     for index, exchange in enumerate(exchanges):
         labels = iter(head_labels(exchange))
@@ -114,7 +151,7 @@ def _unit_rows(exchanges: Sequence[Exchange], flow: RowFlow) -> list[UnitRows]:
         for unit in exchange:
             turns: list[TurnRows] = []
             for turn in unit:
-                turns.append(TurnRows(turn.number, flow.gap(exchange=opens), flow.turn_rows(turn, next(labels))))
+                turns.append(TurnRows(turn.number, flow.gap(exchange=opens), rows(turn, next(labels))))
                 opens = False
             units.append(UnitRows(index, turns, fresh=begins_page(exchanges, index)))
     return units

@@ -1,8 +1,8 @@
 """Spend a budget on pages so that the whole is worth most.
 
 Each page has options: left out, or shown at a tier, each with its tokens and its worth. The sum of worths is maximised within the room, and
-no page is shown sharper than one that is needed more. This is a knapsack with an order, solved in three steps, each linear in pages times
-tiers:
+no page is shown sharper than one that is needed more, unless that one is worth no more at any sharper tier: a page with few words is read
+whole at Tiny, and does not hold the others back. This is a knapsack with an order, solved in three steps, each linear in pages times tiers:
 
 1. *Price a token.* At a price per token the best choice is found exactly, from the last page to the first (`_best_at`). The choice is also
    the best of all that take no more tokens than itself (H. Everett, Operations Research 11, 1963).
@@ -77,7 +77,7 @@ def worth_of(chosen: Sequence[Option]) -> float:
 
 
 def _useful(options: Options, share: float) -> list[Option]:
-    """Return the first option, and of the others those that are worth more than every cheaper one."""
+    """Return the first option, and of the others those that are worth more than every cheaper one; so the last is the best."""
     useful = [options[0]]
     for option in sorted(options[1:], key=lambda option: (option.tokens, -option.worth)):
         if option.tokens > useful[-1].tokens and option.worth > useful[-1].worth and option.level > useful[-1].level:
@@ -90,6 +90,12 @@ def _bound(options: Options) -> bool:
     return options[0].level == 0
 
 
+def _ceiling(options: Options, chosen: Option, ceiling: int) -> int:
+    """Return the sharpest level that the pages after this one may have, where it was `ceiling` for this one."""
+    holds_back = _bound(options) and chosen.level != options[-1].level
+    return min(ceiling, chosen.level) if holds_back else ceiling
+
+
 def _best_at(pages: Sequence[Options], price: float) -> list[Option]:
     """Return the choice for which worth less tokens times `price` is greatest; of equal ones the one with fewer tokens."""
     top = max(option.level for options in pages for option in options)
@@ -100,9 +106,12 @@ def _best_at(pages: Sequence[Options], price: float) -> list[Option]:
         by_level = {option.level: option for option in options}
         if _bound(options):
             picked, totals, best = list[Option](), list[float](), float("-inf")
+            sharpest = options[-1]
             for level in range(top + 1):
                 if level in gains and gains[level] + after[level] > best:
                     best, pick = gains[level] + after[level], by_level[level]
+                if level > sharpest.level and gains[sharpest.level] + after[level] > best:
+                    best, pick = gains[sharpest.level] + after[level], sharpest
                 picked.append(pick)
                 totals.append(best)
         else:
@@ -113,7 +122,7 @@ def _best_at(pages: Sequence[Options], price: float) -> list[Option]:
     chosen, level = list[Option](), top
     for options, picked in zip(pages, reversed(picks), strict=True):
         chosen.append(picked[level])
-        level = picked[level].level if _bound(options) else level
+        level = _ceiling(options, picked[level], level)
     return chosen
 
 
@@ -212,8 +221,8 @@ def _faintest(pages: Sequence[Options], fits: Sequence[Option], fresh: Sequence[
     """Return `fits` with the pages `fresh` shown too, as faint as possible; None if one of them would be sharper than one before it."""
     chosen, floor = list(fits), 1
     for place in reversed(fresh):
-        chosen[place] = next(option for option in pages[place] if option.level >= floor)
-        floor = chosen[place].level
+        chosen[place] = next((option for option in pages[place] if option.level >= floor), pages[place][-1])
+        floor = max(floor, chosen[place].level)
     return chosen if _in_order(pages, chosen) else None
 
 
@@ -268,8 +277,12 @@ def _fainter(pages: Sequence[Options], fits: Sequence[Option], over: Sequence[Op
 
 
 def _in_order(pages: Sequence[Options], chosen: Sequence[Option]) -> bool:
-    levels = [option.level for options, option in zip(pages, chosen, strict=True) if _bound(options)]
-    return levels == sorted(levels, reverse=True)
+    ceiling = max(option.level for options in pages for option in options)
+    for options, option in zip(pages, chosen, strict=True):
+        if _bound(options) and option.level > ceiling:
+            return False
+        ceiling = _ceiling(options, option, ceiling)
+    return True
 
 
 def _steps_up(pages: Sequence[Options], chosen: Sequence[Option]) -> Iterator[tuple[int, Option]]:
@@ -279,7 +292,7 @@ def _steps_up(pages: Sequence[Options], chosen: Sequence[Option]) -> Iterator[tu
         bound = _bound(options)
         if now.level:
             yield from ((place, option) for option in options if now.level < option.level and (option.level <= ceiling or not bound))
-        ceiling = now.level if bound else ceiling
+        ceiling = _ceiling(options, now, ceiling)
 
 
 def _steps_down(pages: Sequence[Options], chosen: Sequence[Option]) -> Iterator[tuple[int, Option]]:

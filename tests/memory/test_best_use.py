@@ -17,21 +17,34 @@ EQUAL = 1e-4  # relative: what breaking ties costs
 
 @st.composite
 def pages(draw: st.DrawFn, most: int = 6, *, pins: bool = True) -> list[list[Option]]:
-    """Pages in the order of their need, with tiers that cost what DeepSeek-OCR's do beside some text, each read a little better."""
+    """Pages in the order of their need, with tiers that cost what DeepSeek-OCR's do beside some text, each read a little better.
+
+    Some have few words: from some tier on they are read no better.
+    """
     falls, made = draw(st.sampled_from([0.0, 0.3, 1.0])), list[list[Option]]()
     for place in range(draw(st.integers(1, most))):
-        beside, missing, options = draw(st.integers(0, 70)), 1.0, [LEFT_OUT]
+        beside, missing, options, whole = draw(st.integers(0, 70)), 1.0, [LEFT_OUT], draw(st.sampled_from([9, 9, 9, 1, 2]))
         for level, tokens in enumerate((73, 111, 273, 421), 1):
-            missing *= draw(st.floats(0.05, 0.95))
+            missing *= draw(st.floats(0.05, 0.95)) if level < whole else 0.0
             options.append(Option(level, tokens + beside, (1.0 - missing) * (1 + place) ** -falls))
         must_be_shown = pins and draw(st.integers(0, 9)) == 0
         made.append(options[draw(st.integers(1, 3)) :] if must_be_shown else options)
     return made
 
 
+def ceiling_after(options: Sequence[Option], chosen: Option, ceiling: int) -> int:
+    """The sharpest level of the pages after this one: a page that no tier would show better holds none back."""
+    best = min(options, key=lambda option: (-option.worth, option.tokens))
+    return ceiling if options[0].level or chosen.level == best.level else min(ceiling, chosen.level)
+
+
 def in_order(given: Sequence[Sequence[Option]], chosen: Sequence[Option]) -> bool:
-    levels = [option.level for options, option in zip(given, chosen, strict=True) if options[0].level == 0]
-    return levels == sorted(levels, reverse=True)
+    ceiling = 9
+    for options, option in zip(given, chosen, strict=True):
+        if not options[0].level and option.level > ceiling:
+            return False
+        ceiling = ceiling_after(options, option, ceiling)
+    return True
 
 
 @given(pages(40), st.integers(0, 12_000))
@@ -79,14 +92,14 @@ def test_it_is_within_two_percent_of_the_best_on_the_whole() -> None:
 
 
 def most_worth(given: Sequence[Sequence[Option]], room: int) -> float:
-    """Return the greatest worth of all choices in order that fit: of those that end at a level, all that no cheaper one equals."""
+    """Return the greatest worth of all choices in order that fit: of those that end below a ceiling, all that no cheaper one equals."""
     ends: dict[int, list[tuple[int, float]]] = {max(option.level for options in given for option in options): [(0, 0.0)]}
     for options in given:
         found: dict[int, list[tuple[int, float]]] = {}
         for option, level in itertools.product(options, ends):
             if option.level <= level:
                 longer = [(tokens + option.tokens, worth + option.worth) for tokens, worth in ends[level]]
-                found.setdefault(option.level, []).extend(each for each in longer if each[0] <= room)
+                found.setdefault(ceiling_after(options, option, level), []).extend(each for each in longer if each[0] <= room)
         ends = {level: better_than_cheaper(each) for level, each in found.items()}
     return max(worth for each in ends.values() for _, worth in each)
 
@@ -142,3 +155,14 @@ def test_a_page_that_must_be_shown_binds_no_other() -> None:
     chosen = best_use([others, pinned, others], 111 + 421 + 73)
     assert [option.level for option in chosen] == [4, 2, 1]
     assert [option.level for option in best_use([others, pinned], 0)] == [0, 2]
+
+
+@pytest.mark.parametrize("thin", [0, 3, 9])
+def test_a_page_that_is_read_whole_at_tiny_holds_no_other_back(thin: int) -> None:
+    full = [LEFT_OUT, Option(1, 88, 40.0), Option(2, 126, 58.0), Option(3, 288, 66.0)]
+    given = [[LEFT_OUT, Option(1, 88, 61.0), Option(2, 126, 61.0), Option(3, 288, 61.0)] if place == thin else full for place in range(10)]
+    for room in range(900, 2_800, 100):
+        chosen = best_use(given, room)
+        assert chosen[thin].level == 1, "no better tier is bought for it"
+        assert worth_of(chosen) >= 0.95 * most_worth(given, room)
+    assert [option.level for option in best_use(given, 3_000)] == [1 if place == thin else 3 for place in range(10)]

@@ -54,8 +54,7 @@ class Attempts:
     def at(self, keys: Sequence[str]) -> Iterator[None]:
         """These items are in hand while the block runs. Raises `WorkerLost` if one of them has used its attempts up."""
         for key in keys:
-            if (times := self.lost(key)) >= self.most:
-                self._note(key).unlink(missing_ok=True)
+            if (times := self.lost(key)) >= self.most:  # the note stays: its batch may be worked on once more, for another item
                 raise WorkerLost(times)
         for key in keys:
             with self._note(key).open("ab") as file:

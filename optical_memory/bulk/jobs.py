@@ -36,7 +36,13 @@ __all__ = [
     "transcribe_job",
 ]
 
+Told = Callable[[Receipt], None]
+
 BATCH = 16  # items; what a worker that is killed has to do again
+
+
+def _quiet(receipt: Receipt) -> None:
+    """Told of each batch where nobody asked to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,7 @@ def run(
     running: Running | None = None,
     *,
     tenant: str = "",
-    advance: Callable[[Receipt], None] = lambda receipt: None,
+    advance: Told = _quiet,
 ) -> Summary:
     """Do a job to every item of a source that is not done yet.
 
@@ -317,26 +323,34 @@ def parse_job(*, reader: str = "tesseract", options: dict[str, Any] | None = Non
     return Job("parse", _parts(MakePages(renderer="pillow"), stage, _device(options)), WriteMarkdown(), about)
 
 
-def render(source: Any, out: str | os.PathLike[str], running: Running | None = None, *, tenant: str = "", **options: Any) -> Summary:
+def render(
+    source: Any, out: str | os.PathLike[str], running: Running | None = None, *, tenant: str = "", advance: Told = _quiet, **options: Any
+) -> Summary:
     """Draw sessions: `render_job` run by `run`."""
     if options.get("to") == "cache" and not isinstance(open_source(source, tenant=tenant), StoreSessions):
         raise ValueError(f"to='cache' puts pages into the store that holds the sessions; the source {str(source)!r} is no store's URL")
-    return run(render_job(**options), source, out, running, tenant=tenant)
+    return run(render_job(**options), source, out, running, tenant=tenant, advance=advance)
 
 
-def encode(source: Any, out: str | os.PathLike[str], running: Running | None = None, *, tenant: str = "", **options: Any) -> Summary:
+def encode(
+    source: Any, out: str | os.PathLike[str], running: Running | None = None, *, tenant: str = "", advance: Told = _quiet, **options: Any
+) -> Summary:
     """Encode pages: `encode_job` run by `run`."""
-    return run(encode_job(**options), source, out, running, tenant=tenant)
+    return run(encode_job(**options), source, out, running, tenant=tenant, advance=advance)
 
 
-def transcribe(source: Any, out: str | os.PathLike[str], running: Running | None = None, *, tenant: str = "", **options: Any) -> Summary:
+def transcribe(
+    source: Any, out: str | os.PathLike[str], running: Running | None = None, *, tenant: str = "", advance: Told = _quiet, **options: Any
+) -> Summary:
     """Read pages: `transcribe_job` run by `run`."""
-    return run(transcribe_job(**options), source, out, running, tenant=tenant)
+    return run(transcribe_job(**options), source, out, running, tenant=tenant, advance=advance)
 
 
-def parse(source: Any, out: str | os.PathLike[str], running: Running | None = None, *, tenant: str = "", **options: Any) -> Summary:
+def parse(
+    source: Any, out: str | os.PathLike[str], running: Running | None = None, *, tenant: str = "", advance: Told = _quiet, **options: Any
+) -> Summary:
     """Parse pages to Markdown: `parse_job` run by `run`."""
-    return run(parse_job(**options), source, out, running, tenant=tenant)
+    return run(parse_job(**options), source, out, running, tenant=tenant, advance=advance)
 
 
 def _parts(make: MakePages, stage: Stage, device: str) -> tuple[Part, ...]:

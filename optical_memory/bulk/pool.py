@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import OpticalMemoryError
 from .attempts import WorkerLost
 from .manifest import Receipt
-from .stages import Batch, Line, Outage, Part, Place, Writer, letter_of
+from .stages import Batch, Line, Part, Place, Writer, letter_of, portable
 
 __all__ = ["PoolFailed", "receipts_here", "receipts_of_pool"]
 
@@ -26,7 +26,7 @@ MOST_STARTS = 3  # workers in a row that may die before they are ready
 
 
 class PoolFailed(OpticalMemoryError):
-    """Workers die before they begin, or what one raised cannot be told."""
+    """Workers die before they begin."""
 
 
 @dataclass(slots=True)
@@ -202,10 +202,4 @@ def _work(pipe: Connection, task: bytes) -> None:
 
 
 def _say(pipe: Connection, kind: str, value: Any) -> None:
-    if isinstance(value, BaseException):
-        try:
-            pickle.loads(pickle.dumps(value))
-        except Exception:  # an exception whose constructor takes more than its message
-            wrapped = Outage if isinstance(value, Outage) else PoolFailed
-            value = wrapped(f"{type(value).__name__}: {value}")
-    pipe.send_bytes(pickle.dumps((kind, value)))
+    pipe.send_bytes(pickle.dumps((kind, portable(value) if isinstance(value, BaseException) else value)))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtra, OpticalMemoryError
 from .manifest import Receipt
-from .stages import Batch, Line, Part, Place, Writer
+from .stages import Batch, Line, Part, Place, Writer, portable
 
 if TYPE_CHECKING:
     from .jobs import ItemStream, Running
@@ -25,7 +25,6 @@ __all__ = ["LOCAL", "receipts_of_ray"]
 
 LOCAL = "local"
 ROW, SKIPPED = "batch", "skipped"
-PATIENCE = "RAY_DATA_DISABLE_PROGRESS_BARS"
 
 
 def receipts_of_ray(
@@ -38,29 +37,30 @@ def receipts_of_ray(
 
     Raises `MissingExtra`, `OpticalMemoryError` if the cluster is not there, and what a stage raised.
     """
-    with _connected(running) as ray:
-        with _context(ray, running):
-            rows = ray.data.read_datasource(
-                _items_source(ray, stream), override_num_blocks=1, ray_remote_args={"num_cpus": 0, "max_retries": -1}
+    with _connected(running) as ray, _context(ray, running):
+        rows = ray.data.read_datasource(_items_source(ray, stream), override_num_blocks=1, num_cpus=0)
+        for place_of, part in enumerate(parts):
+            last = writer if place_of == len(parts) - 1 else None
+            rows = rows.map_batches(
+                _Actor,
+                fn_constructor_args=(pickle.dumps((part, place, last)),),
+                batch_size=1,
+                batch_format="numpy",
+                compute=ray.data.ActorPoolStrategy(size=running.gpu_workers if part.gpus else max(1, running.workers)),
+                num_cpus=0 if part.gpus else _share(parts),
+                num_gpus=part.gpus or None,
             )
-            for place_of, part in enumerate(parts):
-                last = writer if place_of == len(parts) - 1 else None
-                rows = rows.map_batches(
-                    _Actor,
-                    fn_constructor_args=(pickle.dumps((part, place, last)),),
-                    batch_size=1,
-                    batch_format="numpy",
-                    compute=ray.data.ActorPoolStrategy(size=running.gpu_workers if part.gpus else max(1, running.workers)),
-                    num_cpus=0 if part.gpus else _share(parts),
-                    num_gpus=part.gpus or None,
-                )
-            try:
-                for row in rows.iter_rows():
-                    skipped(int(row[SKIPPED]))
-                    if row[ROW]:
-                        yield pickle.loads(row[ROW])
-            except ray.exceptions.RayError as exc:
-                raise _own_error(exc) from exc
+        try:
+            for row in rows.iter_rows():
+                skipped(int(row[SKIPPED]))
+                found = pickle.loads(row[ROW]) if row[ROW] else None
+                if isinstance(found, BaseException):
+                    raise found
+                if found is not None:
+                    yield found
+        except ray.exceptions.RayError as exc:
+            why = str(exc).strip().splitlines()[-1]
+            raise OpticalMemoryError(f"Ray gave up: {why}. Run again: it goes on") from exc
 
 
 class _Actor:
@@ -68,16 +68,26 @@ class _Actor:
 
     def __init__(self, task: bytes) -> None:
         part, place, writer = pickle.loads(task)
-        self._line, self._is_last = Line(part, place, writer), writer is not None
+        self._is_last = writer is not None
+        try:
+            self._line: Line | BaseException = Line(part, place, writer)
+        except Exception as exc:  # raised here, Ray would start the actor again and again
+            self._line = portable(exc)
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
         return {ROW: [self._done(row) for row in rows[ROW]], SKIPPED: rows[SKIPPED]}
 
     def _done(self, row: bytes) -> bytes:
-        if not row:
-            return b""
-        batch: Batch = pickle.loads(row)
-        return pickle.dumps(self._line.finished(batch) if self._is_last else self._line.through(batch))
+        """What is made of a batch; an error stands in its place, since Ray would hand on only its words."""
+        found = pickle.loads(row) if row else None
+        if not isinstance(found, Batch):
+            return row
+        if isinstance(self._line, BaseException):
+            return pickle.dumps(self._line)
+        try:
+            return pickle.dumps(self._line.finished(found) if self._is_last else self._line.through(found))
+        except Exception as exc:
+            return pickle.dumps(portable(exc))
 
 
 def _share(parts: tuple[Part, ...]) -> float:
@@ -122,13 +132,17 @@ def _connected(running: Running) -> Iterator[Any]:
         return
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     if running.address == LOCAL:
+        # Its core writes a line about each actor that may be started again.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         options |= {"num_cpus": max(1, running.workers), "include_dashboard": False, "object_store_memory": running.object_store}
     else:
         options["address"] = running.address
     try:
         ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError) as exc:
-        raise OpticalMemoryError(f"no Ray cluster at {running.address!r}: {exc}. Start one with 'ray start --head', or pass 'local'") from exc
+        raise OpticalMemoryError(
+            f"no Ray cluster at {running.address!r}: {exc}. Start one with 'ray start --head', or pass 'local'"
+        ) from exc
     try:
         yield ray
     finally:
@@ -145,7 +159,7 @@ def _context(ray: Any, running: Running) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("ray", "ray.data")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
@@ -153,14 +167,3 @@ def _context(ray: Any, running: Running) -> Iterator[None]:
             setattr(context, name, value)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _own_error(exc: Any) -> BaseException:
-    """The error of this library that a stage raised, where there is one."""
-    seen: BaseException | None = exc
-    while seen is not None:
-        if isinstance(seen, OpticalMemoryError | ValueError) and not type(seen).__module__.startswith("ray."):
-            return seen
-        cause = getattr(seen, "cause", None)
-        seen = cause if isinstance(cause, BaseException) else seen.__cause__
-    return OpticalMemoryError(f"Ray gave up: {str(exc).strip().splitlines()[-1]}. Run again: it goes on")

@@ -7,6 +7,7 @@ the next. The last stage of a job writes: it turns records into files, and the b
 from __future__ import annotations
 
 import errno
+import pickle
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from ..text.excerpts import said
 from .attempts import Attempts, WorkerLost
 from .manifest import DeadLetter, Receipt
 
-__all__ = ["Batch", "Failures", "Line", "Outage", "Part", "Place", "Stage", "Worker", "Writer", "Written", "letter_of"]
+__all__ = ["Batch", "Failures", "Line", "Outage", "Part", "Place", "Stage", "Worker", "Writer", "Written", "letter_of", "portable"]
 
 T = TypeVar("T")
 
@@ -211,6 +212,16 @@ class Line:
     def close(self) -> None:
         """Close all workers."""
         self._opened.close()
+
+
+def portable(exc: BaseException) -> BaseException:
+    """Return an exception that another process can unpickle: itself, or one of the same branch with its words."""
+    try:
+        pickle.loads(pickle.dumps(exc))
+        return exc
+    except Exception:  # its constructor takes more than a message
+        named = f"{type(exc).__name__}: {exc}"
+        return ValueError(str(exc)) if isinstance(exc, ValueError) else OpticalMemoryError(named)
 
 
 def letter_of(item: str, step: str, exc: BaseException) -> DeadLetter:

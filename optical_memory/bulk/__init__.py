@@ -7,6 +7,8 @@ from .jobs import (
     Summary,
     encode,
     encode_job,
+    pairs,
+    pairs_job,
     parse,
     parse_job,
     render,
@@ -18,12 +20,15 @@ from .jobs import (
 from .manifest import DeadLetter, FolderBusy, Receipt
 from .sources import Source, open_source
 from .stages import Outage
+from .vocabulary import LANGUAGES, RandomTalks
 
 __all__ = [
+    "LANGUAGES",
     "DeadLetter",
     "FolderBusy",
     "Job",
     "Outage",
+    "RandomTalks",
     "Receipt",
     "Running",
     "Source",
@@ -32,6 +37,8 @@ __all__ = [
     "encode",
     "encode_job",
     "open_source",
+    "pairs",
+    "pairs_job",
     "parse",
     "parse_job",
     "render",

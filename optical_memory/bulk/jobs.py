@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..pages.tiers import Tier
+from ..pages.tiers import Tier, tiers_of
+from ..renderers.base import renderer_path
 from .encoding import EncodePages
 from .items import Item
 from .manifest import DEAD_LETTERS, Done, Manifest, Receipt, new_run
 from .outputs import Nothing, WriteMarkdown, WritePages, WriteReadings, WriteTokens, arrow
 from .page_making import MakePages, WarmCache
+from .pairs import MakePairs, WritePairs
 from .pool import receipts_here, receipts_of_pool
 from .reading import ReadPages
 from .sources import Source, StoreSessions, open_source
@@ -27,6 +29,8 @@ __all__ = [
     "Summary",
     "encode",
     "encode_job",
+    "pairs",
+    "pairs_job",
     "parse",
     "parse_job",
     "render",
@@ -323,6 +327,18 @@ def parse_job(*, reader: str = "tesseract", options: dict[str, Any] | None = Non
     return Job("parse", _parts(MakePages(renderer="pillow"), stage, _device(options)), WriteMarkdown(), about)
 
 
+def pairs_job(
+    *, renderers: Sequence[str] = ("chromium", "pillow"), tiers: Iterable[Tier | str] = tuple(Tier), reader: str = "deepseek-ocr"
+) -> Job:
+    """Sessions to training data: each page at each tier, with its words and boxes. Raises `MissingExtra`, `UnknownName`."""
+    arrow()
+    for name in renderers:
+        renderer_path(name)
+    make = MakePairs(tuple(renderers), tiers_of(tiers), reader)
+    about = _about(renderers=list(make.renderers), tiers=[tier.label for tier in make.tiers], reader=reader)
+    return Job("pairs", (Part((make,)),), WritePairs(), about)
+
+
 def render(
     source: Any, out: str | os.PathLike[str], running: Running | None = None, *, tenant: str = "", advance: Told = _quiet, **options: Any
 ) -> Summary:
@@ -368,3 +384,10 @@ def _json(options: dict[str, Any] | None) -> str:
 
 def _about(**settings: Any) -> dict[str, Any]:
     return {name: value.label if isinstance(value, Tier) else value for name, value in settings.items()}
+
+
+def pairs(
+    source: Any, out: str | os.PathLike[str], running: Running | None = None, *, tenant: str = "", advance: Told = _quiet, **options: Any
+) -> Summary:
+    """Make training data: `pairs_job` run by `run`. `vocabulary.RandomTalks` is a source in a hundred languages."""
+    return run(pairs_job(**options), source, out, running, tenant=tenant, advance=advance)

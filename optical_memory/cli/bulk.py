@@ -63,7 +63,7 @@ def render(
 
     running = _running(workers, address, batch, attempts, limit, retry_failed)
     settings: dict[str, Any] = {"to": to, "tier": tier, "reader": reader, "renderer": renderer, "redact": redact, "budget": budget}
-    _done("drawing", as_json, lambda told: work(source, out, running, tenant=tenant, advance=told, **settings))
+    _done("drawing, pages", as_json, lambda told: work(source, out, running, tenant=tenant, advance=told, **settings))
 
 
 @app.command()
@@ -94,7 +94,7 @@ def encode(
     running = _running(workers, address, batch, attempts, limit, retry_failed, gpu_workers)
     drawing = {"renderer": renderer, "redact": redact}
     settings = {"weights": weights, "tier": tier, "device": device, "dtype": dtype, "at_once": at_once, "threads": threads, **drawing}
-    _done("encoding", as_json, lambda told: work(source, out, running, tenant=tenant, advance=told, **settings))
+    _done("encoding, pages", as_json, lambda told: work(source, out, running, tenant=tenant, advance=told, **settings))
 
 
 @app.command()
@@ -121,7 +121,7 @@ def transcribe(
 
     running = _running(workers, address, batch, attempts, limit, retry_failed, gpu_workers)
     settings = {"reader": reader, "options": _options(option), "tier": tier, "renderer": renderer, "redact": redact}
-    _done("reading", as_json, lambda told: work(source, out, running, tenant=tenant, advance=told, **settings))
+    _done("reading, pages", as_json, lambda told: work(source, out, running, tenant=tenant, advance=told, **settings))
 
 
 @app.command()
@@ -145,7 +145,42 @@ def parse(
 
     running = _running(workers, address, batch, attempts, limit, retry_failed, gpu_workers)
     settings: dict[str, Any] = {"reader": reader, "options": _options(option), "tier": tier}
-    _done("parsing", as_json, lambda told: work(source, out, running, advance=told, **settings))
+    _done("parsing, pages", as_json, lambda told: work(source, out, running, advance=told, **settings))
+
+
+@app.command()
+def pairs(
+    source: Annotated[
+        str, typer.Argument(help="words, for random conversations in many languages; or a source of sessions, as for render.")
+    ],
+    out: Out,
+    count: Annotated[int, typer.Option(help="Conversations, of words.", min=1)] = 1000,
+    seed: Annotated[int, typer.Option(help="Of words: the same seed gives the same conversations.")] = 0,
+    languages: Annotated[str, typer.Option(help="Of words: codes like en,zh,ar, or all.")] = "all",
+    renderers: Annotated[str, typer.Option(help="Renderers, each of which draws every conversation.")] = "chromium,pillow",
+    tiers: Annotated[str, typer.Option(help="Tiers, or all.")] = "all",
+    tenant: Tenant = "",
+    workers: Workers = None,
+    address: Address = None,
+    batch: BatchSize = 16,
+    attempts: Attempts = 3,
+    limit: Limit = None,
+    retry_failed: RetryFailed = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make training data for a reader of pages: each page at each tier, with its words and boxes, in Parquet."""
+    from ..bulk import LANGUAGES, RandomTalks
+    from ..bulk import pairs as work
+    from ..pages.tiers import Tier
+
+    running = _running(workers, address, batch, attempts, limit, retry_failed)
+    given = RandomTalks(count, seed, LANGUAGES if languages == "all" else tuple(_items(languages))) if source == "words" else source
+    settings = {"renderers": _items(renderers), "tiers": list(Tier) if tiers == "all" else _items(tiers)}
+    _done("making pairs, pages", as_json, lambda told: work(given, out, running, tenant=tenant, advance=told, **settings))
+
+
+def _items(given: str) -> list[str]:
+    return [item.strip() for item in given.split(",") if item.strip()]
 
 
 def _running(
@@ -175,7 +210,7 @@ def _done(label: str, as_json: bool, work: Callable[[Callable[[Any], None]], Sum
     """Run a job with a bar of its pages, print its summary, and exit with 1 if items have failed."""
     from .output import note, progress
 
-    with progress(f"{label}, pages", None) as advance:
+    with progress(label, None) as advance:
         summary = work(lambda receipt: advance(receipt.pages))
     if as_json:
         print_json(summary.as_dict())

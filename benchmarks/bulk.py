@@ -148,15 +148,17 @@ def compare(folder: Path, *, ray: bool, only: str) -> None:
 
 
 def grow(folder: Path, pages: int) -> None:
-    """Print memory while a job of two workers goes on."""
-    console, table = open_console(), Table(title="Memory while a job grows, two workers, Pillow")
-    for heading in ("pages", "job MB", "largest worker MB"):
-        table.add_column(heading, justify="right")
-    watch = Watch(step=max(1, pages // 10))
-    run(render_job(renderer="pillow"), RandomTalks(pages, languages=("en",)), folder / "out", Running(workers=2), advance=watch)
-    for at, own, worker in watch.memory:
-        table.add_row(f"{at:,}", f"{own:.0f}", f"{worker:.0f}")
-    console.print(table)
+    """Print memory while a job of two workers goes on, line by line, since it takes long."""
+    console, watch = open_console(), Watch(step=max(1, pages // 10))
+    console.print("pages    job MB    largest worker MB    (two workers, Pillow)")
+
+    def told(receipt: Receipt) -> None:
+        known = len(watch.memory)
+        watch(receipt)
+        for at, own, worker in watch.memory[known:]:
+            console.print(f"{at:>6,} {own:>8.0f} {worker:>14.0f}")
+
+    run(render_job(renderer="pillow"), RandomTalks(pages, languages=("en",)), folder / "out", Running(workers=2), advance=told)
     console.print(f"{watch.pages:,} pages, {watch.rate:.1f} a second")
 
 

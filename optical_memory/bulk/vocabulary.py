@@ -68,8 +68,10 @@ class RandomTalks:
 
     def __post_init__(self) -> None:
         unknown = [language for language in self.languages if language not in LANGUAGES]
-        if unknown or not self.languages:
-            raise ValueError(f"unknown language {excerpt(unknown[0]) if unknown else ''!r}; known: {' '.join(LANGUAGES)}")
+        if unknown:
+            raise ValueError(f"unknown language {excerpt(unknown[0])}; known: {' '.join(LANGUAGES)}")
+        if not self.languages:
+            raise ValueError("no language is named; name some, or take all of LANGUAGES")
 
     @property
     def name(self) -> str:

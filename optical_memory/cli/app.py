@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from .bulk import app as bulk_app
 from .calibrate import calibrate
 from .cost import cost
 from .evaluation import eval_, eval_exact, eval_identifiers, eval_needs
@@ -37,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(models_app)
+app.add_typer(bulk_app)
 app.add_typer(redis_app)
 
 

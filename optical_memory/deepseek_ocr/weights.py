@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +18,11 @@ from .configuration import DeepseekOcrConfig
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from .modeling import DeepseekOcrForConditionalGeneration
 
-__all__ = ["digest", "is_random", "load_model", "save_model"]
+__all__ = ["digest", "is_random", "load_model", "load_part", "save_model"]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model-00001-of-000001.safetensors"  # the name that the release has
@@ -63,6 +64,26 @@ def load_model(
         state[name] = state[name].to(dtype or state[name].dtype)
     model.load_state_dict(state, strict=True, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def load_part(module: nn.Module, folder: Path, *, dtype: torch.dtype, device: str = "cpu") -> None:
+    """Load those weights of a folder that a part of the network has, under the same names; the others are not read.
+
+    Args:
+        module: made on the device `meta`; ready for inference afterwards.
+
+    Raises `WeightsNotFound`, and `WeightsMismatch` with missing and misshapen keys.
+    """
+    from safetensors import SafetensorError
+
+    expected = {name: tuple(weight.shape) for name, weight in module.state_dict().items()}
+    try:
+        state = {name: tensor.to(dtype) for name, tensor in _tensors(folder, device, expected)}
+    except SafetensorError as exc:
+        raise WeightsMismatch(f"a weight file in {str(folder)!r} cannot be read: {exc}; fetch it again") from exc
+    _compare(expected, {name: tuple(weight.shape) for name, weight in state.items()}, folder)
+    module.load_state_dict(state, strict=True, assign=True)
+    module.eval().requires_grad_(False)
 
 
 def save_model(model: DeepseekOcrForConditionalGeneration, folder: Path, *, random: bool = False) -> None:
@@ -131,13 +152,14 @@ def _shards(folder: Path) -> list[Path]:
     return files
 
 
-def _tensors(folder: Path, device: str) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(folder: Path, device: str, wanted: Container[str] | None = None) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the tensors of a folder by name; those that are `wanted`, if given."""
     from safetensors import safe_open
 
     for path in _shards(folder):
         with safe_open(path, framework="pt", device=device) as file:
             for name in file.keys():  # noqa: SIM118 - no mapping
-                if not name.endswith(COMPUTED):
+                if not name.endswith(COMPUTED) and (wanted is None or name in wanted):
                     yield name, file.get_tensor(name)
 
 

@@ -25,6 +25,9 @@ Failure: the world did not cooperate; the caller did nothing wrong.
     ├── RenderError             a page could not be drawn
     │   ├── BrowserNotFound     no Chromium to draw with
     │   └── DriverNotStarted    Playwright's driver, which speaks to the browser, does not start
+    ├── DocumentError           a document could not be opened or read
+    │   ├── DocumentLocked      it is encrypted, and the password is missing or wrong
+    │   └── DocumentLimit       it takes more time, pages, pixels or memory than it is given
     └── ReaderError             a reader could not do its work
         ├── ReaderUnavailable   the server behind a reader does not answer, or refuses
         ├── ProgramNotFound     a program that a reader runs, or its language data, is not on this machine
@@ -40,6 +43,9 @@ __all__ = [
     "BrowserNotFound",
     "BudgetTooSmall",
     "ContextTooLong",
+    "DocumentError",
+    "DocumentLimit",
+    "DocumentLocked",
     "DriverNotStarted",
     "InvalidTurn",
     "LengthConflict",
@@ -132,6 +138,26 @@ class DriverNotStarted(RenderError):
     def __init__(self, node: str, why: str, advice: str) -> None:
         super().__init__(f"Playwright's driver {node!r} does not start: {why}. What helps: {advice}; or renderer='pillow'.")
         self.node, self.why, self.advice = node, why, advice
+
+
+class DocumentError(OpticalMemoryError):
+    """A document could not be opened or read. Nothing of it was stored."""
+
+
+class DocumentLocked(DocumentError):
+    """A document is encrypted, and the password is missing or wrong; the message says what to do."""
+
+
+class DocumentLimit(DocumentError):
+    """A document takes more than it is given; the message says what of, and how to give it more.
+
+    Attributes:
+        limit: the field of `documents.limits.Limits`.
+    """
+
+    def __init__(self, message: str, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class ReaderError(OpticalMemoryError):

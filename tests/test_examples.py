@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.adapters.wire import Wire
+from tests.documents.handmade import HandmadePage, lines, pdf
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 # More than the examples' budgets hold, so that old turns are pages whatever a warm cache is worth.
@@ -53,6 +54,21 @@ def test_a_plain_loop(name: str, tmp_path: Path) -> None:
 def blocks(body: dict[str, Any]) -> list[Any]:
     turns = body.get("messages") or body["contents"]
     return [block for turn in turns for block in (turn.get("parts") or turn["content"])]
+
+
+def test_a_library_of_documents(tmp_path: Path) -> None:
+    if not installed("openai") or not installed("pypdfium2"):
+        pytest.skip("openai or pypdfium2 is not installed")
+    pump = [f"Pump {number} runs at {number * 37} bar and is oiled on Mondays." for number in range(30)]
+    (tmp_path / "pump.pdf").write_bytes(pdf([HandmadePage(lines(*pump)), HandmadePage(lines("Blank"))]))
+    with Wire(default="777.") as wire:
+        places = {"OPENAI_BASE_URL": wire.openai_url, "OPENAI_API_KEY": "none"}
+        env = {**os.environ, **places, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLES.parent)}
+        command = [sys.executable, "-W", "ignore", str(EXAMPLES / "documents_library.py"), "a-model", str(tmp_path)]
+        done = subprocess.run(command, input="Pump 21, how many bar?", env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "777.\n", "pump.pdf: 2 pages\n"), done.stderr
+    sent = json.dumps(wire.requests[0].body)
+    assert "[documents-library: pump.pdf p. 1 of 2]" in sent and "image_url" in sent and "Pump 21, how many bar?" in sent
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ from typing import Any
 
 from ..errors import SessionCorrupted
 from ..pages.page import Box, Page, Reference, Segment
+from ..pages.sheet import Sheet
+from ..pages.tiers import Tier
 from ..text.excerpts import excerpt
 from ..text.labels import label_text
 from ..turns.attachments import ImageLoad
@@ -51,6 +53,7 @@ def _to_json(page: Page) -> dict[str, object]:
         "pictures": astuple(page.pictures),
         "same": [astuple(reference) for reference in page.same_as],
         **({"section": page.section} if page.section else {}),
+        **({"sheet": astuple(page.sheet)} if page.sheet else {}),
         "segments": [
             [segment.turn, segment.continued, segment.continues, [[box.left, box.top, box.width, box.height] for box in segment.boxes]]
             for segment in page.segments
@@ -80,4 +83,9 @@ def _from_json(fields: dict[str, Any]) -> Page:
         pictures=ImageLoad(*fields.get("pictures", ())),  # absent from records of earlier releases
         same_as=tuple(Reference(*map(int, reference)) for reference in fields.get("same", ())),
         section=int(fields.get("section", 0)),
+        sheet=_sheet(*fields["sheet"]) if "sheet" in fields else None,
     )
+
+
+def _sheet(name: str, number: int, of: int, kind: str, floor: int, letter: float) -> Sheet:
+    return Sheet(label_text(str(name)), int(number), int(of), str(kind), Tier(floor), float(letter))

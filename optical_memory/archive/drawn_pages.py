@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..pages.page import Page, Reference
+from ..pages.sheet import Sheet
+from ..pages.tiers import Tier
 from ..renderers.base import RenderedPage
+from ..text.labels import label_text
 from ..turns.attachments import image_load
 from ..turns.exchanges import Exchange
+from ..turns.parts import TurnPart
 from ..turns.repeated import RepeatedTurn
 from ..turns.turn import Turn
 
-__all__ = ["contents_of", "page_of", "whole_runs"]
+__all__ = ["contents_of", "page_of", "sheet_of_text", "whole_runs"]
+
+NAME = 60  # characters of a document's name in a label
 
 
 def contents_of(
@@ -55,9 +61,18 @@ def page_of(
         missing_glyphs=drawn.missing_glyphs,
         canvas=drawn.canvas,
         section=drawn.section,
+        sheet=drawn.sheet,
         same_as=_references(drawn, turns, costs),
         pictures=image_load(turns[segment.turn] for segment in drawn.segments if not segment.continued),
     )
+
+
+def sheet_of_text(turns: Sequence[Turn]) -> Sheet | None:
+    """Return which page of a document a section is whose file is not there, so that its text is drawn; None for another section."""
+    if not turns or not isinstance(turns[0], TurnPart) or not turns[0].documents:
+        return None
+    part = turns[0].documents[0]
+    return Sheet(label_text(part.name, NAME), part.first, part.of, "text", Tier.TINY, 0.0)
 
 
 def _references(page: RenderedPage, turns: Mapping[int, Turn], costs: Mapping[int, int]) -> tuple[Reference, ...]:

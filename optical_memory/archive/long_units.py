@@ -14,12 +14,13 @@ from ..renderers.base import RenderedPage
 from ..renderers.document.long_units import is_long, sections_of
 from ..turns.exchanges import Unit, units_of
 from ..turns.parts import TurnPart
-from ..turns.turn import Turn
+from ..turns.turn import DocumentContent, Turn
 
-__all__ = ["by_section", "costs_of", "newest_sections", "sections_before", "stretches_of"]
+__all__ = ["by_section", "costs_of", "is_document_page", "newest_sections", "sections_before", "stretches_of"]
 
 SECTION_PAGES = 7  # about; a page more may be drawn later
 FIRST = 2  # most sections drawn when a long unit is sealed
+FIRST_SHEETS = 8  # the same, of sections that are pages of a document
 
 
 def stretches_of(turns: Sequence[Turn]) -> Iterator[tuple[list[Turn], bool]]:
@@ -33,7 +34,14 @@ def stretches_of(turns: Sequence[Turn]) -> Iterator[tuple[list[Turn], bool]]:
 
 def newest_sections(unit: Unit, pages: int) -> list[Unit]:
     """Return the sections that are drawn when a long unit is sealed of which `pages` pages are wanted: at least one."""
-    return sections_of(unit)[-min(FIRST, 1 + pages // SECTION_PAGES) :]
+    sections = sections_of(unit)
+    count = min(FIRST_SHEETS, max(1, pages)) if is_document_page(sections[-1]) else min(FIRST, 1 + pages // SECTION_PAGES)
+    return sections[-count:]
+
+
+def is_document_page(section: Sequence[Turn]) -> bool:
+    """Whether a section is a page of a document whose file is there, so that it is drawn as it is."""
+    return any(isinstance(part, DocumentContent) and bool(part.block) for part in section[0].parts)
 
 
 def sections_before(unit: Unit, pages: Sequence[Page]) -> list[Unit]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from ..errors import OpticalMemoryError, RenderError, SessionCorrupted
 from ..pages.page import Page, PageStyle, referents_of, run_key
@@ -22,17 +24,19 @@ from ..stores.base import Readable, SessionId
 from ..stores.claims import claimed
 from ..stores.intact import intact
 from ..text.exact_strings import sidecar_of
+from ..text.excerpts import said
+from ..turns.attached import PICTURE_SIDE, single_page, without_files
 from ..turns.exchanges import Exchange, Unit, exchanges_of
-from ..turns.parts import TurnPart
+from ..turns.parts import TurnPart, part_of
 from ..turns.redaction import Redactor, redacted_turns
 from ..turns.repeated import with_references
-from ..turns.turn import Turn
+from ..turns.turn import DocumentContent, Turn
 from .abridged_pages import Share, shaped_together, shares_of
 from .chunks import chunk_of
 from .codec import decode_pages, encode_pages
 from .drawn_ahead import AT_ONCE, Drawing
-from .drawn_pages import contents_of, page_of, whole_runs
-from .long_units import by_section, costs_of, newest_sections, sections_before, stretches_of
+from .drawn_pages import contents_of, page_of, sheet_of_text, whole_runs
+from .long_units import by_section, costs_of, is_document_page, newest_sections, sections_before, stretches_of
 from .page_runs import PageRun, PagesLost, discard_runs, merged_spans, runs_named, without_overlaps
 from .undrawn import PREFIX, Undrawn, decode_undrawn, encode_undrawn, without
 
@@ -80,6 +84,7 @@ class PageArchive:
         basis += [name for name, is_set in (("in full", not repeats), ("screened", screened)) if is_set]
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = ArchiveCounts()
+        self._document_renderer: Renderer | None = None
         self._drawn: list[tuple[int, int]] = []  # turns (first, last) found on pages so far
 
     def runs(self) -> list[PageRun]:
@@ -309,7 +314,26 @@ class PageArchive:
         return [cropped(page, self._style) for page in pages]
 
     def _render_sections(self, sections: Sequence[Unit]) -> list[RenderedPage]:
-        """Draw sections of a long unit; one by one with a renderer that does not name the section of a page."""
+        """Draw sections of a long unit: pages of documents as they are, all else as turns are drawn."""
+        drawn: list[RenderedPage] = []
+        for is_document, group in groupby(sections, key=is_document_page):
+            alike = list(group)
+            drawn += self._render_documents(alike) if is_document else self._render_turns(alike)
+        return drawn
+
+    def _render_documents(self, sections: Sequence[Unit]) -> list[RenderedPage]:
+        """Draw pages of a document; those that cannot be drawn as pages of their text, with a warning."""
+        try:
+            return self._drawing.pages(self._documents, [(section,) for section in sections], self._style, seal_last=True)
+        except RenderError as exc:
+            self.counts.render_failures += 1
+            if len(sections) > 1:
+                return [page for section in sections for page in self._render_documents([section])]
+            warnings.warn(f"{said(exc)}; its text is drawn instead", RuntimeWarning, stacklevel=2)
+            return self._render_turns([tuple(without_files(turn) for turn in section) for section in sections])
+
+    def _render_turns(self, sections: Sequence[Unit]) -> list[RenderedPage]:
+        """Draw sections of a long unit of turns; one by one with a renderer that does not name the section of a page."""
         if not isinstance(sections[0][0], TurnPart):
             return self._render([tuple(sections)], seal_last=True)
         first = self._render([(sections[0],)], seal_last=True)  # tells whether the renderer names sections, so that none is drawn twice
@@ -321,6 +345,20 @@ class PageArchive:
     def _drawn_unit(self, turns: Sequence[Turn], same: Mapping[int, int] | None = None) -> Unit:
         """Return turns, taken for one unit, as they are drawn: with references, and redacted. Raises `RenderError`."""
         return self._as_drawn([(tuple(turns),)], same)[0][0]
+
+    def document_picture(self, turn: Turn, part: DocumentContent, number: int) -> bytes | None:
+        """Draw a page of a document in a turn that is text, PNG; None, with a warning, if that fails. Stores nothing."""
+        content = (single_page(part, number),)
+        section = part_of(turn, content=content, tool_calls=(), section=1, part=1, of=1, start=0, stop=1, whole=1)
+        try:
+            png = self._documents.render([((section,),)], self._style)[0].png
+        except RenderError as exc:
+            self.counts.render_failures += 1
+            warnings.warn(f"{said(exc)}; its text is sent alone", RuntimeWarning, stacklevel=2)
+            return None
+        from ..renderers.png import resize
+
+        return resize(png, PICTURE_SIDE, self._style.faint_levels)
 
     def drawn_turns(self, page: Page) -> list[Turn]:
         """Return the turns on a page as they were drawn, redacted; parts of turns, for a page of a long unit. Raises `RenderError`."""
@@ -445,13 +483,28 @@ class PageArchive:
         return [page for drawn, own in parts for page in self._pages_alike(drawn, own, costs_of(own, costs))]
 
     def _pages_alike(self, rendered: Sequence[RenderedPage], turns: Sequence[Turn], costs: Mapping[int, int]) -> list[Page]:
-        key = run_key(self._renderer.name, self._fingerprint, self._style, exchanges_of(turns))
+        key = self._key(turns)
         by_number = {turn.number: turn for turn in turns}
         pages = []
         for place, (drawn, tokens, texts) in enumerate(contents_of(rendered, by_number, costs)):
             sidecar = sidecar_of(texts, max_tokens=self._sidecar_tokens, count=self._pricing.count)
-            pages.append(page_of(f"{key}-{place}", drawn, by_number, costs, tokens=tokens, sidecar=sidecar))
+            page = page_of(f"{key}-{place}", drawn, by_number, costs, tokens=tokens, sidecar=sidecar)
+            pages.append(page if page.sheet else replace(page, sheet=sheet_of_text(turns)))
         return pages
+
+    @property
+    def _documents(self) -> Renderer:
+        """Draws pages of documents. Opened when the first is drawn: it brings Pillow, which is slow to import."""
+        if self._document_renderer is None:
+            from ..renderers.pdfium.renderer import DocumentRenderer
+
+            self._document_renderer = DocumentRenderer()
+        return self._document_renderer
+
+    def _key(self, turns: Sequence[Turn]) -> str:
+        if is_document_page(turns):
+            return run_key(self._documents.name, self._documents.fingerprint, self._style, exchanges_of(turns))
+        return run_key(self._renderer.name, self._fingerprint, self._style, exchanges_of(turns))
 
 
 def _pictures(pages: Sequence[Page], rendered: Sequence[RenderedPage]) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from ..pages.tiers import Tier
 from ..profiles.profile import ReaderProfile
 from ..turns.attachments import NO_IMAGES, ImageLoad
 
-__all__ = ["PageItem", "Plan", "TextItem"]
+__all__ = ["LibraryItem", "PageItem", "Plan", "TextItem"]
 
 
 class _Value(BaseModel):
@@ -18,7 +18,7 @@ class _Value(BaseModel):
 
 
 class PageItem(_Value):
-    """A page sent as an image; `tokens` includes its label and sidecar."""
+    """A page sent as an image; `tokens` includes its label and sidecar, `sheet` is which page of its document it is, 0 for one of turns."""
 
     kind: Literal["page"] = "page"
     key: str
@@ -27,6 +27,7 @@ class PageItem(_Value):
     last: int
     tier: Tier
     tokens: int = 0
+    sheet: int = 0
 
 
 class TextItem(_Value):
@@ -36,6 +37,17 @@ class TextItem(_Value):
     first: int
     last: int
     tokens: int = 0
+
+
+class LibraryItem(_Value):
+    """A page of a library's document: `shown_as` a tier or `text`, for `tokens`, and `why`: the overview, or the question's words on it."""
+
+    library: str
+    document: str
+    page: int
+    shown_as: str
+    tokens: int
+    why: str
 
 
 class Plan(_Value):
@@ -61,6 +73,7 @@ class Plan(_Value):
         tail_images: number of images inside the tail when it was made.
         screened: numbers of the turns among the items that ask to be obeyed, and so are text; see `text.screening`.
         recalled: numbers of the turns added as text for a question; of one context only, and not stored.
+        library: pages of libraries, in the order in which they are shown; of one context only, and not stored.
         reason: why it was made.
     """
 
@@ -84,6 +97,7 @@ class Plan(_Value):
     tail_images: int = 0
     screened: tuple[int, ...] = ()
     recalled: tuple[int, ...] = ()
+    library: tuple[LibraryItem, ...] = ()
     reason: str
 
     @property

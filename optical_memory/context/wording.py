@@ -36,7 +36,9 @@ def framing_text(plan: Plan, shaped: Sequence[Tier] = ()) -> str:
             "Each turn on a page starts at a bar, with its number, like #12.",
             "Before each page stand its number, like p3, its turns, its last day, and exact copies of strings on it.",
         ]
-    if any(item.tier in shaped for item in plan.pages):
+    if any(item.sheet for item in plan.pages):
+        sentences.append("Pages with p. are those of files: #12 p. 3 is page 3 of the file in turn #12. Cite them so.")
+    if any(item.tier in shaped and not item.sheet for item in plan.pages):
         sentences.append("The smallest pages are abridged: … stands for words or whole turns left out.")
     if plan.screened:
         named = ", ".join(f"#{number}" for number in plan.screened[:RANGES_NAMED])
@@ -54,12 +56,15 @@ def framing_text(plan: Plan, shaped: Sequence[Tier] = ()) -> str:
 def page_text(page: Page) -> str:
     """Return the label of a page and its sidecar: `[p3 #41-78 2026-05-01]`, its number, its turns and its last day, then its exact strings.
 
+    A document's page says which it is, so that it can be cited: `[p3 #42 p. 7 of 12, report.pdf 2026-05-01]`.
     A page that begins in the middle of a turn does not show its number, so the label does: `[p3 #41(continued)-78]`. `zoom` asks for a page
     by its number. Kept short: the label is sent with every page, and a page at Tiny costs 73 tokens.
     """
     said = f" {page.last_said:%Y-%m-%d}" if page.last_said else ""
     continued = "(continued)" if page.segments[0].continued else ""
     label = f"[p{page.index} #{page.first_turn}{continued}-{page.last_turn}{said}]"
+    if page.sheet:
+        label = f"[p{page.index} {page.cited_as} of {page.sheet.of}, {label_text(page.sheet.name)}{said}]"
     return f"{label} {' | '.join(map(label_text, page.sidecar))}" if page.sidecar else label
 
 

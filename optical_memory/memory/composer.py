@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from ..archive.drawn_ahead import AT_ONCE, Drawing
 from ..archive.images import PageImages
@@ -18,9 +20,12 @@ from ..planning.settings import ViewSettings
 from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
 from ..text.excerpts import excerpt
-from ..turns.turn import Turn
+from ..turns.attached import as_sent
+from ..turns.turn import DocumentContent, ImageContent, Turn
 
 __all__ = ["Composer"]
+
+MOST_PICTURES = 64  # pages of documents that are text, kept as pictures in memory
 
 
 class Composer:
@@ -38,6 +43,7 @@ class Composer:
         self._store, self._session, self._archive, self._pricing = store, session, archive, pricing
         self._profile, self._shape = settings.profile, settings.shape
         self._images = PageImages(store, session, archive, settings.style, drawing)
+        self._pictures: dict[str, ImageContent | None] = {}  # of documents that are text
         self._plan: Plan | None = None
         self._prefix: tuple[TextPart | PagePart, ...] = ()
 
@@ -47,7 +53,7 @@ class Composer:
             self._prefix, self._plan = self._parts(plan), plan
         self._images.fetch([(part.page, part.tier) for part in self._prefix if isinstance(part, PagePart)])
         tail_tokens = self._pricing.total(tail)
-        parts = (*self._prefix, TextPart(tuple(tail), tail_tokens)) if tail else self._prefix
+        parts = (*self._prefix, TextPart(self._as_sent(tail), tail_tokens)) if tail else self._prefix
         framing = framing_text(plan, self._shape)
         return Context(parts, plan, self._usage(plan, parts, tail_tokens), framing, self._profile)
 
@@ -62,7 +68,7 @@ class Composer:
 
     def forget(self) -> None:
         """Clear the caches, after turns were erased."""
-        self._plan, self._prefix = None, ()
+        self._plan, self._prefix, self._pictures = None, (), {}
         self._images.forget()
 
     def _parts(self, plan: Plan) -> tuple[TextPart | PagePart, ...]:
@@ -89,7 +95,20 @@ class Composer:
 
     def _text_part(self, item: TextItem) -> TextPart:
         turns = tuple(self._store.read(self._session, item.first, item.last + 1))
-        return TextPart(turns, self._pricing.total(turns))
+        return TextPart(self._as_sent(turns), self._pricing.total(turns))
+
+    def _as_sent(self, turns: Sequence[Turn]) -> tuple[Turn, ...]:
+        """Return turns as they are sent as text: documents as their text, and pictures of pages whose text says less."""
+        return tuple(as_sent(turn, partial(self._picture, turn)) for turn in turns)
+
+    def _picture(self, turn: Turn, part: DocumentContent, number: int) -> ImageContent | None:
+        name = f"{part.sha256} {number}"
+        if name not in self._pictures:
+            self._pictures = self._pictures if len(self._pictures) < MOST_PICTURES else {}
+            drawn = self._archive().document_picture(turn, part, number)
+            data = base64.b64encode(drawn).decode("ascii") if drawn else ""
+            self._pictures[name] = ImageContent(media_type="image/png", data=data) if data else None
+        return self._pictures[name]
 
     def _vision_tokens(self, page: Page, tier: Tier) -> int:
         return self._profile.page_tokens(page.width, page.height, tier, page.canvas)

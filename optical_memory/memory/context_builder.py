@@ -32,6 +32,7 @@ from ..turns.turn import Turn
 from ..verification.base import Verification
 from .composer import Composer
 from .plan_history import keep_plan
+from .recall_pages import drawn_page
 
 __all__ = ["ContextBuilder"]
 
@@ -352,6 +353,10 @@ class ContextBuilder:
             whole = archive.drawn_whole(run)
             known = [each.fewer(whole.pages - run.pages) if each.first == run.first and not each.turns else each for each in known]
         archive.keep_undrawn(known)
+
+    def document_page(self, turn: Turn, place: int, page: int) -> bytes:
+        """Draw a page of the document at `place` in a turn, PNG. Raises `RenderError`."""
+        return drawn_page(self._open_archive(), turn, place, page)
 
     def verifications(self) -> list[Verification]:
         """Return the results of all verifiers."""

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any, Self, Unpack
 
 from ..archive.drawn_ahead import DrawnAhead
 from ..context.context import Context
+from ..documents.limits import Limits
 from ..errors import StoreError, StoreUnavailable, UnknownToolCall
 from ..messages import to_format
 from ..pages.page import Page
@@ -25,14 +27,19 @@ from ..turns.turn import Turn
 from ..verification.base import Verification
 from ..worker_threads import in_thread
 from .ahead import Ahead, somebody_waits
+from .attaching import Attachable, content_of_document, with_documents
 from .batches import batch_of, place_of
 from .context_builder import ContextBuilder
 from .embedding import Embedder, Meanings
 from .erasure import Erasure, ErasureProof, ErasureReport
-from .question import NEWEST, context_for
+from .library import Library
+from .library_shelf import Shelf
+from .question import NEWEST, asked_in, context_for
 from .recall import Period, Recall
 from .recall_everywhere import Recalled, recall_everywhere
+from .recall_pages import MOST_DOCUMENTS, RecalledPage, pages_saying
 from .rehearsal import rehearse
+from .with_libraries import with_libraries
 
 __all__ = ["ErasureProof", "ErasureReport", "MemoryStats", "OpticalMemory"]
 
@@ -108,7 +115,8 @@ class OpticalMemory:
         """Store one turn, durably, and return it with its number.
 
         Takes a `Turn`, a chat message mapping in OpenAI's or Anthropic's shape, or `(role, content)`. A turn whose `id` is already stored
-        changes nothing; the stored turn is returned. Renders nothing and calls no model.
+        changes nothing; the stored turn is returned. Renders nothing and calls no model. A PDF in a user's message is opened for its text,
+        and becomes pages as if it were attached (`attach`); while its turn is text it is sent as it came.
 
         Args:
             expected_length: store only if the session has exactly this many turns; of concurrent writers that pass the same length, one
@@ -123,7 +131,7 @@ class OpticalMemory:
         """Store many turns atomically: all, or none if one is invalid; the error names it."""
         redactor = self._builder.settings.redactor
         with masking(redactor.redact if redactor else None):  # errors quote by its rules as well
-            batch = batch_of(list(turns))
+            batch = [with_documents(turn) for turn in batch_of(list(turns))]
             if before := self._before_storing:
                 batch = redacted_turns(batch, before)
             if not batch:
@@ -132,6 +140,34 @@ class OpticalMemory:
             stored = self._store.append(self.session, batch, expected_length=expected_length)
         self._draw_ahead(stored[-1])
         return stored
+
+    def attach(
+        self,
+        source: Attachable,
+        *,
+        name: str | None = None,
+        password: str | None = None,
+        limits: Limits | None = None,
+        **fields: Any,
+    ) -> Turn:
+        """Store a document as one turn whose pages are the document's own, and return the turn with its number.
+
+        A PDF is opened in a process of its own, within limits, and its text layer stored beside the file: it is counted, searched, and sent
+        as text where that is cheaper. Its pages are drawn when a context shows them, fade like all others, and are cited `#42 p. 7`. A
+        picture becomes a turn with a picture; Markdown, HTML and text become a turn with their words. Nothing is fetched, no script runs.
+
+        Args:
+            source: a path, bytes, or a file opened for reading bytes.
+            name: the document's name; by default that of the file.
+            password: opens an encrypted PDF; stored with it, since its pages are drawn later.
+            limits: what the PDF may take of time, pages, pixels and memory.
+            fields: of the turn: `id`, `role` (`user` by default), `importance`, `pinned`, `created_at`, `metadata`.
+
+        Raises `DocumentLocked` for a missing or wrong password, `DocumentLimit`, `DocumentError` for what is no document known here,
+        `MissingExtra` without pypdfium2, `OSError`, and what `append` raises. Nothing is stored then.
+        """
+        content = content_of_document(source, name=name, password=password, limits=limits)
+        return self.append({"role": "user", **fields, "content": list(content)})
 
     def _draw_ahead(self, newest: Turn) -> None:
         """Have drawn what the next context needs, once the assistant has answered: until the user's next turn nobody waits."""
@@ -175,6 +211,7 @@ class OpticalMemory:
         budget: int | None = None,
         *,
         question: str | bool | None = None,
+        libraries: Sequence[Library | str] = (),
         progress: Callable[[int], None] | None = None,
     ) -> Context:
         """Return pages of the past and recent turns as text, oldest first, in at most `budget` of the reader's tokens.
@@ -183,27 +220,49 @@ class OpticalMemory:
             question: what the model is to answer; True for what the user said last. The turns that `recall` finds for it are added as
                 text, word for word, before the newest exchange. A quarter of the budget, 400 tokens at most, is kept for them; they
                 take up to 1,000 of what is left.
+            libraries: documents to have beside the conversation, as `Library` objects, or by the names of libraries in this memory's store.
+                Half of the budget, 8,000 tokens without one, holds an overview of them, and the pages that answer the question (what the
+                user said last, if none is given); `context.plan.library` says which and why.
             progress: called with the number of pages whenever some were drawn; the first context of a long session draws many.
 
         Raises `BudgetTooSmall` if the turns that must stay text exceed the budget, `StoreUnavailable`.
         """
         self._ahead.stop()
         with somebody_waits(), self._builder.telling(progress):
-            return context_for(question, budget, self._builder, find=self.recall, newest=lambda: self.turns(len(self) - NEWEST))
+            build = partial(context_for, question, builder=self._builder, find=self.recall, newest=self._newest)
+            if not libraries:
+                return build(budget)
+            asked = asked_in(question if question is not None else True, self._newest)
+            return with_libraries(self._shelves(libraries), asked, budget, self._builder.pricing, build)
+
+    def _newest(self) -> list[Turn]:
+        return self.turns(len(self) - NEWEST)
+
+    def _shelves(self, libraries: Sequence[Library | str]) -> list[Shelf]:
+        if isinstance(libraries, str | Library):
+            libraries = [libraries]
+        opened = [Library(each, store=self._store, tenant=self.session.tenant) if isinstance(each, str) else each for each in libraries]
+        return [Shelf(library, self._builder.settings, self._builder.pricing) for library in opened]
 
     def messages(
-        self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any
+        self,
+        budget: int | None = None,
+        *,
+        question: str | bool | None = None,
+        libraries: Sequence[Library | str] = (),
+        dialect: str = "openai",
+        **options: Any,
     ) -> list[dict[str, Any]]:
         """Return the context as messages for a provider's client.
 
         Args:
-            question: see `context`.
+            question, libraries: see `context`.
             dialect: `openai` (chat completions), `anthropic` or `gemini`.
             options: passed on to `messages.to_openai` (`detail`), `to_anthropic` (`cache`).
 
         Raises what `context` raises; `UnknownName` for another dialect; `RenderError` if a page image was lost and cannot be redrawn.
         """
-        return to_format(self.context(budget, question=question), dialect, **options)
+        return to_format(self.context(budget, question=question, libraries=libraries), dialect, **options)
 
     def pages(self, *, draw: bool = False) -> list[Page]:
         """Return all sealed pages, oldest first, also those outside the context. Raises `RenderError` without the renderer's browser.
@@ -248,6 +307,14 @@ class OpticalMemory:
         else:
             found = self._recall.numbered([query], period)
         return self._recall.with_exchanges(found) if exchange else found
+
+    def recall_pages(self, query: str, limit: int = 5) -> list[RecalledPage]:
+        """Find pages of attached documents by words, best first: each with its turn, its number, its text, and its picture on demand.
+
+        Looks in the 50 turns with documents that answer best as a whole.
+        """
+        found = (turn for turn in self._recall.saying(query, len(self), Period()) if turn.documents)
+        return pages_saying(islice(found, MOST_DOCUMENTS), query, limit, self._builder.document_page)
 
     def recall_everywhere(
         self,
@@ -351,6 +418,17 @@ class OpticalMemory:
     async def aappend(self, turn: TurnLike, *, expected_length: int | None = None) -> Turn:
         return await in_thread(self.append, turn, expected_length=expected_length)
 
+    async def aattach(
+        self,
+        source: Attachable,
+        *,
+        name: str | None = None,
+        password: str | None = None,
+        limits: Limits | None = None,
+        **fields: Any,
+    ) -> Turn:
+        return await in_thread(self.attach, source, name=name, password=password, limits=limits, **fields)
+
     async def aextend(self, turns: Iterable[TurnLike], *, expected_length: int | None = None) -> list[Turn]:
         return await in_thread(self.extend, turns, expected_length=expected_length)
 
@@ -362,14 +440,21 @@ class OpticalMemory:
         budget: int | None = None,
         *,
         question: str | bool | None = None,
+        libraries: Sequence[Library | str] = (),
         progress: Callable[[int], None] | None = None,
     ) -> Context:
-        return await in_thread(self.context, budget, question=question, progress=progress)
+        return await in_thread(self.context, budget, question=question, libraries=libraries, progress=progress)
 
     async def amessages(
-        self, budget: int | None = None, *, question: str | bool | None = None, dialect: str = "openai", **options: Any
+        self,
+        budget: int | None = None,
+        *,
+        question: str | bool | None = None,
+        libraries: Sequence[Library | str] = (),
+        dialect: str = "openai",
+        **options: Any,
     ) -> list[dict[str, Any]]:
-        return await in_thread(self.messages, budget, question=question, dialect=dialect, **options)
+        return await in_thread(self.messages, budget, question=question, libraries=libraries, dialect=dialect, **options)
 
     async def apages(self, *, draw: bool = False) -> list[Page]:
         return await in_thread(self.pages, draw=draw)
@@ -387,6 +472,9 @@ class OpticalMemory:
         until: datetime | None = None,
     ) -> list[Turn]:
         return await in_thread(self.recall, query, limit, exchange=exchange, since=since, until=until)
+
+    async def arecall_pages(self, query: str, limit: int = 5) -> list[RecalledPage]:
+        return await in_thread(self.recall_pages, query, limit)
 
     async def arecall_everywhere(
         self,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import accumulate
 
-from ..context.context import Context, RecalledPart, TextPart
+from ..context.context import Context, PagePart, RecalledPart, TextPart
 from ..context.wording import recalled_text
 from ..errors import BudgetTooSmall
 from ..profiles.pricing import Pricing
@@ -15,12 +14,14 @@ from ..turns.exchanges import starts_exchange
 from ..turns.redaction import redacted_turns
 from ..turns.turn import Turn
 from .context_builder import ContextBuilder
+from .recall_pages import with_best_passages
 
-__all__ = ["NEWEST", "context_for"]
+__all__ = ["NEWEST", "asked_in", "before_current_exchange", "context_for"]
 
 SHARE, MOST_KEPT = 4, 400  # recalled turns have one part in so many of a budget, or so many tokens; docs/experiments/recall.md
 MOST_TOKENS = 1_000  # for them where more is left over, and without a budget
 MOST_TURNS = 20
+BEST_PASSAGES = (6, 4, 2, 1)  # passages of a document that are tried
 NEWEST = 64  # turns among which the newest question is looked for
 
 
@@ -44,18 +45,27 @@ def context_for(
 
     Raises `TypeError` for a question that is not a string, and what `builder.context` raises for `budget`.
     """
-    asked = _newest_question(newest()) if question is True else question
-    if asked is None or asked is False:
+    asked = asked_in(question, newest)
+    if asked is None:
         return builder.context(budget)
-    if not isinstance(asked, str):
-        raise TypeError(f"a question is a string; got {excerpt(asked)}")
     context, pricing, redactor = _with_room(budget, builder.context), builder.pricing, builder.settings.redactor
     room = MOST_TOKENS if budget is None else min(budget - context.usage.prompt_tokens, MOST_TOKENS)
     shown = {turn.number for turn in context.turns}
     found = [turn for turn in find(asked, MOST_TURNS) if turn.number not in shown and turn.role not in ("system", "developer")]
     found = redacted_turns(found, redactor) if redactor else found
+    found = [_within(turn, asked, room, pricing) for turn in found]
     chosen = _fitting([turn for turn in found if turn.text], room, pricing)
     return _with_recalled(context, chosen, pricing) if chosen else context
+
+
+def asked_in(question: str | bool | None, newest: Callable[[], Sequence[Turn]]) -> str | None:
+    """Return a question's words, of what the user said last for True; None without one. Raises `TypeError` for another type."""
+    asked = _newest_question(newest()) if question is True else question
+    if asked is None or asked is False:
+        return None
+    if not isinstance(asked, str):
+        raise TypeError(f"a question is a string; got {excerpt(asked)}")
+    return asked
 
 
 def _newest_question(turns: Sequence[Turn]) -> str | None:
@@ -71,6 +81,12 @@ def _with_room(budget: int | None, build: Callable[[int | None], Context]) -> Co
         return build(budget - min(budget // SHARE, MOST_KEPT))
     except BudgetTooSmall:
         return build(budget)
+
+
+def _within(turn: Turn, question: str, room: int, pricing: Pricing) -> Turn:
+    """Return a turn with as many passages of its documents as fit, those that answer best."""
+    ways = (with_best_passages(turn, question, most) for most in BEST_PASSAGES)
+    return next((way for way in ways if _tokens([way], pricing) <= room), turn) if turn.documents else turn
 
 
 def _fitting(found: Sequence[Turn], room: int, pricing: Pricing) -> list[Turn]:
@@ -94,19 +110,27 @@ def _with_recalled(context: Context, chosen: Sequence[Turn], pricing: Pricing) -
     """Put the recalled turns before the exchange that is going on, or at the end if none is."""
     numbers, tokens = tuple(turn.number for turn in chosen), _tokens(chosen, pricing)
     part = RecalledPart((_message(chosen),), tokens, numbers)
-    *before, last = context.parts or (TextPart((), 0),)
-    if not isinstance(last, TextPart):
-        before, last = [*before, last], TextPart((), 0)
-    at = _current_exchange(last.turns)
-    costs = [0, *accumulate(pricing.total([turn]) for turn in last.turns)]
-    split = [TextPart(last.turns[:at], costs[at]), part, TextPart(last.turns[at:], costs[-1] - costs[at])]
+    before, current = before_current_exchange(context.parts, pricing)
     usage = replace(context.usage, prompt_tokens=context.usage.prompt_tokens + tokens, recalled_tokens=tokens)
     return replace(
         context,
-        parts=(*before, *(each for each in split if each.turns)),
+        parts=(*before, part, *current),
         plan=context.plan.model_copy(update={"recalled": numbers}),
         usage=replace(usage, price_factor=pricing.profile.cache.factor(usage.prompt_tokens)),
     )
+
+
+def before_current_exchange(
+    parts: Sequence[TextPart | PagePart], pricing: Pricing
+) -> tuple[list[TextPart | PagePart], list[TextPart | PagePart]]:
+    """Split the parts of a context where the exchange that is going on begins: what comes before it, and it."""
+    *before, last = parts or (TextPart((), 0),)
+    if not isinstance(last, TextPart):
+        return list(parts), []
+    at = _current_exchange(last.turns)
+    tokens = pricing.total(last.turns[:at])
+    older, current = TextPart(last.turns[:at], tokens), TextPart(last.turns[at:], pricing.total(last.turns) - tokens)
+    return [*before, *([older] if older.turns else [])], [current] if current.turns else []
 
 
 def _current_exchange(turns: Sequence[Turn]) -> int:

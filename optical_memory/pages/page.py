@@ -14,7 +14,8 @@ from pathlib import Path
 from ..turns.attachments import NO_IMAGES, ImageLoad
 from ..turns.parts import TurnPart
 from ..turns.repeated import RepeatedTurn
-from ..turns.turn import AnyPart, OtherContent, ReasoningContent, Turn
+from ..turns.turn import AnyPart, DocumentContent, OtherContent, ReasoningContent, Turn
+from .sheet import Sheet
 from .tiers import Tier
 
 __all__ = ["Box", "Page", "PageStyle", "Reference", "Segment", "drawn_form", "referents_of", "run_key"]
@@ -136,6 +137,7 @@ class Page:
         pictures: images inside the turns that begin on it, sent if they are text instead.
         same_as: its turns that are drawn as a reference to another.
         section: the section of a long unit that it belongs to, from 1; 0 if its units are drawn as a whole.
+        sheet: which page of an attached document it is; None for a page of turns.
         shaped_at: tiers at which its memory abridges it instead of shrinking it; see `archive.abridged_pages`.
     """
 
@@ -154,6 +156,7 @@ class Page:
     pictures: ImageLoad = NO_IMAGES
     same_as: tuple[Reference, ...] = ()
     section: int = 0
+    sheet: Sheet | None = None
     picture_of: Callable[[Page, Tier], bytes] | None = field(default=None, compare=False, repr=False)
     cost_of: Callable[[Page, Tier], int] | None = field(default=None, compare=False, repr=False)
     size_of: Callable[[Page, Tier], tuple[int, int]] | None = field(default=None, compare=False, repr=False)
@@ -166,6 +169,13 @@ class Page:
     @property
     def last_turn(self) -> int:
         return self.segments[-1].turn
+
+    @property
+    def cited_as(self) -> str:
+        """How an answer names it: `#42 p. 7` for a document's page, `#41-78` for one of turns."""
+        if self.sheet:
+            return f"#{self.first_turn} p. {self.sheet.number}"
+        return f"#{self.first_turn}" if self.first_turn == self.last_turn else f"#{self.first_turn}-{self.last_turn}"
 
     @property
     def drawn_tokens(self) -> int:
@@ -200,7 +210,7 @@ class Page:
 
     def is_shaped(self, tier: Tier | str) -> bool:
         """Whether the page is abridged at a tier, if possible, instead of scaled from the sealed image."""
-        return Tier.parse(tier) in self.shaped_at and max(self.size(tier)) < max(self.width, self.height)
+        return self.sheet is None and Tier.parse(tier) in self.shaped_at and max(self.size(tier)) < max(self.width, self.height)
 
     def tokens(self, tier: Tier | str) -> int:
         """Return the page's cost at a tier, in vision tokens of the memory's reader."""
@@ -234,6 +244,8 @@ def drawn_form(turn: Turn) -> dict[str, object]:
 
 
 def _drawn_part(part: AnyPart) -> dict[str, object]:
+    if isinstance(part, DocumentContent):  # its file tells what it looks like; without it, its text does
+        return {"type": part.type, "file": part.sha256 if part.block else "", "pages": [part.first, part.of], "text": part.text}
     return {"type": part.type, "text": part.text} if isinstance(part, ReasoningContent | OtherContent) else part.model_dump(mode="json")
 
 

@@ -25,6 +25,8 @@ class PageCandidate:
         vision: vision tokens at each usable tier, faintest first: the reader's ladder without tiers that a verifier refused. Empty if no
             tier is readable.
         images: images inside its turns, sent if the turns are text instead.
+        letter: font size of a document's page in pixels, on a page as large as one of turns; None for a page of turns.
+        sheet: which page of its document it is, from 1; 0 for a page of turns.
         enough: tier to demote the page to regardless of age; None to go by age.
     """
 
@@ -42,6 +44,13 @@ class PageCandidate:
     images: ImageLoad = NO_IMAGES
     enough: Tier | None = None
     undrawn_tokens: int = 0
+    letter: float | None = None
+    sheet: int = 0
+
+    @property
+    def steps_up(self) -> int:
+        """How many tiers above Tiny a document's page is at its faintest; 0 for a page of turns."""
+        return min(self.vision, default=Tier.TINY) - Tier.TINY if self.sheet else 0
 
     @property
     def own_tokens(self) -> int:

@@ -12,6 +12,7 @@ from ..archive.undrawn import Undrawn, page_numbers
 from ..archive.verified_tiers import Floors
 from ..context.wording import page_text
 from ..pages.page import Page
+from ..pages.sheet import LINE_BOX
 from ..pages.tiers import Tier
 from ..profiles.pricing import Pricing
 from ..turns.attachments import ImageLoad
@@ -93,9 +94,11 @@ class PageReading:
         return self._pages[key]
 
     def tiers(self, key: str) -> Sequence[Tier]:
-        """Return the tiers usable for a page, faintest first."""
-        ladder = self._pricing.profile.ladder
-        return self._floors.tiers(self._pages[key], ladder) if self._floors else ladder
+        """Return the tiers usable for a page, faintest first: of a document's page, those at which its letters can be read."""
+        page, ladder = self._pages[key], self._pricing.profile.ladder
+        if page.sheet:
+            ladder = tuple(tier for tier in ladder if tier >= page.sheet.floor) or ladder[-1:]
+        return self._floors.tiers(page, ladder) if self._floors else ladder
 
     def candidates(self, sealing: Sealing) -> tuple[list[PageCandidate], list[PageRun], list[ImaginedRange]]:
         """Return candidates, the runs not read, and the imagined pages of ranges.
@@ -158,6 +161,8 @@ class PageReading:
             turns=numbers,
             pinned=any(pin in numbers for pin in self.pins),
             images=page.pictures,
+            letter=profile.letter_on_page(page.sheet.letter / LINE_BOX) if page.sheet and page.sheet.letter else None,
+            sheet=page.sheet.number if page.sheet else 0,
             enough=self._floors.enough(page, profile.ladder) if self._floors else None,
         )
 

@@ -22,7 +22,8 @@ from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
 from ..stores.base import Readable, SessionId
 from ..text.excerpts import said
-from ..turns.exchanges import starts_exchange, units_of
+from ..turns.attached import last_page_of
+from ..turns.exchanges import is_document, starts_exchange, units_of
 from ..turns.turn import Turn
 from .repeats import References, referred_to
 from .screening import Screening
@@ -145,12 +146,12 @@ class Sealing:
             return False
         last = self.undrawn[-1]
         page = newest_units(self._read, last.first, last.last + 1, self._sizes.size, 1.0)[-BLOCK:]
-        short = [Turn(number=turn.number, role=turn.role, content=turn.text[:GAUGED_TEXT]) for turn in page]
-        while len(short) > 1 and self._sizes.tally(short[1:]).size > GAUGED:
-            del short[0]
         self._gauge = 1.0
         with suppress(RenderError):  # shows again when pages are drawn
-            self._gauge = max(self._archive().filled(short) / self._sizes.tally(short).size, LEAST_DENSITY)
+            if is_document(page[-1]):  # its pages are its own, and tell nothing of how turns are packed
+                page = [last_page_of(page[-1])]
+            else:
+                self._gauge = max(self._filled(page), LEAST_DENSITY)
             self.label = " | ".join([LABEL, *self._archive().sidecar(page)])
         self.undrawn = [replace(each, pages=kept_free(self._gauge * each.size)) for each in self.undrawn]  # no page has a number yet
         return True
@@ -254,6 +255,13 @@ class Sealing:
         return any([self._lengthen(each.run) for each in shown]) or bool(new)
 
     # -- internals -----------------------------------------------------------------------------------------------------------------
+
+    def _filled(self, turns: Sequence[Turn]) -> float:
+        """Return how many pages a page's worth of turns like these becomes, by drawing the beginnings of some of them."""
+        short = [Turn(number=turn.number, role=turn.role, content=turn.text[:GAUGED_TEXT]) for turn in turns]
+        while len(short) > 1 and self._sizes.tally(short[1:]).size > GAUGED:
+            del short[0]
+        return self._archive().filled(short) / self._sizes.tally(short).size
 
     def _read(self, start: int, stop: int) -> list[Turn]:
         return self._store.read(self._session, start, stop)

@@ -145,6 +145,7 @@ def items_of(decisions: Sequence[Decision]) -> Iterator[PageItem | TextItem]:
                 last=candidate.last,
                 tier=decision.tier,
                 tokens=decision.tokens,
+                sheet=candidate.sheet,
             )
         else:
             first, tokens = (text.first, text.tokens) if text else (candidate.first, 0)
@@ -179,7 +180,7 @@ def squeeze(
     tier.
 
     Args:
-        letter: font size in pixels on sealed pages.
+        letter: font size in pixels on sealed pages of turns.
     """
     if isinstance(policy, BestUse):
         result = _spent(candidates, room, policy, profile, beside, letter)
@@ -224,7 +225,7 @@ def _spent(
     dear = _runs_as_text(candidates, result)
     left = room - total_of([decision for place, decision in enumerate(result) if decision.tier is None and place not in dear])
     for (place, decision), option in zip(shown, best_use(pages, left) if pages else (), strict=True):
-        result[place] = replace(decision, tier=Tier(option.level) if option.level else None)
+        result[place] = replace(decision, tier=Tier(option.level + _page_of(decision).steps_up) if option.level else None)
         left -= option.tokens
     for place in reversed(dear):
         if result[place].tokens <= left:
@@ -255,7 +256,8 @@ def _page_of(decision: Decision) -> PageCandidate:
 def _options(decision: Decision, policy: BestUse, profile: ReaderProfile, letter: float) -> Iterator[Option]:
     """Yield the options of a page: left out unless it is pinned, and each tier up to the decided one.
 
-    Need is that of a token of its words: a page that is half empty is worth half as much.
+    Need is that of a token of its words: a page that is half empty is worth half as much. Levels count from the faintest tier at which a
+    document's page is read: a newspaper at Gundam is not sharper than a newer slide at Tiny.
     """
     page = _page_of(decision)
     need = policy.need(page.age) * max(1, page.own_tokens)
@@ -264,8 +266,8 @@ def _options(decision: Decision, policy: BestUse, profile: ReaderProfile, letter
         yield Option(0, 0, 0.0)
     for tier in _usable(page, profile):
         if decision.tier and floor <= tier <= decision.tier:
-            share = profile.legible(tier, letter=letter, text_tokens=page.own_tokens, vision_tokens=page.vision[tier])
-            yield Option(tier, page.vision[tier] + page.overhead, need * share)
+            share = profile.legible(tier, letter=page.letter or letter, text_tokens=page.own_tokens, vision_tokens=page.vision[tier])
+            yield Option(tier - page.steps_up, page.vision[tier] + page.overhead, need * share)
 
 
 def _without_dear_runs(decisions: Sequence[Decision]) -> list[Decision]:

@@ -13,7 +13,7 @@ from ..archive.undrawn import Undrawn
 from ..pages.page import PageStyle
 from ..profiles.pricing import Pricing
 from ..turns.exchanges import starts_exchange, units_of
-from ..turns.turn import Turn
+from ..turns.turn import DocumentContent, Turn
 
 __all__ = ["BLOCK", "Sizes", "Tally", "blocks", "newest_units", "units_from"]
 
@@ -64,7 +64,11 @@ class Sizes:
         self._beside = LINES_BESIDE * line / style.columns
 
     def size(self, turn: Turn) -> float:
-        """Estimate the pages that a turn fills."""
+        """Estimate the pages that a turn fills: those of its documents, and its words."""
+        if turn.documents:
+            rest = tuple(part for part in turn.parts if not isinstance(part, DocumentContent))
+            beside = self.size(turn.model_copy(update={"content": rest})) if rest else 0.0
+            return beside + sum(len(part.pages) for part in turn.documents)
         text = turn.text
         characters = len(text) if text.isascii() else (len(text) + len(text.encode("utf-8", "surrogatepass"))) / 2  # ideographs are wide
         pictures = 0 if isinstance(turn.content, str) else len(turn.images)

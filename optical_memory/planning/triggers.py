@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..context.plan import Plan
-from ..turns.exchanges import exchanges_of, open_calls, starts_exchange
+from ..turns.exchanges import exchanges_of, is_document, open_calls, starts_exchange
 from ..turns.turn import Turn
 
 __all__ = ["LONG_EXCHANGE", "WaterMarks", "between_exchanges", "replan_reason", "tail_start"]
@@ -119,7 +119,7 @@ def tail_start(turns: Sequence[Turn], tokens: Sequence[int], keep: int, *, insid
         turns: the newest turns of the log, in order.
         tokens: the cost of each as text.
         keep: tokens of text to keep at most, cut between exchanges. The current exchange is kept at any cost.
-        inside: cut between the units of exchanges instead, and keep at least the newest unit.
+        inside: cut between the units of exchanges instead, and keep at least the newest unit; none, if that is a document.
     """
     if not turns:
         return 1
@@ -129,6 +129,8 @@ def tail_start(turns: Sequence[Turn], tokens: Sequence[int], keep: int, *, insid
     if inside:
         blocks = [list(unit) for exchange in exchanges for unit in exchange]
     start, kept = blocks[-1][0].number, sum(cost[turn.number] for turn in blocks[-1])
+    if inside and kept > keep and all(map(is_document, blocks[-1])):
+        return turns[-1].number + 1
     for block in reversed(blocks[:-1]):
         kept += sum(cost[turn.number] for turn in block)
         if kept > keep:

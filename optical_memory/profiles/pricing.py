@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..text.token_count import TokenCounter, open_counter
+from ..turns.attached import as_sent, picture_sizes
 from ..turns.attachments import NO_IMAGES, ImageLoad, image_load, image_size
 from ..turns.turn import Turn
 from .opaque_costs import opaque_tokens
@@ -74,7 +75,9 @@ class Pricing:
         return load
 
     def _cost(self, turn: Turn) -> int:
+        pictures = sum(self.profile.picture_tokens(*size) for size in picture_sizes(turn))
+        turn = as_sent(turn)
         words = self.count(turn.text) + (self.count(turn.name) if turn.name else 0)
         images = sum(self.profile.picture_tokens(*image_size(image)) for image in turn.images)
         opaque = sum(opaque_tokens(data, self.profile) for data in turn.opaque)
-        return words + images + opaque + TOKENS_PER_CALL * len(turn.tool_calls) + self.profile.message_tokens
+        return words + images + pictures + opaque + TOKENS_PER_CALL * len(turn.tool_calls) + self.profile.message_tokens

@@ -455,8 +455,16 @@ class ReaderProfile(_Data):
         """
         if self.legibility.by == "compression":
             return self.legibility.at(max(1, text_tokens) / max(1, vision_tokens))
-        longer = max(self.page.width, self.page.height) if self.page else Tier.BASE.side
-        return self.legibility.at(letter * self.side(tier) / longer)
+        return self.legibility.at(letter * self.side(tier) / self._longer)
+
+    def letter_on_page(self, share: float) -> float:
+        """Return a letter's height, given as a share of its page's longer side, in pixels of a page as it is sealed."""
+        return share * self._longer
+
+    @property
+    def _longer(self) -> int:
+        """The longer side of a page of turns as it is sealed."""
+        return max(self.page.width, self.page.height) if self.page else Tier.BASE.side
 
     def legible_when_full(self, tier: Tier, style: PageStyle) -> float:
         """Return the share that is read at `tier` of a page full of prose."""

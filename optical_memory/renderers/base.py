@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from ..errors import UnknownName
 from ..pages.page import PageStyle, Segment
+from ..pages.sheet import Sheet
 from ..turns.exchanges import Exchange
 
 __all__ = ["Batches", "RenderedPage", "Renderer", "fills", "open_renderer", "render_each", "renderer_path"]
@@ -27,6 +28,7 @@ class RenderedPage:
         missing_glyphs: number of characters that no available font could draw; each is drawn as a visible replacement.
         canvas: the longer side in pixels before the blank part was cut off; 0 if nothing was.
         section: the section of a long unit that the page belongs to, from 1; 0 if its units are drawn as a whole.
+        sheet: which page of an attached document it is; None for a page of turns.
     """
 
     png: bytes
@@ -37,6 +39,7 @@ class RenderedPage:
     missing_glyphs: int = 0
     canvas: int = 0
     section: int = 0
+    sheet: Sheet | None = None
 
     @property
     def first_turn(self) -> int:

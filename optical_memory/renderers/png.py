@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..text.excerpts import excerpt
 
-__all__ = ["decode_grey", "encode_grey", "resize"]
+__all__ = ["decode_grey", "encode_colour", "encode_grey", "resize"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREYSCALE = 0  # colour type of the PNG specification, section 11.2.2
@@ -41,6 +41,13 @@ def encode_grey(image: Image.Image, levels: int) -> bytes:
     return SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 
 
+def encode_colour(image: Image.Image) -> bytes:
+    """Encode `image` as a PNG in colour, eight bits a channel. Deterministic."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "PNG", compress_level=DEFLATE_LEVEL)
+    return buffer.getvalue()
+
+
 def decode_grey(png: bytes) -> Image.Image:
     """Decode a PNG as eight-bit grey."""
     with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
@@ -53,14 +60,17 @@ def resize(png: bytes, side: int | tuple[int, int], levels: int) -> bytes:
     Bicubic without sharpening: a box filter causes an OCR reader three times the errors, and so does sharpening (docs/experiments.md).
 
     Args:
-        png: the sealed page.
+        png: the sealed page; one in colour stays in colour.
         side: the longer side in pixels, keeping the aspect ratio; or width and height.
         levels: greys of the result.
     """
     if min((side,) if isinstance(side, int) else side) < 1:
         raise ValueError(f"a picture cannot have side={excerpt(side)}; pass positive pixels")
-    image = decode_grey(png)
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
+        image = opened.convert("RGB") if opened.mode == "RGB" else to_grey(opened)
     size = _fit(image.size, side) if isinstance(side, int) else side
+    if image.mode == "RGB":  # of a document's page in colour
+        return png if size == image.size else encode_colour(image.resize(size, Image.Resampling.BICUBIC))
     if size == image.size:
         return encode_grey(image, levels)
     return encode_grey(image.resize(size, Image.Resampling.BICUBIC), levels)

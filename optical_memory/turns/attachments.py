@@ -6,10 +6,12 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .attached import picture_sizes
 from .turn import ImageContent, Turn
 
 __all__ = ["NO_IMAGES", "ImageLoad", "image_load", "image_size"]
 
+DRAWN_BYTES = 200_000  # of a page of a document as a picture, in base64: a page of text takes half of it, a photograph ten times as much
 UNKNOWN_PICTURE = (1024, 1024)  # px assumed for an image that is only a URL, or unreadable
 
 
@@ -35,9 +37,12 @@ NO_IMAGES = ImageLoad()
 
 
 def image_load(turns: Iterable[Turn]) -> ImageLoad:
-    """Sum up the images of `turns`, sent unchanged."""
-    images = (image for turn in turns for image in turn.images)
-    return sum((ImageLoad(1, len(image.data), max(image_size(image))) for image in images), NO_IMAGES)
+    """Sum up the images of `turns`, sent unchanged, and the pages of their documents that are sent as pictures."""
+    load = NO_IMAGES
+    for turn in turns:
+        load = sum((ImageLoad(1, len(image.data), max(image_size(image))) for image in turn.images), load)
+        load = sum((ImageLoad(1, DRAWN_BYTES, max(size)) for size in picture_sizes(turn)), load)
+    return load
 
 
 def image_size(image: ImageContent) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from .turn import (
     AnyPart,
     CallPlace,
     Content,
+    DocumentContent,
     ImageContent,
     OtherContent,
     ReasoningContent,
@@ -96,7 +97,9 @@ def _items(block: Any) -> Iterator[Item]:
         yield TextContent(text=block if isinstance(block, str) else json.dumps(block, ensure_ascii=False, default=str))
         return
     kind = _kind(block)
-    if kind == "other" and isinstance(block.get("block"), Mapping):
+    if kind == "attached_document" and isinstance(block.get("block"), Mapping):
+        yield DocumentContent.model_validate(block)
+    elif kind == "other" and isinstance(block.get("block"), Mapping):
         yield OtherContent(block=dict(block["block"]))
     elif kind == "call" and isinstance(block.get("place"), int):
         yield CallPlace(place=block["place"])

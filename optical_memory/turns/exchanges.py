@@ -11,15 +11,22 @@ from collections.abc import Sequence
 
 from .turn import ToolResultContent, Turn
 
-__all__ = ["Exchange", "Unit", "exchanges_of", "open_calls", "starts_exchange", "units_of"]
+__all__ = ["Exchange", "Unit", "exchanges_of", "is_document", "open_calls", "starts_exchange", "units_of"]
 
 Unit = tuple[Turn, ...]
 Exchange = tuple[Unit, ...]
 
 
 def starts_exchange(turn: Turn) -> bool:
-    """Whether a turn opens a new exchange: a user's turn with more than tool results."""
-    return turn.role == "user" and not any(isinstance(part, ToolResultContent) for part in turn.parts)
+    """Whether a turn opens a new exchange: a user's turn with more than tool results, and more than documents, which ask nothing."""
+    if turn.role != "user" or any(isinstance(part, ToolResultContent) for part in turn.parts):
+        return False
+    return not is_document(turn)
+
+
+def is_document(turn: Turn) -> bool:
+    """Whether a turn is an attached document, or several, and nothing else."""
+    return not isinstance(turn.content, str) and 0 < len(turn.documents) == len(turn.content)
 
 
 def units_of(turns: Sequence[Turn]) -> list[Unit]:

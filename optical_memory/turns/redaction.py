@@ -16,7 +16,20 @@ from ..errors import OpticalMemoryError, UnknownName
 from ..text.excerpts import excerpt, said
 from ..text.masking import redacted
 from ..text.secrets_in_text import Hit, LibraryRules, own_hits, own_rules
-from .turn import CallPlace, Content, ImageContent, OtherContent, Part, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from .attached import withheld
+from .turn import (
+    CallPlace,
+    Content,
+    DocumentContent,
+    ImageContent,
+    OtherContent,
+    Part,
+    ReasoningContent,
+    TextContent,
+    ToolCall,
+    ToolResultContent,
+    Turn,
+)
 
 __all__ = ["Redactor", "Secrets", "redacted_turn", "redacted_turns", "redactor_of"]
 
@@ -159,6 +172,8 @@ def _content(content: Content, redact: Callable[[str], str]) -> Content:
 def _part(part: Part, redact: Callable[[str], str]) -> Part | None:
     if isinstance(part, ReasoningContent):
         return part if _data(part.block, redact) == part.block else None
+    if isinstance(part, DocumentContent):
+        return _document(part, redact)
     if isinstance(part, OtherContent | CallPlace):
         return part.model_copy(update={"block": _data(part.block, redact)}) if isinstance(part, OtherContent) else part
     changes = {key: _data(value, redact) for key, value in (part.model_extra or {}).items()}
@@ -169,6 +184,16 @@ def _part(part: Part, redact: Callable[[str], str]) -> Part | None:
     elif isinstance(part, ToolResultContent):
         changes["content"] = _content(part.content, redact)
     return part.model_copy(update=changes)
+
+
+def _document(part: DocumentContent, redact: Callable[[str], str]) -> DocumentContent:
+    """Return a document without secrets. If its text held one, without its file, which cannot be masked: its pages are text then."""
+    pages = tuple(page.model_copy(update={"text": redact(page.text)}) if page.text else page for page in part.pages)
+    changes = {"name": redact(part.name), "title": redact(part.title)}
+    outline = tuple(heading.model_copy(update={"title": redact(heading.title)}) for heading in part.outline)
+    if pages == part.pages and outline == part.outline and all(getattr(part, key) == value for key, value in changes.items()):
+        return part
+    return withheld(part, pages, **changes, password="").model_copy(update={"outline": outline})
 
 
 def _call(call: ToolCall, redact: Callable[[str], str]) -> ToolCall:

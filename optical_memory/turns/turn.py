@@ -22,6 +22,9 @@ __all__ = [
     "UNDATED",
     "CallPlace",
     "Content",
+    "DocumentContent",
+    "DocumentHeading",
+    "DocumentPage",
     "ImageContent",
     "OtherContent",
     "ReasoningContent",
@@ -99,6 +102,79 @@ class OtherContent(_Part):
         return words_of(self.block)
 
 
+class DocumentPage(BaseModel):
+    """A page of an attached document, as its log has it.
+
+    Attributes:
+        text: its text layer, with what its forms hold; empty for a scan.
+        is_cut: whether there was more text than one page may have.
+        width, height: in points (1/72 inch), as it is shown.
+        letters: characters of the text layer that are seen.
+        letter: median height of their line boxes in points; 0 without a text layer.
+        images: share of the page that images cover, 0 to 1.
+        shapes: lines and shapes drawn on it.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    text: str = ""
+    is_cut: bool = False
+    width: float = 0.0
+    height: float = 0.0
+    letters: int = 0
+    letter: float = 0.0
+    images: float = 0.0
+    shapes: int = 0
+
+
+class DocumentHeading(BaseModel):
+    """An entry of a document's outline: `level` from 0, and its page from 1; 0 if it leads to none."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    level: int
+    title: str
+    page: int
+
+
+class DocumentContent(OtherContent):
+    """A document whose pages are pages of the memory: the file, unchanged, and what was measured of it when it came in.
+
+    Attributes:
+        block: the file, as the block of a provider that it came in, or as OpenAI's; see `attached.file_of`. Without it if the file was
+            withheld, because its text held secrets.
+        name: the file's name.
+        title: of its metadata.
+        sha256: of the file, in hexadecimal digits.
+        password: opens it, if it is encrypted: pages are drawn long after it came in.
+        native: whether it is sent as `block`, as it came, as long as its turn is text; else as its text, with pictures of the pages whose
+            text says less than the page.
+        pages: its pages, in order.
+        outline: its headings.
+        first: number of the first of `pages`.
+        of: pages of the whole document, where `pages` are some of them; 0 where they are all.
+    """
+
+    type: Literal["attached_document"] = "attached_document"  # type: ignore[assignment]  # parts are told apart by it
+    name: str = ""
+    title: str = ""
+    sha256: str = ""
+    password: str = ""
+    native: bool = False
+    pages: tuple[DocumentPage, ...] = ()
+    outline: tuple[DocumentHeading, ...] = ()
+    first: int = 1
+    of: int = 0
+
+    @property
+    def text(self) -> str:
+        """Name and title, and the text of each page under a mark with its number: `[p. 7]`. Of some of the pages, their text alone."""
+        if self.of:
+            return "\n".join(page.text for page in self.pages)
+        head = f"[{self.name}: {self.title}]" if self.title else f"[{self.name}]"
+        return "\n".join([head, *(f"[p. {number}]\n{page.text}".rstrip() for number, page in enumerate(self.pages, self.first))])
+
+
 class CallPlace(_Part):
     """Where in the content a call was made: `place` in `Turn.tool_calls`, from 0. Only in turns whose calls do not all come last."""
 
@@ -120,7 +196,7 @@ class ToolResultContent(_Part):
         return self.content if isinstance(self.content, str) else "\n".join(part_text(part) for part in self.content)
 
 
-AnyPart = TextContent | ImageContent | ToolResultContent | ReasoningContent | OtherContent | CallPlace
+AnyPart = TextContent | ImageContent | ToolResultContent | ReasoningContent | OtherContent | DocumentContent | CallPlace
 Part = Annotated[AnyPart, Field(discriminator="type")]
 Content = str | tuple[Part, ...]
 
@@ -220,13 +296,18 @@ class Turn(BaseModel):
         return tuple(found)
 
     @property
+    def documents(self) -> tuple[DocumentContent, ...]:
+        """Documents of this turn whose pages are pages of the memory."""
+        return () if isinstance(self.content, str) else tuple(part for part in self.content if isinstance(part, DocumentContent))
+
+    @property
     def opaque(self) -> tuple[Opaque, ...]:
         """Files, sounds and encrypted data of this turn, which are sent but have no words."""
         before, after = beside_content(self.extra) if self.extra else ([], [])
         blocks: list[Mapping[str, Any]] = [*before, *after]
         for part in self.parts:
             inner = part.content if isinstance(part, ToolResultContent) else (part,)
-            blocks += [item.block for item in inner if isinstance(item, ReasoningContent | OtherContent)]
+            blocks += [item.block for item in inner if isinstance(item, ReasoningContent | OtherContent) and _is_sent(item)]
             blocks += [part.model_extra] if isinstance(part, TextContent) and part.model_extra else []
         blocks += [call.model_extra for call in self.tool_calls if call.model_extra]
         return tuple(data for block in blocks for data in opaque_in(block))
@@ -289,6 +370,11 @@ class Turn(BaseModel):
                 kept.append(block)
                 said.append(words)
         return kept
+
+
+def _is_sent(part: ReasoningContent | OtherContent) -> bool:
+    """Whether a block is sent as it is while its turn is text."""
+    return not isinstance(part, DocumentContent) or part.native
 
 
 def is_failure(fields: Mapping[str, Any]) -> bool:

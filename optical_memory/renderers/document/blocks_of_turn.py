@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import re
 
-from ...turns.turn import Drawn, ImageContent, OtherContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from ...turns.turn import (
+    DocumentContent,
+    Drawn,
+    ImageContent,
+    OtherContent,
+    ReasoningContent,
+    TextContent,
+    ToolCall,
+    ToolResultContent,
+    Turn,
+)
 from .blocks import Block, Code, Heading, ListItem, Math, Paragraph, Picture, Quote, Rule, Span, Spans, Table
 from .compaction import ROW_WIDTH, compact_code, is_json, minify_json, visible
 from .decoded_json import decoded_json
@@ -65,6 +75,8 @@ def _part_blocks(part: Drawn, width: int, *, verbatim: bool) -> list[Block]:
         return _call_blocks(part, width)
     if isinstance(part, ReasoningContent):
         return [THOUGHT, *markdown_blocks(part.text, row_width=width)] if part.text.strip() else []
+    if isinstance(part, DocumentContent):  # without its file: the text of its page, in which no character is markup
+        return [Paragraph((Span(text),)) for line in part.text.splitlines() if (text := visible(line).strip())]
     if isinstance(part, TextContent | OtherContent):
         return (
             _output_blocks(part.text, width, decoded=verbatim)

@@ -15,9 +15,22 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ...pages.page import Segment
+from ...turns.attached import is_pictured, single_page
 from ...turns.exchanges import Exchange, Unit
 from ...turns.parts import TurnPart, part_of
-from ...turns.turn import CallPlace, Drawn, ImageContent, OtherContent, ReasoningContent, TextContent, ToolCall, ToolResultContent, Turn
+from ...turns.turn import (
+    AnyPart,
+    CallPlace,
+    DocumentContent,
+    Drawn,
+    ImageContent,
+    OtherContent,
+    ReasoningContent,
+    TextContent,
+    ToolCall,
+    ToolResultContent,
+    Turn,
+)
 from ..base import RenderedPage
 from .compaction import is_json, minify_json
 from .decoded_json import decoded_json
@@ -66,8 +79,8 @@ class _Share:
 
 
 def is_long(unit: Unit) -> bool:
-    """Whether a unit is laid out in sections."""
-    return not _is_section(unit) and sum(map(_bytes_of, unit)) > LONG
+    """Whether a unit is laid out in sections: a long one is, and one with a document, each page of which is a section."""
+    return not _is_section(unit) and (any(turn.documents for turn in unit) or sum(map(_bytes_of, unit)) > LONG)
 
 
 def in_sections(exchanges: Sequence[Exchange]) -> list[Exchange]:
@@ -126,7 +139,7 @@ def sections_of(unit: Unit) -> list[Unit]:
         for section, packed in enumerate(_packed(unit), 1)
         for turn, atoms in groupby(packed, key=lambda atom: atom.turn)
     ]
-    parts = [_part(unit, share, [other for other in shares if other.turn == share.turn]) for share in shares]
+    parts = [part for place, own in groupby(shares, key=lambda share: share.turn) for part in _parts_of_turn(unit, place, list(own))]
     return [tuple(group) for _, group in groupby(parts, key=lambda part: part.section)]
 
 
@@ -148,7 +161,8 @@ def _packed(unit: Unit) -> Iterator[list[_Atom]]:
     section: list[_Atom] = []
     size = 0
     for atom in (atom for place, turn in enumerate(unit) for atom in _atoms(turn, place)):
-        if section and size + atom.size > (1 + ROOM) * SECTION:
+        is_apart = any(isinstance(each.piece, DocumentContent) for each in (atom, *section[-1:]))
+        if section and (is_apart or size + atom.size > (1 + ROOM) * SECTION):
             yield section
             section, size = [], 0
         section.append(atom)
@@ -156,29 +170,35 @@ def _packed(unit: Unit) -> Iterator[list[_Atom]]:
     yield section
 
 
-def _part(unit: Unit, share: _Share, all_of_turn: Sequence[_Share]) -> TurnPart:
-    turn, place = unit[share.turn], all_of_turn.index(share)
+def _parts_of_turn(unit: Unit, place: int, shares: Sequence[_Share]) -> Iterator[TurnPart]:
+    """Yield the parts of the turn at `place` of a unit, one for each of its shares."""
+    turn, start, whole = unit[place], 0, sum(share.size for share in shares)
+    for number, share in enumerate(shares, 1):
+        content, calls = _content_of(share)
+        yield part_of(
+            turn,
+            content=content,
+            tool_calls=calls,
+            extra={"status": "error"} if turn.failed and number == 1 else {},  # the words of other fields are pieces
+            name=turn.name or speaker_of(turn, unit) or None,
+            section=share.section,
+            part=number,
+            of=len(shares),
+            start=start,
+            stop=start + share.size,
+            whole=max(1, whole),
+        )
+        start += share.size
+
+
+def _content_of(share: _Share) -> tuple[tuple[AnyPart, ...], tuple[ToolCall, ...]]:
     pieces = [atom.piece for atom in share.atoms]
     calls = tuple(piece for piece in pieces if isinstance(piece, ToolCall))
     last = len(pieces) - len(calls)
     in_place = any(isinstance(piece, ToolCall) for piece in pieces[:last])  # calls that do not come last
     places = iter(range(len(calls)))
     said = [CallPlace(place=next(places)) if isinstance(piece, ToolCall) else piece for piece in pieces if piece is not None]
-    content = tuple(part for part in said if in_place or not isinstance(part, CallPlace))
-    start = sum(each.size for each in all_of_turn[:place])
-    return part_of(
-        turn,
-        content=content,
-        tool_calls=calls,
-        extra={"status": "error"} if turn.failed and not place else {},  # the words of other fields are pieces
-        name=turn.name or speaker_of(turn, unit) or None,
-        section=share.section,
-        part=place + 1,
-        of=len(all_of_turn),
-        start=start,
-        stop=start + share.size,
-        whole=max(1, sum(each.size for each in all_of_turn)),
-    )
+    return tuple(part for part in said if in_place or not isinstance(part, CallPlace)), calls
 
 
 def _atoms(turn: Turn, place: int) -> Iterator[_Atom]:
@@ -192,6 +212,8 @@ def _atoms(turn: Turn, place: int) -> Iterator[_Atom]:
 
 def _size_of(piece: Piece) -> int:
     match piece:
+        case DocumentContent(pages=pages):
+            return sum(_weight(page.text) + IMAGE * is_pictured(page) for page in pages)
         case TextContent() | ReasoningContent() | OtherContent():
             return _weight(piece.text)
         case ImageContent():
@@ -206,6 +228,8 @@ def _size_of(piece: Piece) -> int:
 def _cut_part(part: Drawn, *, verbatim: bool) -> Iterator[Piece]:
     if isinstance(part, ToolCall):
         yield from _cut_call(part)
+    elif isinstance(part, DocumentContent):
+        yield from (single_page(part, number) for number in range(part.first, part.first + len(part.pages)))
     elif isinstance(part, ToolResultContent):
         yield from _cut_result(part)
     elif isinstance(part, ReasoningContent) and _weight(part.text) > SECTION:

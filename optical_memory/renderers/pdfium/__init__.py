@@ -1,0 +1,1 @@
+"""Pages of attached documents, drawn by pdfium."""

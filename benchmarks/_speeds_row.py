@@ -209,8 +209,9 @@ def _replan(turns: int) -> Measured:
     source = cycle(demo())
     for _ in range(turns // 1_000):
         memory.extend(islice(source, 1_000))
+    memory.context(8_000)
     memory.pages(draw=True)
-    budgets = (40_000, 20_000)
+    budgets = (8_000, 4_000)
     contexts = [memory.context(budget) for budget in budgets * 2]
     took = spent(lambda: [memory.context(budget) for budget in budgets * 4], own=True)
     return took / 8, digest([sent(each) for each in contexts])
@@ -341,7 +342,8 @@ ROWS: dict[str, Callable[[], Measured]] = {
     "lost": lambda: _lost("chromium", 42),
     "sidecar": sidecars,
     "one-turn": lambda: _after_a_turn(5_000),
-    "replan": lambda: _replan(100_000),
+    "replan": lambda: _replan(10_000),
+    "replan-100000": lambda: _replan(100_000),
     "langchain": lambda: _langchain(5_000),
     "langchain-1000": lambda: _langchain(1_000),
     "tied": _tied,

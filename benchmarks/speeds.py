@@ -24,7 +24,7 @@ from ._console import open_console
 from ._speeds_row import ROWS
 
 HERE = Path(__file__).parents[1]
-LONG = ("recall-sqlite-million",)  # minutes: only if it is named
+LONG = ("recall-sqlite-million", "replan-100000")  # minutes: only if it is named
 
 
 def measured(build: Path, row: str) -> dict[str, Any] | None:

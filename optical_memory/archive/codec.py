@@ -26,12 +26,16 @@ def encode_pages(pages: Sequence[Page]) -> bytes:
     return json.dumps({"v": VERSION, "pages": [_to_json(page) for page in pages]}, separators=(",", ":")).encode("ascii")
 
 
-def decode_pages(data: bytes) -> list[Page]:
-    """Decode the pages of a record, without their index. Raises `SessionCorrupted` for a damaged record or an unknown version."""
+def decode_pages(data: bytes, *, boxes: bool = True) -> list[Page]:
+    """Decode the pages of a record, without their index. Raises `SessionCorrupted` for a damaged record or an unknown version.
+
+    Args:
+        boxes: False leaves out the boxes of segments, which are most of the work.
+    """
     try:
         record = json.loads(data)
         if (version := record["v"]) == VERSION:
-            return [_from_json(page) for page in record["pages"]]
+            return [_from_json(page, boxes=boxes) for page in record["pages"]]
     except (ValueError, KeyError, TypeError):  # not as a cause: it would quote what the page holds
         version = VERSION
     if version != VERSION:
@@ -61,11 +65,12 @@ def _to_json(page: Page) -> dict[str, object]:
     }
 
 
-def _from_json(fields: dict[str, Any]) -> Page:
+def _from_json(fields: dict[str, Any], *, boxes: bool) -> Page:
     width, height = fields["size"]
     said = fields["said"]
     segments = tuple(
-        Segment(turn, tuple(Box(*box) for box in boxes), continued, continues) for turn, continued, continues, boxes in fields["segments"]
+        Segment(turn, tuple(Box(*box) for box in each) if boxes else (), continued, continues)
+        for turn, continued, continues, each in fields["segments"]
     )
     return Page(
         key=str(fields["key"]),

@@ -12,7 +12,7 @@ from ..stores.intact import intact
 from .drawn_ahead import AT_ONCE, Drawing
 from .page_archive import PageArchive, sealed_name
 
-__all__ = ["PageImages"]
+__all__ = ["PageImages", "image_name"]
 
 MEMORY_LIMIT = 64 * 2**20  # bytes of PNG cached in the process per memory: about a thousand pages
 
@@ -35,28 +35,32 @@ class PageImages:
 
     def image(self, page: Page, tier: Tier) -> bytes:
         """Return a page at a tier, PNG. Raises `RenderError` if it was lost and cannot be redrawn."""
-        name = _name(page, tier)
-        self._make(self._absent([(page, tier)]))
+        name = image_name(page, tier)
+        self._make(self._absent({name: (page, tier)}))
         self._held.move_to_end(name)
         return self._held[name]
 
-    def fetch(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
-        """Load all of `wanted` with one read of the store; make those that it does not have at once. Raises `PagesLost`."""
+    def fetch(self, wanted: Mapping[str, tuple[Page, Tier]]) -> None:
+        """Load all of `wanted` with one read of the store; make those that it does not have at once. Raises `PagesLost`.
+
+        Args:
+            wanted: pages and tiers by `image_name`.
+        """
         self._make(self._absent(wanted))
 
-    def prepare(self, wanted: Sequence[tuple[Page, Tier]]) -> None:
+    def prepare(self, wanted: Mapping[str, tuple[Page, Tier]]) -> None:
         """Make those of `wanted` that the store does not have. Raises `PagesLost`."""
         known = set(self._store.names(self._session, "picture/"))
-        self._make({name: each for each in wanted if (name := _name(*each)) not in known})
+        self._make({name: each for name, each in wanted.items() if name not in known})
 
     def forget(self) -> None:
         """Clear the memory cache."""
         self._held.clear()
         self._bytes = 0
 
-    def _absent(self, wanted: Sequence[tuple[Page, Tier]]) -> dict[str, tuple[Page, Tier]]:
+    def _absent(self, wanted: Mapping[str, tuple[Page, Tier]]) -> dict[str, tuple[Page, Tier]]:
         """Return what is neither in memory nor in the store, by name; what the store has is in memory then."""
-        absent = {name: each for each in wanted if (name := _name(*each)) not in self._held}
+        absent = {name: each for name, each in wanted.items() if name not in self._held}
         for name, data in (intact(self._store, self._session, list(absent)) if absent else {}).items():
             self._hold(name, data)
             del absent[name]
@@ -118,7 +122,7 @@ class PageImages:
         return data
 
 
-def _name(page: Page, tier: Tier) -> str:
+def image_name(page: Page, tier: Tier) -> str:
     """Return an image's name in the store. Tiers of one size share it; a tier of the sealed page's size uses the sealed image."""
     size = page.size(tier)
     if page.is_shaped(tier):

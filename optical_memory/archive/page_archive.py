@@ -43,6 +43,7 @@ from .undrawn import PREFIX, Undrawn, decode_undrawn, encode_undrawn, without
 __all__ = ["PageArchive", "sealed_name"]
 
 CHUNK_TOKENS = 24_000  # text laid out at a time, about a dozen pages: enough to fill the browser's tabs, and small enough for memory
+DECODED = 32 * 2**20  # bytes of records whose pages are kept for the next re-plan, about ten thousand pages
 
 
 @dataclass(slots=True)
@@ -85,6 +86,8 @@ class PageArchive:
         self.layout = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
         self.counts = ArchiveCounts()
         self._document_renderer: Renderer | None = None
+        self._decoded: dict[str, tuple[bytes, list[Page]]] = {}  # records of runs by name, and their pages without boxes
+        self._decoded_bytes = 0
         self._drawn: list[tuple[int, int]] = []  # turns (first, last) found on pages so far
 
     def runs(self) -> list[PageRun]:
@@ -117,28 +120,47 @@ class PageArchive:
         name = PREFIX + self.layout
         return intact(self._store, self._session, [name]).get(name)
 
-    def pages(self, runs: Sequence[PageRun], numbers: Mapping[int, int] | None = None) -> list[Page]:
+    def pages(self, runs: Sequence[PageRun], numbers: Mapping[int, int] | None = None, *, boxes: bool = True) -> list[Page]:
         """Return the pages of runs. Raises `PagesLost`.
 
         Args:
             numbers: the number of each run's first page, by the run's first turn; see `page_numbers`. Without it, pages count from 1.
+            boxes: False leaves out the boxes of segments, for planning.
         """
-        records = intact(self._store, self._session, [run.name(self.layout) for run in runs])
+        names = [run.name(self.layout) for run in runs]
+        records = intact(self._store, self._session, names)
         pages: list[Page] = []
         lost: list[PagesLost] = []
         count = 1
-        for run in runs:
+        for run, name in zip(runs, names, strict=True):
             index = numbers[run.first] if numbers else count
             count += run.pages
             try:
-                found = self._read(run, records.get(run.name(self.layout)))
+                pages += self._read(run, records.get(name), index) if boxes else self._planned(run, name, records.get(name), index)
             except PagesLost as exc:
                 lost.append(exc)
-                continue
-            pages += [replace(page, index=index + place) for place, page in enumerate(found)]
         if lost:
             raise PagesLost([run for each in lost for run in each.runs], lost[0].why)
         return pages
+
+    def _planned(self, run: PageRun, name: str, record: bytes | None, index: int) -> list[Page]:
+        """Return the pages of a run without boxes. Records that the store still has, unchanged, are not decoded again."""
+        known = self._decoded.get(name)
+        if known and known[0] == record and known[1][0].index == index:
+            return known[1]
+        pages = self._read(run, record, index, boxes=False)
+        assert record is not None, "else `_read` raises"
+        self._decoded_bytes += len(record) - (len(known[0]) if known else 0)
+        if self._decoded_bytes > DECODED:
+            self.forget()
+            self._decoded_bytes = len(record)
+        self._decoded[name] = record, pages
+        return pages
+
+    def forget(self) -> None:
+        """Clear the cache of pages, after turns were erased."""
+        self._decoded.clear()
+        self._decoded_bytes = 0
 
     def damaged(self) -> list[PageRun]:
         """Return all runs whose record is missing or damaged. Reads every record, so only for repair."""
@@ -148,11 +170,11 @@ class PageArchive:
             return list(exc.runs)
         return []
 
-    def _read(self, run: PageRun, record: bytes | None) -> list[Page]:
+    def _read(self, run: PageRun, record: bytes | None, index: int, *, boxes: bool = True) -> list[Page]:
         if record is None:
             raise PagesLost([run], "the store no longer has their record")
         try:
-            return decode_pages(record)
+            return [replace(page, index=index + place) for place, page in enumerate(decode_pages(record, boxes=boxes))]
         except SessionCorrupted as exc:
             raise PagesLost([run], str(exc)) from exc
 

@@ -111,5 +111,7 @@ class Plan(_Value):
 
     def is_crowded(self, tail: ImageLoad, profile: ReaderProfile) -> bool:
         """Whether the tail has gained images, and the request now exceeds the reader's image limits."""
-        side = max((profile.side(item.tier) for item in self.pages), default=0)
-        return tail.count > self.tail_images and len(self.pages) > profile.free_places(self.text_images + tail, side)
+        if tail.count <= self.tail_images:
+            return False
+        side = max(map(profile.side, {item.tier for item in self.pages}), default=0)
+        return len(self.pages) > profile.free_places(self.text_images + tail, side)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ..archive.drawn_ahead import AT_ONCE, Drawing
-from ..archive.images import PageImages
+from ..archive.images import PageImages, image_name
 from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PagesLost
 from ..context.context import Context, PagePart, TextPart, Usage, tally
@@ -28,6 +28,24 @@ __all__ = ["Composer"]
 MOST_PICTURES = 64  # pages of documents that are text, kept as pictures in memory
 
 
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """What stands before the tail of every context of a plan.
+
+    Attributes:
+        images: the images of its pages, by name.
+        vision: vision tokens, by tier.
+        pages: how many pages, by tier.
+    """
+
+    plan: Plan
+    parts: tuple[TextPart | PagePart, ...]
+    images: Mapping[str, tuple[Page, Tier]]
+    framing: str
+    vision: Mapping[Tier, int]
+    pages: Mapping[Tier, int]
+
+
 class Composer:
     """Composes contexts of one session. Caches the parts before the tail until the plan changes."""
 
@@ -44,23 +62,23 @@ class Composer:
         self._profile, self._shape = settings.profile, settings.shape
         self._images = PageImages(store, session, archive, settings.style, drawing)
         self._pictures: dict[str, ImageContent | None] = {}  # of documents that are text
-        self._plan: Plan | None = None
-        self._prefix: tuple[TextPart | PagePart, ...] = ()
+        self._prefix: _Prefix | None = None
 
     def compose(self, plan: Plan, tail: Sequence[Turn]) -> Context:
         """Compose the context of `plan`, with `tail` as its newest turns. Raises `PagesLost`."""
-        if plan is not self._plan:
-            self._prefix, self._plan = self._parts(plan), plan
-        self._images.fetch([(part.page, part.tier) for part in self._prefix if isinstance(part, PagePart)])
+        if self._prefix is None or plan is not self._prefix.plan:
+            self._prefix = self._prefix_of(plan)
+        prefix = self._prefix
+        self._images.fetch(prefix.images)
         tail_tokens = self._pricing.total(tail)
-        parts = (*self._prefix, TextPart(self._as_sent(tail), tail_tokens)) if tail else self._prefix
-        framing = framing_text(plan, self._shape)
-        return Context(parts, plan, self._usage(plan, parts, tail_tokens), framing, self._profile)
+        parts = (*prefix.parts, TextPart(self._as_sent(tail), tail_tokens)) if tail else prefix.parts
+        return Context(parts, plan, self._usage(prefix, tail_tokens), prefix.framing, self._profile)
 
     def prepare(self, plan: Plan) -> None:
         """Make the images that a context of `plan` would show and the store does not have. Raises `PagesLost`."""
         pages = self._pages(plan.pages)
-        self._images.prepare([(self.bind(pages[item.key]), item.tier) for item in plan.pages if item.key in pages])
+        shown = [(self.bind(pages[item.key]), item.tier) for item in plan.pages if item.key in pages]
+        self._images.prepare({image_name(*each): each for each in shown})
 
     def bind(self, page: Page) -> Page:
         """Return the page with functions for its image, vision tokens and size at a tier."""
@@ -68,8 +86,13 @@ class Composer:
 
     def forget(self) -> None:
         """Clear the caches, after turns were erased."""
-        self._plan, self._prefix, self._pictures = None, (), {}
+        self._prefix, self._pictures = None, {}
         self._images.forget()
+
+    def _prefix_of(self, plan: Plan) -> _Prefix:
+        parts = self._parts(plan)
+        images = {image_name(part.page, part.tier): (part.page, part.tier) for part in parts if isinstance(part, PagePart)}
+        return _Prefix(plan, parts, images, framing_text(plan, self._shape), *tally(parts))
 
     def _parts(self, plan: Plan) -> tuple[TextPart | PagePart, ...]:
         pages = self._pages(plan.pages)
@@ -116,14 +139,14 @@ class Composer:
     def _shown_size(self, page: Page, tier: Tier) -> tuple[int, int]:
         return self._profile.shown_size(page.width, page.height, tier, page.canvas)
 
-    def _usage(self, plan: Plan, parts: Sequence[TextPart | PagePart], tail_tokens: int) -> Usage:
-        vision, pages = tally(parts)
+    def _usage(self, prefix: _Prefix, tail_tokens: int) -> Usage:
+        plan = prefix.plan
         return Usage(
             prompt_tokens=plan.prefix_tokens + tail_tokens,
             text_tokens=plan.text_tokens + tail_tokens,
-            vision_tokens=sum(vision.values()),
-            vision_tokens_by_tier=vision,
-            pages_by_tier=pages,
+            vision_tokens=sum(prefix.vision.values()),
+            vision_tokens_by_tier=dict(prefix.vision),
+            pages_by_tier=dict(prefix.pages),
             stable_prefix_tokens=plan.prefix_tokens,
             turns_left_out=plan.turns_left_out,
             counted_with=self._pricing.counted_with,

@@ -16,6 +16,7 @@ from ..archive.verified_tiers import TierVerification, verifications
 from ..context.context import Context
 from ..context.plan import Plan
 from ..pages.page import Page
+from ..planning.past import PagePrices
 from ..planning.replanner import Replanner
 from ..planning.screening import Screening
 from ..planning.settings import ViewSettings
@@ -115,7 +116,8 @@ class ContextBuilder:
         self._composer = Composer(store, session, settings, self.pricing, self._open_archive, self._drawing)
         bind = self._composer.bind
         self.verification = TierVerification(store, session, settings.verifier, self._open_archive, bind) if settings.verifier else None
-        self._replanner = Replanner(store, session, settings, self.pricing, self._open_archive, self.verification)
+        self._prices = PagePrices(self.pricing)
+        self._replanner = Replanner(store, session, settings, self.pricing, self._prices, self._open_archive, self.verification)
 
     @contextmanager
     def telling(self, progress: Callable[[int], None] | None) -> Iterator[None]:
@@ -374,4 +376,7 @@ class ContextBuilder:
             if self.ahead:
                 self.ahead.empty()
             self.pricing.forget()
+            self._prices.forget()
             self._composer.forget()
+            if self._archive:
+                self._archive.forget()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 
@@ -23,9 +24,10 @@ from .forgetting import Forgetting, PageAge
 from .imagined import Imagination, ImaginedRange, is_imagined
 from .sealing import Sealing, Shortened
 
-__all__ = ["PageReading", "Past", "past_of", "ranges_left_out"]
+__all__ = ["PagePrices", "PageReading", "Past", "past_of", "ranges_left_out"]
 
 NEIGHBOURS = 8  # pages drawn that tell what labels and sidecars of older ones cost
+REMEMBERED = 20_000  # pages whose prices are kept; their sidecars are in memory then, some megabytes
 RUNS_AT_A_TIME = 64  # runs read together; most policies leave out what is older than that
 
 
@@ -59,6 +61,37 @@ class Past:
         return sorted([*self.candidates, *imagined], key=lambda each: (each.first, each.last))
 
 
+class PagePrices:
+    """What pages cost a reader, kept between re-plans."""
+
+    def __init__(self, pricing: Pricing) -> None:
+        self._pricing = pricing
+        self._beside: dict[Hashable, int] = {}
+        self._vision: dict[Hashable, dict[Tier, int]] = {}
+
+    def beside(self, page: Page) -> int:
+        """Return the tokens of the label and the sidecar beside a page."""
+        key = (page.key, page.index, page.first_turn, page.last_turn, page.segments[0].continued, page.last_said, page.sidecar)
+        tokens = self._beside.get(key)
+        if tokens is None:
+            if len(self._beside) >= REMEMBERED:
+                self._beside.clear()
+            tokens = self._beside[key] = self._pricing.message(page_text(page))
+        return tokens
+
+    def vision(self, page: Page, tiers: Sequence[Tier]) -> dict[Tier, int]:
+        """Return the vision tokens of a page at each of `tiers`."""
+        key = (page.width, page.height, page.canvas, tuple(tiers))
+        if key not in self._vision:
+            tokens = self._pricing.profile.page_tokens
+            self._vision[key] = {tier: tokens(page.width, page.height, tier, page.canvas) for tier in tiers}
+        return self._vision[key]
+
+    def forget(self) -> None:
+        """Drop what is remembered, after turns were erased."""
+        self._beside.clear()
+
+
 class PageReading:
     """Reads the pages of a session as candidates of one re-plan.
 
@@ -75,6 +108,7 @@ class PageReading:
         self,
         archive: Callable[[], PageArchive],
         pricing: Pricing,
+        prices: PagePrices,
         policy: Forgetting,
         floors: Floors | None,
         *,
@@ -83,7 +117,7 @@ class PageReading:
         newest: Turn | None,
         imagination: Imagination,
     ) -> None:
-        self._archive, self._pricing, self._policy, self._floors = archive, pricing, policy, floors
+        self._archive, self._pricing, self._prices, self._policy, self._floors = archive, pricing, prices, policy, floors
         self.pins, self._length, self._newest = tuple(pins), length, newest
         self._imagination = imagination
         self._pages: dict[str, Page] = {}
@@ -134,9 +168,11 @@ class PageReading:
             numbers: the number of the first page of each run.
         """
         found: list[PageCandidate] = []
-        pages = self._archive().pages(runs[::-1], numbers)
+        at = 0
+        pages = self._archive().pages(runs[::-1], numbers, boxes=self._floors is not None)  # a verifier looks at pages
         for run in runs[::-1]:
-            own = [page for page in pages if run.first <= page.first_turn <= run.last]
+            end = bisect_right(pages, run.last, lo=at, key=lambda page: page.first_turn)
+            own, at = pages[at:end], end
             read = [self._candidate(page, run.first, after[run.first] - place) for place, page in enumerate(own)]
             if left := run.text_tokens - sum(page.text_tokens for page in own):  # as text, the run costs what is not drawn of it too
                 self.shortened[own[0].key] = Shortened(run, left)
@@ -155,8 +191,8 @@ class PageReading:
             last=page.last_turn,
             run=run,
             text_tokens=page.text_tokens,
-            overhead=self._pricing.message(page_text(page)),
-            vision={tier: profile.page_tokens(page.width, page.height, tier, page.canvas) for tier in self.tiers(page.key)},
+            overhead=self._prices.beside(page),
+            vision=self._prices.vision(page, self.tiers(page.key)),
             age=PageAge(after, self._length - page.last_turn, _hours_between(page, self._newest), page.importance),
             turns=numbers,
             pinned=any(pin in numbers for pin in self.pins),
@@ -187,9 +223,14 @@ def ranges_left_out(past: Past, decisions: Sequence[Decision]) -> tuple[tuple[tu
     shown = {number for decision in decisions if decision.shown for number in decision.candidate.turns}
     unread: list[PageRun | Undrawn] = [*past.faded, *past.undrawn]
     hidden = {number for decision in decisions if not decision.shown for number in decision.candidate.turns} - shown
-    out = sorted(number for number in hidden if not any(each.first <= number <= each.last for each in past.undrawn))  # imagined as text
+    out = sorted(number for number in hidden if not _is_undrawn(past.undrawn, number))  # those are imagined as text
     ranges = [(each.first, each.last) for each in unread] + [(number, number) for number in out]
     return tuple(merged_spans(ranges)), len(out) + sum(each.turns for each in unread)
+
+
+def _is_undrawn(undrawn: Sequence[Undrawn], number: int) -> bool:
+    at = bisect_right(undrawn, number, key=lambda each: each.first) - 1
+    return at >= 0 and number <= undrawn[at].last
 
 
 def _text_candidates(turns: Sequence[Turn], kept: set[int], pricing: Pricing) -> list[TextCandidate]:

@@ -8,7 +8,8 @@ are drawn again in full.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from ..archive.page_archive import PageArchive
 from ..archive.page_runs import PageRun
@@ -94,43 +95,55 @@ def unresolved(
         page_of: returns the page of a candidate by key.
     """
     shown = {item.key: item.tier for item in plan.pages}
-    found: set[int] = set()
-    sharpness: Mapping[int, Tier | None] | None = None
-    for candidate in candidates:
-        if not isinstance(candidate, PageCandidate) or candidate.key not in shown:
-            continue
-        for reference in page_of(candidate.key).same_as:
-            sharpness = sharpness if sharpness is not None else _sharpness(plan, candidates, tail, page_of)
-            tier = sharpness.get(reference.of)
-            if tier is None or tier < shown[candidate.key]:
-                found.add(candidate.run)
-    return found
+    referring = [
+        (candidate.run, shown[candidate.key], page_of(candidate.key).same_as)
+        for candidate in candidates
+        if isinstance(candidate, PageCandidate) and candidate.key in shown
+    ]
+    referents = {reference.of for _, _, references in referring for reference in references}
+    if not referents:
+        return set()
+    sharpness = _sharpness(plan, candidates, tail, page_of, referents)
+    return {
+        run
+        for run, tier, references in referring
+        for reference in references
+        if (found := sharpness.get(reference.of)) is None or found < tier
+    }
 
 
 def _sharpness(
-    plan: Plan, candidates: Sequence[PageCandidate | TextCandidate], tail: Sequence[Turn], page_of: Callable[[str], Page]
+    plan: Plan,
+    candidates: Sequence[PageCandidate | TextCandidate],
+    tail: Sequence[Turn],
+    page_of: Callable[[str], Page],
+    referents: AbstractSet[int],
 ) -> dict[int, Tier | None]:
-    """Return the faintest tier at which each turn's words are shown; the sharpest for text; None if part of them is not shown."""
+    """Return the faintest tier at which the words of each of `referents` are shown.
+
+    The sharpest for text; None if part of them is not shown.
+    """
     shown = {item.key: item.tier for item in plan.pages}
     found: dict[int, Tier | None] = {}
     for candidate in candidates:
-        if isinstance(candidate, PageCandidate):
+        if isinstance(candidate, PageCandidate) and not referents.isdisjoint(candidate.turns):
             page = page_of(candidate.key)
             tier = shown.get(candidate.key) if not page.section else None  # other sections may not be drawn
             elsewhere = {reference.turn for reference in page.same_as}
             for number in candidate.turns:
                 found[number] = _fainter(found.get(number, tier), None if number in elsewhere else tier)
-    return found | dict.fromkeys(_as_text(plan, candidates, tail), max(Tier))
+    return found | dict.fromkeys(_as_text(plan, candidates, tail, referents), max(Tier))
 
 
 def _fainter(one: Tier | None, other: Tier | None) -> Tier | None:
     return None if one is None or other is None else min(one, other)
 
 
-def _as_text(plan: Plan, candidates: Sequence[PageCandidate | TextCandidate], tail: Sequence[Turn]) -> Iterator[int]:
-    """Yield the turns that are text in the plan's context."""
+def _as_text(
+    plan: Plan, candidates: Sequence[PageCandidate | TextCandidate], tail: Sequence[Turn], numbers: AbstractSet[int]
+) -> Iterator[int]:
+    """Yield those of the turns `numbers` that are text in the plan's context."""
     yield from (turn.number for turn in tail)
     texts = [(item.first, item.last) for item in plan.items if isinstance(item, TextItem)]
-    for number in (number for candidate in candidates for number in candidate.turns):
-        if any(first <= number <= last for first, last in texts):
-            yield number
+    told = {number for candidate in candidates for number in candidate.turns if number in numbers}
+    yield from (number for number in told if any(first <= number <= last for first, last in texts))

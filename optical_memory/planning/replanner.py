@@ -24,7 +24,7 @@ from .cache_cost import billed, calls_to_come
 from .candidates import Decision, PageCandidate, TextCandidate, text_images
 from .forgetting import BestUse, Forgetting
 from .imagined import Imagination
-from .past import PageReading, Past, past_of, ranges_left_out
+from .past import PagePrices, PageReading, Past, past_of, ranges_left_out
 from .repeats import unresolved
 from .sealing import Sealing, Wanted
 from .selection import ROOM_FOR_A_PAGE, arrange, items_of, room_target, squeeze
@@ -66,6 +66,7 @@ class Replanner:
     session: SessionId
     settings: ViewSettings
     pricing: Pricing
+    prices: PagePrices
     archive: Callable[[], PageArchive]
     verification: TierVerification | None = None
 
@@ -131,7 +132,17 @@ class Replanner:
         length = sealing.length
         newest = next(iter(self.store.read(self.session, length, length + 1)), None)
         imagination = Imagination(self.pricing, style, policy, length, newest.created_at if newest else None, budget, pins)
-        reading = PageReading(self.archive, self.pricing, policy, floors, pins=pins, length=length, newest=newest, imagination=imagination)
+        reading = PageReading(
+            self.archive,
+            self.pricing,
+            self.prices,
+            policy,
+            floors,
+            pins=pins,
+            length=length,
+            newest=newest,
+            imagination=imagination,
+        )
         return _Attempt(self.settings, self.pricing, sealing, reading, floors, budget)
 
     def _keep_undrawn(self, sealing: Sealing, plan: Plan) -> None:

@@ -77,7 +77,9 @@ def _by_age_and_money(
     decisions: list[Decision] = []
     for _, group in groupby(candidates, key=run_of):
         run = list(group)
-        pages = [replace(candidate, age=candidate.age.hastened(age_factor)) for candidate in run if isinstance(candidate, PageCandidate)]
+        pages = [candidate for candidate in run if isinstance(candidate, PageCandidate)]
+        if age_factor != 1.0:
+            pages = [replace(page, age=page.age.hastened(age_factor)) for page in pages]
         if pages and pictures and profile.ladder:
             decisions += _arrange_run(pages, policy, profile, held)
         else:

@@ -7,6 +7,7 @@ import math
 import re
 from bisect import bisect_left
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -98,6 +99,9 @@ class Rung(_Data):
     def must_ask(self) -> bool:
         """Whether the price holds only if each picture is sent with a `media_resolution` of its own."""
         return self.media_resolution is not None and not self.assumed and not self.whole_request
+
+
+NO_RUNG = Rung()
 
 
 class Limits(_Data):
@@ -313,7 +317,7 @@ class ReaderProfile(_Data):
             raise ValueError("DeepEncoder takes the sides of the tiers: the profile can have neither page nor side")
         return self
 
-    @property
+    @cached_property
     def ladder(self) -> tuple[Tier, ...]:
         """The tiers that are used, faintest first; none for a reader that is better given text, or refuses pictures so large."""
         most = self.limits.max_side or math.inf
@@ -384,7 +388,7 @@ class ReaderProfile(_Data):
 
     def rung(self, tier: Tier) -> Rung:
         """How a page is shown at `tier`; without settings for a tier that is no rung."""
-        return self.rungs.get(tier, Rung())
+        return self.rungs.get(tier, NO_RUNG)
 
     @property
     def renderer(self) -> str:

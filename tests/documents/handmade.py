@@ -39,7 +39,7 @@ def laughing(levels: int, times: int) -> bytes:
 
 def bloated(megabytes: int) -> bytes:
     """Write a small PDF with a page whose content is so large once it is unpacked."""
-    packer, piece = zlib.compressobj(9), b" " * 2**20
+    packer, piece = zlib.compressobj(1), b" " * 2**20
     data = b"".join(packer.compress(piece) for _ in range(megabytes)) + packer.flush()
     entries = "/Type /XObject /Subtype /Form /BBox [0 0 100 100] /Filter /FlateDecode"
     page = HandmadePage("/F Do", resources="/XObject << /F 2000 0 R >>")

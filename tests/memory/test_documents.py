@@ -22,6 +22,8 @@ from optical_memory.verification.base import Verification
 from tests.documents.handmade import HandmadePage, box, lines, pdf
 from tests.support import RuledRenderer
 
+pytest.importorskip("pypdfium2", reason="opening a PDF needs the extra documents")
+
 MARKS = WaterMarks(high=300, low=60)
 NAME = "lighthouses.pdf"
 SECRET = "AKIAIOSFODNN7EXAMPLE"

@@ -12,6 +12,8 @@ from optical_memory.turns.turn import OtherContent
 from tests.documents.handmade import HandmadePage, lines, pdf
 from tests.memory.test_documents import NAME, SECRET, asked, is_red, opened, page_of, picture, report
 
+pytest.importorskip("pypdfium2", reason="opening a PDF needs the extra documents")
+
 FILE = report(6)
 DATA = base64.b64encode(FILE).decode()
 URL = f"data:application/pdf;base64,{DATA}"

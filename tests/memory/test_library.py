@@ -17,6 +17,8 @@ from optical_memory.stores.base import Store
 from tests.documents.handmade import HandmadePage, box, lines, pdf
 from tests.memory.test_documents import SECRET, is_red, opened, page_of, picture, report
 
+pytest.importorskip("pypdfium2", reason="opening a PDF needs the extra documents")
+
 PUMPS = pdf(
     [
         page_of(1),

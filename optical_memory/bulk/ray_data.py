@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LOCAL", "receipts_of_ray"]
 
-LOCAL = "local"
+LOCAL, CLIENT = "local", "ray://"
 ROW, SKIPPED = "batch", "skipped"
+Task = tuple[tuple[Part, ...], Writer, "ItemStream", Place, "Running"]
+Result = tuple[int, Any]
 
 
 def receipts_of_ray(
@@ -37,7 +39,26 @@ def receipts_of_ray(
 
     Raises `MissingExtra`, `OpticalMemoryError` if the cluster is not there, and what a stage raised.
     """
-    with _connected(running) as ray, _context(ray, running):
+    task = parts, writer, stream, place, running
+    with _connected(running) as ray:
+        results = _through_client(ray, task) if str(running.address).startswith(CLIENT) else _results(*task)
+        try:
+            for known, found in results:
+                skipped(known)
+                if isinstance(found, BaseException):
+                    raise found
+                if found is not None:
+                    yield found
+        except ray.exceptions.RayError as exc:
+            why = str(exc).strip().splitlines()[-1]
+            raise OpticalMemoryError(f"Ray gave up: {why}. Run again: it goes on") from exc
+
+
+def _results(parts: tuple[Part, ...], writer: Writer, stream: ItemStream, place: Place, running: Running) -> Iterator[Result]:
+    """The number of items that were skipped before each batch, and its receipt, or the error that stops the job."""
+    import ray
+
+    with _context(ray, running):
         rows = ray.data.read_datasource(_items_source(ray, stream), override_num_blocks=1, num_cpus=0)
         for place_of, part in enumerate(parts):
             last = writer if place_of == len(parts) - 1 else None
@@ -50,17 +71,27 @@ def receipts_of_ray(
                 num_cpus=0 if part.gpus else _share(parts),
                 num_gpus=part.gpus or None,
             )
-        try:
-            for row in rows.iter_rows():
-                skipped(int(row[SKIPPED]))
-                found = pickle.loads(row[ROW]) if row[ROW] else None
-                if isinstance(found, BaseException):
-                    raise found
-                if found is not None:
-                    yield found
-        except ray.exceptions.RayError as exc:
-            why = str(exc).strip().splitlines()[-1]
-            raise OpticalMemoryError(f"Ray gave up: {why}. Run again: it goes on") from exc
+        for row in rows.iter_rows():
+            yield int(row[SKIPPED]), pickle.loads(row[ROW]) if row[ROW] else None
+
+
+def _through_client(ray: Any, task: Task) -> Iterator[Result]:
+    """The same over a client's connection (`ray://`), on which Ray Data does not run: an actor on the cluster drives it."""
+    driver = ray.remote(num_cpus=0)(_Driver).remote(pickle.dumps(task))
+    while (found := ray.get(driver.following.remote())) is not None:
+        yield pickle.loads(found)
+
+
+class _Driver:
+    """Drives a job inside the cluster, and gives its results one by one."""
+
+    def __init__(self, task: bytes) -> None:
+        self._results = _results(*pickle.loads(task))
+
+    def following(self) -> bytes | None:
+        """The next result, pickled; None after the last."""
+        found = next(self._results, None)
+        return None if found is None else pickle.dumps(found)
 
 
 class _Actor:
@@ -134,7 +165,12 @@ def _connected(running: Running) -> Iterator[Any]:
     if running.address == LOCAL:
         # Its core writes a line about each actor that may be started again.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        options |= {"num_cpus": max(1, running.workers), "include_dashboard": False, "object_store_memory": running.object_store}
+        options |= {
+            "address": LOCAL,
+            "num_cpus": max(1, running.workers),
+            "include_dashboard": False,
+            "object_store_memory": running.object_store,
+        }
     else:
         options["address"] = running.address
     try:

@@ -48,9 +48,8 @@ class RandomTalk:
         """Its turns. Raises `MissingExtra`."""
         chance = random.Random(f"{self.seed}/{self.number}/{self.language}")
         names = _names(self.language)
-        speakers = ("user", "assistant")
         return [
-            Turn(number=place, id=f"{place}", role=speakers[(place - 1) % 2], content=_said(chance, names))
+            Turn(number=place, id=f"{place}", role="user" if place % 2 else "assistant", content=_said(chance, names))
             for place in range(1, chance.randint(*TURNS) + 1)
         ]
 

@@ -49,15 +49,13 @@ def test_each_turn_stands_in_its_box_at_each_tier(tmp_path: Path) -> None:
 
 
 def test_a_page_with_half_a_turn_is_left_out(tmp_path: Path) -> None:
-    words = " ".join(message["content"] for number in range(12) for message in messages(number))
-    talk = [{"role": "user", "content": f"{number}: {words}"} for number in range(12)]
-    (tmp_path / "long.jsonl").write_text(json.dumps({"id": "long", "messages": talk}) + "\n")
+    short = [message for number in range(120) for message in messages(number)]
+    long = {"role": "user", "content": " ".join(message["content"] for message in short)}
+    (tmp_path / "long.jsonl").write_text(json.dumps({"id": "long", "messages": [*short, long]}) + "\n")
     pairs(tmp_path / "long.jsonl", tmp_path / "out", Running(), renderers=("pillow",), tiers=("base",))
-    found = rows(tmp_path / "out", "pairs")
-    said = {message["content"] for message in talk}
-    assert found
-    assert all(segment["text"] in said for row in found for segment in row["segments"])
-    assert sum(len(row["segments"]) for row in found) < len(talk), "the turns that two pages share"
+    said = [segment["text"] for row in rows(tmp_path / "out", "pairs") for segment in row["segments"]]
+    assert 0 < len(said) <= len(short)
+    assert set(said) <= {message["content"] for message in short}, "no part of the turn that stands on two pages"
 
 
 def test_both_renderers_draw_scripts_of_all_directions(tmp_path: Path) -> None:
@@ -85,24 +83,24 @@ def test_training_is_resumed_to_the_same_weights_and_the_loss_falls(tmp_path: Pa
     made(tmp_path / "pairs", RandomTalks(24, languages=("en",)), tiers=("tiny",))
     known, unseen = samples(tmp_path / "pairs", Tier.TINY)
     assert {sample.text for sample in known}.isdisjoint(sample.text for sample in unseen)
-    settings = Settings(Tier.TINY, batch=2, rate=2e-3, longest=16, seed=3)
+    settings = Settings(Tier.TINY, batch=1, rate=4e-3, longest=8, seed=3)
 
     def fresh(name: str) -> Trainer:
         (tmp_path / name).mkdir(exist_ok=True)
         return opened(None, tmp_path / name, "cpu", settings)[0]
 
     whole = fresh("whole")
-    before = whole.test(unseen)[0]
-    for _ in range(10):
+    before = whole.test(unseen, 2)[0]
+    for _ in range(6):
         whole.train(known)
-    assert whole.test(unseen)[0] < before - 0.1
+    assert whole.test(unseen, 2)[0] < before - 0.1
     half = fresh("halves")
-    for _ in range(5):
+    for _ in range(3):
         half.train(known)
     half.save(tmp_path / "halves")
     again = fresh("halves")
     assert again.resume(tmp_path / "halves")
-    for _ in range(5):
+    for _ in range(3):
         again.train(known)
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, again.model.state_dict()[name]), name

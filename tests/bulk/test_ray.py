@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +17,6 @@ from optical_memory.bulk import Outage, Running, VisionTokens, encode, run
 from optical_memory.bulk.jobs import Job
 from optical_memory.bulk.outputs import WritePages
 from optical_memory.bulk.stages import Part
-from optical_memory.errors import OpticalMemoryError
 
 from .sessions import Deadly, lines, pictures
 from .work import Gone, keep_pages, kept, letters
@@ -31,7 +31,7 @@ def cluster() -> Iterator[str]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False)
     yield "local"
     ray.shutdown()
 
@@ -79,6 +79,23 @@ def test_a_job_whose_driver_is_killed_goes_on(tmp_path: Path) -> None:
     assert kept(tmp_path / "out") == Counter(f"page-{number}" for number in range(20))
 
 
-def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OpticalMemoryError, match=r"no Ray cluster at 'auto'.*pass 'local'"):
-        run(keep_pages(), pictures(1), tmp_path / "out", Running(address="auto"))
+@pytest.mark.endurance
+def test_a_cluster_that_runs_already_is_reached_as_a_client(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    start = ["ray", "start", "--head", "--block", "--num-cpus=1", "--include-dashboard=false", "--node-ip-address=127.0.0.1", "--port=0"]
+    start += [f"--ray-client-server-port={port}", "--object-store-memory=100000000"]
+    command = [sys.executable, "-m", "tests.bulk.sessions", str(tmp_path / "out"), str(tmp_path / "notes"), "1", f"ray://127.0.0.1:{port}"]
+    with subprocess.Popen([str(Path(sys.executable).parent / start[0]), *start[1:]], env=environment, stdout=subprocess.PIPE) as head:
+        assert head.stdout
+        try:
+            while b"Ray runtime started" not in (line := head.stdout.readline()):
+                assert line, "the cluster did not start"
+            done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+        finally:
+            head.terminate()
+            head.communicate()
+    assert done.returncode == 0, done.stderr
+    assert kept(tmp_path / "out") == Counter(f"page-{number}" for number in range(20))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from optical_memory import OpticalMemory, WaterMarks
 from optical_memory.stores import open_store
 from optical_memory.stores.base import Store
+from optical_memory.turns.turn import Turn
 from tests.support import RuledRenderer
 
 MARKS = WaterMarks(high=300, low=60)
@@ -79,3 +82,15 @@ def test_malformed_names_in_the_cache_stop_neither_contexts_nor_erasing(local_st
     assert memory.prove_erased(17).is_complete
     assert len(memory.erase().turns) == 59
     assert local_store.names(memory.session) == []
+
+
+def test_no_erased_turn_is_held_by_the_process_once_it_is_erased() -> None:
+    """As a page, and as text: an agent's process may live for weeks."""
+    memory = opened(open_store("memory://"))
+    for number in (60, 17, 3):
+        words = f"turn {number} "
+        assert memory.context(2_000)
+        memory.erase(number)
+        gc.collect()
+        held = [each for each in gc.get_objects() if isinstance(each, Turn) and each.text.startswith(words)]
+        assert not held

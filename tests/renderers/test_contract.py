@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from optical_memory.pages.page import PageStyle
-from optical_memory.renderers.base import RenderedPage, Renderer, fills, open_renderer, render_each
+from optical_memory.renderers.base import Batches, RenderedPage, Renderer, fills, open_renderer, render_each
 from optical_memory.renderers.chromium.finding import BROWSER_VARIABLE, find_browser
 from optical_memory.renderers.geometry import Canvas
 from optical_memory.turns.exchanges import Exchange, exchanges_of
@@ -441,3 +442,15 @@ def test_pieces_drawn_at_once_are_drawn_as_each_alone(renderer: Renderer) -> Non
     assert fills(renderer, pieces[::-1], SMALL)[::-1] == fills(renderer, pieces, SMALL)
     assert render_each(renderer, pieces, SMALL) == alone
     assert render_each(renderer, [], SMALL) == [] == fills(renderer, [], SMALL)
+
+
+def test_what_was_tried_for_one_style_is_not_taken_for_another(renderer: Renderer) -> None:
+    if not isinstance(renderer, Batches):
+        return  # draws each anew
+    pieces = [conversation("reasoning-maths-code", 6), said("What is left?", "the ferry leaves at nine " * 60)]
+    styles = [STYLE, replace(STYLE, font_size=20.0), replace(STYLE, width=700, height=900)]
+    together = [renderer.fills(pieces, style) for style in styles]
+    for style, found in zip(styles, together, strict=True):
+        drawn = [renderer.render(piece, style) for piece in pieces]
+        assert found == [pages[0].fill if len(pages) == 1 else None for pages in drawn]
+    assert len({fills[1] for fills in together}) == 3

@@ -29,6 +29,8 @@ from ._sample_documents import KINDS, Question, SampleDocument, sample
 
 READER = profile_of("deepseek-ocr")
 PIECE = 500  # characters of a piece that retrieval finds, about 130 tokens
+LEAST_LETTER = 4.5  # px; smaller letters are not tried: Tesseract gets them enlarged, reads for minutes and gives nothing
+PATIENCE = 900  # seconds for one page of a newspaper
 PAGES_READ = 1  # of each kind, at every tier
 
 Offered = Iterator[str | PagePart]
@@ -57,7 +59,9 @@ class Shown:
         page = part.page
         assert page.sheet is not None
         letter = page.sheet.letter * max(page.size(tier)) / 1.15
-        return OcrReader().read_picture(page.image(tier), letter=letter or None)
+        if 0 < letter < LEAST_LETTER:
+            return ""
+        return OcrReader(timeout=PATIENCE).read_picture(page.image(tier), letter=letter or None)
 
     def has(self, question: Question, offered: Offered) -> tuple[bool, bool]:
         """Whether the answer stands in the words, and whether it is read off a page."""

@@ -60,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     table = Table("what", "before, ms", "after, ms", "times faster", "came out", title="CPU of all processes, best of the rounds")
     for row in options.rows.split(","):
-        table.add_row(*both(row, options.against.resolve(), options.rounds))
+        found = both(row, options.against.resolve(), options.rounds)
+        print(" ".join(found), file=sys.stderr, flush=True)  # all rows together take a while
+        table.add_row(*found)
     open_console().print(table)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -24,5 +23,7 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
             return function(*args, **kwargs)
         except StopIteration as exc:
             raise RuntimeError(f"{getattr(function, '__qualname__', function)!s} raised StopIteration") from exc
+
+    import asyncio  # the caller has it; who calls nothing asynchronous is spared it
 
     return await asyncio.to_thread(guarded)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -183,6 +184,9 @@ class _MessageListStore:
     def adopt(self, turns: Sequence[Turn]) -> None:
         """Use `turns` from now on, and drop plans and runs made for other turns."""
         held = len(self._turns)
+        if self._only_grew(turns):
+            self._turns = turns
+            return
         if [turn.id for turn in turns[:held]] != [turn.id for turn in self._turns]:
             self.builder.forget()
             self._index, self._indexed = TermIndex(), 0
@@ -196,6 +200,15 @@ class _MessageListStore:
             name: digest for name, digest in self._runs.items() if PageRun.parse(name).last <= end and self._still_holds(name, digest)
         }
         self._undrawn = {name: (data, of) for name, (data, of) in self._undrawn.items() if self._measured(data, end) == of}
+
+    def _only_grew(self, turns: Sequence[Turn]) -> bool:
+        """Whether `turns` are those of the last call and more, so that all that was made for them holds, and no hash need be made again.
+
+        Turns that are the same object are equal. The first call, and what was stored without a hash, is for `adopt` to look at.
+        """
+        hashes = [*(before for _, before in self._plans.values()), *self._runs.values(), *(of for _, of in self._undrawn.values())]
+        is_whole = bool(self._plans and self._turns) and all(hashes)
+        return is_whole and len(turns) >= len(self._turns) and all(map(operator.is_, self._turns, turns))
 
     def find(self, query: str, limit: int) -> list[Turn]:
         """Find turns by words, best match first. Each is indexed once, when first asked."""

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Trials(Generic[T]):
-    """Rows or HTML of turns, by all that determines them."""
+    """Rows or HTML of turns, by all that determines them. Thread-safe."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, T] = {}
@@ -25,11 +25,12 @@ class Trials(Generic[T]):
         if type(turn) is not Turn or not isinstance(turn.content, str) or turn.tool_calls or turn.extra:
             return make()
         key = (beside, turn.number, turn.role, turn.name, turn.content)
-        if key not in self._known:
+        made = self._known.get(key)  # another thread may forget it at any time
+        if made is None:
             if len(self._known) >= MOST:
                 self._known.clear()
-            self._known[key] = make()
-        return self._known[key]
+            made = self._known[key] = make()
+        return made
 
     def forget(self) -> None:
         """Drop everything, once the pages are drawn."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from .confusables import doubt
@@ -142,7 +143,10 @@ _INSIDE_WORDS = (
 )
 
 
-def _at_once(begins: str) -> tuple[re.Pattern[str], tuple[tuple[int, int], ...]]:
+_AtOnce = tuple[re.Pattern[str], tuple[tuple[int, int], ...]]
+
+
+def _at_once(begins: str) -> _AtOnce:
     """Return all patterns of what begins so as one, and for each of them the number of its group and its place in `_KINDS`."""
     kinds = [(place, kind) for place, kind in enumerate(_KINDS) if begins in kind.begins]
     whole = re.compile("".join(rf"(?:(?=(?P<k{place}>{kind.pattern}))|)" for place, kind in kinds), re.ASCII)
@@ -158,20 +162,27 @@ _DULL = (
     rf"(?!{_TELLING})[A-Za-z][a-z]*+(?=[.:,;!?]?(?:[\s\"'`(){{}}\[\]<>|,;!?*]|\Z))"
     rf"|[{_SIGNS}(](?<=\w.)|[+\-−±~/.@%#](?=\s|\Z)|\((?!\d)"
 )
-_PLACES = re.compile(
-    rf"(?:[^\w{_FOREIGN}{_SIGNS}(]++|{_DULL})*+(?:(?P<d>\d\w*+)|(?P<w>[A-Za-z_]\w*+|[{_FOREIGN}]++)|(?P<s>[{_SIGNS}(])|\Z)", re.ASCII
-)
-_BY_BEGINNING = {begins: _at_once(begins) for begins in "dws"}
+_PLACES = rf"(?:[^\w{_FOREIGN}{_SIGNS}(]++|{_DULL})*+(?:(?P<d>\d\w*+)|(?P<w>[A-Za-z_]\w*+|[{_FOREIGN}]++)|(?P<s>[{_SIGNS}(])|\Z)"
+
+
+@cache
+def _scan() -> tuple[re.Pattern[str], dict[str, _AtOnce]]:
+    """Return the pattern of places, and all patterns by what they begin with.
+
+    Compiled when they are first needed: it takes as long as a fifth of importing the library.
+    """
+    return re.compile(_PLACES, re.ASCII), {begins: _at_once(begins) for begins in "dws"}
 
 
 def spans_in(text: str) -> set[tuple[int, int]]:
     """Find the strings of any kind: where they begin and end. They may overlap. Those of more than `LONGEST` characters are left out."""
     found: set[tuple[int, int]] = set()
     ends = [0] * len(_KINDS)  # strings of one kind do not overlap
-    for place in _PLACES.finditer(text):
+    places, by_beginning = _scan()
+    for place in places.finditer(text):
         if not (begins := place.lastgroup):
             break
-        at, (patterns, groups) = place.start(begins), _BY_BEGINNING[begins]
+        at, (patterns, groups) = place.start(begins), by_beginning[begins]
         tried = patterns.match(text, at)
         if not tried or not tried.lastindex:  # of no kind
             continue

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optical_memory.context.context import Context
 from optical_memory.errors import TurnNotFound
-from optical_memory.memory.message_list import MessageListMemory
+from optical_memory.memory.message_list import MessageListMemory, _MessageListStore
 from optical_memory.planning.settings import ViewSettings
 from optical_memory.planning.triggers import WaterMarks
 from optical_memory.profiles.registry import profile_of
@@ -65,6 +65,19 @@ def test_a_growing_conversation_keeps_its_prefix() -> None:
     assert after.context.plan == before.context.plan
     assert [part.image() for part in after.context.pages] == [part.image() for part in before.context.pages]
     assert after.context.turns[-1].text == messages[-1]["content"]
+
+
+def test_a_conversation_that_only_grew_is_not_hashed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, messages = memory_for(), chat(60)
+    before = one.context(messages)
+    hashed: list[tuple[int, int]] = []
+    digest = _MessageListStore._digest
+    monkeypatch.setattr(_MessageListStore, "_digest", lambda self, *span: [hashed.append(span), digest(self, *span)][1])
+    grown = one.context([*messages, *chat(1, first=61)], before.state)
+    assert not hashed and grown.context.plan == before.context.plan
+    edited = [*messages[:3], {"role": "assistant", "content": "Something else."}, *messages[4:], *chat(1, first=61)]
+    after = one.context(edited, grown.state)
+    assert hashed and "QX-77004" in repr(seen(grown.context)) and "QX-77004" not in repr(seen(after.context))
 
 
 def test_branches_do_not_disturb_each_other() -> None:

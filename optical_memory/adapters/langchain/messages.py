@@ -50,14 +50,9 @@ def key_of(message: BaseMessage) -> Hashable:
     content = message.content
     said = content if isinstance(content, str) else _frozen(content)
     if isinstance(message, AIMessage):
-        calls = (*message.tool_calls, *message.invalid_tool_calls)
-        return (
-            "assistant",
-            said,
-            message.name,
-            _frozen(_beside(message)),
-            *((call["id"], call["name"], repr(call["args"])) for call in calls),
-        )
+        beside = _frozen(_beside(message)) if message.additional_kwargs else ()
+        calls = [*message.tool_calls, *message.invalid_tool_calls]
+        return "assistant", said, message.name, beside, *[(call["id"], call["name"], repr(call["args"])) for call in calls]
     if isinstance(message, ToolMessage):
         return "tool", said, message.name, message.tool_call_id, message.status
     return _role(message), said, message.name

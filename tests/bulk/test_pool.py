@@ -32,9 +32,10 @@ def test_an_item_that_kills_its_workers_is_a_dead_letter_and_the_others_are_done
     assert (tmp_path / "counter").read_bytes() == b"xx", "two workers, not one more"
 
 
+@pytest.mark.slow
 def test_an_item_that_hangs_costs_its_worker_and_no_other(tmp_path: Path) -> None:
     items = [Slow("hangs", 3600, str(tmp_path / "notes")), *pictures(3)]
-    done = run(keep_pages(), items, tmp_path / "out", Running(workers=1, batch=2, attempts=1, limit=2.0))
+    done = run(keep_pages(), items, tmp_path / "out", Running(workers=1, batch=2, attempts=1, limit=15.0))
     assert (done.items, done.failed) == (3, 1)
     assert [letter["item"] for letter in letters(tmp_path / "out")] == ["hangs"]
 

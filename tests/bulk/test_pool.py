@@ -32,9 +32,10 @@ def test_an_item_that_kills_its_workers_is_a_dead_letter_and_the_others_are_done
     assert (tmp_path / "counter").read_bytes() == b"xx", "two workers, not one more"
 
 
+@pytest.mark.slow
 def test_an_item_that_hangs_costs_its_worker_and_no_other(tmp_path: Path) -> None:
     items = [Slow("hangs", 3600, str(tmp_path / "notes")), *pictures(3)]
-    done = run(keep_pages(), items, tmp_path / "out", Running(workers=1, batch=2, attempts=1, limit=2.0))
+    done = run(keep_pages(), items, tmp_path / "out", Running(workers=1, batch=2, attempts=1, limit=15.0))
     assert (done.items, done.failed) == (3, 1)
     assert [letter["item"] for letter in letters(tmp_path / "out")] == ["hangs"]
 
@@ -77,12 +78,14 @@ def killed_after(out: Path, notes: Path, batches: int, workers: int = 2) -> bool
 def test_a_job_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     out, notes = tmp_path / "out", tmp_path / "notes"
     assert killed_after(out, notes, batches=3)
+    before = len(notes.read_text().split())
     job = start(out, notes, 1)
     job.communicate()
     assert job.returncode == 0
     assert kept(out) == Counter(f"page-{number}" for number in range(20))
-    begun = Counter(notes.read_text().split())
-    assert sum(begun.values()) < 40 - 6 + 1, "the three batches of before were not begun again"
+    # The killed job's workers may end the batch that each has in hand. If nothing were known of before, it would be 20 or more.
+    in_hand = 2 * 2
+    assert len(notes.read_text().split()) - before <= 20 - 3 * 2 + in_hand, "the three batches of before were not begun again"
     assert not (out / "staging").exists()
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..errors import MissingExtra
 from ..pages.tiers import Tier
+from ..text.excerpts import excerpt
 from .items import PageImage, Pages
 from .stages import Failures, Worker
 
@@ -162,7 +163,7 @@ class VisionTokens:
 
         found = self.index.to_table(filter=(pc.field("item") == item) & (pc.field("page") == page)).to_pylist()
         if not found:
-            raise LookupError(f"no page {page} of {item!r} in {str(self._folder)!r}")
+            raise LookupError(f"no page {page} of {excerpt(item)} in {str(self._folder)!r}")
         with safe_open(self._folder / found[0]["file"], framework="pt") as file:
             return file.get_tensor(found[0]["tensor"])
 

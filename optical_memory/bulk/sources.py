@@ -241,7 +241,7 @@ def open_source(source: str | Path | Source | Iterable[Item], *, tenant: str = "
     text = str(source)
     scheme = text.partition("://")[0] if "://" in text else ""
     if scheme == "memory":
-        raise ValueError(f"{text!r} lives in one process, and bulk jobs use several; export its sessions, or use sqlite:///FILE")
+        raise ValueError(f"{excerpt(text)} lives in one process, and bulk jobs use several; export its sessions, or use sqlite:///FILE")
     if scheme in STORES:
         return StoreSessions(text, tenant)
     if scheme:

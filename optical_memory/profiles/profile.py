@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -382,6 +383,12 @@ class ReaderProfile(_Data):
     def side(self, tier: Tier) -> int:
         """Pixels of the longer side of a page sent at `tier`."""
         return self.rung(tier).side or tier.side
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """See Pydantic. What was computed from the fields is not copied: `update` may change them."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("ladder", None)
+        return copied
 
     def _with(self, **changes: Any) -> ReaderProfile:
         return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)

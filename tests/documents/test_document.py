@@ -160,6 +160,7 @@ def test_a_limit_is_a_positive_number() -> None:
 def test_without_pypdfium2_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setattr(sys, "meta_path", [])
+    monkeypatch.delitem(sys.modules, "pypdfium2", raising=False)  # another test may have imported it
     with pytest.raises(MissingExtra, match=r"pip install 'optical-memory\[documents\]'"):
         PdfDocument(pdf([HandmadePage("")]))
 

@@ -86,11 +86,12 @@ def test_malformed_names_in_the_cache_stop_neither_contexts_nor_erasing(local_st
 
 def test_no_erased_turn_is_held_by_the_process_once_it_is_erased() -> None:
     """As a page, and as text: an agent's process may live for weeks."""
-    memory = opened(open_store("memory://"))
+    memory = OpticalMemory("s", store="memory://", renderer=RuledRenderer(rows=900), marks=MARKS)
+    memory.extend([("assistant" if n % 2 else "user", f"zebra {n + 1} crosses " + "word " * 40) for n in range(60)])
     for number in (60, 17, 3):
-        words = f"turn {number} "
+        words = f"zebra {number} crosses"
         assert memory.context(2_000)
         memory.erase(number)
         gc.collect()
-        held = [each for each in gc.get_objects() if isinstance(each, Turn) and each.text.startswith(words)]
+        held = [each for each in gc.get_objects() if type(each) is Turn and each.text.startswith(words)]
         assert not held

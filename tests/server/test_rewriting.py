@@ -126,7 +126,8 @@ def test_a_fault_of_ours_sends_the_original(here: Rig, monkeypatch: pytest.Monke
     def broken(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("optical_memory.renderers.pillow.renderer.PillowRenderer.render", broken)
+    for name in ("render", "render_each", "fills"):
+        monkeypatch.setattr(f"tests.remembered.RememberedPillow.{name}", broken)
     raw = json.dumps(history("anthropic", 16, last="x")).encode()
     for _ in range(2):
         assert here.post("/v1/messages", raw).status_code == 200

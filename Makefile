@@ -4,13 +4,13 @@
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
-# As many processes as there are cores, but each may start a browser and servers of its own.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
+# One process more than cores, since tests wait for browsers, servers and kills; four at most, since each may start its own.
+PARALLEL := --numprocesses $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$(( n < 3 ? n + 1 : 4 ))) --dist worksteal
 # Containers often set it. Each process of the tests would then compile all files of tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 help:                                   ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/ready-demo                  ## a real conversation becomes pages that fade: table and HTML report
 	$(BIN)/optical-memory demo

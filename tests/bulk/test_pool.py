@@ -90,6 +90,7 @@ def test_a_job_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.endurance
+@pytest.mark.nightly
 def test_a_job_that_is_killed_again_and_again_comes_to_its_end(tmp_path: Path) -> None:
     out, notes = tmp_path / "out", tmp_path / "notes"
     while killed_after(out, notes, batches=2):

@@ -68,6 +68,7 @@ def test_an_outage_in_an_actor_stops_the_job_with_its_own_words(cluster: str, tm
 
 
 @pytest.mark.endurance
+@pytest.mark.nightly
 def test_a_job_whose_driver_is_killed_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.bulk.sessions", str(tmp_path / "out"), str(tmp_path / "notes"), "2", "local"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

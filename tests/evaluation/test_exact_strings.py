@@ -51,7 +51,7 @@ def test_what_is_not_named_is_nowhere() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("url", ["memory://", "sqlite"])
+@pytest.mark.parametrize("url", ["sqlite", pytest.param("memory://", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
 def test_every_one_is_found_by_itself(path: Path, url: str, tmp_path: Path) -> None:
     memory = OpticalMemory("s", store=f"sqlite:///{tmp_path}/m.db" if url == "sqlite" else url)

@@ -20,6 +20,7 @@ from optical_memory.stores.base import open_store
 from optical_memory.stores.transfer import export_session, import_session
 from tests.memory.test_long_logs import WORDS, long_memory, memory_of, memory_pages, numbers_of, said
 from tests.memory.test_planning_properties import check
+from tests.sampling import mostly_slow
 from tests.support import RuledRenderer
 
 
@@ -61,7 +62,7 @@ def test_a_session_goes_on_in_another_memory(tmp_path: Path, request: pytest.Fix
 
 
 @pytest.mark.endurance
-@pytest.mark.parametrize("fails_at", [1, 2, 3, 4])
+@pytest.mark.parametrize("fails_at", mostly_slow([1, 2, 3, 4], quick=[1, 3], daily=[]))
 def test_a_process_that_ends_while_it_plans_leaves_nothing_wrong(tmp_path: Path, fails_at: int) -> None:
     """Ended at each write in turn: what is stored is sound, and numbers that were sent stay."""
     url = f"sqlite:///{tmp_path}/s.db"

@@ -85,7 +85,7 @@ def watching(request: pytest.FixtureRequest) -> Iterator[Watching]:
     opened.close()
 
 
-@pytest.mark.parametrize("kind", mostly_slow(KINDS, quick=("lines",)))
+@pytest.mark.parametrize("kind", mostly_slow(KINDS, quick=("lines",), daily=("ideographs",)))
 def test_what_no_page_shows_is_not_laid_out(watching: Watching, kind: str) -> None:
     memory = OpticalMemory("s", store="memory://", renderer=watching, shape=())  # type: ignore[arg-type]
     text = text_of(kind)

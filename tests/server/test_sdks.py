@@ -148,7 +148,9 @@ def test_clients_see_the_same_with_and_without(here: Rig, case: tuple[str, str])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("client", ["anthropic", "anthropic-stream", "chat", "responses-stream"])
+@pytest.mark.parametrize(
+    "client", mostly_slow(["anthropic", "anthropic-stream", "chat", "responses-stream"], quick=["anthropic", "responses-stream"], daily=[])
+)
 @pytest.mark.parametrize("fault", ["529", "429", "400", "413", "error event", "garbage", "cut"])
 def test_clients_see_the_same_faults(here: Rig, client: str, fault: str) -> None:
     wire, ask = CLIENTS[client]

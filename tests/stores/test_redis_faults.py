@@ -34,7 +34,9 @@ def turn(id: str) -> Turn:
 # -- cut connections -----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("writers", "each", "every"), [(3, 200, 12), pytest.param(16, 500, 100, marks=pytest.mark.endurance)])
+@pytest.mark.parametrize(
+    ("writers", "each", "every"), [(3, 200, 12), pytest.param(16, 500, 100, marks=[pytest.mark.endurance, pytest.mark.nightly])]
+)
 def test_answers_that_are_lost_store_nothing_twice(tmp_path: Path, writers: int, each: int, every: int) -> None:
     """Processes behind a proxy that cuts: requests that never arrive, and answers of appends that were carried out."""
     context = multiprocessing.get_context("spawn")

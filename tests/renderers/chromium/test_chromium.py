@@ -25,6 +25,7 @@ from optical_memory.renderers.chromium.renderer import BATCH, SLOTS, ChromiumRen
 from optical_memory.renderers.geometry import Canvas
 from optical_memory.turns.exchanges import Exchange, exchanges_of
 from optical_memory.turns.turn import Turn
+from tests.sampling import mostly_slow
 
 pytest.importorskip("playwright", reason="the chromium extra is not installed")
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine")
@@ -86,7 +87,7 @@ def test_a_killed_browser_is_started_again(renderer: ChromiumRenderer) -> None:
 
 @linux_only
 @pytest.mark.endurance
-@pytest.mark.parametrize("delay", [0.02, 0.15, 0.4, 0.9])
+@pytest.mark.parametrize("delay", mostly_slow([0.02, 0.15, 0.4, 0.9], quick=[0.15, 0.4], daily=[]))
 def test_a_browser_killed_in_the_middle_of_a_job(renderer: ChromiumRenderer, delay: float) -> None:
     """Whatever it was at: opening a tab, laying out, capturing."""
     given = said(*(f"Number {n}. " + "Many words follow here. " * 80 for n in range(200)))

@@ -199,7 +199,7 @@ def test_a_driver_killed_between_two_jobs(chromium: ChromiumRenderer, number: si
 
 @linux_only
 @pytest.mark.slow
-@pytest.mark.parametrize("delay", [0.02, 0.15, 0.4])
+@pytest.mark.parametrize("delay", mostly_slow([0.02, 0.15, 0.4], quick=[0.15], daily=[]))
 def test_a_driver_killed_in_the_middle_of_a_job(chromium: ChromiumRenderer, delay: float) -> None:
     others = drivers()
     given = said(*(f"Number {n}. " + "Many words follow here. " * 80 for n in range(200)))

@@ -454,3 +454,24 @@ def test_what_was_tried_for_one_style_is_not_taken_for_another(renderer: Rendere
         drawn = [renderer.render(piece, style) for piece in pieces]
         assert found == [pages[0].fill if len(pages) == 1 else None for pages in drawn]
     assert len({fills[1] for fills in together}) == 3
+
+
+BEGINNINGS = {  # letters, and a sign that is set on each
+    "Tamil": ("கசடதபறயரலவளழஞஙணநமன", "ு"),
+    "Devanagari": ("कखगघचछजझटठडढतथदध", "ु"),
+    "Thai": ("กขคงจฉชซญดตถทธน", "ุ"),
+    "Arabic": ("ببتجحدرسصطعفقكل", "ُ"),
+    "Hebrew": ("אבגדהוזחטיכלמנסע", "ִ"),
+}
+
+
+@pytest.mark.parametrize("code", mostly_slow([False, True], quick=[False], daily=[]), ids=["prose", "code"])
+@pytest.mark.parametrize("script", mostly_slow(BEGINNINGS, quick=["Tamil"]))
+def test_words_are_drawn_whatever_letter_they_begin_with(renderer: Renderer, script: str, code: bool) -> None:
+    """A font that has a letter or two of a script must not draw a word of it: what it lacks would be boxes, all alike."""
+    letters, sign = BEGINNINGS[script]
+    words = [f"`{letter}{sign}`" if code else f"{letter}{sign}" for letter in dict.fromkeys(letters)]
+    pages = [page for word in words for page in renderer.render(said(word), STYLE)]
+    if any(page.missing_glyphs for page in pages):
+        return  # no font for the script here, and the page says so
+    assert len({page.png for page in pages}) == len(words)

@@ -15,8 +15,11 @@ from ..greys import COMMENT, EXCHANGE_RULE, QUOTE_BAR, RULE, STRING, TABLE_LINE,
 
 __all__ = ["TINTS", "document", "style_sheet"]
 
-SANS = '"Optical Memory Sans", "DejaVu Sans", "Noto Sans", sans-serif'
-MONO = '"DejaVu Sans Mono", "Noto Sans Mono", monospace'
+# Browsers look for a font by the first letter that the named ones lack. Noto Sans Grantha has pa and va of Tamil and nothing else of it,
+# so that those letters with a vowel sign would be boxes. So the fonts of that script are named; fc-match finds no other such guest.
+TAMIL = '"Noto Sans Tamil", "Noto Serif Tamil", "Lohit Tamil"'
+SANS = f'"Optical Memory Sans", "DejaVu Sans", "Noto Sans", {TAMIL}, sans-serif'
+MONO = f'"DejaVu Sans Mono", "Noto Sans Mono", {TAMIL}, monospace'
 TINTS = ("#0ff", "#f0f", "#ff0")  # one per slot, see `_slots`
 DEEPEST_INDENT = 6  # levels; deeper list items are not indented further
 

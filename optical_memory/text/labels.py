@@ -14,6 +14,8 @@ __all__ = ["label_text", "without_openings"]
 _WHITE = re.compile(r"\s+")
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 _OPENING = re.compile(r"^(?=#\d|(?:system|developer|user|assistant|tool)\b[^\n:]{0,80}:)", re.MULTILINE | re.IGNORECASE)
+# Never drawn, though most are not assigned: Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, without selectors of emoji.
+_IGNORED = re.compile("[\u2065\ufff0-\ufff8\U000e0000-\U000e0fff]")
 _JOINERS = "\u200c\u200d"  # Persian and Indian scripts, and emoji, are spelled with them
 
 
@@ -34,4 +36,4 @@ def without_openings(text: str) -> str:
 
 
 def _is_seen(char: str) -> bool:
-    return char in _JOINERS or unicodedata.category(char) not in ("Cc", "Cf")
+    return char in _JOINERS or (unicodedata.category(char) not in ("Cc", "Cf") and not _IGNORED.match(char))

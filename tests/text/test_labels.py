@@ -17,7 +17,7 @@ from optical_memory.text.labels import label_text, without_openings
 from optical_memory.turns.turn import Turn
 
 HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
 
 
@@ -31,6 +31,7 @@ HIDDEN = re.compile(
         ("pay\u202eeno\u202c", "payeno"),
         ("\x1b[31mred\x07", "[31mred"),
         ("x\U000e0041\U000e0042", "x"),
+        ("x\U000e0000\u2065\ufff3\U000e0101", "x"),
         ("نمی\u200cخواهم", "نمی\u200cخواهم"),
         ("👩\u200d🔬", "👩\u200d🔬"),
         ("a\ud800b", "a\ufffdb"),

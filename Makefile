@@ -18,12 +18,12 @@ demo: .venv/ready-demo                  ## a real conversation becomes pages tha
 serve: .venv/ready-demo                 ## the proxy in front of any client; its first line is its address
 	$(BIN)/optical-memory serve
 
-test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: 10 minutes on two quiet cores
-	@echo 'About 10 minutes on two quiet cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes 18 to 30.'
+test: .venv/ready-test                  ## the tests, with a real browser and a real Redis: about 10 minutes on two cores
+	@echo 'About 10 minutes on two cores. `make test-all` adds kills, floods, whole examples and evaluations, and takes about 20.'
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not endurance and not slow' $(PYTEST_ARGS)
 
-test-all: .venv/ready-test              ## all tests, with endurance and more examples: 18 to 30 minutes
-	@echo 'About 18 minutes on two quiet, fast cores, up to 30 on slower ones.'
+test-all: .venv/ready-test              ## all tests but the variants of a nightly run: about 20 minutes on two cores
+	@echo 'About 20 minutes on two cores.'
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not nightly' $(PYTEST_ARGS)
 
 test-nightly: .venv/ready-test          ## every variant of every test, four times the examples of property tests, and new ones

@@ -18,6 +18,8 @@ from rich.table import Table
 from optical_memory import OpticalMemory, PagePart, Tier
 from optical_memory.memory.library import Library
 from optical_memory.memory.library_shelf import Shelf
+from optical_memory.pages.page import Page
+from optical_memory.pages.sheet import LINE_BOX
 from optical_memory.planning.settings import ViewSettings
 from optical_memory.profiles.pricing import Pricing
 from optical_memory.profiles.registry import profile_of
@@ -50,18 +52,25 @@ class Shown:
     def text(self) -> str:
         return "\n".join(page.text for page in self.file.pages)
 
+    def is_tried(self, number: int, tier: Tier) -> bool:
+        """Whether Tesseract is given a page at a tier: not where its letters are too small."""
+        return not 0 < self._letter(self.shelf.part(self.file, number, tier).page, tier) < LEAST_LETTER
+
     def reading(self, number: int, tier: Tier) -> str:
-        """The words that Tesseract reads off a page at a tier."""
+        """The words that Tesseract reads off a page at a tier; none of a page that is not tried."""
         return self._read(number, min(tier, Tier.LARGE))
 
     def _reading(self, number: int, tier: Tier) -> str:
         part = self.shelf.part(self.file, number, tier)
-        page = part.page
-        assert page.sheet is not None
-        letter = page.sheet.letter * max(page.size(tier)) / 1.15
-        if 0 < letter < LEAST_LETTER:
+        if not self.is_tried(number, tier):
             return ""
-        return OcrReader(timeout=PATIENCE).read_picture(page.image(tier), letter=letter or None)
+        letter = self._letter(part.page, tier)
+        return OcrReader(timeout=PATIENCE).read_picture(part.page.image(tier), letter=letter or None)
+
+    def _letter(self, page: Page, tier: Tier) -> float:
+        """The font size of a page's letters at a tier, in pixels."""
+        assert page.sheet is not None
+        return page.sheet.letter * max(page.size(tier)) / LINE_BOX
 
     def has(self, question: Question, offered: Offered) -> tuple[bool, bool]:
         """Whether the answer stands in the words, and whether it is read off a page."""
@@ -144,9 +153,14 @@ def by_tier(shown: Shown) -> list[str]:
     first = page.sheet
     assert first is not None
     answers = [question for question in shown.document.questions if question.page <= PAGES_READ]
-    shares = [sum(each.answer in shown.reading(each.page, tier) for each in answers) / len(answers) for tier in Tier]
+    shares = [
+        f"{sum(each.answer in shown.reading(each.page, tier) for each in answers) / len(answers):.0%}"
+        if shown.is_tried(1, min(tier, Tier.LARGE))
+        else "not tried"
+        for tier in Tier
+    ]
     measured = f"{shown.file.pages[0].letters:,}", f"{first.letter:.4f}"
-    return [shown.document.kind, *measured, first.kind, first.floor.label, *(f"{share:.0%}" for share in shares)]
+    return [shown.document.kind, *measured, first.kind, first.floor.label, *shares]
 
 
 def main(arguments: Sequence[str]) -> None:

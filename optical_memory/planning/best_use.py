@@ -106,12 +106,10 @@ def _best_at(pages: Sequence[Options], price: float) -> list[Option]:
         by_level = {option.level: option for option in options}
         if _bound(options):
             picked, totals, best = list[Option](), list[float](), float("-inf")
-            sharpest = options[-1]
             for level in range(top + 1):
-                if level in gains and gains[level] + after[level] > best:
-                    best, pick = gains[level] + after[level], by_level[level]
-                if level > sharpest.level and gains[sharpest.level] + after[level] > best:
-                    best, pick = gains[sharpest.level] + after[level], sharpest
+                option = by_level.get(min(level, options[-1].level))  # above its best tier, since that holds no other back
+                if option and gains[option.level] + after[level] > best:
+                    best, pick = gains[option.level] + after[level], option
                 picked.append(pick)
                 totals.append(best)
         else:
